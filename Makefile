@@ -1,0 +1,224 @@
+# Moons: `make` builds, `make test` checks everything, `make help` lists the rest.
+#
+# Variants live in folders of their own, so that they never mix:
+#   make CC=clang                      build/clang
+#   make SANITIZE=address,undefined    build/asan
+#   make SANITIZE=thread               build/tsan
+#   make PORTABLE=1                    build/portable   without what only one system has
+#   make LTO=1                         build/lto
+# WERROR= (empty) turns warnings back into warnings, for a compiler newer than ours.
+
+CFLAGS     ?= -O2 -g
+WERROR     ?= -Werror
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr/local
+SYSTEM     := $(shell uname -s)
+
+comma   := ,
+variant := $(findstring clang,$(notdir $(CC)))
+variant += $(if $(findstring thread,$(SANITIZE)),tsan,$(if $(SANITIZE),asan))
+variant += $(if $(PORTABLE),portable) $(if $(LTO),lto)
+empty   :=
+BUILD   := build$(addprefix /,$(subst $(empty) ,-,$(strip $(variant))))
+
+# ---- What we build on ------------------------------------------------------------------------
+
+# The first of these names that is a Lua 5.4.
+LUA := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua,$(if \
+         $(shell $(PKG_CONFIG) --exists '$(name) >= 5.4 $(name) < 5.5' 2>&1 || echo no),,$(name))))
+UV  := $(if $(shell $(PKG_CONFIG) --exists 'libuv >= 1.34' 2>&1 || echo no),,libuv)
+
+LUA_CFLAGS := $(if $(LUA),$(shell $(PKG_CONFIG) --cflags $(LUA)))
+LUA_LIBS   := $(if $(LUA),$(shell $(PKG_CONFIG) --libs $(LUA)))
+UV_CFLAGS  := $(if $(UV),$(shell $(PKG_CONFIG) --cflags $(UV)))
+UV_LIBS    := $(if $(UV),$(shell $(PKG_CONFIG) --libs $(UV)))
+
+# The command carries Lua inside it where the system has Lua as an archive.
+LUA_NAME    := $(patsubst -l%,lib%.a,$(filter -llua%,$(LUA_LIBS)))
+LUA_DIRS    := $(patsubst -L%,%,$(filter -L%,$(LUA_LIBS)))
+LUA_DIRS    += $(if $(LUA),$(shell $(PKG_CONFIG) --variable=libdir $(LUA)))
+LUA_ARCHIVE := $(firstword $(wildcard $(addsuffix /$(LUA_NAME),$(LUA_DIRS))))
+
+# ---- Flags -----------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion
+# Not -I: our limits.h would be taken for the system's.
+CPPFLAGS += -iquote runtime $(patsubst -I%,-isystem %,$(LUA_CFLAGS) $(UV_CFLAGS))
+LANGUAGE := -std=c11 -fPIC -fvisibility=hidden -pthread
+
+ifneq ($(SANITIZE),)
+  CFLAGS   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=$(SANITIZE)
+  # As shared libraries gcc's two runtimes do not share a log_path.
+  ifneq ($(and $(findstring address,$(SANITIZE)),$(findstring Free Software,$(shell $(CC) --version))),)
+    RUNTIMES := -static-libasan -static-libubsan
+  endif
+endif
+ifneq ($(LTO),)
+  CFLAGS   += -flto
+endif
+
+ifeq ($(SYSTEM),Darwin)
+  CPPFLAGS += -D_DARWIN_C_SOURCE
+  EXPORT   := -Wl,-export_dynamic
+  WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)-force_load$(comma)$(LUA_ARCHIVE),$(LUA_LIBS))
+  SHARED   := -dynamiclib -install_name @rpath/libmoons.so
+  MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel
+  SYS_LIBS := -lm
+else
+  CPPFLAGS += -D_GNU_SOURCE
+  EXPORT   := -Wl,-E
+  WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) \
+                -Wl$(comma)--no-whole-archive,$(LUA_LIBS))
+  SHARED   := -shared -Wl,-soname,libmoons.so
+  MODULE   := -shared -Wl,--version-script=tools/parallel.map
+  SYS_LIBS := -lm -ldl
+endif
+
+# ---- Files -----------------------------------------------------------------------------------
+
+# Where a room has twins, x_linux.c and x_posix.c, one of them is built.
+TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posix.c,%_linux.c)
+SOURCES   := $(filter-out runtime/main.c $(TWIN_LEFT),$(wildcard runtime/*.c))
+HEADERS   := $(wildcard runtime/*.h)
+LUA_FILES := $(sort $(wildcard lua/parallel/*.lua))
+LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FILES))
+
+OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/lua_sources.o
+OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so)
+COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
+SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
+
+# ---- Building --------------------------------------------------------------------------------
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all deps demo test spec bench asan tsan portable install clean help FORCE
+.PHONY: lint luacheck layers format format-check tidy cppcheck
+
+all: $(OUTPUTS) ## build the command, the libraries and the Lua module
+
+$(BUILD)/moons: $(BUILD)/obj/main.o $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
+
+$(BUILD)/libmoons.a: $(OBJECTS)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libmoons.so: $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
+
+# Takes Lua from the program that loads it, and shows it one function.
+$(BUILD)/parallel.so: $(OBJECTS) tools/parallel.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
+
+$(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/lua_sources.o: $(BUILD)/obj/lua_sources.c $(BUILD)/obj/settings
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings tools/embed.sh
+	sh tools/embed.sh lua $(LUA_FILES) > $@
+
+# Changes only when the compiler, its flags or the list of files do: then everything is built anew.
+$(BUILD)/obj/settings: FORCE | $(BUILD)/obj
+	@$(if $(LUA),,echo 'moons: pkg-config knows no Lua 5.4; `make deps` installs it' >&2; exit 1)
+	@$(if $(UV),,echo 'moons: pkg-config knows no libuv; `make deps` installs it' >&2; exit 1)
+	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' > $@
+
+$(BUILD)/obj:
+	mkdir -p $@
+
+-include $(wildcard $(BUILD)/obj/*.d)
+
+# ---- Running and checking --------------------------------------------------------------------
+
+# What specs find in their environment: the command under test, how to compile a small C program
+# for this build, and what to link it with. The test runner itself is never a variant.
+BUSTED = MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
+  MOONS_LIBS='$(BUILD)/libmoons.a $(RUNTIMES) $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)' \
+  build/moons tools/busted.lua
+
+deps: ## install what building and checking need, where it is missing
+	@sh tools/deps.sh
+
+demo: ## run the example of the README
+	@sh tools/deps.sh build
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/moons examples/random_forest/main.lua
+
+test: deps ## build everything, run every check
+	@sh tools/check.sh
+
+spec: all build/moons ## run the specs: make spec ARGS='spec/wire -t threads'
+	$(BUSTED) $(ARGS)
+
+bench: all ## measure: make bench ARGS=...
+	$(BUILD)/moons bench/run.lua $(ARGS)
+
+asan: ## build under the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined
+
+tsan: ## build under the thread sanitizer
+	@$(MAKE) --no-print-directory SANITIZE=thread
+
+portable: ## build without what only one system has
+	@$(MAKE) --no-print-directory PORTABLE=1
+
+ifneq ($(BUILD),build)
+build/moons:
+	@$(MAKE) --no-print-directory SANITIZE= PORTABLE= LTO= CC=cc $@
+endif
+
+lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have
+
+LUA_TREES := $(wildcard lua spec examples bench tools fuzz)
+C_TREES   := runtime spec spec/* fuzz examples examples/* bench
+C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
+FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
+TIDIED    := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter-out $(FOREIGN),$(filter %.c,$(C_FILES))))
+
+luacheck:
+	luacheck --no-color --quiet $(LUA_TREES)
+
+layers: ## who may include what
+	@sh tools/layers.sh
+
+format: ## put the C sources into shape
+	clang-format -i $(C_FILES)
+
+format-check:
+	clang-format --dry-run -Werror $(C_FILES)
+
+tidy: $(TIDIED)
+
+$(BUILD)/tidy/%.ok: % $(HEADERS) .clang-tidy
+	@mkdir -p $(@D)
+	@echo clang-tidy $<
+	@clang-tidy --quiet $< -- $(LANGUAGE) $(CPPFLAGS) >$@ 2>&1 || { cat $@; exit 1; }
+
+cppcheck:
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) runtime $(wildcard fuzz)
+
+# ---- Installing ------------------------------------------------------------------------------
+
+VERSION = $(shell sed -n 's/^\#define MOONS_VERSION "\(.*\)"/\1/p' runtime/moons.h)
+
+install: all ## install under PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -m 755 $(BUILD)/moons $(DESTDIR)$(PREFIX)/bin
+	install -m 644 runtime/moons.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/libmoons.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(BUILD)/libmoons.so $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(BUILD)/parallel.so $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: moons' 'Description: Parallel maps over Lua states' \
+	  'Version: $(VERSION)' 'Requires.private: $(LUA) $(UV)' 'Cflags: -I$${prefix}/include' \
+	  'Libs: -L$${prefix}/lib -lmoons' 'Libs.private: -pthread $(SYS_LIBS)' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moons.pc
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,106 @@
+--- Checks of arguments and options, whose errors name what is wrong and blame the caller's line.
+-- @module parallel.check
+
+local core = require "parallel.core"
+
+local check = {}
+
+-- Errors are raised in functions of this module, which are called by a function of the module
+-- `parallel`, which the script has called.
+local CALLER = 4
+
+--- Raises an error about an argument.
+-- @tparam string where name of the function that was called
+-- @tparam integer number which argument
+-- @tparam string expected what it should have been
+-- @param value what it was
+local function refuse(where, number, expected, value)
+  local text = "bad argument #%d to '%s' (%s expected, got %s)"
+  error(text:format(number, where, expected, type(value)), CALLER)
+end
+
+local function is_callable(value)
+  if type(value) == "function" then
+    return true
+  end
+  local metatable = debug.getmetatable(value)
+  return type(metatable) == "table" and metatable.__call ~= nil
+end
+
+--- Checks that an argument can be called.
+function check.callable(where, number, value)
+  if not is_callable(value) then
+    refuse(where, number, "function", value)
+  end
+end
+
+--- Checks that an argument is a sequence, a range, or an iterator.
+function check.sequence(where, number, value)
+  if type(value) ~= "table" and type(value) ~= "function" then
+    refuse(where, number, "table, range or iterator function", value)
+  end
+end
+
+local function boolean(value)
+  return type(value) == "boolean", "a boolean"
+end
+
+local function integer_between(least, most)
+  local expected = ("an integer from %d to %d"):format(least, most)
+  return function(value)
+    local number = math.type(value) == "integer" and value or nil
+    return number and number >= least and number <= most, expected
+  end
+end
+
+-- For each option a function that says whether a value will do, and what would have.
+local OPTIONS = {
+  workers = integer_between(1, core.max_workers),
+  chunk = integer_between(1, core.max_chunk),
+  fresh = boolean,
+  pack = boolean,
+  init = function(value)
+    return is_callable(value), "a function"
+  end,
+  seed = function(value)
+    return math.type(value) == "integer", "an integer"
+  end,
+  errors = function(value)
+    return value == "raise" or value == "collect", '"raise" or "collect"'
+  end,
+}
+
+local function describe(value)
+  if type(value) == "string" then
+    return ("%q"):format(value)
+  end
+  return type(value) == "number" and tostring(value) or "a " .. type(value)
+end
+
+--- Checks a table of options.
+-- @tparam string where name of the function that was called
+-- @tparam integer number which argument the options are
+-- @tparam ?table options as the script gave them
+-- @treturn table the options; empty where none were given
+function check.options(where, number, options)
+  if options == nil then
+    return {}
+  end
+  if type(options) ~= "table" then
+    refuse(where, number, "table of options", options)
+  end
+  for name, value in pairs(options) do
+    local is_right = OPTIONS[name]
+    if not is_right then
+      error(("unknown option '%s' to '%s'"):format(tostring(name), where), CALLER - 1)
+    end
+    local right, expected = is_right(value)
+    if not right then
+      local text = "option '%s' of '%s' must be %s, not %s"
+      error(text:format(name, where, expected, describe(value)), CALLER - 1)
+    end
+  end
+  return options
+end
+
+return check

@@ -1,0 +1,75 @@
+--- A sequence of evenly spaced numbers that is never built.
+-- It stands anywhere a sequence does: `#range`, `range[i]` and `ipairs(range)` work.
+-- @module parallel.range
+
+local range = {}
+
+--- The metatable of ranges. Their fields are `first`, `step` and `n`, how many numbers there are.
+range.type = {__name = "parallel.range"}
+
+--- Number i of the range; nil outside it.
+function range.type:__index(i)
+  if math.type(i) ~= "integer" or i < 1 or i > self.n then
+    return nil
+  end
+  return self.first + (i - 1) * self.step
+end
+
+function range.type:__len()
+  return self.n
+end
+
+function range.type:__newindex()
+  error("a range cannot be changed", 2)
+end
+
+-- How many numbers a loop `for x = first, last, step` visits.
+local function count(first, last, step)
+  if step > 0 and first > last or step < 0 and first < last then
+    return 0
+  end
+  if math.type(first) == "integer" and math.type(last) == "integer" then
+    return (last - first) // step + 1
+  end
+  return math.floor((last - first) / step) + 1
+end
+
+local function check_number(number, value)
+  if type(value) ~= "number" then
+    local text = "bad argument #%d to 'range' (number expected, got %s)"
+    error(text:format(number, type(value)), 3)
+  end
+  if value ~= value or value == math.huge or value == -math.huge then
+    error(("bad argument #%d to 'range' (a finite number expected)"):format(number), 3)
+  end
+end
+
+--- Makes a range, of integers where all arguments are integers, otherwise of floats.
+-- @tparam number first
+-- @tparam number last it is in the range where the steps meet it
+-- @tparam[opt=1] number step not 0
+-- @treturn table the range
+function range.new(first, last, step)
+  step = step == nil and 1 or step
+  check_number(1, first)
+  check_number(2, last)
+  check_number(3, step)
+  if step == 0 then
+    error("bad argument #3 to 'range' (the step must not be 0)", 2)
+  end
+  local n = count(first, last, step)
+  if n < 0 or math.type(n) ~= "integer" then
+    error("bad argument #2 to 'range' (too many numbers)", 2)
+  end
+  if math.type(first) ~= "integer" or math.type(step) ~= "integer" then
+    first, step = first + 0.0, step + 0.0
+  end
+  return setmetatable({first = first, step = step, n = n}, range.type)
+end
+
+--- Whether a value is a range.
+function range.is(value)
+  return getmetatable(value) == range.type
+end
+
+return range

@@ -1,0 +1,402 @@
+/*
+** Blocks up to SMALL_BYTES come from free lists, one for each size class, refilled from a "run", a
+** larger stretch handed out from its start. Larger blocks, and the runs, are "chunks": neighbours
+** know each other through a header, so that free ones join, and free ones wait in bins by size.
+** What lies above all chunks is the top; a chunk that ends there can grow and shrink in place.
+** Lua tells the size of each block it frees, so small blocks have no header at all.
+*/
+#include "arena.h"
+
+#include <lua.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "limits.h"
+#include "moons.h"
+#include "pages.h"
+
+enum {
+  SMALL_BYTES = 512,
+  FINE_BYTES = 128, /* classes are 8 bytes apart up to here, 32 above */
+  N_CLASSES = FINE_BYTES / 8 + (SMALL_BYTES - FINE_BYTES) / 32 + 1,
+  N_BINS = 32, /* two for each power of two, the last for all above */
+  FIRST_BIN_LOG2 = 9,
+  BIN_TRIES = 8, /* chunks looked at in the bin whose sizes straddle the one asked for */
+  RUN_BYTES = 1024
+};
+
+typedef struct block {
+  struct block *next;
+} block;
+
+typedef struct chunk {
+  size_t size;        /* header included; the lowest bit is set while in use */
+  struct chunk *prev; /* the neighbour below; NULL for the first */
+  struct chunk *bin_next, *bin_prev; /* only while free */
+} chunk;
+
+enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk), IN_USE = 1 };
+
+struct moons__heap {
+  char *top;
+  char *run, *run_end; /* what is left of the run */
+  chunk *last;         /* the chunk that ends at the top */
+  uint32_t bins_filled;
+  uint32_t made_userdata;
+  block *free_blocks[N_CLASSES];
+  chunk *bins[N_BINS];
+};
+
+static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
+
+/* Chunks. */
+
+static size_t size_of(const chunk *c) { return c->size & ~(size_t)IN_USE; }
+static int in_use(const chunk *c) { return (c->size & IN_USE) != 0; }
+static char *end_of(chunk *c) { return (char *)c + size_of(c); }
+
+static unsigned bin_of(size_t size) {
+  if (size < (size_t)1 << FIRST_BIN_LOG2) return 0;
+  unsigned log2 = 63u - (unsigned)__builtin_clzll(size);
+  unsigned bin = (log2 - FIRST_BIN_LOG2) * 2 + (unsigned)(size >> (log2 - 1) & 1);
+  return bin < N_BINS ? bin : N_BINS - 1;
+}
+
+static void bin_add(moons__heap *heap, chunk *c) {
+  unsigned bin = bin_of(size_of(c));
+  c->bin_prev = NULL;
+  c->bin_next = heap->bins[bin];
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c;
+  heap->bins[bin] = c;
+  heap->bins_filled |= UINT32_C(1) << bin;
+}
+
+static void bin_remove(moons__heap *heap, chunk *c) {
+  unsigned bin = bin_of(size_of(c));
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c->bin_prev;
+  if (c->bin_prev != NULL)
+    c->bin_prev->bin_next = c->bin_next;
+  else
+    heap->bins[bin] = c->bin_next;
+  if (heap->bins[bin] == NULL) heap->bins_filled &= ~(UINT32_C(1) << bin);
+}
+
+/* A free chunk of at least `size` bytes, or NULL. */
+static chunk *bin_find(const moons__heap *heap, size_t size) {
+  unsigned bin = bin_of(size);
+  int tries = bin == N_BINS - 1 ? INT32_MAX : BIN_TRIES;
+  for (chunk *c = heap->bins[bin]; c != NULL && tries > 0; c = c->bin_next, tries--)
+    if (size_of(c) >= size) return c;
+  uint32_t larger = heap->bins_filled & ~((UINT32_C(2) << bin) - 1);
+  return larger != 0 ? heap->bins[__builtin_ctz(larger)] : NULL;
+}
+
+/* The neighbour above, or NULL where that is the top. */
+static chunk *chunk_above(const moons__heap *heap, chunk *c) {
+  return end_of(c) < heap->top ? (chunk *)(void *)end_of(c) : NULL;
+}
+
+static void set_below(moons__heap *heap, chunk *c) {
+  chunk *above = chunk_above(heap, c);
+  if (above != NULL)
+    above->prev = c;
+  else
+    heap->last = c;
+}
+
+/* Moves the top up, over committed memory. Returns 0 when the limit or the machine refuses. */
+static int top_raise(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  size_t used = (size_t)(heap->top - (char *)heap);
+  if (n_bytes > arena->limit_bytes || used > arena->limit_bytes - n_bytes) return 0;
+  size_t needed = used + n_bytes;
+  if (needed > arena->committed_bytes) {
+    size_t step = arena->committed_bytes / 4; /* geometric: few calls however large it grows */
+    if (step < MOONS_COMMIT_BYTES) step = MOONS_COMMIT_BYTES;
+    size_t commit = round_up(needed - arena->committed_bytes, step);
+    if (commit > arena->reserved_bytes - arena->committed_bytes)
+      commit = arena->reserved_bytes - arena->committed_bytes;
+    commit = round_up(commit, moons__pages_size());
+    if (moons__pages_commit((char *)heap + arena->committed_bytes, commit)) return 0;
+    arena->committed_bytes += commit;
+  }
+  heap->top += n_bytes;
+  if (needed > arena->touched_bytes) arena->touched_bytes = needed;
+  return 1;
+}
+
+/* Cuts what is beyond `size` off a chunk in use and frees it, where that makes a chunk. */
+static void chunk_free(moons__heap *heap, chunk *c);
+static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
+  size_t rest_size = size_of(c) - size;
+  if (rest_size < MIN_CHUNK_BYTES) return;
+  c->size = size | IN_USE;
+  chunk *rest = (chunk *)(void *)end_of(c);
+  rest->size = rest_size | IN_USE;
+  rest->prev = c;
+  set_below(heap, rest);
+  chunk_free(heap, rest);
+}
+
+static chunk *chunk_alloc(moons__arena *arena, size_t size) {
+  moons__heap *heap = arena->heap;
+  chunk *c = bin_find(heap, size);
+  if (c != NULL) {
+    bin_remove(heap, c);
+    c->size |= IN_USE;
+    chunk_split(heap, c, size);
+    return c;
+  }
+  c = (chunk *)(void *)heap->top;
+  if (!top_raise(arena, size)) return NULL;
+  c->size = size | IN_USE;
+  c->prev = heap->last;
+  heap->last = c;
+  return c;
+}
+
+/* Joins a chunk with the free one above it. */
+static void join_above(moons__heap *heap, chunk *c, chunk *above) {
+  bin_remove(heap, above);
+  c->size += size_of(above);
+  set_below(heap, c);
+}
+
+static void chunk_free(moons__heap *heap, chunk *c) {
+  c->size = size_of(c);
+  chunk *above = chunk_above(heap, c);
+  if (above != NULL && !in_use(above)) join_above(heap, c, above);
+  chunk *below = c->prev;
+  if (below != NULL && !in_use(below)) {
+    bin_remove(heap, below);
+    below->size += c->size;
+    set_below(heap, below);
+    c = below;
+  }
+  if (heap->last == c) {
+    heap->top = (char *)c;
+    heap->last = c->prev;
+  } else {
+    bin_add(heap, c);
+  }
+}
+
+/* Makes a chunk in use `size` bytes large without moving it. Returns 0 where that cannot be. */
+static int chunk_resize(moons__arena *arena, chunk *c, size_t size) {
+  moons__heap *heap = arena->heap;
+  if (size > size_of(c)) {
+    chunk *above = chunk_above(heap, c);
+    if (above == NULL) {
+      if (!top_raise(arena, size - size_of(c))) return 0;
+      c->size = size | IN_USE;
+      return 1;
+    }
+    if (in_use(above) || size_of(c) + size_of(above) < size) return 0;
+    join_above(heap, c, above);
+  }
+  chunk_split(heap, c, size);
+  return 1;
+}
+
+/* Blocks. */
+
+static size_t class_of(size_t n_bytes) {
+  return n_bytes <= FINE_BYTES ? (n_bytes + 7) / 8 - 1
+                               : (n_bytes + 31) / 32 - FINE_BYTES / 32 - 1 + FINE_BYTES / 8;
+}
+
+static size_t class_bytes(size_t n_bytes) {
+  return n_bytes <= FINE_BYTES ? round_up(n_bytes, 8) : round_up(n_bytes, 32);
+}
+
+static size_t chunk_bytes(size_t n_bytes) { return round_up(n_bytes + HEADER_BYTES, 16); }
+
+static void small_free(moons__heap *heap, void *at, size_t n_bytes) {
+  block *b = at;
+  size_t class = class_of(n_bytes);
+  b->next = heap->free_blocks[class];
+  heap->free_blocks[class] = b;
+}
+
+/* Hands what is left of the run to the free lists. */
+static void run_retire(moons__heap *heap) {
+  size_t left = (size_t)(heap->run_end - heap->run);
+  while (left >= 8) {
+    size_t n_bytes = left <= FINE_BYTES ? left : left < SMALL_BYTES ? left / 32 * 32 : SMALL_BYTES;
+    small_free(heap, heap->run, n_bytes);
+    heap->run += n_bytes;
+    left -= n_bytes;
+  }
+}
+
+/* Makes room for `n_bytes` in the run: by growing it at the top, or with a new one. */
+static int run_refill(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  if (heap->run != NULL && heap->run_end == heap->top) {
+    if (!top_raise(arena, RUN_BYTES) && !top_raise(arena, round_up(n_bytes, 16))) return 0;
+    heap->last->size += (size_t)(heap->top - heap->run_end);
+    heap->run_end = heap->top;
+    return 1;
+  }
+  if (heap->run != NULL) run_retire(heap);
+  chunk *c = chunk_alloc(arena, RUN_BYTES);
+  if (c == NULL) c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  if (c == NULL) {
+    heap->run = heap->run_end = NULL;
+    return 0;
+  }
+  heap->run = (char *)c + HEADER_BYTES;
+  heap->run_end = end_of(c);
+  return 1;
+}
+
+static void *small_alloc(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  block *b = heap->free_blocks[class_of(n_bytes)];
+  if (b != NULL) {
+    heap->free_blocks[class_of(n_bytes)] = b->next;
+    return b;
+  }
+  n_bytes = class_bytes(n_bytes);
+  if ((size_t)(heap->run_end - heap->run) < n_bytes && !run_refill(arena, n_bytes)) return NULL;
+  void *at = heap->run;
+  heap->run += n_bytes;
+  return at;
+}
+
+static void *block_alloc(moons__arena *arena, size_t n_bytes) {
+  if (n_bytes <= SMALL_BYTES) return small_alloc(arena, n_bytes);
+  if (n_bytes > arena->limit_bytes) return NULL;
+  chunk *c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  return c != NULL ? (char *)c + HEADER_BYTES : NULL;
+}
+
+static chunk *chunk_of(void *at) { return (chunk *)(void *)((char *)at - HEADER_BYTES); }
+
+static void block_free(moons__heap *heap, void *at, size_t n_bytes) {
+  if (n_bytes <= SMALL_BYTES)
+    small_free(heap, at, n_bytes);
+  else
+    chunk_free(heap, chunk_of(at));
+}
+
+/* Whether a block could be made `new_bytes` large where it is. */
+static int block_resize(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  if (old_bytes <= SMALL_BYTES || new_bytes <= SMALL_BYTES)
+    return old_bytes <= SMALL_BYTES && new_bytes <= SMALL_BYTES &&
+           class_of(old_bytes) == class_of(new_bytes);
+  if (new_bytes > arena->limit_bytes) return 0;
+  return chunk_resize(arena, chunk_of(at), chunk_bytes(new_bytes));
+}
+
+static void *block_move(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  void *moved = block_alloc(arena, new_bytes);
+  if (moved == NULL) return NULL;
+  memcpy(moved, at, old_bytes < new_bytes ? old_bytes : new_bytes);
+  block_free(arena->heap, at, old_bytes);
+  return moved;
+}
+
+/* A userdata that cannot be followed for lack of memory counts as alive for ever. */
+static void userdata_born(moons__arena *arena, const void *at) {
+  arena->heap->made_userdata = 1;
+  if (!arena->counts_userdata || at == NULL) return;
+  arena->n_userdata++;
+  (void)moons__ptrmap_put(&arena->userdata, at, 1);
+}
+
+static void maybe_userdata_died(moons__arena *arena, const void *at) {
+  if (moons__ptrmap_get(&arena->userdata, at) != 1) return;
+  (void)moons__ptrmap_put(&arena->userdata, at, 0); /* the entry is there, so this cannot fail */
+  arena->n_userdata--;
+}
+
+static void *block_new(moons__arena *arena, size_t type, size_t n_bytes) {
+  void *at = n_bytes > 0 ? block_alloc(arena, n_bytes) : NULL;
+  if (type == LUA_TUSERDATA) userdata_born(arena, at);
+  return at;
+}
+
+void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes) {
+  moons__arena *arena = ud;
+  if (at == NULL) return block_new(arena, old_bytes, new_bytes);
+  if (new_bytes == 0) {
+    if (arena->n_userdata > 0) maybe_userdata_died(arena, at);
+    block_free(arena->heap, at, old_bytes);
+    return NULL;
+  }
+  if (block_resize(arena, at, old_bytes, new_bytes)) return at;
+  return block_move(arena, at, old_bytes, new_bytes);
+}
+
+/* Arenas. */
+
+int moons__arena_open(moons__arena *arena, size_t max_bytes) {
+  if (max_bytes == 0) max_bytes = moons__pages_memory();
+  if (max_bytes == 0) max_bytes = MOONS_ARENA_BYTES;
+  size_t n_bytes = round_up(max_bytes + sizeof(moons__heap), moons__pages_size());
+  if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
+  void *start = moons__pages_reserve(n_bytes);
+  while (start == NULL && n_bytes / 2 >= MOONS_ARENA_MIN_BYTES) {
+    n_bytes = round_up(n_bytes / 2, moons__pages_size());
+    start = moons__pages_reserve(n_bytes);
+  }
+  if (start == NULL) return MOONS_ENOMEM;
+  *arena = (moons__arena){.heap = start, .reserved_bytes = n_bytes};
+  if (moons__pages_commit(start, MOONS_COMMIT_BYTES)) {
+    moons__arena_close(arena);
+    return MOONS_ENOMEM;
+  }
+  arena->committed_bytes = MOONS_COMMIT_BYTES;
+  moons__arena_limit(arena, max_bytes);
+  moons__arena_reset(arena);
+  return 0;
+}
+
+void moons__arena_close(moons__arena *arena) {
+  if (arena->heap != NULL) moons__pages_release(arena->heap, arena->reserved_bytes);
+  moons__ptrmap_free(&arena->userdata);
+  *arena = (moons__arena){0};
+}
+
+void moons__arena_reset(moons__arena *arena) {
+  moons__heap *heap = arena->heap;
+  memset(heap, 0, sizeof *heap);
+  heap->top = (char *)heap + round_up(sizeof *heap, 16);
+}
+
+size_t moons__arena_used_bytes(moons__arena *arena) {
+  moons__heap *heap = arena->heap;
+  if (heap->run != NULL && heap->run_end == heap->top) {
+    size_t unused = (size_t)(heap->run_end - heap->run) / 16 * 16;
+    heap->last->size -= unused;
+    heap->run_end -= unused;
+    heap->top -= unused;
+  }
+  return (size_t)(heap->top - (char *)heap);
+}
+
+void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
+  size_t keep = round_up(keep_bytes, moons__pages_size());
+  if (arena->touched_bytes <= keep) return;
+  size_t touched = round_up(arena->touched_bytes, moons__pages_size());
+  moons__pages_discard((char *)arena->heap + keep, touched - keep);
+  arena->touched_bytes = keep;
+}
+
+void moons__arena_limit(moons__arena *arena, size_t max_bytes) {
+  int all = max_bytes == 0 || max_bytes > arena->reserved_bytes;
+  arena->limit_bytes = all ? arena->reserved_bytes : max_bytes;
+}
+
+void moons__arena_count_userdata(moons__arena *arena, int on) {
+  arena->counts_userdata = on;
+  arena->n_userdata = 0;
+  moons__ptrmap_free(&arena->userdata);
+}
+
+int moons__arena_made_userdata(const moons__arena *arena) {
+  return arena->heap->made_userdata != 0;
+}
+
+void moons__arena_clear_mark(moons__arena *arena) { arena->heap->made_userdata = 0; }

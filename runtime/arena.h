@@ -1,0 +1,58 @@
+/*
+** The memory of one state: one contiguous stretch, which a lua_Alloc hands out from.
+**
+** Everything that the allocator knows of its blocks lies inside the stretch too. So a copy of the
+** bytes in use is a copy of the state, and copying them back puts the state back, allocator and
+** all. An arena is used by one thread at a time.
+*/
+#ifndef MOONS_ARENA_H
+#define MOONS_ARENA_H
+
+#include <stddef.h>
+
+#include "ptrmap.h"
+
+typedef struct moons__heap moons__heap;
+
+typedef struct moons__arena {
+  moons__heap *heap;      /* the start of the stretch; NULL before open */
+  size_t reserved_bytes;  /* address space */
+  size_t committed_bytes; /* memory behind its first so many bytes */
+  size_t limit_bytes;     /* blocks end below this */
+  size_t touched_bytes;   /* the furthest that blocks have reached since the last trim */
+  int counts_userdata;    /* whether userdata are followed from birth to death */
+  size_t n_userdata;      /* alive of those that were made since counting began */
+  moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */
+} moons__arena;
+
+/* Reserves space and lays an empty heap in it. `max_bytes` is the most that its blocks, and what
+** the allocator adds, may take up; 0: what the machine has. Returns 0 or MOONS_ENOMEM. */
+int moons__arena_open(moons__arena *arena, size_t max_bytes);
+
+/* Gives the space back. Does nothing for an arena that is not open. */
+void moons__arena_close(moons__arena *arena);
+
+/* Forgets all blocks: an empty heap again. */
+void moons__arena_reset(moons__arena *arena);
+
+/* The lua_Alloc; `arena` is its `ud`. */
+void *moons__arena_alloc(void *arena, void *block, size_t old_bytes, size_t new_bytes);
+
+/* Bytes from the heap's start that hold everything allocated, packed as they can be. */
+size_t moons__arena_used_bytes(moons__arena *arena);
+
+/* Gives memory back that lies beyond `keep_bytes` and was touched. */
+void moons__arena_trim(moons__arena *arena, size_t keep_bytes);
+
+/* Lowers or raises the most that blocks may take up; 0: all that is reserved. */
+void moons__arena_limit(moons__arena *arena, size_t max_bytes);
+
+/* Begins to count userdata, from 0, or ends it and frees what that took. */
+void moons__arena_count_userdata(moons__arena *arena, int on);
+
+/* Whether a userdata was made since the mark was last cleared; it may own something that does not
+** lie in the arena. The mark lies in the heap, so it is put back with it. */
+int moons__arena_made_userdata(const moons__arena *arena);
+void moons__arena_clear_mark(moons__arena *arena);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+** What a backend promises.
+**
+** A backend has workers (worker.h) and runs work on them. Work is begun in the order in which it was
+** submitted, each by one worker, and each is told `done` exactly once, on the thread that ran it,
+** unless it was withdrawn before it was begun. A backend knows no jobs: which work comes next is the
+** submitter's affair, and `owner` only says which work belongs together.
+**
+** Work may submit work and wait for it (a map within a map). The waiting thread then asks whether it
+** can run work itself, withdraws what has not been begun, and runs it, so that it never waits for
+** work that nobody has begun.
+**
+** All functions may be called on any thread, but close, which needs the others to be over.
+*/
+#ifndef MOONS_BACKEND_H
+#define MOONS_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker.h"
+
+typedef struct moons__work {
+  moons__task task;
+  void *owner;
+  void (*done)(struct moons__work *work); /* takes the work back */
+  uint64_t busy_ns;                       /* how long it ran */
+  struct moons__work *next;               /* whoever has the work may keep it in a list */
+} moons__work;
+
+typedef struct moons__backend moons__backend;
+
+typedef struct moons__backend_config {
+  unsigned n_workers;
+  size_t stack_bytes; /* C stack of each worker thread */
+  moons__worker_config worker;
+} moons__backend_config;
+
+typedef struct moons__backend_functions {
+  const char *name;
+
+  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind. */
+  int (*open)(moons__backend **backend, const moons__backend_config *config);
+
+  /* Ends the workers, after the work that runs. No work may wait. */
+  void (*close)(moons__backend *backend);
+
+  /* Sees to it that there are at least so many workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
+  ** with as many as could be had. */
+  int (*grow)(moons__backend *backend, unsigned n_workers);
+
+  /* Takes work to run. */
+  void (*submit)(moons__backend *backend, moons__work *work);
+
+  /* Gives back work of this owner that has not begun, or NULL. */
+  moons__work *(*withdraw)(moons__backend *backend, const void *owner);
+
+  /* Whether the calling thread is one that can run work while it waits: 1, 0, or MOONS_EDEPTH where
+  ** it is but has no stack left for it. */
+  int (*can_run)(moons__backend *backend);
+
+  /* Runs work on the calling thread, and tells that it is done. */
+  void (*run)(moons__backend *backend, moons__work *work);
+} moons__backend_functions;
+
+extern const moons__backend_functions moons__backend_inline;
+extern const moons__backend_functions moons__backend_threads;
+
+#endif

@@ -1,0 +1,89 @@
+/*
+** Work runs on the thread that waits for it, one piece after the other: the reference for the other
+** backends, and the one to debug with. Maps within maps use a worker for each depth.
+*/
+#include <stdlib.h>
+#include <uv.h>
+
+#include "backend.h"
+#include "limits.h"
+#include "moons.h"
+
+enum { MAX_DEPTH = 100 }; /* the thread is the host's, and its stack is not ours to know */
+
+struct moons__backend {
+  moons__worker_config config;
+  moons__work *first, *last;
+  moons__worker *workers[MAX_DEPTH]; /* one for each depth, made when it is needed */
+  int depth;                         /* of the work that runs */
+};
+
+static int open_inline(moons__backend **backend, const moons__backend_config *config) {
+  *backend = calloc(1, sizeof **backend);
+  if (*backend == NULL) return MOONS_ENOMEM;
+  (*backend)->config = config->worker;
+  return 0;
+}
+
+static void close_inline(moons__backend *b) {
+  for (int i = 0; i < MAX_DEPTH; i++)
+    moons__worker_close(b->workers[i]);
+  free(b);
+}
+
+static int grow(moons__backend *b, unsigned n_workers) {
+  (void)b;
+  (void)n_workers;
+  return 0;
+}
+
+static void submit(moons__backend *b, moons__work *work) {
+  work->next = NULL;
+  if (b->last != NULL)
+    b->last->next = work;
+  else
+    b->first = work;
+  b->last = work;
+}
+
+static moons__work *withdraw(moons__backend *b, const void *owner) {
+  moons__work *before = NULL, *work = b->first;
+  while (work != NULL && work->owner != owner) {
+    before = work;
+    work = work->next;
+  }
+  if (work == NULL) return NULL;
+  if (before != NULL)
+    before->next = work->next;
+  else
+    b->first = work->next;
+  if (b->last == work) b->last = before;
+  return work;
+}
+
+static int can_run(moons__backend *b) {
+  if (b->depth == MAX_DEPTH) return MOONS_EDEPTH;
+  if (b->workers[b->depth] != NULL) return 1;
+  int error = moons__worker_open(&b->workers[b->depth], &b->config);
+  return error ? error : 1;
+}
+
+static void run(moons__backend *b, moons__work *work) {
+  uint64_t start_ns = uv_hrtime();
+  moons__worker *worker = b->workers[b->depth++];
+  moons__worker_run(worker, &work->task);
+  b->depth--;
+  work->busy_ns = uv_hrtime() - start_ns;
+  work->done(work);
+}
+
+const moons__backend_functions moons__backend_inline = {
+    .name = "inline",
+    .open = open_inline,
+    .close = close_inline,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .can_run = can_run,
+    .run = run,
+};

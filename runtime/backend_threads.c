@@ -1,0 +1,224 @@
+/*
+** Work runs on threads of our own, which take it from one queue.
+*/
+#include <stdlib.h>
+#include <uv.h>
+
+#include "backend.h"
+#include "limits.h"
+#include "moons.h"
+
+/* The threads form a list that only grows. What a thread owns, only that thread touches. */
+typedef struct thread {
+  moons__backend *backend;
+  struct thread *next;
+  uv_thread_t id;
+  const char *stack; /* an address at the start of its stack */
+  moons__worker **workers; /* one for each depth of work within work */
+  unsigned n_workers, depth;
+} thread;
+
+struct moons__backend {
+  moons__backend_config config;
+  uv_key_t current; /* the thread that runs, where it is ours */
+
+  uv_mutex_t mutex; /* guards all that follows */
+  uv_cond_t wake;   /* there is work, or the end */
+  moons__work *first, *last;
+  thread *threads;
+  unsigned n_threads;
+  int closing;
+};
+
+/* The queue. */
+
+static void enqueue(moons__backend *b, moons__work *work) {
+  work->next = NULL;
+  if (b->last != NULL)
+    b->last->next = work;
+  else
+    b->first = work;
+  b->last = work;
+}
+
+static void unlink_work(moons__backend *b, moons__work *before, moons__work *work) {
+  if (before != NULL)
+    before->next = work->next;
+  else
+    b->first = work->next;
+  if (b->last == work) b->last = before;
+}
+
+/* Waits for work; NULL at the end. */
+static moons__work *dequeue(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  while (b->first == NULL && !b->closing)
+    uv_cond_wait(&b->wake, &b->mutex);
+  moons__work *work = b->first;
+  if (work != NULL) unlink_work(b, NULL, work);
+  uv_mutex_unlock(&b->mutex);
+  return work;
+}
+
+static void submit(moons__backend *b, moons__work *work) {
+  uv_mutex_lock(&b->mutex);
+  enqueue(b, work);
+  uv_cond_signal(&b->wake);
+  uv_mutex_unlock(&b->mutex);
+}
+
+static moons__work *withdraw(moons__backend *b, const void *owner) {
+  uv_mutex_lock(&b->mutex);
+  moons__work *before = NULL, *work = b->first;
+  while (work != NULL && work->owner != owner) {
+    before = work;
+    work = work->next;
+  }
+  if (work != NULL) unlink_work(b, before, work);
+  uv_mutex_unlock(&b->mutex);
+  return work;
+}
+
+/* Threads. */
+
+/* Sees to it that the thread has a worker for its depth. */
+static int need_worker(thread *t) {
+  if (t->depth < t->n_workers) return 0;
+  moons__worker **workers = realloc(t->workers, (t->depth + 1) * sizeof *workers);
+  if (workers == NULL) return MOONS_ENOMEM;
+  t->workers = workers;
+  int error = moons__worker_open(&workers[t->depth], &t->backend->config.worker);
+  if (!error) t->n_workers++;
+  return error;
+}
+
+static void run_on(thread *t, moons__work *work) {
+  uint64_t start_ns = uv_hrtime();
+  moons__worker *worker = t->workers[t->depth++];
+  moons__worker_run(worker, &work->task);
+  t->depth--;
+  work->busy_ns = uv_hrtime() - start_ns;
+  work->done(work);
+}
+
+static void thread_main(void *data) {
+  char here = 0;
+  thread *t = data;
+  t->stack = &here;
+  uv_key_set(&t->backend->current, t);
+  moons__work *work;
+  while ((work = dequeue(t->backend)) != NULL)
+    run_on(t, work);
+  for (unsigned i = 0; i < t->n_workers; i++)
+    moons__worker_close(t->workers[i]);
+}
+
+/* Starts one more thread. The mutex is held. */
+static int start_thread(moons__backend *b) {
+  thread *t = calloc(1, sizeof *t);
+  if (t == NULL) return MOONS_ENOMEM;
+  t->backend = b;
+  int error = need_worker(t);
+  uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
+  options.stack_size = b->config.stack_bytes;
+  if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
+  if (error) {
+    if (t->n_workers > 0) moons__worker_close(t->workers[0]);
+    free(t->workers);
+    free(t);
+    return error;
+  }
+  t->next = b->threads;
+  b->threads = t;
+  b->n_threads++;
+  return 0;
+}
+
+static int grow(moons__backend *b, unsigned n_workers) {
+  int error = 0;
+  uv_mutex_lock(&b->mutex);
+  while (!error && b->n_threads < n_workers)
+    error = start_thread(b);
+  uv_mutex_unlock(&b->mutex);
+  return error;
+}
+
+static int can_run(moons__backend *b) {
+  char here = 0;
+  const thread *t = uv_key_get(&b->current);
+  if (t == NULL) return 0;
+  size_t used = (size_t)(t->stack > &here ? t->stack - &here : &here - t->stack);
+  if (used + MOONS_STACK_RESERVE_BYTES > b->config.stack_bytes) return MOONS_EDEPTH;
+  int error = need_worker(uv_key_get(&b->current));
+  return error ? error : 1;
+}
+
+static void run(moons__backend *b, moons__work *work) { run_on(uv_key_get(&b->current), work); }
+
+/* Opening and closing. */
+
+static void join_all(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  b->closing = 1;
+  uv_cond_broadcast(&b->wake);
+  uv_mutex_unlock(&b->mutex);
+  while (b->threads != NULL) {
+    thread *t = b->threads;
+    b->threads = t->next;
+    uv_thread_join(&t->id);
+    free(t->workers);
+    free(t);
+  }
+}
+
+static void close_threads(moons__backend *b) {
+  join_all(b);
+  uv_cond_destroy(&b->wake);
+  uv_mutex_destroy(&b->mutex);
+  uv_key_delete(&b->current);
+  free(b);
+}
+
+static int make_locks(moons__backend *b) {
+  if (uv_key_create(&b->current)) return MOONS_ENOMEM;
+  if (uv_mutex_init(&b->mutex)) {
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  if (uv_cond_init(&b->wake)) {
+    uv_mutex_destroy(&b->mutex);
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  return 0;
+}
+
+static int open_threads(moons__backend **backend, const moons__backend_config *config) {
+  moons__backend *b = calloc(1, sizeof *b);
+  if (b == NULL) return MOONS_ENOMEM;
+  b->config = *config;
+  if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
+  int error = make_locks(b);
+  if (error) {
+    free(b);
+    return error;
+  }
+  error = grow(b, config->n_workers);
+  if (error) {
+    close_threads(b);
+    return error;
+  }
+  *backend = b;
+  return 0;
+}
+
+const moons__backend_functions moons__backend_threads = {
+    .name = "threads",
+    .open = open_threads,
+    .close = close_threads,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .can_run = can_run,
+    .run = run,
+};

@@ -1,0 +1,163 @@
+#include "batch.h"
+
+#include <string.h>
+
+#include "moons.h"
+
+enum { INTEGERS, FLOATS, INTEGER_RANGE, FLOAT_RANGE, MESSAGES, ERRORS, NO_SEGMENT = -1 };
+
+/* Writing. */
+
+int moons__batch_begin(moons__batch_writer *w, moons__buffer *out) {
+  uint32_t needs = 0;
+  *w = (moons__batch_writer){.out = out, .start = out->n_bytes, .segment = NO_SEGMENT};
+  return moons__buffer_append(out, &needs, sizeof needs);
+}
+
+void moons__batch_needs(moons__batch_writer *w, uint32_t needs) {
+  memcpy(w->out->bytes + w->start, &needs, sizeof needs);
+}
+
+static void add_to_count(moons__batch_writer *w, uint32_t n_items) {
+  uint32_t count;
+  memcpy(&count, w->out->bytes + w->count_at, sizeof count);
+  count += n_items;
+  memcpy(w->out->bytes + w->count_at, &count, sizeof count);
+}
+
+/* Opens a segment of this kind, or goes on with the one that is open. Makes room for `n_bytes`. */
+static int need_segment(moons__batch_writer *w, int kind, size_t n_bytes) {
+  uint32_t count = 0;
+  int error = moons__buffer_reserve(w->out, 1 + sizeof count + n_bytes);
+  if (error || w->segment == kind) return error;
+  w->out->bytes[w->out->n_bytes++] = (char)kind;
+  w->segment = kind;
+  w->count_at = w->out->n_bytes;
+  return moons__buffer_append(w->out, &count, sizeof count);
+}
+
+static int put_number(moons__batch_writer *w, int kind, const void *number) {
+  int error = need_segment(w, kind, 8);
+  if (error) return error;
+  add_to_count(w, 1);
+  return moons__buffer_append(w->out, number, 8);
+}
+
+int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_number(w, INTEGERS, &n); }
+
+int moons__batch_float(moons__batch_writer *w, double n) { return put_number(w, FLOATS, &n); }
+
+static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
+                     uint32_t n_items) {
+  w->segment = NO_SEGMENT;
+  int error = need_segment(w, kind, n_bytes);
+  if (error) return error;
+  add_to_count(w, n_items);
+  w->segment = NO_SEGMENT;
+  return moons__buffer_append(w->out, rule, n_bytes);
+}
+
+int moons__batch_integer_range(moons__batch_writer *w, int64_t first, int64_t step,
+                               uint32_t n_items) {
+  int64_t rule[] = {first, step};
+  return put_range(w, INTEGER_RANGE, rule, sizeof rule, n_items);
+}
+
+int moons__batch_float_range(moons__batch_writer *w, double first, double step, uint64_t n_before,
+                             uint32_t n_items) {
+  char rule[24];
+  memcpy(rule, &first, 8);
+  memcpy(rule + 8, &step, 8);
+  memcpy(rule + 16, &n_before, 8);
+  return put_range(w, FLOAT_RANGE, rule, sizeof rule, n_items);
+}
+
+int moons__batch_item_begin(moons__batch_writer *w, moons__item_kind kind) {
+  uint64_t n_bytes = 0;
+  int error = need_segment(w, kind == MOONS__ITEM_ERROR ? ERRORS : MESSAGES, sizeof n_bytes);
+  if (error) return error;
+  w->item_at = w->out->n_bytes;
+  return moons__buffer_append(w->out, &n_bytes, sizeof n_bytes);
+}
+
+void moons__batch_item_end(moons__batch_writer *w) {
+  uint64_t n_bytes = w->out->n_bytes - w->item_at - sizeof n_bytes;
+  memcpy(w->out->bytes + w->item_at, &n_bytes, sizeof n_bytes);
+  add_to_count(w, 1);
+}
+
+void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
+
+/* Reading. */
+
+static size_t left(const moons__batch_reader *r) { return (size_t)(r->end - r->at); }
+
+/* Reads `n_bytes` into `to`; returns 0 where there are not so many. */
+static int take(moons__batch_reader *r, void *to, size_t n_bytes) {
+  if (n_bytes > left(r)) return 0;
+  memcpy(to, r->at, n_bytes);
+  r->at += n_bytes;
+  return 1;
+}
+
+void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes) {
+  *r = (moons__batch_reader){.at = bytes, .segment = NO_SEGMENT};
+  r->end = r->at + n_bytes;
+  if (!take(r, &r->needs, sizeof r->needs)) r->at = r->end;
+}
+
+static int open_range(moons__batch_reader *r) {
+  if (r->segment == INTEGER_RANGE)
+    return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
+  if (r->segment == FLOAT_RANGE)
+    return take(r, &r->number_first, 8) && take(r, &r->number_step, 8) && take(r, &r->n_before, 8);
+  return 1;
+}
+
+static int open_segment(moons__batch_reader *r) {
+  unsigned char kind;
+  if (!take(r, &kind, 1) || kind > ERRORS || !take(r, &r->n_left, sizeof r->n_left)) return 0;
+  r->segment = kind;
+  return open_range(r);
+}
+
+static moons__item next_bytes(moons__batch_reader *r, moons__item_kind kind) {
+  uint64_t n_bytes;
+  if (!take(r, &n_bytes, sizeof n_bytes) || n_bytes > left(r))
+    return (moons__item){.kind = MOONS__ITEM_MALFORMED};
+  moons__item item = {.kind = kind, .bytes = r->at, .n_bytes = (size_t)n_bytes};
+  r->at += n_bytes;
+  return item;
+}
+
+/* Ranges wrap around as Lua's integers do. */
+static moons__item next_in_range(moons__batch_reader *r) {
+  moons__item item = {.kind = MOONS__ITEM_INTEGER, .integer = r->integer};
+  r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
+  return item;
+}
+
+moons__item moons__batch_next(moons__batch_reader *r) {
+  moons__item item = {.kind = MOONS__ITEM_MALFORMED};
+  while (r->n_left == 0) {
+    if (left(r) == 0) return (moons__item){.kind = MOONS__ITEM_END};
+    if (!open_segment(r)) return item;
+  }
+  r->n_left--;
+  switch (r->segment) {
+  case INTEGERS:
+    if (take(r, &item.integer, 8)) item.kind = MOONS__ITEM_INTEGER;
+    break;
+  case FLOATS:
+    if (take(r, &item.number, 8)) item.kind = MOONS__ITEM_FLOAT;
+    break;
+  case INTEGER_RANGE: item = next_in_range(r); break;
+  case FLOAT_RANGE:
+    item.kind = MOONS__ITEM_FLOAT;
+    item.number = r->number_first + (double)r->n_before++ * r->number_step;
+    break;
+  case MESSAGES: item = next_bytes(r, MOONS__ITEM_MESSAGE); break;
+  default: item = next_bytes(r, MOONS__ITEM_ERROR);
+  }
+  return item;
+}

@@ -1,0 +1,80 @@
+/*
+** The calls of one chunk as bytes, and their results: numbers of one kind that stand side by side as
+** a block, evenly spaced ones as a rule, all else as messages (wire.h) and errors. Knows no Lua.
+**
+** batch   = needs:u32 segment*
+** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the
+**           items before, 8 bytes each; for each item a length:u64 and so many bytes
+*/
+#ifndef MOONS_BATCH_H
+#define MOONS_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+
+typedef enum moons__item_kind {
+  MOONS__ITEM_INTEGER,
+  MOONS__ITEM_FLOAT,
+  MOONS__ITEM_MESSAGE,
+  MOONS__ITEM_ERROR,
+  MOONS__ITEM_END,      /* no more items */
+  MOONS__ITEM_MALFORMED /* the bytes are no batch */
+} moons__item_kind;
+
+typedef struct moons__item {
+  moons__item_kind kind;
+  int64_t integer;
+  double number;
+  const char *bytes; /* into the batch */
+  size_t n_bytes;
+} moons__item;
+
+/* {== Writing ================================================================================= */
+
+typedef struct moons__batch_writer {
+  moons__buffer *out;
+  size_t start;    /* of the batch in out */
+  int segment;     /* kind of the open segment; -1: none */
+  size_t count_at; /* where in out its number of items stands */
+  size_t item_at;  /* where the length of the item being written stands */
+} moons__batch_writer;
+
+/* A range of floats is first + i * step, i from n_before on: exactly what a loop computes.
+** All return 0 or MOONS_ENOMEM, and leave `out` as it was on failure. */
+int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
+int moons__batch_integer(moons__batch_writer *writer, int64_t n);
+int moons__batch_float(moons__batch_writer *writer, double n);
+int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64_t step,
+                               uint32_t n_items);
+int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
+                             uint64_t n_before, uint32_t n_items);
+
+/* An item of bytes: begin, append to `out`, then either end it or drop it. */
+int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
+void moons__batch_item_end(moons__batch_writer *writer);
+void moons__batch_item_drop(moons__batch_writer *writer);
+
+/* Notes what the items need on the other side: bits for the user to choose. */
+void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);
+
+/* {== Reading ================================================================================= */
+
+typedef struct moons__batch_reader {
+  const char *at, *end;
+  int segment;
+  uint32_t n_left;  /* items of the segment */
+  int64_t integer, integer_step;    /* the next of a range of integers */
+  double number_first, number_step; /* a range of floats */
+  uint64_t n_before;                /* of the next item of it */
+  uint32_t needs;
+} moons__batch_reader;
+
+/* The bytes must live as long as the reader and the items. */
+void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
+
+/* The next item. Total: any bytes give items, END or MALFORMED. */
+moons__item moons__batch_next(moons__batch_reader *reader);
+
+#endif

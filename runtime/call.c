@@ -1,0 +1,135 @@
+#include "call.h"
+
+#include <lauxlib.h>
+#include <math.h>
+
+#include "moons.h"
+
+static void check(lua_State *L, int error) {
+  if (error) luaL_error(L, "%s", moons_error_text(error));
+}
+
+/* The finalizer of splitmix64 (Steele, Lea, Flood 2014): neighbours become unlike each other. */
+static uint64_t mix(uint64_t n) {
+  n += UINT64_C(0x9E3779B97F4A7C15);
+  n = (n ^ n >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+  n = (n ^ n >> 27) * UINT64_C(0x94D049BB133111EB);
+  return n ^ n >> 31;
+}
+
+static void seed_random(lua_State *L, const moons__call *c) {
+  if (lua_isnil(L, lua_upvalueindex(MOONS__CALLER_SEED))) return;
+  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
+  lua_pushinteger(L, (lua_Integer)mix(c->terms->seed));
+  lua_pushinteger(L, (lua_Integer)mix(c->index + mix(~c->terms->seed)));
+  lua_call(L, 2, 0);
+}
+
+/* Pushes the arguments; returns how many. */
+static int push_arguments(lua_State *L, moons__call *c) {
+  switch (c->item.kind) {
+  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)c->item.integer); return 1;
+  case MOONS__ITEM_FLOAT: lua_pushnumber(L, c->item.number); return 1;
+  case MOONS__ITEM_MESSAGE: break;
+  default: return luaL_error(L, "malformed bytes: no arguments");
+  }
+  moons__decoder decoder = {.L = L, .trusted = 1, .classes = &c->classes};
+  decoder.class_index = lua_upvalueindex(MOONS__CALLER_CLASSES);
+  int n = moons__decode(&decoder, c->item.bytes, c->item.n_bytes);
+  if (decoder.made_finalizer) c->session->workshop->sandbox.made_finalizer = 1;
+  return n;
+}
+
+/* Sends the values from stack index 1 on, as a message. */
+static void put_message(lua_State *L, moons__call *c) {
+  int n_values = lua_gettop(L);
+  moons__session *s = c->session;
+  check(L, moons__batch_item_begin(&c->results, MOONS__ITEM_MESSAGE));
+  c->item_is_open = 1;
+  if (s->workshop->sandbox.loaded_module) s->names_known = 0;
+  moons__encoder *e = &c->encoder;
+  e->L = L;
+  e->out = c->results.out;
+  e->names = &s->names;
+  e->names_refreshed = s->names_known;
+  e->classes = &c->classes;
+  e->own_start = e->own_end = NULL;
+  if (s->fresh && !s->workshop->sandbox.loaded_module && !s->rebuilds) {
+    e->own_start = s->image.arena.heap;
+    e->own_end = (const char *)e->own_start + s->image.n_bytes;
+  }
+  moons__encoder_begin(e);
+  moons__encode(e, 1, n_values, "result");
+  s->names_known = e->names_refreshed;
+  moons__batch_item_end(&c->results);
+  c->item_is_open = 0;
+}
+
+static void put_results(lua_State *L, moons__call *c) {
+  if (c->terms->pack || lua_type(L, 1) != LUA_TNUMBER)
+    put_message(L, c);
+  else if (lua_isinteger(L, 1))
+    check(L, moons__batch_integer(&c->results, lua_tointeger(L, 1)));
+  else
+    check(L, moons__batch_float(&c->results, lua_tonumber(L, 1)));
+}
+
+int moons__call_main(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  c->stage = MOONS__CALL_RECEIVING;
+  seed_random(L, c);
+  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
+  int n_arguments = push_arguments(L, c);
+  c->stage = MOONS__CALL_RUNNING;
+  lua_call(L, n_arguments, c->terms->pack ? LUA_MULTRET : 1);
+  c->stage = MOONS__CALL_SENDING;
+  put_results(L, c);
+  return 0;
+}
+
+/* Appends a failure for the error value on top. */
+static int put_failure(moons__call *c, int status) {
+  static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
+  lua_State *L = c->session->image.L;
+  moons__workshop *w = c->session->workshop;
+  if (c->item_is_open) moons__batch_item_drop(&c->results);
+  c->item_is_open = 0;
+  if (moons__batch_item_begin(&c->results, MOONS__ITEM_ERROR)) return MOONS_ENOMEM;
+  moons__failure_kind kind =
+      c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
+  if (moons__report(L, &w->reporter, status, kind, PREFIXES[c->stage], c->results.out)) {
+    moons__batch_item_drop(&c->results);
+    return MOONS_ENOMEM;
+  }
+  moons__batch_item_end(&c->results);
+  return 1;
+}
+
+/* A call that has called os.exit has failed, even where it caught the error. */
+static int must_fail(moons__call *c, size_t results_at) {
+  if (!c->session->workshop->sandbox.exited) return 0;
+  lua_sethook(c->session->image.L, NULL, 0, 0);
+  c->results.out->n_bytes = results_at;
+  return 1;
+}
+
+int moons__call_run(moons__call *c) {
+  lua_State *L = c->session->image.L;
+  c->session->workshop->reporter.traceback.n_bytes = 0;
+  moons__batch_writer before = c->results;
+  size_t results_at = c->results.out->n_bytes;
+  lua_pushvalue(L, MOONS__SESSION_CALLER);
+  lua_pushlightuserdata(L, c);
+  int status = lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
+  if (status == LUA_OK && must_fail(c, results_at)) {
+    c->results = before;
+    status = LUA_ERRRUN;
+    lua_pushliteral(L, "os.exit was called");
+  } else if (status != LUA_OK) {
+    lua_sethook(L, NULL, 0, 0);
+  }
+  int outcome = status == LUA_OK ? 0 : put_failure(c, status);
+  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
+  return outcome;
+}

@@ -1,0 +1,44 @@
+/*
+** The error of a call as bytes: what kind, message, traceback, and the value that was thrown.
+**
+** failure = kind:byte length:u64 message length:u64 traceback, then the value as a message (wire.h),
+**           or nothing where it cannot be sent
+*/
+#ifndef MOONS_FAILURE_H
+#define MOONS_FAILURE_H
+
+#include <stddef.h>
+
+#include "buffer.h"
+
+/* The kinds, as scripts see them. */
+#define MOONS__FAILURES(X)                                                                         \
+  X(ERROR, "error")                                                                                \
+  X(TIMEOUT, "timeout")                                                                            \
+  X(MEMORY, "memory")                                                                              \
+  X(CANCELLED, "cancelled")                                                                        \
+  X(MARSHAL, "marshal")                                                                            \
+  X(LOST, "lost")
+
+typedef enum moons__failure_kind {
+#define MOONS__FAILURE_KIND(name, text) MOONS__FAILURE_##name,
+  MOONS__FAILURES(MOONS__FAILURE_KIND)
+#undef MOONS__FAILURE_KIND
+} moons__failure_kind;
+
+typedef struct moons__failure {
+  moons__failure_kind kind;
+  const char *message, *traceback, *value; /* not zero-terminated; value NULL: none */
+  size_t message_bytes, traceback_bytes, value_bytes;
+} moons__failure;
+
+/* Appends a failure but its value, which may follow. Returns 0 or MOONS_ENOMEM. */
+int moons__failure_write(moons__buffer *out, const moons__failure *failure);
+
+/* Reads one; points into the bytes. Returns 0 or MOONS_EMALFORMED. */
+int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);
+
+/* The name of a kind. */
+const char *moons__failure_name(moons__failure_kind kind);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+** Every default, cap and size of Moons, each with its reason.
+** A test build may set any of them smaller with -D.
+*/
+#ifndef MOONS_LIMITS_H
+#define MOONS_LIMITS_H
+
+/* Most workers that one runtime may have. A thread costs a stack and a state; more than this is a
+** mistake in an argument, not a wish. */
+#ifndef MOONS_MAX_WORKERS
+#define MOONS_MAX_WORKERS 1024
+#endif
+
+/* C stack of a worker thread, in bytes. Lua itself nests at most 200 C calls (some 300 KB at worst);
+** the rest is room for maps within maps, which run on top of the call that waits for them. Only
+** pages that are touched cost memory. */
+#ifndef MOONS_STACK_BYTES
+#define MOONS_STACK_BYTES ((size_t)16 << 20)
+#endif
+
+/* C stack that must be left before a nested map is run on a worker's thread, in bytes. */
+#ifndef MOONS_STACK_RESERVE_BYTES
+#define MOONS_STACK_RESERVE_BYTES ((size_t)1 << 20)
+#endif
+
+/* Address space reserved for one state, in bytes, where the system does not tell its memory, and
+** the least that is tried before giving up. Reserved, not used: pages are committed as they fill. */
+#ifndef MOONS_ARENA_BYTES
+#define MOONS_ARENA_BYTES ((size_t)8 << 30)
+#endif
+#ifndef MOONS_ARENA_MIN_BYTES
+#define MOONS_ARENA_MIN_BYTES ((size_t)64 << 20)
+#endif
+
+/* An arena commits at least this much at a time, in bytes: fewer system calls. */
+#ifndef MOONS_COMMIT_BYTES
+#define MOONS_COMMIT_BYTES ((size_t)256 << 10)
+#endif
+
+/* Memory beyond the image that a worker keeps between calls; what a call touched beyond it is given
+** back to the system. Giving back costs a system call and page faults at the next call, so this is
+** about what a level-2 cache holds. */
+#ifndef MOONS_ARENA_KEEP_BYTES
+#define MOONS_ARENA_KEEP_BYTES ((size_t)1 << 20)
+#endif
+
+/* From this size on, in bytes, an image is put back by dropping dirty pages (copy-on-write) where
+** the system can; below it, copying is faster (measured: the two meet at about 1 MB). */
+#ifndef MOONS_COW_MIN_BYTES
+#define MOONS_COW_MIN_BYTES ((size_t)1 << 20)
+#endif
+
+/* The part of a copy-on-write image that is copied all the same, in bytes: the state's own
+** structures, which every call writes to, lie there, and copying is cheaper than page faults. */
+#ifndef MOONS_COW_HOT_BYTES
+#define MOONS_COW_HOT_BYTES ((size_t)32 << 10)
+#endif
+
+/* How many images a worker keeps for the maps to come, and how many bytes they may hold together.
+** Scripts alternate between a few functions. */
+#ifndef MOONS_IMAGES_PER_WORKER
+#define MOONS_IMAGES_PER_WORKER 4
+#endif
+#ifndef MOONS_IMAGES_BYTES
+#define MOONS_IMAGES_BYTES ((size_t)64 << 20)
+#endif
+
+/* How many functions with their captures a kept state (fresh = false) holds decoded. */
+#ifndef MOONS_FUNCTIONS_PER_STATE
+#define MOONS_FUNCTIONS_PER_STATE 16
+#endif
+
+/* Least that a call allocates before it starts a garbage collection, in bytes: a cycle touches every
+** page of the image, and small images would otherwise collect every few kilobytes. */
+#ifndef MOONS_FIRST_COLLECTION_BYTES
+#define MOONS_FIRST_COLLECTION_BYTES ((size_t)256 << 10)
+#endif
+
+/* Values nested deeper than this are sent from a list of pending values and not by recursion, so
+** that depth is limited by memory and not by the C stack. */
+#ifndef MOONS_WIRE_DEPTH
+#define MOONS_WIRE_DEPTH 100
+#endif
+
+/* Strings from this length on, in bytes, are sent once a message however often they occur. */
+#ifndef MOONS_WIRE_SHARED_STRING_BYTES
+#define MOONS_WIRE_SHARED_STRING_BYTES 41
+#endif
+
+/* Longest traceback and message that an error carries home, in bytes. */
+#ifndef MOONS_ERROR_TEXT_BYTES
+#define MOONS_ERROR_TEXT_BYTES ((size_t)16 << 10)
+#endif
+
+/* Chunks aim at this duration, in ns: long against a hand-over (some 10 us), short against what a
+** person, a progress bar or the last worker waits for. */
+#ifndef MOONS_CHUNK_TARGET_NS
+#define MOONS_CHUNK_TARGET_NS 1000000.0
+#endif
+
+/* Most calls in one chunk: bounds what a chunk's bytes and a lazy source's lead can grow to. */
+#ifndef MOONS_CHUNK_MAX_CALLS
+#define MOONS_CHUNK_MAX_CALLS 16384u
+#endif
+
+/* Chunks under way for each worker: one that runs and one that waits, so that no worker idles while
+** the caller encodes. */
+#ifndef MOONS_CHUNKS_PER_WORKER
+#define MOONS_CHUNKS_PER_WORKER 2u
+#endif
+
+/* A string written by a call that holds no newline is kept back up to this length, in bytes. */
+#ifndef MOONS_LINE_BYTES
+#define MOONS_LINE_BYTES ((size_t)64 << 10)
+#endif
+
+#endif

@@ -1,0 +1,293 @@
+/*
+** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
+** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "moons.h"
+
+static const char USAGE[] =
+    "usage: %s [options] [script [args]]\n"
+    "Available options are:\n"
+    "  -e stat     execute string 'stat'\n"
+    "  -l mod      require library 'mod' into global 'mod'\n"
+    "  -l g=mod    require library 'mod' into global 'g'\n"
+    "  -j N        use N workers where a call does not say how many\n"
+    "  -b NAME     run calls on this backend: threads, or inline (one by one, to debug)\n"
+    "  -v          show version information\n"
+    "  -h          show this help\n"
+    "  -E          ignore environment variables\n"
+    "  -W          turn warnings on\n"
+    "  --          stop handling options\n"
+    "  -           stop handling options and execute stdin\n";
+
+typedef struct command {
+  int argc;
+  char **argv;
+  int script; /* its place in argv; argc where there is none */
+  int shows_version, shows_help, executes, ignores_environment, warns;
+  moons_options options;
+  moons_runtime *runtime;
+} command;
+
+static const char *program_name = "moons";
+
+static void complain(const char *message) {
+  fprintf(stderr, "%s: %s\n", program_name, message);
+  fflush(stderr);
+}
+
+/* {== Arguments =============================================================================== */
+
+/* The value of an option such as -j: what follows the letter, or the next argument. */
+static const char *option_value(command *c, int *i) {
+  const char *argument = c->argv[*i];
+  if (argument[2] != '\0') return argument + 2;
+  if (*i + 1 < c->argc) return c->argv[++*i];
+  return NULL;
+}
+
+static int read_n_workers(command *c, const char *text) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  if (*text == '\0' || *end != '\0' || n < 1 || n > 100000) return 0;
+  c->options.n_workers = (unsigned)n;
+  return 1;
+}
+
+/* Reads the option at argv[*i]. Returns 0 where it is none that is known. */
+static int read_option(command *c, int *i) {
+  const char *value;
+  switch (c->argv[*i][1]) {
+  case 'v': c->shows_version = 1; return c->argv[*i][2] == '\0';
+  case 'h': c->shows_help = 1; return c->argv[*i][2] == '\0';
+  case 'E': c->ignores_environment = 1; return c->argv[*i][2] == '\0';
+  case 'W': c->warns = 1; return c->argv[*i][2] == '\0';
+  case 'e': c->executes = 1; return option_value(c, i) != NULL;
+  case 'l': return option_value(c, i) != NULL;
+  case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
+  case 'b':
+    value = option_value(c, i);
+    c->options.backend = value;
+    return value != NULL;
+  default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
+  }
+}
+
+/* Finds the options and the script. Returns the place of a bad option, or 0. */
+static int read_arguments(command *c) {
+  int i = 1;
+  for (; i < c->argc && c->argv[i][0] == '-' && c->argv[i][1] != '\0'; i++) {
+    if (strcmp(c->argv[i], "--") == 0) {
+      i++;
+      break;
+    }
+    int at = i;
+    if (!read_option(c, &i)) return at;
+  }
+  c->script = i;
+  return 0;
+}
+
+/* {== Running ================================================================================= */
+
+static int add_traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
+    message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  }
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* Calls the function below `n_arguments`; a failure is told. */
+static int call_told(lua_State *L, int n_arguments, int n_results) {
+  int base = lua_gettop(L) - n_arguments;
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, base);
+  int status = lua_pcall(L, n_arguments, n_results, base);
+  lua_remove(L, base);
+  if (status != LUA_OK) {
+    const char *message = lua_tostring(L, -1);
+    complain(message != NULL ? message : "(error message is not a string)");
+    lua_pop(L, 1);
+  }
+  return status;
+}
+
+static int tell_load_error(lua_State *L) {
+  complain(lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return LUA_ERRSYNTAX;
+}
+
+static int run_string(lua_State *L, const char *text, const char *name) {
+  if (luaL_loadbuffer(L, text, strlen(text), name) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+/* -l mod, -l g=mod */
+static int run_library(lua_State *L, const char *argument) {
+  const char *equals = strchr(argument, '=');
+  const char *module = equals != NULL ? equals + 1 : argument;
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  int status = call_told(L, 1, 1);
+  if (status != LUA_OK) return status;
+  const char *dash = strchr(module, '-'); /* a version that is no part of the global's name */
+  if (equals != NULL)
+    lua_pushlstring(L, argument, (size_t)(equals - argument));
+  else
+    lua_pushlstring(L, module, dash != NULL ? (size_t)(dash - module) : strlen(module));
+  lua_insert(L, -2);
+  lua_pushglobaltable(L);
+  lua_insert(L, -3);
+  lua_settable(L, -3);
+  lua_pop(L, 1);
+  return LUA_OK;
+}
+
+static int run_environment(lua_State *L) {
+  const char *name = "=LUA_INIT_5_4", *init = getenv(name + 1);
+  if (init == NULL) init = getenv((name = "=LUA_INIT") + 1);
+  if (init == NULL) return LUA_OK;
+  if (*init != '@') return run_string(L, init, name);
+  if (luaL_loadfile(L, init + 1) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+/* Runs -e and -l in their order. */
+static int run_options(lua_State *L, command *c) {
+  for (int i = 1; i < c->script; i++) {
+    if (c->argv[i][0] != '-') continue;
+    char option = c->argv[i][1];
+    if (strchr("eljb", option) == NULL || option == '\0') continue;
+    const char *value = option_value(c, &i);
+    int status = LUA_OK;
+    if (option == 'e') status = run_string(L, value, "=(command line)");
+    if (option == 'l') status = run_library(L, value);
+    if (status != LUA_OK) return status;
+  }
+  return LUA_OK;
+}
+
+/* The global `arg`: the script at 0, its arguments from 1, what came before below 0. */
+static void set_arg(lua_State *L, const command *c) {
+  int script = c->script < c->argc ? c->script : 0;
+  lua_createtable(L, c->argc - script, script + 1);
+  for (int i = 0; i < c->argc; i++) {
+    lua_pushstring(L, c->argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/* Pushes the arguments from the global `arg`, which a script of -l or -e may have changed. */
+static int push_arguments(lua_State *L) {
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) luaL_error(L, "'arg' is not a table");
+  int n = (int)luaL_len(L, -1);
+  luaL_checkstack(L, n + 3, "too many arguments to script");
+  for (int i = 1; i <= n; i++)
+    lua_rawgeti(L, -i, i);
+  lua_remove(L, -n - 1);
+  return n;
+}
+
+static int run_script(lua_State *L, const command *c) {
+  const char *name = c->argv[c->script];
+  int is_stdin = strcmp(name, "-") == 0 && strcmp(c->argv[c->script - 1], "--") != 0;
+  if (luaL_loadfile(L, is_stdin ? NULL : name) != LUA_OK) return tell_load_error(L);
+  return call_told(L, push_arguments(L), 0);
+}
+
+static int run_stdin(lua_State *L) {
+  if (luaL_loadfile(L, NULL) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+/* {== The state =============================================================================== */
+
+static void print_version(void) { printf("Moons %s  on  %s\n", moons_version(), LUA_COPYRIGHT); }
+
+static void open_module(lua_State *L, moons_runtime *runtime) {
+  luaL_openlibs(L);
+  moons_open(L, runtime);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "parallel");
+  lua_call(L, 1, 1);
+  lua_setglobal(L, "parallel");
+}
+
+static int run_all(lua_State *L, command *c) {
+  set_arg(L, c);
+  if (!c->ignores_environment && run_environment(L) != LUA_OK) return 0;
+  if (run_options(L, c) != LUA_OK) return 0;
+  if (c->script < c->argc) return run_script(L, c) == LUA_OK;
+  if (c->executes || c->shows_version) return 1;
+  if (!isatty(STDIN_FILENO)) return run_stdin(L) == LUA_OK;
+  printf(USAGE, program_name);
+  return 1;
+}
+
+/* The protected part of main. Argument: the command. Result: whether all went well. */
+static int protected_main(lua_State *L) {
+  command *c = lua_touserdata(L, 1);
+  luaL_checkversion(L);
+  if (c->ignores_environment) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  open_module(L, c->runtime);
+  if (c->warns) lua_warning(L, "@on", 0);
+  lua_pushboolean(L, run_all(L, c));
+  return 1;
+}
+
+static int run_state(command *c) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    complain("cannot create state: not enough memory");
+    return 0;
+  }
+  lua_pushcfunction(L, protected_main);
+  lua_pushlightuserdata(L, c);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK) complain(lua_tostring(L, -1));
+  int succeeded = status == LUA_OK && lua_toboolean(L, -1);
+  lua_close(L);
+  return succeeded;
+}
+
+static int refuse_option(const char *option) {
+  fprintf(stderr, "%s: bad option '%s'\n", program_name, option);
+  fprintf(stderr, USAGE, program_name);
+  return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv) {
+  command c = {.argc = argc, .argv = argv};
+  if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
+  moons_options_init(&c.options);
+  int bad = read_arguments(&c);
+  if (bad > 0) return refuse_option(argv[bad]);
+  if (c.shows_help) {
+    printf(USAGE, program_name);
+    return EXIT_SUCCESS;
+  }
+  if (c.shows_version) print_version();
+  int error = moons_runtime_new(&c.runtime, &c.options);
+  if (error) {
+    fprintf(stderr, "%s: cannot start %u workers on backend '%s': %s\n", program_name,
+            c.options.n_workers, c.options.backend, moons_error_text(error));
+    return EXIT_FAILURE;
+  }
+  int succeeded = run_state(&c);
+  moons_runtime_free(c.runtime);
+  return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
+}

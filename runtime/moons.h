@@ -1,0 +1,191 @@
+/*
+** Moons: Lua functions in parallel, each call in a Lua state of its own.
+**
+** A program makes a runtime (a pool of workers), gives it to the Lua states of its own with
+** moons_open, and the scripts there call `parallel.map` and its kin. A program that wants no Lua
+** side of its own can drive jobs by hand: bytes in, bytes out.
+**
+** There is no global state: any number of runtimes may live side by side. The library sets no
+** signal handlers, reads no environment variables, prints nothing, and never ends the process;
+** what scripts print goes to stdout and stderr, or where `write` of the options says.
+**
+** Functions that can fail return 0 or one of the negative codes below.
+*/
+#ifndef MOONS_H
+#define MOONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define MOONS_API
+#else
+#define MOONS_API __attribute__((visibility("default")))
+#endif
+
+#define MOONS_VERSION_MAJOR 0
+#define MOONS_VERSION_MINOR 1
+#define MOONS_VERSION_PATCH 0
+#define MOONS_VERSION "0.1.0"
+
+struct lua_State;
+
+/* Errors: name, code, text. */
+#define MOONS_ERRORS(X)                                                                            \
+  X(ENOMEM, -1, "not enough memory")                                                               \
+  X(EINVAL, -2, "invalid argument")                                                                \
+  X(ETHREAD, -3, "a thread could not be started")                                                  \
+  X(ECLOSED, -4, "the pool is closed")                                                             \
+  X(EDEPTH, -5, "maps are nested too deeply")                                                      \
+  X(EMALFORMED, -6, "malformed bytes")                                                             \
+  X(EUNSUPPORTED, -7, "not supported by this system")                                              \
+  X(EEND, -8, "nothing is left to take")
+
+enum {
+#define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),
+  MOONS_ERRORS(MOONS_ERROR_CODE)
+#undef MOONS_ERROR_CODE
+};
+
+/* The text of an error code. The string is constant; any thread. */
+MOONS_API const char *moons_error_text(int error);
+
+/* The version of the library, MOONS_VERSION of its header. Any thread. */
+MOONS_API const char *moons_version(void);
+
+/* How many cores this process may really use: affinity and container quota counted. At least 1.
+** Any thread. */
+MOONS_API unsigned moons_cpus(void);
+
+/* A seed from the system's source of random numbers. Any thread. */
+MOONS_API uint64_t moons_random_seed(void);
+
+/* {== Runtimes ================================================================================ */
+
+/* A pool of workers. */
+typedef struct moons_runtime moons_runtime;
+
+typedef struct moons_options {
+  /* Workers at the start; 0: moons_cpus(). A job may ask for more, which are then added. */
+  unsigned n_workers;
+
+  /* Where calls run: "threads", or "inline", which runs them one by one on the thread that waits
+  ** for them (to debug, and as the reference for the others). */
+  const char *backend;
+
+  /* C stack of each worker thread in bytes; 0: 16 MiB. Maps within maps need it. */
+  size_t stack_bytes;
+
+  /* The most that one state may hold, in bytes; 0: the machine's memory. */
+  size_t state_bytes;
+
+  /* Called in each new worker state, after the standard libraries are opened and before anything
+  ** of the script arrives; adds what the host offers. It may raise Lua errors: they become the
+  ** error of the calls that needed the state. NULL: nothing to add. Any worker's thread. */
+  void (*open)(struct lua_State *L, void *data);
+  void *open_data;
+
+  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2 for stdout and
+  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. */
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
+  void *write_data;
+} moons_options;
+
+/* Fills in the defaults. */
+MOONS_API void moons_options_init(moons_options *options);
+
+/* Makes a runtime and starts its workers. On failure *runtime is NULL and nothing is left behind:
+** MOONS_EINVAL (too many workers, no such backend), MOONS_ENOMEM, MOONS_ETHREAD. The options are
+** copied. Any thread. */
+MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
+
+/* Waits for the calls that are running, ends the workers and frees the runtime. Its jobs must have
+** been freed, and the Lua states that it was given to must have been closed. Accepts NULL. */
+MOONS_API void moons_runtime_free(moons_runtime *runtime);
+
+/* How many workers a job uses that does not ask: those of the options. Any thread. */
+MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);
+
+/* {== Jobs ==================================================================================== */
+
+/* One map in flight. A job is used by one thread at a time. */
+typedef struct moons_job moons_job;
+
+typedef struct moons_job_options {
+  /* What each call starts from, as the module `parallel` makes it (setup.h); copied. */
+  const void *setup;
+  size_t setup_bytes;
+
+  unsigned n_workers; /* calls that run at once at the most; 0: as many as there are workers */
+  int fresh;          /* each call gets a state of its own */
+  int pack;           /* all values of a call come home, not just the first */
+  int collect;        /* a failed call does not stop the others */
+  uint64_t seed;      /* call i's math.random depends on (seed, i) */
+} moons_job_options;
+
+/* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */
+MOONS_API void moons_job_options_init(moons_job_options *options);
+
+/* Makes a job. May be called on any thread, also within a call that a worker of this runtime runs
+** (a map within a map). Returns MOONS_EINVAL, MOONS_ENOMEM or MOONS_ETHREAD. */
+MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
+                            const moons_job_options *options);
+
+/* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
+** number `first`. The bytes must come from malloc and belong to the job from here on, also on
+** failure. Returns MOONS_ENOMEM. */
+MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
+                            size_t n_bytes);
+
+/* A finished chunk. */
+typedef struct moons_chunk {
+  uint64_t first;    /* number of its first call */
+  uint32_t n_calls;  /* how many calls were given */
+  char *bytes;       /* results (batch.h), from malloc; the taker's, who frees them */
+  size_t n_bytes;    /* fewer results than calls: the rest was dropped */
+  uint64_t busy_ns;  /* time that a worker spent on it */
+} moons_chunk;
+
+/* Waits for a chunk to finish and takes it, in any order. MOONS_EEND when every chunk that was put
+** has been taken or dropped. Within a call that a worker runs, that worker runs waiting chunks of
+** the job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its
+** stack is too full for that. */
+MOONS_API int moons_job_take(moons_job *job, moons_chunk *chunk);
+
+/* Chunks that were put and not taken yet. */
+MOONS_API unsigned moons_job_pending(moons_job *job);
+
+/* Chunks that have finished and can be taken without waiting. */
+MOONS_API unsigned moons_job_ready(moons_job *job);
+
+/* Drops the chunks that no worker has begun, and ends those running at their next call. */
+MOONS_API void moons_job_cancel(moons_job *job);
+
+/* Cancels the job and frees it as soon as its running chunks have ended; does not wait for them.
+** Accepts NULL. */
+MOONS_API void moons_job_free(moons_job *job);
+
+/* {== Lua ===================================================================================== */
+
+/* Gives the module `parallel` to a state: `require "parallel"` finds it, and it works on `runtime`.
+** Every global that the state has by then counts as the host's and is not sent to workers: give
+** the workers the same with `open` of the options. The runtime must outlive the state. Like a
+** lua_CFunction, it may raise memory errors. */
+MOONS_API void moons_open(struct lua_State *L, moons_runtime *runtime);
+
+/* What moons_open does, without taking note of globals: `require "parallel"` will find the module. */
+MOONS_API void moons_preload(struct lua_State *L, moons_runtime *runtime);
+
+/* The lua_CFunction behind `require "parallel"` in stock lua5.4: returns the module. The state
+** makes a runtime of its own at the first map and frees it when it is closed. */
+MOONS_API int luaopen_parallel(struct lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

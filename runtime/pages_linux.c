@@ -1,0 +1,53 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "moons.h"
+#include "pages.h"
+
+size_t moons__pages_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+size_t moons__pages_memory(void) {
+  long n_pages = sysconf(_SC_PHYS_PAGES);
+  return n_pages > 0 ? (size_t)n_pages * moons__pages_size() : 0;
+}
+
+void *moons__pages_reserve(size_t n_bytes) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void *start = mmap(NULL, n_bytes, PROT_NONE, flags, -1, 0);
+  return start != MAP_FAILED ? start : NULL;
+}
+
+void moons__pages_release(void *start, size_t n_bytes) { munmap(start, n_bytes); }
+
+int moons__pages_commit(void *start, size_t n_bytes) {
+  return mprotect(start, n_bytes, PROT_READ | PROT_WRITE) == 0 ? 0 : MOONS_ENOMEM;
+}
+
+void moons__pages_discard(void *start, size_t n_bytes) { madvise(start, n_bytes, MADV_DONTNEED); }
+
+static int write_all(int fd, const char *bytes, size_t n_bytes) {
+  while (n_bytes > 0) {
+    ssize_t n_written = write(fd, bytes, n_bytes);
+    if (n_written <= 0) return MOONS_ENOMEM;
+    bytes += n_written;
+    n_bytes -= (size_t)n_written;
+  }
+  return 0;
+}
+
+/* The content goes into a file in memory, of which a private mapping takes the old pages' place:
+** a page that is written to becomes a copy, and dropping the copy shows the file's page again. */
+int moons__pages_freeze(void *start, size_t n_bytes) {
+  int fd = memfd_create("moons image", MFD_CLOEXEC);
+  if (fd < 0) return MOONS_EUNSUPPORTED;
+  int error = write_all(fd, start, n_bytes);
+  if (!error) {
+    int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+    void *mapped = mmap(start, n_bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (mapped == MAP_FAILED) error = MOONS_EUNSUPPORTED;
+  }
+  close(fd); /* the mapping keeps the file */
+  return error;
+}
+
+void moons__pages_thaw(void *start, size_t n_bytes) { madvise(start, n_bytes, MADV_DONTNEED); }

@@ -1,0 +1,119 @@
+#include "report.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "limits.h"
+#include "moons.h"
+#include "wire.h"
+
+/* The last line is the C function that makes the call, which tells nobody anything. */
+static size_t without_last_line(const char *traceback, size_t n_bytes) {
+  static const char LAST[] = "\n\t[C]: in ?";
+  size_t n_last = sizeof LAST - 1;
+  int has_last = n_bytes > n_last && strcmp(traceback + n_bytes - n_last, LAST) == 0;
+  return has_last ? n_bytes - n_last : n_bytes;
+}
+
+static int on_error(lua_State *L) {
+  moons__reporter *reporter = lua_touserdata(L, lua_upvalueindex(1));
+  reporter->traceback.n_bytes = 0;
+  luaL_traceback(L, L, NULL, 1);
+  size_t n_bytes;
+  const char *text = lua_tolstring(L, -1, &n_bytes);
+  moons__buffer_append(&reporter->traceback, text, without_last_line(text, n_bytes));
+  lua_settop(L, 1);
+  return 1;
+}
+
+void moons__report_push_handler(lua_State *L, moons__reporter *reporter) {
+  lua_pushlightuserdata(L, reporter);
+  lua_pushcclosure(L, on_error, 1);
+}
+
+typedef struct description {
+  moons__failure failure;
+  const char *prefix;
+  moons__buffer *out;
+  int error;
+} description;
+
+/* Pushes what a person should read of the error value at `index`. */
+static void push_message(lua_State *L, int index, const char *prefix) {
+  if (lua_isstring(L, index) || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, index, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+  lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, -1));
+}
+
+/* Arguments: a description, the error value. */
+static int describe(lua_State *L) {
+  description *d = lua_touserdata(L, 1);
+  if (*d->prefix == '\0' && lua_type(L, 2) == LUA_TSTRING)
+    lua_pushvalue(L, 2);
+  else
+    push_message(L, 2, d->prefix);
+  d->failure.message = lua_tolstring(L, -1, &d->failure.message_bytes);
+  if (d->failure.message_bytes > MOONS_ERROR_TEXT_BYTES)
+    d->failure.message_bytes = MOONS_ERROR_TEXT_BYTES;
+  d->error = moons__failure_write(d->out, &d->failure);
+  return 0;
+}
+
+/* Arguments: an encoder, the value. */
+static int encode(lua_State *L) {
+  moons__encoder *encoder = lua_touserdata(L, 1);
+  moons__encoder_begin(encoder);
+  moons__encode(encoder, 2, 1, "error");
+  return 0;
+}
+
+/* Appends the value on top, which it pops, or nothing where it cannot be sent. */
+static void add_value(lua_State *L, moons__buffer *out) {
+  size_t n_bytes = out->n_bytes;
+  moons__names names = {0};
+  moons__encoder encoder = {.L = L, .out = out, .names = &names};
+  lua_pushcfunction(L, encode);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, &encoder);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    out->n_bytes = n_bytes;
+  }
+  moons__encoder_end(&encoder);
+  moons__names_free(&names);
+}
+
+static int write_plain(description *d, const char *message) {
+  d->failure.message = message;
+  d->failure.message_bytes = strlen(message);
+  return moons__failure_write(d->out, &d->failure);
+}
+
+int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
+                  const char *prefix, moons__buffer *out) {
+  description d = {.prefix = prefix, .out = out};
+  d.failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : kind;
+  d.failure.traceback = reporter->traceback.bytes;
+  d.failure.traceback_bytes = reporter->traceback.n_bytes;
+  size_t n_bytes = out->n_bytes;
+  if (status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK)) {
+    lua_pop(L, 1);
+    return write_plain(&d, moons_error_text(MOONS_ENOMEM));
+  }
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, &d);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    lua_pop(L, 2);
+    out->n_bytes = n_bytes;
+    return write_plain(&d, "(the error cannot be told: telling it raised another)");
+  }
+  if (d.error)
+    lua_pop(L, 1);
+  else
+    add_value(L, out);
+  return d.error;
+}

@@ -1,0 +1,325 @@
+/*
+** moons.h, but for Lua's part: runtimes and jobs, made of backends, workers and chunks.
+*/
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "backend.h"
+#include "cpus.h"
+#include "job.h"
+#include "limits.h"
+#include "moons.h"
+
+struct moons_runtime {
+  const moons__backend_functions *functions;
+  moons__backend *backend;
+  moons_options options;
+  atomic_uint n_started; /* workers; only grows */
+};
+
+/* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
+struct moons_job {
+  moons_runtime *runtime;
+  moons__terms terms;
+  char *setup; /* owned */
+
+  uv_mutex_t mutex; /* guards all that follows */
+  uv_cond_t finished;
+  moons__job chunks;
+  int is_orphan; /* the owner has gone */
+};
+
+const char *moons_version(void) { return MOONS_VERSION; }
+
+const char *moons_error_text(int error) {
+  switch (error) {
+#define MOONS_ERROR_TEXT(name, code, text)                                                         \
+  case MOONS_##name: return text;
+    MOONS_ERRORS(MOONS_ERROR_TEXT)
+#undef MOONS_ERROR_TEXT
+  default: return error == 0 ? "no error" : "unknown error";
+  }
+}
+
+unsigned moons_cpus(void) { return moons__cpus(); }
+
+uint64_t moons_random_seed(void) {
+  uint64_t seed = uv_hrtime();
+  uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL); /* where it fails, the time has to do */
+  return seed;
+}
+
+/* Runtimes. */
+
+void moons_options_init(moons_options *options) {
+  *options = (moons_options){.backend = "threads", .stack_bytes = MOONS_STACK_BYTES};
+}
+
+static const moons__backend_functions *find_backend(const char *name) {
+  static const moons__backend_functions *const BACKENDS[] = {&moons__backend_threads,
+                                                             &moons__backend_inline};
+  for (size_t i = 0; i < sizeof BACKENDS / sizeof BACKENDS[0]; i++)
+    if (name != NULL && strcmp(name, BACKENDS[i]->name) == 0) return BACKENDS[i];
+  return NULL;
+}
+
+/* Workers give their states the module, bound to this runtime. */
+static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
+
+static int open_backend(moons_runtime *r) {
+  moons__backend_config config = {
+      .n_workers = r->options.n_workers,
+      .stack_bytes = r->options.stack_bytes,
+      .worker = {.state_bytes = r->options.state_bytes,
+                 .open = r->options.open,
+                 .open_data = r->options.open_data,
+                 .write = r->options.write,
+                 .write_data = r->options.write_data,
+                 .preload = preload,
+                 .preload_data = r},
+  };
+  return r->functions->open(&r->backend, &config);
+}
+
+int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
+  *runtime = NULL;
+  const moons__backend_functions *functions = find_backend(options->backend);
+  unsigned n_workers = options->n_workers > 0 ? options->n_workers : moons_cpus();
+  if (functions == NULL || n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
+  moons_runtime *r = calloc(1, sizeof *r);
+  if (r == NULL) return MOONS_ENOMEM;
+  r->functions = functions;
+  r->options = *options;
+  r->options.n_workers = n_workers;
+  atomic_init(&r->n_started, n_workers);
+  int error = open_backend(r);
+  if (error) {
+    free(r);
+    return error;
+  }
+  *runtime = r;
+  return 0;
+}
+
+void moons_runtime_free(moons_runtime *r) {
+  if (r == NULL) return;
+  r->functions->close(r->backend);
+  free(r);
+}
+
+unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
+
+/* Adds workers where a job asks for more than there are. */
+static int grow(moons_runtime *r, unsigned n_workers) {
+  if (n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
+  if (n_workers <= atomic_load(&r->n_started)) return 0;
+  int error = r->functions->grow(r->backend, n_workers);
+  if (!error) atomic_store(&r->n_started, n_workers);
+  return error;
+}
+
+/* Jobs. */
+
+void moons_job_options_init(moons_job_options *options) {
+  *options = (moons_job_options){.fresh = 1};
+}
+
+static void job_destroy(moons_job *job) {
+  uv_cond_destroy(&job->finished);
+  uv_mutex_destroy(&job->mutex);
+  free(job->setup);
+  free(job);
+}
+
+static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *options) {
+  job->runtime = r;
+  job->setup = malloc(options->setup_bytes + 1);
+  if (job->setup == NULL) return MOONS_ENOMEM;
+  memcpy(job->setup, options->setup, options->setup_bytes);
+  job->terms = (moons__terms){.setup = job->setup,
+                              .setup_bytes = options->setup_bytes,
+                              .setup_hash = moons__hash(options->setup, options->setup_bytes),
+                              .fresh = options->fresh,
+                              .pack = options->pack,
+                              .collect = options->collect,
+                              .seed = options->seed};
+  job->chunks.collect = options->collect;
+  job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
+  return 0;
+}
+
+static int job_make_locks(moons_job *job) {
+  if (uv_mutex_init(&job->mutex)) return MOONS_ENOMEM;
+  if (uv_cond_init(&job->finished) == 0) return 0;
+  uv_mutex_destroy(&job->mutex);
+  return MOONS_ENOMEM;
+}
+
+int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
+  *job = NULL;
+  int error = r->functions->can_run(r->backend) == 1 ? 0 : grow(r, options->n_workers);
+  if (error) return error;
+  moons_job *new = calloc(1, sizeof *new);
+  if (new == NULL) return MOONS_ENOMEM;
+  error = job_fill(new, r, options);
+  if (!error) error = job_make_locks(new);
+  if (error) {
+    free(new->setup);
+    free(new);
+    return error;
+  }
+  *job = new;
+  return 0;
+}
+
+static void chunk_free(moons__work *chunk) {
+  free((char *)chunk->task.bytes);
+  moons__buffer_free(&chunk->task.results);
+  free(chunk);
+}
+
+/* Hands chunks to the backend while it may. The mutex is held. */
+static void pump(moons_job *job) {
+  moons__work *chunk;
+  while ((chunk = moons__job_start(&job->chunks)) != NULL)
+    job->runtime->functions->submit(job->runtime->backend, chunk);
+}
+
+/* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
+static void drop_waiting(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  moons__work *chunk;
+  atomic_store_explicit(&job->terms.cancelled, 1, memory_order_relaxed);
+  while ((chunk = r->functions->withdraw(r->backend, job)) != NULL) {
+    moons__job_return(&job->chunks);
+    chunk_free(chunk);
+  }
+  while ((chunk = moons__job_drop(&job->chunks)) != NULL)
+    chunk_free(chunk);
+}
+
+/* Runs on the worker's thread. */
+static void chunk_done(moons__work *chunk) {
+  moons_job *job = chunk->owner;
+  uv_mutex_lock(&job->mutex);
+  free((char *)chunk->task.bytes);
+  chunk->task.bytes = NULL;
+  moons__job_finish(&job->chunks, chunk);
+  if (job->chunks.stopped)
+    drop_waiting(job);
+  else
+    pump(job);
+  int is_last = job->is_orphan && job->chunks.n_running == 0;
+  uv_cond_signal(&job->finished);
+  uv_mutex_unlock(&job->mutex);
+  if (!is_last) return;
+  while ((chunk = moons__job_take(&job->chunks)) != NULL)
+    chunk_free(chunk);
+  job_destroy(job);
+}
+
+int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
+  moons__work *chunk = calloc(1, sizeof *chunk);
+  if (chunk == NULL) {
+    free(bytes);
+    return MOONS_ENOMEM;
+  }
+  chunk->owner = job;
+  chunk->done = chunk_done;
+  chunk->task = (moons__task){.terms = &job->terms, .first = first, .n_calls = n_calls};
+  chunk->task.bytes = bytes;
+  chunk->task.n_bytes = n_bytes;
+  uv_mutex_lock(&job->mutex);
+  if (job->chunks.stopped) {
+    chunk_free(chunk);
+  } else {
+    moons__job_put(&job->chunks, chunk);
+    pump(job);
+  }
+  uv_mutex_unlock(&job->mutex);
+  return 0;
+}
+
+/* Gives what a finished chunk holds to the taker. */
+static void hand_over(moons__work *work, moons_chunk *chunk) {
+  *chunk = (moons_chunk){.first = work->task.first,
+                         .n_calls = work->task.n_calls,
+                         .bytes = work->task.results.bytes,
+                         .n_bytes = work->task.results.n_bytes,
+                         .busy_ns = work->busy_ns};
+  work->task.results = (moons__buffer){0};
+  chunk_free(work);
+}
+
+static unsigned pending(const moons_job *job) {
+  return job->chunks.n_waiting + job->chunks.n_running + job->chunks.n_finished;
+}
+
+/* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
+static int run_one(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  int can = r->functions->can_run(r->backend);
+  if (can != 1) return can;
+  moons__work *chunk = r->functions->withdraw(r->backend, job);
+  if (chunk == NULL) return 0;
+  r->functions->run(r->backend, chunk);
+  return 1;
+}
+
+/* Takes a finished chunk or returns NULL; with `waits` only when nothing is pending. */
+static moons__work *take_finished(moons_job *job, int waits) {
+  uv_mutex_lock(&job->mutex);
+  while (waits && job->chunks.n_finished == 0 && pending(job) > 0)
+    uv_cond_wait(&job->finished, &job->mutex);
+  moons__work *work = moons__job_take(&job->chunks);
+  uv_mutex_unlock(&job->mutex);
+  return work;
+}
+
+int moons_job_take(moons_job *job, moons_chunk *chunk) {
+  moons__work *work = take_finished(job, 0);
+  while (work == NULL) {
+    int ran = run_one(job);
+    if (ran < 0) return ran;
+    work = take_finished(job, !ran);
+    if (work == NULL && !ran) return MOONS_EEND;
+  }
+  hand_over(work, chunk);
+  return 0;
+}
+
+unsigned moons_job_pending(moons_job *job) {
+  uv_mutex_lock(&job->mutex);
+  unsigned n = pending(job);
+  uv_mutex_unlock(&job->mutex);
+  return n;
+}
+
+unsigned moons_job_ready(moons_job *job) {
+  uv_mutex_lock(&job->mutex);
+  unsigned n = job->chunks.n_finished;
+  uv_mutex_unlock(&job->mutex);
+  return n;
+}
+
+void moons_job_cancel(moons_job *job) {
+  uv_mutex_lock(&job->mutex);
+  moons__job_stop(&job->chunks);
+  drop_waiting(job);
+  uv_cond_signal(&job->finished);
+  uv_mutex_unlock(&job->mutex);
+}
+
+void moons_job_free(moons_job *job) {
+  if (job == NULL) return;
+  moons_job_cancel(job);
+  uv_mutex_lock(&job->mutex);
+  moons__work *chunk;
+  while ((chunk = moons__job_take(&job->chunks)) != NULL)
+    chunk_free(chunk);
+  int is_over = job->chunks.n_running == 0;
+  job->is_orphan = 1;
+  uv_mutex_unlock(&job->mutex);
+  if (is_over) job_destroy(job);
+}

@@ -1,0 +1,350 @@
+#include "sandbox.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "limits.h"
+
+/* The sandbox of a state lies in the space that Lua keeps beside each state and its coroutines. */
+static moons__sandbox *sandbox_of(lua_State *L) {
+  return *(moons__sandbox **)lua_getextraspace(L);
+}
+
+/* Printing. */
+
+static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
+  if (n_bytes == 0) return;
+  if (s->write != NULL)
+    s->write(s->write_data, stream, bytes, n_bytes);
+  else
+    fwrite(bytes, 1, n_bytes, stream == 1 ? stdout : stderr);
+}
+
+static void flush_line(moons__sandbox *s, int stream) {
+  moons__buffer *line = &s->lines[stream - 1];
+  write_out(s, stream, line->bytes, line->n_bytes);
+  line->n_bytes = 0;
+}
+
+/* Whole lines go out at once, so that those of several workers do not mix; what comes after the
+** last newline waits for the rest of its line. */
+static void emit(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
+  moons__buffer *line = &s->lines[stream - 1];
+  if (moons__buffer_append(line, bytes, n_bytes)) { /* no memory to wait in */
+    flush_line(s, stream);
+    write_out(s, stream, bytes, n_bytes);
+    return;
+  }
+  size_t n_whole = line->n_bytes;
+  while (n_whole > 0 && line->bytes[n_whole - 1] != '\n')
+    n_whole--;
+  if (line->n_bytes - n_whole > MOONS_LINE_BYTES) n_whole = line->n_bytes;
+  write_out(s, stream, line->bytes, n_whole);
+  line->n_bytes -= n_whole;
+  if (n_whole > 0) memmove(line->bytes, line->bytes + n_whole, line->n_bytes);
+}
+
+static int call_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&text, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&text);
+  }
+  luaL_addchar(&text, '\n');
+  luaL_pushresult(&text);
+  size_t n_bytes;
+  const char *bytes = lua_tolstring(L, -1, &n_bytes);
+  emit(sandbox_of(L), 1, bytes, n_bytes);
+  return 0;
+}
+
+/* 1 or 2 where the value is the open file of stdout or stderr, otherwise 0. */
+static int stream_of(lua_State *L, int index) {
+  luaL_Stream *file = luaL_testudata(L, index, LUA_FILEHANDLE);
+  if (file == NULL || file->closef == NULL) return 0;
+  return file->f == stdout ? 1 : file->f == stderr ? 2 : 0;
+}
+
+/* Calls the function that this one stands for (upvalue 1) with the arguments from `first` on. */
+static int call_original(lua_State *L, int first) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, first);
+  lua_call(L, lua_gettop(L) - first, LUA_MULTRET);
+  return lua_gettop(L) - first + 1;
+}
+
+static void emit_arguments(lua_State *L, int stream, int first) {
+  int last = lua_gettop(L);
+  for (int i = first; i <= last; i++) {
+    size_t n_bytes;
+    luaL_checklstring(L, i, &n_bytes);
+  }
+  for (int i = first; i <= last; i++) {
+    size_t n_bytes;
+    const char *bytes = lua_tolstring(L, i, &n_bytes);
+    emit(sandbox_of(L), stream, bytes, n_bytes);
+  }
+}
+
+/* file:write(...) */
+static int call_file_write(lua_State *L) {
+  int stream = stream_of(L, 1);
+  if (stream == 0) return call_original(L, 1);
+  emit_arguments(L, stream, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* Pushes the default output (upvalue 2 is io.output). */
+static void push_default_output(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_call(L, 0, 1);
+}
+
+/* io.write(...) */
+static int call_io_write(lua_State *L) {
+  push_default_output(L);
+  int stream = stream_of(L, -1);
+  if (stream == 0) {
+    lua_pop(L, 1);
+    return call_original(L, 1);
+  }
+  lua_insert(L, 1);
+  emit_arguments(L, stream, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* file:flush() */
+static int call_file_flush(lua_State *L) {
+  int stream = stream_of(L, 1);
+  if (stream != 0) flush_line(sandbox_of(L), stream);
+  return call_original(L, 1);
+}
+
+/* io.flush() */
+static int call_io_flush(lua_State *L) {
+  push_default_output(L);
+  int stream = stream_of(L, -1);
+  lua_pop(L, 1);
+  if (stream != 0) flush_line(sandbox_of(L), stream);
+  return call_original(L, 1);
+}
+
+static void warn(void *data, const char *message, int to_be_continued) {
+  moons__sandbox *s = data;
+  if (s->warns < 2 && !to_be_continued && *message == '@') {
+    if (strcmp(message, "@on") == 0) s->warns = 1;
+    if (strcmp(message, "@off") == 0) s->warns = 0;
+    return;
+  }
+  if (s->warns == 0) return;
+  if (s->warns == 1) emit(s, 2, "Lua warning: ", strlen("Lua warning: "));
+  emit(s, 2, message, strlen(message));
+  if (!to_be_continued) emit(s, 2, "\n", 1);
+  s->warns = to_be_continued ? 2 : 1;
+}
+
+/* Ending the process. */
+
+static void end_again(lua_State *L, lua_Debug *info) {
+  (void)info;
+  luaL_error(L, "os.exit was called");
+}
+
+/* The error is raised again and again, so that no pcall keeps the call alive. */
+static int call_exit(lua_State *L) {
+  sandbox_of(L)->exited = 1;
+  lua_sethook(L, end_again, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_sethook(lua_tothread(L, -1), end_again, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+  if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
+  return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
+}
+
+/* Finalizers. */
+
+/* Notes it where the metatable at `index` makes a table of the state's have a finalizer. */
+static void note_finalizer(lua_State *L, int index) {
+  if (!lua_istable(L, index)) return;
+  lua_pushliteral(L, "__gc");
+  if (lua_rawget(L, index) != LUA_TNIL) sandbox_of(L)->made_finalizer = 1;
+  lua_pop(L, 1);
+}
+
+static int call_setmetatable(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+    return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  note_finalizer(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static int call_debug_setmetatable(lua_State *L) {
+  if (lua_istable(L, 1)) note_finalizer(L, 2);
+  return call_original(L, 1);
+}
+
+/* Loading. */
+
+/* Bytecode can crash Lua, so only text is loaded: load(chunk, name, mode, env). */
+static int call_load(lua_State *L) {
+  if (lua_gettop(L) < 3) lua_settop(L, 3);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  return call_original(L, 1);
+}
+
+/* loadfile(filename, mode, env) */
+static int call_loadfile(lua_State *L) {
+  if (lua_gettop(L) < 2) lua_settop(L, 2);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 2);
+  return call_original(L, 1);
+}
+
+static int call_dofile(lua_State *L) {
+  const char *filename = luaL_optstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (luaL_loadfilex(L, filename, "t") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
+
+/* Closing a state unloads its C libraries, while other states use them: they are made to stay. */
+static void pin_library(const char *path) {
+  void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  if (handle != NULL) dlclose(handle);
+}
+
+/* A searcher of package.searchers: returns a loader and, for files, their name. */
+static int call_searcher(lua_State *L) {
+  int n = call_original(L, 1);
+  if (!lua_isfunction(L, 1)) return n;
+  moons__sandbox *s = sandbox_of(L);
+  s->loaded_module = 1;
+  if (lua_iscfunction(L, 1) && lua_type(L, 2) == LUA_TSTRING && *lua_tostring(L, 2) != ':') {
+    s->loaded_library = 1;
+    pin_library(lua_tostring(L, 2));
+  }
+  return n;
+}
+
+/* package.loadlib(path, function) */
+static int call_loadlib(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  lua_pushvalue(L, 1); /* keeps the path alive */
+  lua_insert(L, 1);
+  int n = call_original(L, 2);
+  sandbox_of(L)->loaded_library = 1;
+  pin_library(path);
+  return n;
+}
+
+/* Installing. */
+
+/* Replaces the field of the table on top with `function`, which knows what it stands for, and with
+** `more` upvalues that are on top of the table. */
+static void replace(lua_State *L, const char *name, lua_CFunction function) {
+  if (lua_getfield(L, -1, name) == LUA_TFUNCTION) {
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+/* The same for functions of `io`, which also know io.output. */
+static void replace_io(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getfield(L, -1, name);
+  lua_getfield(L, -2, "output");
+  lua_pushcclosure(L, function, 2);
+  lua_setfield(L, -2, name);
+}
+
+static void set(lua_State *L, const char *name, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_setfield(L, -2, name);
+}
+
+static void install_base(lua_State *L) {
+  lua_pushglobaltable(L);
+  set(L, "print", call_print);
+  set(L, "setmetatable", call_setmetatable);
+  set(L, "dofile", call_dofile);
+  replace(L, "load", call_load);
+  replace(L, "loadfile", call_loadfile);
+  lua_pop(L, 1);
+}
+
+static void install_io(lua_State *L) {
+  replace_io(L, "write", call_io_write);
+  replace_io(L, "flush", call_io_flush);
+  luaL_getmetatable(L, LUA_FILEHANDLE);
+  lua_getfield(L, -1, "__index");
+  replace(L, "write", call_file_write);
+  replace(L, "flush", call_file_flush);
+  lua_pop(L, 2);
+}
+
+static void install_package(lua_State *L) {
+  replace(L, "loadlib", call_loadlib);
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TFUNCTION; i++) {
+    lua_pushcclosure(L, call_searcher, 1);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 2);
+}
+
+/* Pushes the table of a library that is open; returns 0 where it is not. */
+static int push_open(lua_State *L, const char *library) {
+  if (lua_getglobal(L, library) == LUA_TTABLE) return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
+  *(moons__sandbox **)lua_getextraspace(L) = sandbox;
+  lua_setwarnf(L, warn, sandbox);
+  install_base(L);
+  if (push_open(L, LUA_OSLIBNAME)) {
+    set(L, "exit", call_exit);
+    lua_pop(L, 1);
+  }
+  if (push_open(L, LUA_IOLIBNAME)) {
+    install_io(L);
+    lua_pop(L, 1);
+  }
+  if (push_open(L, LUA_DBLIBNAME)) {
+    replace(L, "setmetatable", call_debug_setmetatable);
+    lua_pop(L, 1);
+  }
+  if (push_open(L, LUA_LOADLIBNAME)) {
+    install_package(L);
+    lua_pop(L, 1);
+  }
+}
+
+void moons__sandbox_begin(moons__sandbox *s) {
+  s->made_finalizer = s->loaded_library = s->loaded_module = s->exited = 0;
+}
+
+void moons__sandbox_flush(moons__sandbox *s) {
+  for (int stream = 1; stream <= MOONS__N_STREAMS; stream++)
+    flush_line(s, stream);
+}
+
+void moons__sandbox_free(moons__sandbox *s) {
+  for (int i = 0; i < MOONS__N_STREAMS; i++)
+    moons__buffer_free(&s->lines[i]);
+}

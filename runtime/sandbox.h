@@ -1,0 +1,42 @@
+/*
+** What a call sees in place of the functions that reach out of its state: printing, ending the
+** process, loading bytecode and libraries; and notes of what it did that the image cannot undo.
+*/
+#ifndef MOONS_SANDBOX_H
+#define MOONS_SANDBOX_H
+
+#include <lua.h>
+#include <stddef.h>
+
+#include "buffer.h"
+
+enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
+
+/* All zero writes to C's stdout and stderr. Belongs to one worker. */
+typedef struct moons__sandbox {
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
+  void *write_data;
+  moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
+  int warns;                             /* warn is on; 2: within a message */
+
+  /* Notes, cleared by begin. */
+  int made_finalizer; /* a table has a __gc */
+  int loaded_library; /* a C library was loaded */
+  int loaded_module;  /* any module was */
+  int exited;         /* os.exit was called */
+} moons__sandbox;
+
+/* Puts the functions in their places, for the libraries that are open. May raise a memory error.
+** The sandbox must outlive the state. */
+void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
+
+/* Clears the notes. */
+void moons__sandbox_begin(moons__sandbox *sandbox);
+
+/* Writes out what is left of unfinished lines. */
+void moons__sandbox_flush(moons__sandbox *sandbox);
+
+/* Frees what it holds. */
+void moons__sandbox_free(moons__sandbox *sandbox);
+
+#endif

@@ -1,0 +1,298 @@
+#include "session.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moons.h"
+#include "setup.h"
+
+/* Errors. */
+
+/* Notes why something failed, from the error value on top. Returns -1. */
+static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
+  moons__workshop *w = s->workshop;
+  w->failure.n_bytes = 0;
+  moons__report(s->image.L, &w->reporter, status, kind, prefix, &w->failure);
+  return -1;
+}
+
+static int fail_for_memory(moons__session *s) {
+  moons__failure failure = {.kind = MOONS__FAILURE_MEMORY};
+  failure.message = moons_error_text(MOONS_ENOMEM);
+  failure.message_bytes = strlen(failure.message);
+  s->workshop->failure.n_bytes = 0;
+  moons__failure_write(&s->workshop->failure, &failure);
+  return -1;
+}
+
+/* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
+** an error, its value. */
+static int call_protected(moons__session *s, lua_CFunction function, void *data) {
+  lua_State *L = s->image.L;
+  s->workshop->reporter.traceback.n_bytes = 0;
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, data);
+  int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
+  return lua_pcall(L, 1, 0, handler);
+}
+
+/* The first stage: libraries. */
+
+static int open_libraries(lua_State *L) {
+  moons__session *s = lua_touserdata(L, 1);
+  const moons__worker_config *config = &s->workshop->config;
+  moons__stdlib_open(L, s->libraries);
+  moons__sandbox_install(L, &s->workshop->sandbox);
+  if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
+    config->preload(L, config->preload_data);
+  if (s->libraries & MOONS__LIBRARIES_PARALLEL) {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "parallel");
+    lua_call(L, 1, 0);
+  }
+  return 0;
+}
+
+/* The second stage: what the host adds, and the set-up. */
+
+typedef struct setting_up {
+  moons__session *session;
+  moons__program *program; /* NULL: only what the host adds */
+  const moons__terms *terms;
+  enum { HOST, RECEIVING, INIT } stage;
+  int made_finalizer;
+} setting_up;
+
+static int add_host(lua_State *L) {
+  setting_up *x = lua_touserdata(L, 1);
+  const moons__worker_config *config = &x->session->workshop->config;
+  if (config->open != NULL) config->open(L, config->open_data);
+  return 0;
+}
+
+/* Pushes math.randomseed, or nil. */
+static void push_seed(lua_State *L) {
+  if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE) lua_getfield(L, -1, "randomseed");
+  if (!lua_isfunction(L, -1)) lua_pushnil(L);
+}
+
+/* Leaves the caller in the registry. */
+static int apply_setup(lua_State *L) {
+  setting_up *x = lua_touserdata(L, 1);
+  lua_newtable(L);
+  int classes = lua_gettop(L);
+  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
+  decoder.classes = &x->program->classes;
+  x->stage = RECEIVING;
+  moons__setup_apply(&decoder, x->terms->setup, x->terms->setup_bytes);
+  x->made_finalizer = decoder.made_finalizer;
+  int function = classes + 1, init = classes + 2;
+  x->stage = INIT;
+  if (!lua_isnil(L, init)) {
+    lua_pushvalue(L, init);
+    lua_call(L, 0, 0);
+  }
+  lua_pushvalue(L, function);
+  lua_pushvalue(L, classes);
+  push_seed(L);
+  if (lua_gettop(L) > init + MOONS__CALLER_N_UPVALUES) lua_remove(L, -2); /* math */
+  lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, x->session);
+  return 0;
+}
+
+static int fail_set_up(const setting_up *x, int status) {
+  static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
+  int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
+  return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
+}
+
+/* Puts the handler at the stack's base. */
+static void put_handler(moons__session *s) {
+  lua_settop(s->image.L, 0);
+  moons__report_push_handler(s->image.L, &s->workshop->reporter);
+}
+
+/* Brings the state to the set-up, and the caller onto the stack. */
+static int set_up(setting_up *x) {
+  moons__session *s = x->session;
+  int status = call_protected(s, apply_setup, x);
+  if (s->workshop->sandbox.exited) lua_sethook(s->image.L, NULL, 0, 0);
+  if (status != LUA_OK) return fail_set_up(x, status);
+  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, s);
+  return 0;
+}
+
+/* Whether something lies in the state, or outside it, that putting an image back cannot undo. */
+static int is_tainted(moons__session *s, const setting_up *x) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  if (sandbox->made_finalizer || sandbox->loaded_library || x->made_finalizer) return 1;
+  if (s->image.arena.n_userdata == 0) return 0;
+  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->image.L, LUA_GCCOLLECT);
+  return s->image.arena.n_userdata > 0;
+}
+
+/* Both parts of the second stage, and an image of the outcome where that can be. */
+static int complete(moons__session *s, const moons__terms *terms) {
+  setting_up x = {.session = s, .terms = terms, .program = &s->programs[0]};
+  moons__sandbox_begin(&s->workshop->sandbox);
+  moons__classes_free(&s->programs[0].classes);
+  put_handler(s);
+  int status = call_protected(s, add_host, &x);
+  if (status != LUA_OK) return fail_set_up(&x, status);
+  if (set_up(&x)) return -1;
+  if (s->rebuilds) return 0;
+  s->rebuilds = is_tainted(s, &x);
+  moons__arena_count_userdata(&s->image.arena, 0);
+  if (s->rebuilds) {
+    s->dirty = 1; /* the next call starts from the first stage */
+    lua_close(s->image.L);
+    return 0;
+  }
+  moons__arena_clear_mark(&s->image.arena);
+  return moons__image_take(&s->image) ? fail_for_memory(s) : 0;
+}
+
+/* Programs. */
+
+static int program_open(moons__program *p, const moons__terms *terms) {
+  *p = (moons__program){.setup = malloc(terms->setup_bytes + 1), .caller = LUA_NOREF};
+  if (p->setup == NULL) return MOONS_ENOMEM;
+  memcpy(p->setup, terms->setup, terms->setup_bytes);
+  p->setup_bytes = terms->setup_bytes;
+  p->setup_hash = terms->setup_hash;
+  return 0;
+}
+
+static void program_close(moons__program *p) {
+  free(p->setup);
+  moons__classes_free(&p->classes);
+  *p = (moons__program){.caller = LUA_NOREF};
+}
+
+static int program_is(const moons__program *p, const moons__terms *terms) {
+  return p->setup != NULL && p->setup_hash == terms->setup_hash &&
+         p->setup_bytes == terms->setup_bytes &&
+         memcmp(p->setup, terms->setup, p->setup_bytes) == 0;
+}
+
+/* Sessions. */
+
+static int open_fresh(moons__session *s, const moons__terms *terms) {
+  if (program_open(&s->programs[0], terms)) return fail_for_memory(s);
+  s->n_programs = 1;
+  if (moons__image_take(&s->image)) return fail_for_memory(s);
+  moons__arena_count_userdata(&s->image.arena, 1);
+  return complete(s, terms);
+}
+
+static int open_kept(moons__session *s) {
+  setting_up x = {.session = s};
+  put_handler(s);
+  int status = call_protected(s, add_host, &x);
+  return status == LUA_OK ? 0 : fail_set_up(&x, status);
+}
+
+int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
+                        const moons__terms *terms) {
+  *s = (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->fresh};
+  if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
+  int status = call_protected(s, open_libraries, s), error;
+  if (status != LUA_OK)
+    error = fail(s, status, MOONS__FAILURE_ERROR, "");
+  else
+    error = terms->fresh ? open_fresh(s, terms) : open_kept(s);
+  if (error) moons__session_close(s);
+  return error;
+}
+
+void moons__session_close(moons__session *s) {
+  if (s->image.L != NULL && !s->fresh) lua_close(s->image.L);
+  for (unsigned i = 0; i < s->n_programs; i++)
+    program_close(&s->programs[i]);
+  moons__names_free(&s->names);
+  moons__image_close(&s->image);
+  *s = (moons__session){0};
+}
+
+int moons__session_has(const moons__session *s, const moons__terms *terms) {
+  return s->image.L != NULL && s->fresh && program_is(&s->programs[0], terms);
+}
+
+/* A place for one more program, in that of the least used one where all are taken. */
+static moons__program *free_program(moons__session *s) {
+  if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
+  moons__program *oldest = &s->programs[0];
+  for (unsigned i = 1; i < s->n_programs; i++)
+    if (s->programs[i].last_used < oldest->last_used) oldest = &s->programs[i];
+  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
+  program_close(oldest);
+  return oldest;
+}
+
+static moons__program *kept_program(moons__session *s, const moons__terms *terms) {
+  for (unsigned i = 0; i < s->n_programs; i++)
+    if (program_is(&s->programs[i], terms)) return &s->programs[i];
+  moons__program *p = free_program(s);
+  setting_up x = {.session = s, .program = p, .terms = terms};
+  put_handler(s);
+  if (program_open(p, terms)) {
+    fail_for_memory(s);
+    return NULL;
+  }
+  if (set_up(&x)) {
+    program_close(p);
+    return NULL;
+  }
+  p->caller = luaL_ref(s->image.L, LUA_REGISTRYINDEX);
+  return p;
+}
+
+moons__program *moons__session_enter(moons__session *s, const moons__terms *terms) {
+  if (s->fresh) return &s->programs[0];
+  moons__sandbox_begin(&s->workshop->sandbox);
+  moons__program *p = kept_program(s, terms);
+  if (p == NULL) return NULL;
+  put_handler(s);
+  lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, p->caller);
+  return p;
+}
+
+int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
+  moons__sandbox_begin(&s->workshop->sandbox);
+  if (!s->fresh) return 0;
+  if (s->dirty) {
+    moons__image_restore(&s->image);
+    s->dirty = 0;
+    if (s->rebuilds && complete(s, terms)) {
+      s->dirty = 1;
+      return -1;
+    }
+  }
+  s->dirty = 1;
+  return 0;
+}
+
+/* What userdata and finalizers own outside the state goes when the state is closed. */
+static int must_close(const moons__session *s) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
+         moons__arena_made_userdata(&s->image.arena);
+}
+
+void moons__session_end_call(moons__session *s) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  if (sandbox->loaded_module) s->names_known = 0;
+  if (!s->fresh) {
+    if (sandbox->exited) lua_sethook(s->image.L, NULL, 0, 0);
+    lua_settop(s->image.L, MOONS__SESSION_TOP);
+  } else if (must_close(s)) {
+    lua_sethook(s->image.L, NULL, 0, 0);
+    lua_close(s->image.L);
+    if (sandbox->loaded_module) s->names_known = 0;
+  }
+  moons__sandbox_flush(&s->workshop->sandbox);
+}

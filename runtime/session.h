@@ -1,0 +1,89 @@
+/*
+** A session: a state brought to a set-up, in which calls are made one after the other, each in the
+** state as it was set up (fresh) or as the last call left it (kept). A kept session can hold several
+** set-ups side by side.
+*/
+#ifndef MOONS_SESSION_H
+#define MOONS_SESSION_H
+
+#include <lua.h>
+
+#include "image.h"
+#include "limits.h"
+#include "names.h"
+#include "report.h"
+#include "sandbox.h"
+#include "stdlib.h"
+#include "wire.h"
+#include "worker.h"
+
+/* What the sessions of one worker share. */
+typedef struct moons__workshop {
+  moons__worker_config config;
+  moons__sandbox sandbox;
+  moons__reporter reporter;
+  moons__buffer failure; /* why the last set-up failed (failure.h) */
+  lua_CFunction make_call;
+} moons__workshop;
+
+/* A set-up as it is in a state. */
+typedef struct moons__program {
+  char *setup; /* a copy, by which it is found again; owned */
+  size_t setup_bytes;
+  uint64_t setup_hash;
+  uint64_t last_used;
+  moons__classes classes; /* that came with it */
+  int caller;             /* kept sessions: reference of the function that makes a call */
+} moons__program;
+
+typedef struct moons__session {
+  moons__workshop *workshop;
+  moons__image image;
+  moons__libraries libraries; /* open in the state */
+  moons__names names;
+  int names_known; /* no module was loaded since they were looked at */
+  int fresh;
+  int rebuilds; /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;    /* a call was made since the image was put back */
+  uint64_t last_used;
+  moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
+  unsigned n_programs;
+} moons__session;
+
+/* The stack of the state between calls. */
+enum {
+  MOONS__SESSION_HANDLER = 1, /* the message handler */
+  MOONS__SESSION_CALLER,      /* workshop->make_call, with the upvalues below */
+  MOONS__SESSION_TOP = MOONS__SESSION_CALLER
+};
+
+/* The upvalues of the caller. */
+enum {
+  MOONS__CALLER_FUNCTION = 1, /* what is mapped */
+  MOONS__CALLER_CLASSES,      /* number -> class */
+  MOONS__CALLER_SEED,         /* math.randomseed, or nil where there is no math */
+  MOONS__CALLER_N_UPVALUES = MOONS__CALLER_SEED
+};
+
+/* Makes a state with these libraries and, if fresh, brings it to the set-up. Returns 0, or -1 with
+** workshop->failure saying why. */
+int moons__session_open(moons__session *session, moons__workshop *workshop,
+                        moons__libraries libraries, const moons__terms *terms);
+
+/* Frees it; finalizers run. Does nothing for one that is not open. */
+void moons__session_close(moons__session *session);
+
+/* Whether a fresh session has this set-up. */
+int moons__session_has(const moons__session *session, const moons__terms *terms);
+
+/* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
+** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
+moons__program *moons__session_enter(moons__session *session, const moons__terms *terms);
+
+/* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
+int moons__session_begin_call(moons__session *session, const moons__terms *terms);
+
+/* Ends a call: runs finalizers where the call left any, and writes out what it printed. */
+void moons__session_end_call(moons__session *session);
+
+#endif

@@ -1,0 +1,64 @@
+#include "stdlib.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stddef.h>
+#include <string.h>
+
+/* The order is the order of the bits. */
+static const luaL_Reg LIBRARIES[] = {
+    {LUA_GNAME, luaopen_base},         {LUA_STRLIBNAME, luaopen_string},
+    {LUA_TABLIBNAME, luaopen_table},   {LUA_UTF8LIBNAME, luaopen_utf8},
+    {LUA_MATHLIBNAME, luaopen_math},   {LUA_COLIBNAME, luaopen_coroutine},
+    {LUA_OSLIBNAME, luaopen_os},       {LUA_IOLIBNAME, luaopen_io},
+    {LUA_DBLIBNAME, luaopen_debug},    {LUA_LOADLIBNAME, luaopen_package},
+    {NULL, NULL},
+};
+
+static const char *const BASE_NAMES[] = {
+    "assert", "collectgarbage", "error",    "getmetatable", "ipairs",       "next",
+    "pairs",  "pcall",          "print",    "rawequal",     "rawget",       "rawlen",
+    "rawset", "select",         "tonumber", "setmetatable", "tostring",     "type",
+    "warn",   "xpcall",         "_VERSION", NULL,
+};
+
+/* Through these a program can reach libraries that it does not name. */
+static const char *const REACHING_NAMES[] = {
+    LUA_GNAME, "load", "loadfile", "dofile", "require", LUA_DBLIBNAME, LUA_LOADLIBNAME, NULL,
+};
+
+/* Through these it can reach any global. */
+static const char *const GLOBAL_REACHING_NAMES[] = {LUA_GNAME, "load", "loadfile", "dofile", NULL};
+
+static int is_among(const char *name, size_t n_bytes, const char *const *names) {
+  while (*names != NULL && (strlen(*names) != n_bytes || memcmp(name, *names, n_bytes) != 0))
+    names++;
+  return *names != NULL;
+}
+
+moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes) {
+  if (is_among(name, n_bytes, BASE_NAMES)) return MOONS__LIBRARIES_LEAST;
+  if (is_among(name, n_bytes, REACHING_NAMES)) return MOONS__LIBRARIES_ALL;
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
+    if (strlen(LIBRARIES[i].name) == n_bytes && memcmp(name, LIBRARIES[i].name, n_bytes) == 0)
+      return 1u << i;
+  return 0;
+}
+
+int moons__stdlib_reaches_globals(const char *name, size_t n_bytes) {
+  return is_among(name, n_bytes, GLOBAL_REACHING_NAMES);
+}
+
+const char *moons__stdlib_name(moons__libraries bit) {
+  for (unsigned i = 1; LIBRARIES[i].name != NULL; i++)
+    if (bit == 1u << i) return LIBRARIES[i].name;
+  return NULL;
+}
+
+void moons__stdlib_open(lua_State *L, moons__libraries libraries) {
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
+    if (!(libraries & 1u << i)) continue;
+    luaL_requiref(L, LIBRARIES[i].name, LIBRARIES[i].func, 1);
+    lua_pop(L, 1);
+  }
+}

@@ -1,0 +1,36 @@
+/*
+** The standard libraries: which there are, which globals they set, and opening some of them.
+*/
+#ifndef MOONS_STDLIB_H
+#define MOONS_STDLIB_H
+
+#include <lua.h>
+#include <stddef.h>
+
+/* A set of libraries: one bit each. */
+typedef unsigned moons__libraries;
+
+/* What every state has: base and string, which any value can reach. */
+#define MOONS__LIBRARIES_LEAST ((moons__libraries)3)
+#define MOONS__LIBRARIES_MATH ((moons__libraries)1 << 4)
+#define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)
+#define MOONS__LIBRARIES_ALL ((moons__libraries)0x3FF)
+
+/* Not a standard library, and not opened here: the module `parallel` is needed too. */
+#define MOONS__LIBRARIES_PARALLEL ((moons__libraries)1 << 10)
+
+/* The libraries that a program needs which names this global; all of them where the global can
+** reach anything (require, load, _G, debug, ...). 0: no standard name. */
+moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes);
+
+/* Whether a program that names this global can reach globals that it does not name. */
+int moons__stdlib_reaches_globals(const char *name, size_t n_bytes);
+
+/* The library (string, math, ...) with this bit; NULL for a bit without one, and for base, whose
+** table is the globals'. */
+const char *moons__stdlib_name(moons__libraries bit);
+
+/* Opens the libraries as luaL_openlibs does, but just those of the set. May raise a Lua error. */
+void moons__stdlib_open(lua_State *L, moons__libraries libraries);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+** Lua values <-> bytes, functions with their captures among them. How the bytes look is in
+** wire_format.h.
+**
+** A message holds some values, and keeps what they share: tables and upvalues that they have in
+** common are one again on the other side. Functions bring the script's globals that they name.
+** Classes (tables with metamethods, and metatables) that came from the caller are known by number
+** on both sides, so that an object is of the same class again when it comes home.
+**
+** Depth and size are limited by memory alone. Errors are Lua errors; messages say where in the
+** value they arose: "argument 1: .jobs[3].handle: cannot send a userdata (FILE*)".
+*/
+#ifndef MOONS_WIRE_H
+#define MOONS_WIRE_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "names.h"
+#include "ptrmap.h"
+#include "stdlib.h"
+
+/* The classes that two sides know by number, as one side has them. All zero has none. */
+typedef struct moons__classes {
+  moons__ptrmap numbers;              /* table -> number */
+  const struct moons__classes *outer; /* more of them, or NULL */
+  uint32_t n_numbers;                 /* the number of the next new class */
+  uint32_t n_known;                   /* the other side knows those with a lower number */
+} moons__classes;
+
+/* Frees what it holds, and leaves it empty. */
+void moons__classes_free(moons__classes *classes);
+
+/* {== Encoding ================================================================================ */
+
+typedef struct moons__encoder {
+  /* Set by the user, before begin. */
+  lua_State *L;
+  moons__buffer *out;
+  moons__names *names;     /* of L */
+  moons__classes *classes; /* NULL: none */
+  int class_index;         /* stack index of a table number -> class for new ones; 0: take no new */
+  int sent_index;          /* stack index of a table name -> true: globals the other side has; 0:
+                              functions do not bring globals */
+  int pristine_index;      /* stack index of a table name -> value: globals that need no sending */
+  int marks_sent;          /* globals that are sent are marked so in that table */
+  const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */
+
+  /* Told to the user. */
+  moons__libraries needs; /* what the values can reach on the other side */
+
+  /* Private. */
+  int base;            /* first of the stack slots in use */
+  size_t start;        /* of the message, in out */
+  int names_refreshed;
+  moons__ptrmap seen;  /* object, upvalue or string -> place */
+  lua_Integer n_deferred, n_done;
+  lua_Integer n_globals, n_globals_done;
+  int dynamic; /* a function may reach any global; 2: and all are queued */
+  struct wire_frame *frame; /* where in the value we are, for errors */
+  const char *what;         /* "argument", "result", ...: the root of paths */
+  int number;               /* which of them */
+  const void *globals;      /* the table of globals */
+} moons__encoder;
+
+/* Reserves a few stack slots of L until end. */
+void moons__encoder_begin(moons__encoder *encoder);
+
+/* Frees what the encoder holds. Also right after an error. */
+void moons__encoder_end(moons__encoder *encoder);
+
+/* Appends a message with the `n_values` values from stack index `first`. `what` names them in
+** errors: "argument" for "argument 2"; NULL: "function", then "init" (a set-up). After an error the
+** user cuts `out` to the length it had. */
+void moons__encode(moons__encoder *encoder, int first, int n_values, const char *what);
+
+/* {== Decoding ================================================================================ */
+
+typedef struct moons__decoder {
+  /* Set by the user. */
+  lua_State *L;
+  moons__classes *classes; /* where received classes are noted; NULL: nowhere */
+  int class_index;         /* stack index of a table number -> class; 0: none */
+  int trusted;             /* the bytes come from this process: functions may be loaded */
+
+  /* Told to the user. */
+  int made_finalizer; /* a metatable with __gc was given to a table */
+
+  /* Private. */
+  const char *at, *end, *start;
+  int base;
+  int depth;
+  lua_Integer n_deferred, n_done, n_late;
+} moons__decoder;
+
+/* Reads one message of `n_bytes` and pushes its values; returns how many. Globals are set in L.
+** Any bytes give values or a Lua error, in time and memory bounded by their length, except that
+** `trusted` bytes with functions must be the encoder's own. */
+int moons__decode(moons__decoder *decoder, const void *bytes, size_t n_bytes);
+
+#endif

@@ -1,0 +1,452 @@
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "limits.h"
+#include "moons.h"
+#include "wire.h"
+#include "wire_format.h"
+
+/* Stack slots from decoder->base on. The lists are nil until they are needed. */
+enum {
+  SLOT_OBJECTS,  /* place -> object, for those that are referred to; of upvalues the function at
+                    their place and which of its upvalues at minus their place */
+  SLOT_DEFERRED, /* list of objects whose content comes later */
+  SLOT_LATE,     /* list of tables and metatables that must be set again at the end */
+  N_SLOTS
+};
+
+/* What an encoder makes is less deep; bytes that go deeper are not an encoder's. */
+enum { MAX_DEPTH = MOONS_WIRE_DEPTH + 64 };
+
+typedef moons__decoder decoder;
+
+static void decode_value(decoder *d);
+static void decode_later(decoder *d);
+
+static void malformed(decoder *d, const char *what) {
+  luaL_error(d->L, "malformed bytes: %s at byte %d", what, (int)(d->at - d->start));
+}
+
+static int slot(const decoder *d, int which) { return d->base + which; }
+
+/* Bytes. */
+
+static size_t left(const decoder *d) { return (size_t)(d->end - d->at); }
+
+static const char *take(decoder *d, size_t n_bytes) {
+  if (n_bytes > left(d)) malformed(d, "the end comes early");
+  const char *taken = d->at;
+  d->at += n_bytes;
+  return taken;
+}
+
+static unsigned take_byte(decoder *d) { return (unsigned char)*take(d, 1); }
+
+static uint64_t take_varint(decoder *d) {
+  uint64_t n = 0;
+  for (unsigned shift = 0; shift < 64; shift += 7) {
+    unsigned byte = take_byte(d);
+    n |= (uint64_t)(byte & 0x7F) << shift;
+    if (byte < 0x80) return n;
+  }
+  malformed(d, "a number is too long");
+  return 0;
+}
+
+/* A count of things of which each takes at least `item_bytes`. */
+static size_t take_count(decoder *d, size_t item_bytes) {
+  uint64_t n = take_varint(d);
+  if (n > left(d) / item_bytes) malformed(d, "a count is too large");
+  return (size_t)n;
+}
+
+/* Objects. */
+
+static void need_list(decoder *d, int which) {
+  if (!lua_isnil(d->L, slot(d, which))) return;
+  lua_newtable(d->L);
+  lua_replace(d->L, slot(d, which));
+}
+
+/* Keeps the value on top, which stays there, under a place. */
+static void keep(decoder *d, lua_Integer place) {
+  need_list(d, SLOT_OBJECTS);
+  lua_pushvalue(d->L, -1);
+  lua_rawseti(d->L, slot(d, SLOT_OBJECTS), place);
+}
+
+static void push_kept(decoder *d, lua_Integer place) {
+  if (!lua_istable(d->L, slot(d, SLOT_OBJECTS)) ||
+      lua_rawgeti(d->L, slot(d, SLOT_OBJECTS), place) == LUA_TNIL)
+    malformed(d, "a reference to nothing");
+}
+
+static void keep_shared(decoder *d, unsigned tag, const char *at) {
+  if (tag & WIRE_SHARED) keep(d, (lua_Integer)(at - d->start));
+}
+
+static void defer(decoder *d) {
+  need_list(d, SLOT_DEFERRED);
+  lua_pushvalue(d->L, -1);
+  lua_rawseti(d->L, slot(d, SLOT_DEFERRED), ++d->n_deferred);
+}
+
+/* Tables. */
+
+static lua_Integer decode_integers(decoder *d, int table, lua_Integer next, lua_Integer n) {
+  uint32_t count;
+  memcpy(&count, take(d, sizeof count), sizeof count);
+  if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
+  const char *bytes = take(d, (size_t)count * 8);
+  for (uint32_t i = 0; i < count; i++, bytes += 8) {
+    lua_Integer number;
+    memcpy(&number, bytes, sizeof number);
+    lua_pushinteger(d->L, number);
+    lua_rawseti(d->L, table, next + i);
+  }
+  return next + count;
+}
+
+static lua_Integer decode_floats(decoder *d, int table, lua_Integer next, lua_Integer n) {
+  uint32_t count;
+  memcpy(&count, take(d, sizeof count), sizeof count);
+  if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
+  const char *bytes = take(d, (size_t)count * 8);
+  for (uint32_t i = 0; i < count; i++, bytes += 8) {
+    lua_Number number;
+    memcpy(&number, bytes, sizeof number);
+    lua_pushnumber(d->L, number);
+    lua_rawseti(d->L, table, next + i);
+  }
+  return next + count;
+}
+
+static void decode_elements(decoder *d, int table, lua_Integer n) {
+  lua_Integer next = 1;
+  while (next <= n) {
+    if (left(d) == 0) malformed(d, "the end comes early");
+    unsigned tag = (unsigned char)*d->at;
+    if (tag == WIRE_INTEGERS || tag == WIRE_FLOATS) {
+      d->at++;
+      next = tag == WIRE_FLOATS ? decode_floats(d, table, next, n)
+                                : decode_integers(d, table, next, n);
+      continue;
+    }
+    decode_value(d);
+    lua_rawseti(d->L, table, next++);
+  }
+}
+
+static void decode_pairs(decoder *d, int table) {
+  lua_State *L = d->L;
+  for (;;) {
+    if (left(d) == 0) malformed(d, "the end comes early");
+    if ((unsigned char)*d->at == WIRE_END) break;
+    decode_value(d);
+    lua_Number key = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (lua_isnil(L, -1) || key != key) malformed(d, "a key is nil or not a number");
+    decode_value(d);
+    lua_rawset(L, table);
+  }
+  d->at++;
+}
+
+static void decode_metatable(decoder *d, int table, unsigned flags) {
+  lua_State *L = d->L;
+  decode_value(d);
+  if (!lua_istable(L, -1)) malformed(d, "a metatable is no table");
+  if (flags & WIRE_LATE_METATABLE) {
+    need_list(d, SLOT_LATE);
+    lua_pushvalue(L, table);
+    lua_rawseti(L, slot(d, SLOT_LATE), ++d->n_late);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, slot(d, SLOT_LATE), ++d->n_late);
+    d->made_finalizer = 1;
+  }
+  lua_setmetatable(L, table);
+}
+
+static void decode_class(decoder *d, int table) {
+  lua_State *L = d->L;
+  uint64_t number = take_varint(d);
+  if (number > INT_MAX) malformed(d, "no such class");
+  if (d->class_index == 0 || d->classes == NULL) return;
+  lua_pushvalue(L, table);
+  lua_rawseti(L, d->class_index, (lua_Integer)number);
+  int error = moons__ptrmap_put(&d->classes->numbers, lua_topointer(L, table), number);
+  if (error) luaL_error(L, "%s", moons_error_text(error));
+}
+
+/* Reads a table's content, from its flags on, into the table on top. */
+static void fill_table(decoder *d, unsigned flags, lua_Integer n_elements) {
+  int table = lua_gettop(d->L);
+  decode_elements(d, table, n_elements);
+  if (flags & WIRE_HASH_MASK) decode_pairs(d, table);
+  if (flags & WIRE_HAS_METATABLE) decode_metatable(d, table, flags);
+  if (flags & WIRE_HAS_CLASS) decode_class(d, table);
+}
+
+static lua_Integer take_elements_count(decoder *d) {
+  uint64_t n = take_varint(d);
+  if (n > left(d)) malformed(d, "too many elements");
+  if (n > INT_MAX) malformed(d, "too many elements");
+  return (lua_Integer)n;
+}
+
+static int pairs_hint(const decoder *d, unsigned flags) {
+  unsigned log2 = flags & WIRE_HASH_MASK;
+  if (log2 == 0) return 0;
+  size_t n = (size_t)1 << (log2 - 1), most = left(d) / 2; /* a pair takes two bytes at least */
+  if (n > most) n = most;
+  return n < INT_MAX ? (int)n : INT_MAX;
+}
+
+static void decode_table(decoder *d, unsigned tag, const char *at) {
+  unsigned flags = take_byte(d);
+  lua_Integer n_elements = take_elements_count(d);
+  lua_createtable(d->L, (int)n_elements, pairs_hint(d, flags));
+  keep_shared(d, tag, at);
+  fill_table(d, flags, n_elements);
+}
+
+/* Functions. */
+
+static int n_upvalues(lua_State *L, int function) {
+  lua_Debug info;
+  lua_pushvalue(L, function);
+  lua_getinfo(L, ">u", &info);
+  return info.nups;
+}
+
+static void decode_join(decoder *d, int function, int which) {
+  lua_State *L = d->L;
+  lua_Integer place = (lua_Integer)(take_varint(d) & INT64_MAX);
+  push_kept(d, place);
+  push_kept(d, -place);
+  lua_Integer other = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+  lua_pop(L, 1);
+  if (!lua_isfunction(L, -1) || lua_iscfunction(L, -1) || other < 1 || other > n_upvalues(L, -1))
+    malformed(d, "an upvalue of nothing");
+  lua_upvaluejoin(L, function, which, lua_gettop(L), (int)other);
+  lua_pop(L, 1);
+}
+
+static void decode_upvalue(decoder *d, int function, int which, lua_Integer place) {
+  lua_State *L = d->L;
+  lua_pushvalue(L, function);
+  keep(d, place);
+  lua_pop(L, 1);
+  lua_pushinteger(L, which);
+  keep(d, -place);
+  lua_pop(L, 1);
+  decode_value(d);
+  lua_setupvalue(L, function, which);
+}
+
+/* Reads the upvalues of the function on top. */
+static void fill_function(decoder *d) {
+  lua_State *L = d->L;
+  int function = lua_gettop(L), n = n_upvalues(L, function);
+  for (int i = 1; i <= n; i++) {
+    lua_Integer place = (lua_Integer)(d->at - d->start);
+    unsigned tag = take_byte(d);
+    if (tag == WIRE_JOIN)
+      decode_join(d, function, i);
+    else if (tag == WIRE_UPVALUE)
+      decode_upvalue(d, function, i, place);
+    else
+      malformed(d, "no upvalue");
+  }
+}
+
+static void decode_function(decoder *d, unsigned tag, const char *at, int deferred) {
+  lua_State *L = d->L;
+  if (!d->trusted) malformed(d, "a function from elsewhere");
+  take_byte(d);
+  uint64_t n_bytes;
+  memcpy(&n_bytes, take(d, sizeof n_bytes), sizeof n_bytes);
+  const char *dump = take(d, n_bytes <= left(d) ? (size_t)n_bytes : left(d) + 1);
+  if (luaL_loadbufferx(L, dump, (size_t)n_bytes, "=?", "b") != LUA_OK) lua_error(L);
+  keep_shared(d, tag, at);
+  if (deferred)
+    defer(d);
+  else
+    fill_function(d);
+}
+
+/* Others. */
+
+static void decode_class_number(decoder *d) {
+  uint64_t number = take_varint(d);
+  if (d->class_index == 0 || number > INT_MAX ||
+      lua_rawgeti(d->L, d->class_index, (lua_Integer)number) != LUA_TTABLE)
+    malformed(d, "no such class");
+}
+
+static void decode_named(decoder *d) {
+  size_t n_bytes = take_count(d, 1);
+  moons__names_push(d->L, take(d, n_bytes), n_bytes, d->trusted);
+}
+
+static void decode_marshalled(decoder *d, unsigned tag, const char *at) {
+  lua_State *L = d->L;
+  if (!d->trusted) malformed(d, "a call from elsewhere");
+  size_t n_values = take_count(d, 1);
+  if (n_values == 0 || n_values > INT_MAX) malformed(d, "nothing to call");
+  luaL_checkstack(L, (int)(n_values < INT_MAX - LUA_MINSTACK ? n_values : INT_MAX) + LUA_MINSTACK,
+                  "too many values");
+  int function = lua_gettop(L) + 1;
+  for (size_t i = 0; i < n_values; i++)
+    decode_value(d);
+  decode_later(d);
+  if (!lua_isfunction(L, function)) malformed(d, "nothing to call");
+  lua_call(L, (int)n_values - 1, 1);
+  keep_shared(d, tag, at);
+}
+
+static void decode_string(decoder *d, unsigned tag, const char *at, size_t n_bytes) {
+  lua_pushlstring(d->L, take(d, n_bytes), n_bytes);
+  keep_shared(d, tag, at);
+}
+
+static void decode_number(decoder *d, unsigned tag) {
+  lua_State *L = d->L;
+  int8_t small;
+  int32_t medium;
+  lua_Integer integer;
+  lua_Number number;
+  switch (tag) {
+  case WIRE_INT8:
+    memcpy(&small, take(d, sizeof small), sizeof small);
+    lua_pushinteger(L, small);
+    break;
+  case WIRE_INT32:
+    memcpy(&medium, take(d, sizeof medium), sizeof medium);
+    lua_pushinteger(L, medium);
+    break;
+  case WIRE_INT64:
+    memcpy(&integer, take(d, sizeof integer), sizeof integer);
+    lua_pushinteger(L, integer);
+    break;
+  default:
+    memcpy(&number, take(d, sizeof number), sizeof number);
+    lua_pushnumber(L, number);
+  }
+}
+
+/* Reads a value that may hold others. */
+static void decode_compound(decoder *d, unsigned tag, const char *at) {
+  if (++d->depth > MAX_DEPTH) malformed(d, "nested too deeply");
+  luaL_checkstack(d->L, LUA_MINSTACK, NULL);
+  switch (tag & ~(unsigned)WIRE_SHARED) {
+  case WIRE_TABLE: decode_table(d, tag, at); break;
+  case WIRE_DEFERRED:
+    lua_newtable(d->L);
+    keep_shared(d, tag, at);
+    defer(d);
+    break;
+  case WIRE_FUNCTION: decode_function(d, tag, at, 0); break;
+  case WIRE_DEFERRED_FUNCTION: decode_function(d, tag, at, 1); break;
+  case WIRE_MARSHAL: decode_marshalled(d, tag, at); break;
+  default: malformed(d, "an unknown tag");
+  }
+  d->depth--;
+}
+
+static void decode_value(decoder *d) {
+  lua_State *L = d->L;
+  const char *at = d->at;
+  unsigned tag = take_byte(d);
+  switch (tag & ~(unsigned)WIRE_SHARED) {
+  case WIRE_NIL: lua_pushnil(L); break;
+  case WIRE_FALSE: lua_pushboolean(L, 0); break;
+  case WIRE_TRUE: lua_pushboolean(L, 1); break;
+  case WIRE_INT8:
+  case WIRE_INT32:
+  case WIRE_INT64:
+  case WIRE_FLOAT: decode_number(d, tag & ~(unsigned)WIRE_SHARED); break;
+  case WIRE_STRING8: decode_string(d, tag, at, take_byte(d)); break;
+  case WIRE_STRING: decode_string(d, tag, at, take_count(d, 1)); break;
+  case WIRE_REF: push_kept(d, (lua_Integer)take_varint(d)); break;
+  case WIRE_GLOBALS: lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;
+  case WIRE_NAMED: decode_named(d); break;
+  case WIRE_CLASS: decode_class_number(d); break;
+  default: decode_compound(d, tag, at);
+  }
+}
+
+/* What comes after the values. */
+
+static void decode_content(decoder *d) {
+  lua_State *L = d->L;
+  if (d->n_done >= d->n_deferred) malformed(d, "content of nothing");
+  lua_rawgeti(L, slot(d, SLOT_DEFERRED), ++d->n_done);
+  if (lua_istable(L, -1)) {
+    unsigned flags = take_byte(d);
+    fill_table(d, flags, take_elements_count(d));
+  } else {
+    fill_function(d);
+  }
+  lua_pop(L, 1);
+}
+
+static void decode_global(decoder *d) {
+  lua_State *L = d->L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  decode_value(d);
+  if (lua_type(L, -1) != LUA_TSTRING) malformed(d, "the name of a global is no string");
+  decode_value(d);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static void decode_later(decoder *d) {
+  for (;;) {
+    switch (take_byte(d)) {
+    case WIRE_CONTENT: decode_content(d); break;
+    case WIRE_GLOBAL: decode_global(d); break;
+    case WIRE_END: return;
+    default: malformed(d, "an unknown tag");
+    }
+  }
+}
+
+/* Gives tables their metatables with __gc again, now that the metatables are whole. */
+static void set_late_metatables(decoder *d) {
+  lua_State *L = d->L;
+  for (lua_Integer i = 1; i < d->n_late; i += 2) {
+    lua_rawgeti(L, slot(d, SLOT_LATE), i);
+    lua_rawgeti(L, slot(d, SLOT_LATE), i + 1);
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+  }
+}
+
+/* Removes the slots, which lie below the values. */
+static void drop_slots(decoder *d, int n_values) {
+  lua_State *L = d->L;
+  lua_rotate(L, d->base, n_values);
+  lua_settop(L, d->base + n_values - 1);
+}
+
+int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
+  lua_State *L = d->L;
+  d->start = d->at = bytes;
+  d->end = d->start + n_bytes;
+  d->depth = 0;
+  d->n_deferred = d->n_done = d->n_late = 0;
+  size_t n_values = take_count(d, 1);
+  if (n_values > LUAI_MAXSTACK) malformed(d, "too many values");
+  luaL_checkstack(L, (int)n_values + LUA_MINSTACK, "too many values");
+  d->base = lua_gettop(L) + 1;
+  for (int i = 0; i < N_SLOTS; i++)
+    lua_pushnil(L);
+  for (size_t i = 0; i < n_values; i++)
+    decode_value(d);
+  decode_later(d);
+  if (d->at != d->end) malformed(d, "more bytes than the message has");
+  set_late_metatables(d);
+  drop_slots(d, (int)n_values);
+  return (int)n_values;
+}

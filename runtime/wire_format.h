@@ -1,0 +1,56 @@
+/*
+** The bytes of a message. Private to wire_encode.c and wire_decode.c; numbers in the byte order of
+** the machine, for both ends are one process.
+**
+** message  = n_values:varint value* later* END
+** later    = CONTENT <content of the next deferred object> | GLOBAL name:string value
+** value    = tag, and what the list below says
+** content  = of a table: flags:byte n_array:varint, n_array elements, pairs of values up to END
+**            where flags say that there are any, a metatable where they say so, a class number
+**            where they say so; of a function: for each upvalue UPVALUE value, or JOIN place
+**
+** Objects are numbered by their place, the offset of their tag from the message's first byte. An
+** object that is met again has SHARED set in its tag, and stands there as REF place.
+*/
+#ifndef MOONS_WIRE_FORMAT_H
+#define MOONS_WIRE_FORMAT_H
+
+enum wire_tag {
+  WIRE_NIL,
+  WIRE_FALSE,
+  WIRE_TRUE,
+  WIRE_INT8,      /* 1 byte, signed */
+  WIRE_INT32,     /* 4 bytes */
+  WIRE_INT64,     /* 8 bytes */
+  WIRE_FLOAT,     /* 8 bytes */
+  WIRE_STRING8,   /* length:byte, bytes */
+  WIRE_STRING,    /* length:varint, bytes */
+  WIRE_INTEGERS,  /* elements only: count:u32, 8 bytes each */
+  WIRE_FLOATS,    /* elements only: count:u32, 8 bytes each */
+  WIRE_TABLE,     /* content */
+  WIRE_DEFERRED,  /* a table whose content comes later */
+  WIRE_FUNCTION,  /* n_upvalues:byte, length:u64, dump, content */
+  WIRE_DEFERRED_FUNCTION, /* the same, but its content comes later */
+  WIRE_UPVALUE,   /* value: an upvalue met for the first time */
+  WIRE_JOIN,      /* place:varint of the upvalue that this one is too */
+  WIRE_REF,       /* place:varint of the object that this is */
+  WIRE_GLOBALS,   /* the table of globals */
+  WIRE_NAMED,     /* length:varint, path (names.h) */
+  WIRE_CLASS,     /* number:varint of a class that both sides know */
+  WIRE_MARSHAL,   /* n_values:varint, a function and its arguments; later*, END: then it is called */
+  WIRE_CONTENT,
+  WIRE_GLOBAL,
+  WIRE_END,
+
+  WIRE_SHARED = 0x80 /* a bit, set in the tag of an object that is referred to */
+};
+
+/* The flags of a table. */
+enum {
+  WIRE_HASH_MASK = 0x1F, /* 0: no pairs; n: at most 2^(n-1) pairs */
+  WIRE_HAS_METATABLE = 0x20,
+  WIRE_LATE_METATABLE = 0x40, /* it has __gc: set it again when all is there */
+  WIRE_HAS_CLASS = 0x80
+};
+
+#endif

@@ -1,0 +1,2 @@
+-- The test runner, for whichever Lua runs this file.
+require "busted.runner" { standalone = false }

@@ -1,0 +1,123 @@
+#!/bin/sh
+# Runs every check of the project. The last line counts them: each spec is one, each other step is one.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+n_passed=0
+n_failed=0
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+log=$(mktemp)
+fixed_addresses=
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+
+# A make that calls us would hand its own flags and variables down to every step.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+# limited SECONDS COMMAND...: a step that hangs is a step that failed.
+if command -v timeout >/dev/null; then
+  limited() { timeout -k 10 "$@"; }
+else
+  limited() { shift; "$@"; }
+fi
+
+# attempt SECONDS COMMAND...: runs it into $log; sets status and took.
+attempt() {
+  began=$(date +%s)
+  limited "$@" >"$log" 2>&1 </dev/null
+  status=$?
+  took=$(($(date +%s) - began))
+  [ "$status" -ne 124 ] || echo "stopped: it ran for more than $1 s" >>"$log"
+}
+
+pass() {
+  n_passed=$((n_passed + 1))
+  echo "   ok, $took s"
+}
+
+fail() {
+  n_failed=$((n_failed + 1))
+  cat "$log"
+  echo "   FAILED after $took s"
+}
+
+# step NAME SECONDS COMMAND...
+step() {
+  echo "== $1"
+  shift
+  attempt "$@"
+  if [ "$status" -eq 0 ]; then pass; else fail; fi
+}
+
+# tally: the counts of the specs in $log (TAP). A run that ends before its plan (1..N) has crashed.
+tally() {
+  n_skip=$(grep -c '^ok [0-9]* - # SKIP' "$log")
+  n_ok=$(($(grep -c '^ok [0-9]' "$log") - n_skip))
+  n_not_ok=$(grep -c '^not ok [0-9]' "$log")
+  if ! grep -q '^1\.\.[0-9]' "$log" || [ "$((n_ok + n_not_ok))" -eq 0 ] ||
+    { [ "$status" -ne 0 ] && [ "$n_not_ok" -eq 0 ]; }; then
+    n_not_ok=$((n_not_ok + 1))
+    echo "the run of the specs ended early, or ran none (status $status)" >>"$log"
+  fi
+}
+
+# specs NAME SECONDS MAKE-ARGUMENTS...: each spec counts.
+specs() {
+  echo "== $1"
+  limit=$2
+  shift 2
+  attempt "$limit" make -s -j "$jobs" spec "$@"
+  tally
+  n_passed=$((n_passed + n_ok))
+  n_failed=$((n_failed + n_not_ok))
+  [ "$n_not_ok" -eq 0 ] || grep -v '^ok [0-9]' "$log"
+  echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped, $took s"
+}
+
+# specs_again NAME SECONDS REPORTS MAKE-ARGUMENTS...: the same specs against another build: one check.
+# A sanitizer writes what it finds to REPORTS.<pid>: a spec that expects a failure cannot hide it.
+specs_again() {
+  echo "== $1"
+  limit=$2
+  reports=$3
+  shift 3
+  rm -f "$reports".*
+  # shellcheck disable=SC2086  # none, or a command and its option
+  attempt "$limit" $fixed_addresses make -s -j "$jobs" spec "$@"
+  tally
+  if [ "$n_not_ok" -eq 0 ] && [ -z "$(find "$(dirname "$reports")" -name "${reports##*/}.*")" ]; then
+    pass
+  else
+    cat "$reports".* 2>/dev/null >>"$log"
+    grep -v '^ok [0-9]' "$log" >"$log.short"
+    mv "$log.short" "$log"
+    fail
+  fi
+}
+
+step "build with $(cc --version | head -n 1), warnings are errors" 200 make -j "$jobs"
+step "build with $(clang --version | head -n 1), warnings are errors" 200 make -j "$jobs" CC=clang
+step 'layers: who may include what' 60 make layers
+step 'luacheck' 60 make luacheck
+step 'clang-format' 60 make format-check
+step 'clang-tidy' 300 make -k -j "$jobs" tidy
+step 'cppcheck' 200 make cppcheck
+specs 'specs' 300 ARGS='-o TAP'
+specs_again 'specs, built without what only one system has' 300 build/portable/report \
+  PORTABLE=1 ARGS='-o TAP'
+
+# Older sanitizers want their shadow where a kernel with much address randomness may put code.
+if setarch -R true 2>/dev/null; then fixed_addresses='setarch -R'; fi
+
+ASAN_OPTIONS="log_path=$PWD/build/asan/report:allocator_may_return_null=1"
+UBSAN_OPTIONS="log_path=$PWD/build/asan/report:print_stacktrace=1"
+TSAN_OPTIONS="log_path=$PWD/build/tsan/report:halt_on_error=1:second_deadlock_stack=1"
+case $(uname -s) in Linux) ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=1 ;; esac
+export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+specs_again 'specs, address and undefined behaviour sanitizers' 500 build/asan/report \
+  SANITIZE=address,undefined ARGS='-o TAP --exclude-tags=unsanitized'
+specs_again 'specs of threads, thread sanitizer' 500 build/tsan/report \
+  SANITIZE=thread ARGS='-o TAP -t threads --exclude-tags=unsanitized'
+
+echo "$n_passed passed, $n_failed failed"
+[ "$n_failed" -eq 0 ]
