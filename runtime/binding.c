@@ -262,7 +262,8 @@ static int push_row(lua_State *L) {
   if (!lua_istable(L, row))
     luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
   lua_Integer n;
-  if (lua_getfield(L, row, "n") == LUA_TNUMBER && lua_isinteger(L, -1))
+  lua_pushliteral(L, "n");
+  if (lua_rawget(L, row) == LUA_TNUMBER && lua_isinteger(L, -1))
     n = lua_tointeger(L, -1);
   else
     n = luaL_len(L, row);
@@ -312,13 +313,16 @@ static int encode_items(lua_State *L) {
   return 0;
 }
 
-/* Hands the chunk that was encoded to the job. */
-static void put_chunk(lua_State *L, job_data *j, const feed *f) {
+/* Hands the chunk that was encoded to the job; returns whether the job wants more. */
+static int put_chunk(lua_State *L, job_data *j, const feed *f) {
   moons__batch_needs(&j->writer, j->encoder.needs);
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
-  check(L, moons_job_put(j->job, (uint64_t)f->from, f->n_encoded, bytes, n_bytes));
+  int error = moons_job_put(j->job, (uint64_t)f->from, f->n_encoded, bytes, n_bytes);
+  if (error == MOONS_ESTOPPED) return 0;
+  check(L, error);
+  return 1;
 }
 
 /* Puts items into a chunk as far as that goes. On an error the chunk holds those before, and the
@@ -338,7 +342,7 @@ static int feed_protected(lua_State *L, job_data *j, feed *f) {
 
 /* job:feed(source, from, n, star): puts a chunk of the items from number `from` on; `n` is how many
 ** there are in the sequence `source`, or -1 where that is an iterator. Returns the number of the
-** next item, whether an iterator has ended, and the error of an item that cannot be sent, which is
+** next item, whether no more are wanted or an iterator has none, and the error of an item that cannot be sent, which is
 ** then passed over. */
 static int job_feed(lua_State *L) {
   job_data *j = check_job(L);
@@ -348,7 +352,7 @@ static int job_feed(lua_State *L) {
   f.wanted = moons__chunker_next(&j->chunker, n_left);
   int status = feed_protected(L, j, &f);
   if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
-  if (f.n_encoded > 0) put_chunk(L, j, &f);
+  if (f.n_encoded > 0 && !put_chunk(L, j, &f)) f.ended = 1;
   lua_Integer next = f.from + f.n_encoded;
   if (status != LUA_OK) push_own_error(L, next++, status);
   lua_pushinteger(L, next);
@@ -376,9 +380,10 @@ static int job_feed_range(lua_State *L) {
   }
   feed f = {.from = from, .n_encoded = n_calls};
   j->encoder.needs = 0;
-  put_chunk(L, j, &f);
+  int wants_more = put_chunk(L, j, &f);
   lua_pushinteger(L, from + n_calls);
-  return 1;
+  lua_pushboolean(L, !wants_more);
+  return 2;
 }
 
 /* {== Collecting ============================================================================== */

@@ -23,6 +23,12 @@
 #define MOONS_STACK_RESERVE_BYTES ((size_t)1 << 20)
 #endif
 
+/* A state may hold this part of the machine's memory where the host sets no limit: one call that
+** grows without end gets an error before the system has to kill the process. */
+#ifndef MOONS_ARENA_SHARE
+#define MOONS_ARENA_SHARE 2
+#endif
+
 /* Address space reserved for one state, in bytes, where the system does not tell its memory, and
 ** the least that is tried before giving up. Reserved, not used: pages are committed as they fill. */
 #ifndef MOONS_ARENA_BYTES

@@ -43,7 +43,8 @@ struct lua_State;
   X(EDEPTH, -5, "maps are nested too deeply")                                                      \
   X(EMALFORMED, -6, "malformed bytes")                                                             \
   X(EUNSUPPORTED, -7, "not supported by this system")                                              \
-  X(EEND, -8, "nothing is left to take")
+  X(EEND, -8, "nothing is left to take")                                                           \
+  X(ESTOPPED, -9, "the job has stopped")
 
 enum {
 #define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),
@@ -80,7 +81,7 @@ typedef struct moons_options {
   /* C stack of each worker thread in bytes; 0: 16 MiB. Maps within maps need it. */
   size_t stack_bytes;
 
-  /* The most that one state may hold, in bytes; 0: the machine's memory. */
+  /* The most that one state may hold, in bytes; 0: half of the machine's memory. */
   size_t state_bytes;
 
   /* Called in each new worker state, after the standard libraries are opened and before anything
@@ -137,7 +138,8 @@ MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns MOONS_ENOMEM. */
+** failure. Returns MOONS_ENOMEM, or MOONS_ESTOPPED where a call has failed or the job was cancelled:
+** then the chunk is dropped. */
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);
 

@@ -231,14 +231,14 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);
-  if (job->chunks.stopped) {
-    chunk_free(chunk);
-  } else {
+  int is_stopped = job->chunks.stopped;
+  if (!is_stopped) {
     moons__job_put(&job->chunks, chunk);
     pump(job);
   }
   uv_mutex_unlock(&job->mutex);
-  return 0;
+  if (is_stopped) chunk_free(chunk);
+  return is_stopped ? MOONS_ESTOPPED : 0;
 }
 
 /* Gives what a finished chunk holds to the taker. */

@@ -8,8 +8,9 @@ local range = {}
 range.type = {__name = "parallel.range"}
 
 --- Number i of the range; nil outside it.
-function range.type:__index(i)
-  if math.type(i) ~= "integer" or i < 1 or i > self.n then
+function range.type:__index(key)
+  local i = type(key) == "number" and math.tointeger(key)
+  if not i or i < 1 or i > self.n then
     return nil
   end
   return self.first + (i - 1) * self.step
@@ -23,15 +24,30 @@ function range.type:__newindex()
   error("a range cannot be changed", 2)
 end
 
--- How many numbers a loop `for x = first, last, step` visits.
+-- n // d of integers that are taken as unsigned.
+local function unsigned_quotient(n, d)
+  if d < 0 then
+    return math.ult(n, d) and 0 or 1
+  end
+  if n >= 0 then
+    return n // d
+  end
+  local quotient = (n >> 1) // d << 1
+  return math.ult(n - quotient * d, d) and quotient or quotient + 1
+end
+
+-- How many numbers a loop `for x = first, last, step` visits; not positive where an integer cannot
+-- hold it.
 local function count(first, last, step)
   if step > 0 and first > last or step < 0 and first < last then
     return 0
   end
-  if math.type(first) == "integer" and math.type(last) == "integer" then
-    return (last - first) // step + 1
+  if math.type(first) ~= "integer" or math.type(last) ~= "integer" or math.type(step) ~= "integer" then
+    return math.tointeger((last - first) // step + 1) or -1
   end
-  return math.floor((last - first) / step) + 1
+  local distance = step > 0 and last - first or first - last
+  local n = unsigned_quotient(distance, step > 0 and step or -step) + 1
+  return n > 0 and n or -1
 end
 
 local function check_number(number, value)
@@ -58,7 +74,7 @@ function range.new(first, last, step)
     error("bad argument #3 to 'range' (the step must not be 0)", 2)
   end
   local n = count(first, last, step)
-  if n < 0 or math.type(n) ~= "integer" then
+  if n < 0 then
     error("bad argument #2 to 'range' (too many numbers)", 2)
   end
   if math.type(first) ~= "integer" or math.type(step) ~= "integer" then

@@ -24,12 +24,12 @@ local Range = {}
 Range.__index = Range
 
 function Range:feed(job)
-  self.next = job:feed_range(self.items.first, self.items.step, self.next, self.n)
-  self.ended = self.next > self.n
+  self.next, self.ended = job:feed_range(self.items.first, self.items.step, self.next, self.n)
+  self.ended = self.ended or self.next > self.n
 end
 
 local function length(items)
-  local n = items.n
+  local n = rawget(items, "n")
   return math.type(n) == "integer" and n >= 0 and n or #items
 end
 

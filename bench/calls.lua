@@ -1,0 +1,56 @@
+--- Throughput of calls that last a while, against the most that threads could do (ceiling.c).
+-- @module calls
+
+local ceiling = require "ceiling"
+local stopwatch = require "stopwatch"
+
+local ROUNDS = 15
+local WORKERS = 2
+local ROUND_S = 0.2 -- aimed at, for each side
+
+local SOURCE = [[
+  return function(n)
+    local x = 0.5
+    for _ = 1, n do
+      x = 3.7 * x * (1 - x)
+    end
+    return x
+  end
+]]
+
+-- How often the loop runs in a microsecond.
+local function loops_a_us(spin)
+  local n_loops, best_ns = 1000000, math.huge
+  for _ = 1, 10 do
+    best_ns = math.min(best_ns, stopwatch(spin, n_loops))
+  end
+  return n_loops / (best_ns / 1000)
+end
+
+local function items(n_calls, argument)
+  local xs = {}
+  for i = 1, n_calls do
+    xs[i] = argument
+  end
+  return xs
+end
+
+--- Measures calls of 10 µs, 100 µs and 1 ms, in turn with bare threads.
+-- @tparam function sample takes a key and a value
+return function(sample)
+  local spin = load(SOURCE)()
+  local loops = loops_a_us(spin)
+  for _, call_us in ipairs {10, 100, 1000} do
+    local argument = math.floor(loops * call_us)
+    local n_calls = math.floor(ROUND_S * WORKERS * 1e6 / call_us)
+    local xs = items(n_calls, argument)
+    local options = {workers = WORKERS, seed = 1}
+    parallel.map(spin, {argument}, options)
+    for _ = 1, ROUNDS do
+      local bare_ns = ceiling.run(SOURCE, WORKERS, n_calls, argument)
+      local map_ns = stopwatch(parallel.map, spin, xs, options)
+      sample("bare_" .. call_us, bare_ns / n_calls)
+      sample("calls_" .. call_us, map_ns / n_calls)
+    end
+  end
+end

@@ -1,0 +1,44 @@
+--- Whether the process grows from call to call.
+-- @module memory
+
+local MAP_CALLS = 10000
+local ALL_CALLS = 1000000
+
+local FUNCTIONS = {
+  number = function(x) return x ^ 2 end,
+  table = function(x) return {x, {x}} end,
+  string = function(x) return "result " .. x end,
+}
+
+-- Memory of the process in KiB; nil where the system does not tell.
+local function resident_kib()
+  collectgarbage()
+  collectgarbage()
+  local file = io.open("/proc/self/status")
+  if not file then
+    return nil
+  end
+  local text = file:read("a")
+  file:close()
+  return tonumber(text:match("VmRSS:%s*(%d+) kB"))
+end
+
+--- Measures growth between the first maps and the last, for fresh and for kept states.
+-- @tparam function sample takes a key and a value
+return function(sample)
+  if not resident_kib() then
+    return
+  end
+  local range = parallel.range(1, MAP_CALLS)
+  for _, fresh in ipairs {true, false} do
+    for name, f in pairs(FUNCTIONS) do
+      local function map() parallel.map(f, range, {fresh = fresh}) end
+      map()
+      local before_kib = resident_kib()
+      for _ = 2, ALL_CALLS // MAP_CALLS do
+        map()
+      end
+      sample(("grown_%s_%s"):format(fresh and "fresh" or "kept", name), resident_kib() - before_kib)
+    end
+  end
+end

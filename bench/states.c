@@ -1,0 +1,256 @@
+/*
+** What it costs to give each call a state as new, all in one thread: by making a state, by putting
+** an image back, and by the whole way that a call goes in a worker.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "bench.h"
+#include "image.h"
+#include "moons.h"
+#include "setup.h"
+#include "stdlib.h"
+#include "worker.h"
+
+enum {
+  ROUNDS = 60,
+  STATES_A_ROUND = 60,
+  CALLS_A_ROUND = 10000,
+  RECORD_ROUNDS = 20,
+  RECORD_CALLS = 100,
+  N_RECORDS = 720000,
+  RECORD_STEP = 5801 /* from the record of one call to that of the next */
+};
+
+static const char SQUARE[] = "return function(x) return x ^ 2 end";
+static const char READ_RECORD[] =
+    "local records = {}\n"
+    "for i = 1, 585000 do\n"
+    "  records[i] = {id = i, name = 'record ' .. i, score = i * 0.5, ok = i % 3 == 0}\n"
+    "end\n"
+    "return function(i) return records[i].score end\n";
+
+/* A state made and closed, as luaL_newstate does it. */
+
+static void time_new_states(void) {
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < STATES_A_ROUND; i++) {
+    lua_State *L = luaL_newstate();
+    bench_require(L != NULL, "no memory for a state");
+    luaL_openlibs(L);
+    lua_close(L);
+  }
+  bench_sample("new", (bench_now_ns() - start_ns) / STATES_A_ROUND);
+}
+
+/* Pushes the function that the source returns. */
+static void push_function(lua_State *L, const char *source) {
+  bench_require(luaL_dostring(L, source) == LUA_OK, "the source failed");
+}
+
+/* An image put back, then lua_pcall. */
+
+static void open_image(moons__image *image, moons__libraries libraries, const char *source) {
+  bench_require(moons__image_open(image, 0) == 0, "no memory for an image");
+  moons__stdlib_open(image->L, libraries);
+  push_function(image->L, source);
+  bench_require(moons__image_take(image) == 0, "no memory for an image");
+}
+
+static lua_Number call_square(lua_State *L, lua_Number x) {
+  lua_pushvalue(L, 1);
+  lua_pushnumber(L, x);
+  bench_require(lua_pcall(L, 1, 1, 0) == LUA_OK, "a call failed");
+  return lua_tonumber(L, -1);
+}
+
+static void time_image(moons__image *image, const char *key) {
+  double start_ns = bench_now_ns(), sum = 0;
+  for (int i = 0; i < CALLS_A_ROUND; i++) {
+    moons__image_restore(image);
+    sum += call_square(image->L, i);
+  }
+  bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
+  bench_require(sum > 0, "calls gave nothing");
+}
+
+/* The same state for all calls: what the calls alone cost. */
+static void time_same_state(lua_State *L) {
+  double start_ns = bench_now_ns(), sum = 0;
+  for (int i = 0; i < CALLS_A_ROUND; i++) {
+    sum += call_square(L, i);
+    lua_settop(L, 1);
+  }
+  bench_sample("same", (bench_now_ns() - start_ns) / CALLS_A_ROUND);
+  bench_require(sum > 0, "calls gave nothing");
+}
+
+/* The whole way of a call in a worker. */
+
+typedef struct line {
+  const char *key;
+  moons__worker *worker;
+  moons__buffer setup, arguments;
+  moons__terms terms;
+  uint32_t n_calls;
+} line;
+
+/* The states of a worker know where to find the module `parallel`, as they do in a runtime. */
+static void preload(lua_State *L, void *data) { moons_preload(L, data); }
+
+static void encode_setup(lua_State *L, moons__buffer *out) {
+  moons__names names = {0};
+  moons__encoder encoder = {.L = L, .out = out, .names = &names};
+  int function = lua_gettop(L);
+  lua_pushnil(L);
+  moons__setup_push_pristine(L, 0);
+  lua_newtable(L);
+  encoder.sent_index = lua_gettop(L);
+  moons__setup_push_pristine_globals(L, function + 2);
+  encoder.pristine_index = lua_gettop(L);
+  moons__encoder_begin(&encoder);
+  moons__setup_encode(&encoder, function + 2, function, function + 1);
+  moons__encoder_end(&encoder);
+  moons__names_free(&names);
+}
+
+static void make_setup(const char *source, moons__buffer *out) {
+  lua_State *L = luaL_newstate();
+  bench_require(L != NULL, "no memory for a state");
+  luaL_openlibs(L);
+  push_function(L, source);
+  encode_setup(L, out);
+  lua_close(L);
+}
+
+static void make_arguments(line *l, moons__libraries needs, int64_t step) {
+  moons__batch_writer writer;
+  int error = moons__batch_begin(&writer, &l->arguments);
+  if (!error) error = moons__batch_integer_range(&writer, 1, step, l->n_calls);
+  bench_require(!error, "no memory for arguments");
+  moons__batch_needs(&writer, needs);
+}
+
+static void open_line(line *l, const char *source, moons__libraries needs, int64_t step) {
+  moons__worker_config config = {.preload = preload};
+  bench_require(moons__worker_open(&l->worker, &config) == 0, "no memory for a worker");
+  make_setup(source, &l->setup);
+  make_arguments(l, needs, step);
+  l->terms.setup = l->setup.bytes;
+  l->terms.setup_bytes = l->setup.n_bytes;
+  l->terms.setup_hash = moons__hash(l->setup.bytes, l->setup.n_bytes);
+}
+
+static void close_line(line *l) {
+  moons__worker_close(l->worker);
+  moons__buffer_free(&l->setup);
+  moons__buffer_free(&l->arguments);
+}
+
+static void run_line(line *l) {
+  moons__task task = {.terms = &l->terms, .first = 1, .n_calls = l->n_calls};
+  task.bytes = l->arguments.bytes;
+  task.n_bytes = l->arguments.n_bytes;
+  moons__worker_run(l->worker, &task);
+  bench_require(task.n_run == task.n_calls && !task.failed, "a call failed");
+  moons__buffer_free(&task.results);
+}
+
+static void time_line(line *l) {
+  double start_ns = bench_now_ns();
+  run_line(l);
+  bench_sample(l->key, (bench_now_ns() - start_ns) / l->n_calls);
+}
+
+/* A state for each call of a small function. */
+
+static void measure_images(void) {
+  moons__image all, small;
+  open_image(&all, MOONS__LIBRARIES_ALL, SQUARE);
+  open_image(&small, MOONS__LIBRARIES_LEAST, SQUARE);
+  for (int i = 0; i < ROUNDS; i++) {
+    time_new_states();
+    time_image(&all, "image_all");
+    time_image(&small, "image_small");
+    time_same_state(small.L);
+  }
+  moons__image_close(&small);
+  moons__image_close(&all);
+}
+
+static void measure_workers(void) {
+  line lines[] = {
+      {.key = "worker_all", .terms.fresh = 1, .n_calls = CALLS_A_ROUND},
+      {.key = "worker_small", .terms.fresh = 1, .n_calls = CALLS_A_ROUND},
+      {.key = "worker_kept", .n_calls = CALLS_A_ROUND},
+  };
+  enum { N_LINES = sizeof lines / sizeof lines[0] };
+  for (int i = 0; i < N_LINES; i++) {
+    open_line(&lines[i], SQUARE, i == 0 ? MOONS__LIBRARIES_ALL : 0, 1);
+    run_line(&lines[i]); /* makes the state */
+  }
+  for (int round = 0; round < ROUNDS; round++) {
+    time_new_states();
+    for (int i = 0; i < N_LINES; i++)
+      time_line(&lines[i]);
+  }
+  for (int i = 0; i < N_LINES; i++)
+    close_line(&lines[i]);
+}
+
+/* A state for each call of a function that has captured many records. */
+
+static void time_record_image(moons__image *image) {
+  lua_Number sum = 0;
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < RECORD_CALLS; i++) {
+    moons__image_restore(image);
+    lua_pushvalue(image->L, 1);
+    lua_pushinteger(image->L, 1 + i * RECORD_STEP);
+    bench_require(lua_pcall(image->L, 1, 1, 0) == LUA_OK, "a call failed");
+    sum += lua_tonumber(image->L, -1);
+  }
+  bench_sample("record_image", (bench_now_ns() - start_ns) / RECORD_CALLS);
+  bench_require(sum > 0, "calls gave nothing");
+}
+
+static void time_copy(char *to, const char *from, size_t n_bytes) {
+  double start_ns = bench_now_ns();
+  memcpy(to, from, n_bytes);
+  bench_sample("record_copy", bench_now_ns() - start_ns);
+}
+
+static char *make_bytes(size_t n_bytes) {
+  char *bytes = malloc(n_bytes);
+  bench_require(bytes != NULL, "no memory to copy");
+  memset(bytes, 1, n_bytes);
+  return bytes;
+}
+
+static void measure_records(void) {
+  moons__image image;
+  line worker = {.key = "record_worker", .terms.fresh = 1, .n_calls = RECORD_CALLS};
+  open_image(&image, MOONS__LIBRARIES_LEAST, READ_RECORD);
+  open_line(&worker, READ_RECORD, 0, RECORD_STEP);
+  run_line(&worker);
+  char *from = make_bytes(image.n_bytes), *to = make_bytes(image.n_bytes);
+  bench_sample("record_megabytes", (double)image.n_bytes / 1e6);
+  for (int round = 0; round < RECORD_ROUNDS; round++) {
+    time_copy(to, from, image.n_bytes);
+    time_record_image(&image);
+    time_line(&worker);
+  }
+  free(from);
+  free(to);
+  close_line(&worker);
+  moons__image_close(&image);
+}
+
+int main(void) {
+  measure_images();
+  measure_workers();
+  measure_records();
+  return 0;
+}

@@ -1,0 +1,285 @@
+#include "batch.h"
+
+#include "check.h"
+#include "moons.h"
+
+static int same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+
+static moons__batch_reader open_batch(const moons__buffer *out) {
+  moons__batch_reader r;
+  moons__batch_open(&r, out->bytes, out->n_bytes);
+  return r;
+}
+
+static void check_end(moons__batch_reader *r) {
+  CHECK(moons__batch_next(r).kind == MOONS__ITEM_END);
+  CHECK(moons__batch_next(r).kind == MOONS__ITEM_END);
+}
+
+static void check_integer(moons__batch_reader *r, int64_t n) {
+  moons__item item = moons__batch_next(r);
+  CHECK(item.kind == MOONS__ITEM_INTEGER && item.integer == n);
+}
+
+static void check_float(moons__batch_reader *r, double n) {
+  moons__item item = moons__batch_next(r);
+  CHECK(item.kind == MOONS__ITEM_FLOAT && same_bits(item.number, n));
+}
+
+static void put_bytes(moons__batch_writer *w, moons__item_kind kind, const void *bytes, size_t n) {
+  CHECK(moons__batch_item_begin(w, kind) == 0);
+  CHECK(moons__buffer_append(w->out, bytes, n) == 0);
+  moons__batch_item_end(w);
+}
+
+static void empty_ends(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  moons__batch_reader r = open_batch(&out);
+  CHECK(r.needs == 0);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+static void numbers(void) {
+  static const int64_t INTEGERS[] = {0, 1, -1, INT64_MIN, INT64_MAX, 1 << 20};
+  static const double FLOATS[] = {0.0, -0.0, 1e300, 5e-324, 0.1};
+  uint64_t nan_bits = UINT64_C(0xFFF8000000000123);
+  double nan;
+  memcpy(&nan, &nan_bits, sizeof nan);
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (int i = 0; i < 6; i++)
+    CHECK(moons__batch_integer(&w, INTEGERS[i]) == 0);
+  for (int i = 0; i < 5; i++)
+    CHECK(moons__batch_float(&w, FLOATS[i]) == 0);
+  CHECK(moons__batch_float(&w, nan) == 0);
+  CHECK(moons__batch_integer(&w, 7) == 0);
+  moons__batch_needs(&w, 0xABCD);
+  moons__batch_reader r = open_batch(&out);
+  CHECK(r.needs == 0xABCD);
+  for (int i = 0; i < 6; i++)
+    check_integer(&r, INTEGERS[i]);
+  for (int i = 0; i < 5; i++)
+    check_float(&r, FLOATS[i]);
+  check_float(&r, nan);
+  check_integer(&r, 7);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+static void ranges(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  CHECK(moons__batch_integer(&w, 100) == 0);
+  CHECK(moons__batch_integer_range(&w, 5, -3, 1000) == 0);
+  CHECK(moons__batch_integer_range(&w, INT64_MAX - 1, 2, 3) == 0);
+  CHECK(moons__batch_float_range(&w, 0.1, 0.1, 0, 1000) == 0);
+  CHECK(moons__batch_float_range(&w, 0.1, 0.1, 1000, 1000) == 0);
+  CHECK(moons__batch_integer(&w, 200) == 0);
+  CHECK(out.n_bytes < 300); /* however many items */
+  moons__batch_reader r = open_batch(&out);
+  check_integer(&r, 100);
+  for (int64_t i = 0; i < 1000; i++)
+    check_integer(&r, 5 - 3 * i);
+  check_integer(&r, INT64_MAX - 1);
+  check_integer(&r, INT64_MIN); /* wraps around as Lua's integers do */
+  check_integer(&r, INT64_MIN + 2);
+  for (int i = 0; i < 2000; i++)
+    check_float(&r, 0.1 + i * 0.1);
+  check_integer(&r, 200);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+static void messages(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__buffer_append(&out, "before", 6) == 0); /* a batch may begin anywhere */
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "one", 3);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "", 0);
+  put_bytes(&w, MOONS__ITEM_ERROR, "two", 3);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "three", 5);
+  moons__batch_needs(&w, 3);
+  moons__batch_reader r;
+  moons__batch_open(&r, out.bytes + 6, out.n_bytes - 6);
+  CHECK(r.needs == 3 && memcmp(out.bytes, "before", 6) == 0);
+  static const char *const TEXTS[] = {"one", "", "two", "three"};
+  for (int i = 0; i < 4; i++) {
+    moons__item item = moons__batch_next(&r);
+    CHECK(item.kind == (i == 2 ? MOONS__ITEM_ERROR : MOONS__ITEM_MESSAGE));
+    CHECK(item.n_bytes == strlen(TEXTS[i]) && memcmp(item.bytes, TEXTS[i], item.n_bytes) == 0);
+  }
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+static void drops(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (int i = 0; i < 4; i++) {
+    CHECK(moons__batch_item_begin(&w, i % 2 == 0 ? MOONS__ITEM_MESSAGE : MOONS__ITEM_ERROR) == 0);
+    CHECK(moons__buffer_append(&out, "half an item", 12) == 0);
+    moons__batch_item_drop(&w);
+    CHECK(moons__batch_integer(&w, i) == 0);
+    CHECK(moons__batch_item_begin(&w, MOONS__ITEM_MESSAGE) == 0);
+    moons__batch_item_drop(&w);
+    put_bytes(&w, MOONS__ITEM_MESSAGE, "whole", 5);
+  }
+  moons__batch_reader r = open_batch(&out);
+  for (int i = 0; i < 4; i++) {
+    check_integer(&r, i);
+    moons__item item = moons__batch_next(&r);
+    CHECK(item.kind == MOONS__ITEM_MESSAGE && item.n_bytes == 5);
+  }
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+/* What a random batch should give. */
+typedef struct expected {
+  moons__item_kind kind;
+  int64_t integer;
+  double number;
+  size_t n_bytes;
+} expected;
+
+enum { MOST_ITEMS = 6000 };
+
+static size_t expect(expected all[], size_t n, expected one) {
+  CHECK(n < MOST_ITEMS);
+  all[n] = one;
+  return n + 1;
+}
+
+static size_t put_random(moons__batch_writer *w, uint64_t *random, expected all[], size_t n) {
+  char bytes[100] = {0};
+  int64_t integer = (int64_t)random_next(random), step = (int64_t)random_below(random, 10) - 5;
+  uint32_t n_items = (uint32_t)random_below(random, 50);
+  double number = (double)integer / 3;
+  size_t n_bytes = random_below(random, sizeof bytes);
+  switch (random_below(random, 6)) {
+  case 0:
+    CHECK(moons__batch_integer(w, integer) == 0);
+    return expect(all, n, (expected){MOONS__ITEM_INTEGER, integer, 0, 0});
+  case 1:
+    CHECK(moons__batch_float(w, number) == 0);
+    return expect(all, n, (expected){MOONS__ITEM_FLOAT, 0, number, 0});
+  case 2:
+    CHECK(moons__batch_integer_range(w, integer, step, n_items) == 0);
+    for (uint64_t i = 0; i < n_items; i++) {
+      int64_t item = (int64_t)((uint64_t)integer + i * (uint64_t)step);
+      n = expect(all, n, (expected){MOONS__ITEM_INTEGER, item, 0, 0});
+    }
+    return n;
+  case 3:
+    CHECK(moons__batch_float_range(w, number, 0.3, 17, n_items) == 0);
+    for (uint32_t i = 0; i < n_items; i++)
+      n = expect(all, n, (expected){MOONS__ITEM_FLOAT, 0, number + (double)(17 + i) * 0.3, 0});
+    return n;
+  case 4:
+    put_bytes(w, MOONS__ITEM_ERROR, bytes, n_bytes);
+    return expect(all, n, (expected){MOONS__ITEM_ERROR, 0, 0, n_bytes});
+  default:
+    put_bytes(w, MOONS__ITEM_MESSAGE, bytes, n_bytes);
+    return expect(all, n, (expected){MOONS__ITEM_MESSAGE, 0, 0, n_bytes});
+  }
+}
+
+static void round_trips(void) {
+  static expected all[MOST_ITEMS];
+  uint64_t random = 1;
+  for (int round = 0; round < 200; round++) {
+    moons__buffer out = {0};
+    moons__batch_writer w;
+    size_t n = 0;
+    CHECK(moons__batch_begin(&w, &out) == 0);
+    for (int i = 0; i < 100; i++)
+      n = put_random(&w, &random, all, n);
+    moons__batch_reader r = open_batch(&out);
+    for (size_t i = 0; i < n; i++) {
+      moons__item item = moons__batch_next(&r);
+      CHECK(item.kind == all[i].kind);
+      CHECK(item.kind != MOONS__ITEM_INTEGER || item.integer == all[i].integer);
+      CHECK(item.kind != MOONS__ITEM_FLOAT || same_bits(item.number, all[i].number));
+      CHECK(item.n_bytes == all[i].n_bytes);
+    }
+    check_end(&r);
+    moons__buffer_free(&out);
+  }
+}
+
+/* Reads what may be no batch, as far as a user would. */
+static void read_anything(const char *bytes, size_t n_bytes) {
+  char *copy = copy_exactly(bytes, n_bytes);
+  volatile char sum = 0;
+  moons__batch_reader r;
+  moons__batch_open(&r, copy, n_bytes);
+  for (int i = 0; i < 500; i++) {
+    moons__item item = moons__batch_next(&r);
+    if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
+    if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
+    CHECK(item.bytes >= copy && item.bytes + item.n_bytes <= copy + n_bytes);
+    if (item.n_bytes > 0) sum = (char)(sum + item.bytes[0] + item.bytes[item.n_bytes - 1]);
+  }
+  free(copy);
+}
+
+static void garbage(void) {
+  static expected all[MOST_ITEMS];
+  uint64_t random = 2;
+  for (int round = 0; round < 300; round++) {
+    moons__buffer out = {0};
+    moons__batch_writer w;
+    CHECK(moons__batch_begin(&w, &out) == 0);
+    for (int i = 0; i < 6; i++)
+      put_random(&w, &random, all, 0);
+    for (size_t n = 0; n <= out.n_bytes; n++)
+      read_anything(out.bytes, n);
+    for (int i = 0; i < 100; i++) {
+      size_t at = random_below(&random, out.n_bytes);
+      char before = out.bytes[at];
+      out.bytes[at] = (char)random_next(&random);
+      read_anything(out.bytes, out.n_bytes);
+      if (i % 3 > 0) out.bytes[at] = before;
+    }
+    moons__buffer_free(&out);
+  }
+  moons__batch_reader r;
+  moons__batch_open(&r, NULL, 0);
+  moons__item_kind kind = moons__batch_next(&r).kind;
+  CHECK(kind == MOONS__ITEM_END || kind == MOONS__ITEM_MALFORMED);
+}
+
+static void truncated_is_malformed(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  CHECK(moons__batch_integer(&w, 1) == 0);
+  CHECK(moons__batch_integer(&w, 2) == 0);
+  moons__batch_reader r;
+  moons__batch_open(&r, out.bytes, out.n_bytes - 1);
+  check_integer(&r, 1);
+  CHECK(moons__batch_next(&r).kind == MOONS__ITEM_MALFORMED);
+  moons__buffer_free(&out);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"an empty batch ends at once", empty_ends},
+      {"numbers keep every bit", numbers},
+      {"ranges give what a loop computes, in a few bytes", ranges},
+      {"messages and errors keep their bytes", messages},
+      {"an item that was dropped leaves no trace", drops},
+      {"any mixture of items comes back in order", round_trips},
+      {"a batch that ends early is malformed", truncated_is_malformed},
+      {"any bytes give items, the end or a refusal", garbage},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}

@@ -1,0 +1,77 @@
+#include "ptrmap.h"
+
+#include "check.h"
+
+static const void *key(uint64_t n) { return (const void *)(uintptr_t)n; }
+
+static void empty_has_nothing(void) {
+  moons__ptrmap map = {0};
+  CHECK(moons__ptrmap_get(&map, key(8)) == MOONS__PTRMAP_NONE);
+  moons__ptrmap_clear(&map);
+  moons__ptrmap_free(&map);
+  CHECK(moons__ptrmap_get(&map, key(8)) == MOONS__PTRMAP_NONE);
+}
+
+/* Addresses that are alike in their low or their high bits must not be slow or lost. */
+static void keeps_all(void) {
+  enum { N = 20000 };
+  static const uint64_t STEPS[] = {1, 8, 16, 4096, UINT64_C(1) << 32, UINT64_C(1) << 44};
+  for (size_t s = 0; s < sizeof STEPS / sizeof STEPS[0]; s++) {
+    moons__ptrmap map = {0};
+    for (uint64_t i = 1; i <= N; i++)
+      CHECK(moons__ptrmap_put(&map, key(i * STEPS[s]), i - 1) == 0);
+    CHECK(map.n_entries == N);
+    for (uint64_t i = 1; i <= N; i++)
+      CHECK(moons__ptrmap_get(&map, key(i * STEPS[s])) == i - 1);
+    CHECK(moons__ptrmap_get(&map, key((N + 1) * STEPS[s])) == MOONS__PTRMAP_NONE);
+    moons__ptrmap_free(&map);
+  }
+}
+
+static void replaces(void) {
+  moons__ptrmap map = {0};
+  for (uint64_t round = 0; round < 3; round++)
+    for (uint64_t i = 1; i <= 100; i++)
+      CHECK(moons__ptrmap_put(&map, key(i * 8), i + round) == 0);
+  CHECK(map.n_entries == 100);
+  for (uint64_t i = 1; i <= 100; i++)
+    CHECK(moons__ptrmap_get(&map, key(i * 8)) == i + 2);
+  moons__ptrmap_free(&map);
+}
+
+static void clears(void) {
+  moons__ptrmap map = {0};
+  for (uint64_t n = 1; n <= 5000; n *= 3) {
+    for (uint64_t i = 1; i <= n; i++)
+      CHECK(moons__ptrmap_put(&map, key(i * 8), i) == 0);
+    moons__ptrmap_clear(&map);
+    CHECK(map.n_entries == 0);
+    for (uint64_t i = 1; i <= n; i++)
+      CHECK(moons__ptrmap_get(&map, key(i * 8)) == MOONS__PTRMAP_NONE);
+  }
+  moons__ptrmap_free(&map);
+  CHECK(map.entries == NULL && map.capacity == 0);
+}
+
+static void large_numbers(void) {
+  moons__ptrmap map = {0};
+  CHECK(moons__ptrmap_put(&map, key(8), 0) == 0);
+  CHECK(moons__ptrmap_put(&map, key(16), MOONS__PTRMAP_NONE - 1) == 0);
+  CHECK(moons__ptrmap_put(&map, key(UINTPTR_MAX), 5) == 0);
+  CHECK(moons__ptrmap_get(&map, key(8)) == 0);
+  CHECK(moons__ptrmap_get(&map, key(16)) == MOONS__PTRMAP_NONE - 1);
+  CHECK(moons__ptrmap_get(&map, key(UINTPTR_MAX)) == 5);
+  moons__ptrmap_free(&map);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"an empty map has no entry", empty_has_nothing},
+      {"every entry is found again, whatever the addresses have in common", keeps_all},
+      {"a second number for an address takes the first one's place", replaces},
+      {"clear forgets all entries", clears},
+      {"the least and the largest numbers and addresses are kept", large_numbers},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}

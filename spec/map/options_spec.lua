@@ -1,0 +1,248 @@
+local script = require "support.script"
+
+for _, host in ipairs(script.hosts) do
+  describe("the options of a map " .. host.name, function()
+    local function passes(code)
+      return script.passes(code, host)
+    end
+
+    it("workers and chunk change nothing in the results", function()
+      passes [[
+        local xs, expected = {}, {}
+        for i = 1, 3000 do xs[i], expected[i] = i, i % 7 ~= 0 and i * 2 or nil end
+        for _, workers in ipairs {1, 2, 8, 64} do
+          for _, chunk in ipairs {1, 7, 1000, 16384} do
+            local results, n = parallel.map(function(x) if x % 7 ~= 0 then return x * 2 end end, xs,
+              {workers = workers, chunk = chunk})
+            equal(n, 3000)
+            equal(results, expected)
+          end
+        end
+        equal(parallel.map(function(x) return x end, {1, 2, 3}, {workers = 64, chunk = 1}), {1, 2, 3})
+      ]]
+    end)
+
+    it("pack keeps all values of each call", function()
+      passes [[
+        local function f(x)
+          if x == 0 then return end
+          if x == 1 then return nil end
+          return x, nil, {x}, nil
+        end
+        local results, n = parallel.map(f, {0, 1, 2}, {pack = true})
+        equal(results, {{n = 0}, {n = 1}, {2, nil, {2}, nil, n = 4}})
+        equal(n, 3)
+        equal(parallel.starmap(math.modf, {{2.5}}, {pack = true}), {{2.0, 0.5, n = 2}})
+        equal(parallel.map(f, {2}, {pack = false}), {2})
+      ]]
+    end)
+
+    it("errors = 'collect' runs all calls and gives their errors", function()
+      passes [[
+        local function f(x)
+          if x % 3 == 0 then error("no " .. x, 0) end
+          return x
+        end
+        local results, n, errors = parallel.map(f, {1, 2, 3, 4, 5, 6, 7}, {errors = "collect"})
+        equal(results, {1, 2, nil, 4, 5, nil, 7})
+        equal(n, 7)
+        local seen = {}
+        for i, err in pairs(errors) do seen[i] = {err.index, err.kind, err.message, err.value} end
+        equal(seen, {[3] = {3, "error", "no 3", "no 3"}, [6] = {6, "error", "no 6", "no 6"}})
+        equal({parallel.map(f, {1}, {errors = "collect"})}, {{1}, 1, {}})
+      ]]
+    end)
+
+    it("errors = 'raise' raises the failed call's error", function()
+      passes [[
+        local function f(x) return x // 0 end
+        for _, options in ipairs {{}, {errors = "raise"}} do
+          local ok, err = pcall(parallel.map, f, {1}, options)
+          assert(not ok and err.index == 1 and err.kind == "error", err)
+          assert(err.message:find "stdin:1: attempt to perform 'n//0'", err.message)
+        end
+      ]]
+    end)
+
+    it("init runs before the first call and shares its captures with the function", function()
+      passes [[
+        local config, cache = nil, {}
+        local function init()
+          config = "ready"
+          cache[1] = "filled"
+          global = 7
+        end
+        local function f(x) return config .. cache[1] .. global + x end
+        for _, fresh in ipairs {true, false} do
+          local results = parallel.map(f, parallel.range(1, 200), {init = init, workers = 3, chunk = 5, fresh = fresh})
+          for i = 1, 200 do equal(results[i], "readyfilled" .. i + 7) end
+        end
+        equal({config, cache, global}, {nil, {}, nil})
+      ]]
+    end)
+
+    it("init leaves the standard library changed for every call", function()
+      passes [[
+        local function init()
+          function string.shout(s) return s:upper() .. "!" end
+          package.loaded.answers = {all = 42}
+        end
+        local function f(s) return s:shout() .. require("answers").all end
+        equal(parallel.map(f, {"a", "b"}, {init = init}), {"A!42", "B!42"})
+        equal(string.shout, nil)
+      ]]
+    end)
+
+    it("init runs once for each worker", function()
+      local result = passes [[
+        local function init() print "init" end
+        for _, fresh in ipairs {true, false} do
+          print(fresh)
+          parallel.map(function(x) return x end, parallel.range(1, 500), {init = init, workers = 1, chunk = 3, fresh = fresh})
+        end
+      ]]
+      assert.equal("true\ninit\nfalse\ninit\n", result.stdout)
+    end)
+
+    it("init may be a value with __call", function()
+      passes [[
+        local setup = setmetatable({value = 3}, {__call = function(self) shared = self.value end})
+        equal(parallel.map(function(x) return x + shared end, {1}, {init = setup}), {4})
+      ]]
+    end)
+
+    it("an error in init is the error of the calls, and the next map works", function()
+      passes [[
+        local function init() error "init broke" end
+        local function f(x) return x end
+        for _, fresh in ipairs {true, false} do
+          local ok, err = pcall(parallel.map, f, {1, 2, 3}, {init = init, fresh = fresh})
+          assert(not ok and tostring(err):find "stdin:1: init broke", tostring(err))
+          equal(err.kind, "error")
+          local results, n, errors = parallel.map(f, {1, 2, 3}, {init = init, fresh = fresh, errors = "collect"})
+          equal({results, n}, {{}, 3})
+          for i = 1, 3 do assert(errors[i].message:find "init broke", errors[i]) end
+          equal(parallel.map(f, {1, 2}, {fresh = fresh}), {1, 2})
+        end
+      ]]
+    end)
+
+    it("can be used again and are not changed", function()
+      passes [[
+        local options = {workers = 2, chunk = 2, pack = false, errors = "collect", seed = 1, fresh = true}
+        local copy = {}
+        for k, v in pairs(options) do copy[k] = v end
+        parallel.map(function(x) return x end, {1, 2}, options)
+        parallel.map(function(x) return x end, {1, 2}, options)
+        equal(options, copy)
+      ]]
+    end)
+  end)
+end
+
+describe("workers", function()
+  -- Calls meet through files: each makes one and waits for those of the others.
+  local meeting = [[
+    local folder, n_calls = arg[1], tonumber(arg[2])
+    local function exists(i)
+      local file = io.open(folder .. "/" .. i)
+      return file and file:close()
+    end
+    local function meet(x)
+      io.open(folder .. "/" .. x, "w"):close()
+      for i = 1, n_calls do
+        while not exists(i) do end
+      end
+      return x
+    end
+    assert(#parallel.map(meet, parallel.range(1, n_calls), {workers = tonumber(arg[3]), chunk = 1}) == n_calls)
+  ]]
+
+  for _, n in ipairs {2, 8} do
+    it(("runs %d calls at once #threads"):format(n), function()
+      require "support.temporary".folder({["a"] = ""}, function(folder)
+        script.prints(meeting, "", {args = {folder, tostring(n), tostring(n)}})
+      end)
+    end)
+  end
+
+  it("never run more calls at once than they are #threads", function()
+    require "support.temporary".folder({["a"] = ""}, function(folder)
+      script.passes([[
+        local folder = arg[1]
+        local function name(i) return folder .. "/" .. i end
+        local function f(x)
+          io.open(name(x), "w"):close()
+          for i = 1, 2000 do x = x + 0 end
+          local n_running = 0
+          for i = 1, 60 do
+            local file = io.open(name(i))
+            if file then file:close() n_running = n_running + 1 end
+          end
+          os.remove(name(x))
+          return n_running
+        end
+        parallel.map(function(x) return x end, parallel.range(1, 20), {workers = 8, chunk = 1})
+        local most = 0
+        for _, n in ipairs(parallel.map(f, parallel.range(1, 60), {workers = 2, chunk = 1})) do
+          most = math.max(most, n)
+        end
+        assert(most <= 3, most) -- two calls run; while one counts, the other may end and its next begin
+      ]], {args = {folder}})
+    end)
+  end)
+end)
+
+describe("arguments of the wrong kind", function()
+  for name, values in pairs {
+    workers = {"0", "-1", "1.5", "'2'", "{}", "100000", "true", "0/0"},
+    chunk = {"0", "-7", "2.5", "'many'", "{}", "false"},
+    fresh = {"1", "'no'", "{}"},
+    init = {"5", "'f'", "{}", "true"},
+    pack = {"1", "'yes'", "{}"},
+    seed = {"1.5", "'x'", "{}", "true", "1/0"},
+    errors = {"'ignore'", "1", "true", "{}"},
+  } do
+    it(("an option '%s' is refused at the caller's line, by its name"):format(name), function()
+      for _, value in ipairs(values) do
+        for _, call in ipairs {"map", "starmap"} do
+          local code = ("\n\nlocal r = parallel.%s(print, {},\n  {%s = %s})\nprint(r)"):format(call, name, value)
+          local result = script.fails(code, "stdin:3: ")
+          local message = result.stderr:match "[^\n]*"
+          assert.message(result.stderr).truthy(message:find("'" .. name .. "'", 1, true))
+        end
+      end
+    end)
+  end
+
+  it("an unknown option is refused at the caller's line, by its name", function()
+    script.fails("\nlocal r = parallel.map(print, {}, {worker = 2})\nprint(r)", "stdin:2: unknown option 'worker'")
+    script.fails("\nlocal r = parallel.starmap(print, {}, {Chunk = 2})\nprint(r)", "stdin:2: unknown option 'Chunk'")
+    script.fails("\nlocal r = parallel.map(print, {}, {2})\nprint(r)", "stdin:2: unknown option '1'")
+    script.fails("\nlocal r = parallel.map(print, {}, {[print] = 2})\nprint(r)", "stdin:2: unknown option 'function")
+  end)
+
+  it("what is no function, no sequence or no table of options is refused by its place", function()
+    for arguments, place in pairs {
+      ["nil, {}"] = "#1", ["5, {}"] = "#1", ["'print', {}"] = "#1", ["{}, {}"] = "#1", [""] = "#1",
+      ["{1}, print"] = "#1", ["print"] = "#2", ["print, nil"] = "#2", ["print, 5"] = "#2",
+      ["print, 'abc'"] = "#2", ["print, true"] = "#2", ["print, {}, 5"] = "#3", ["print, {}, 'workers'"] = "#3",
+      ["print, {}, print"] = "#3",
+    } do
+      for _, call in ipairs {"map", "starmap"} do
+        local code = ("\n\nlocal r = parallel.%s(%s)\nprint(r)"):format(call, arguments)
+        script.fails(code, ("stdin:3: bad argument %s to '%s'"):format(place, call))
+      end
+    end
+  end)
+
+  it("are refused before anything is called or read", function()
+    script.passes [[
+      local n_read = 0
+      local function items() n_read = n_read + 1 end
+      assert(not pcall(parallel.map, print, items, {chunk = 0}))
+      assert(not pcall(parallel.map, nil, items))
+      equal(n_read, 0)
+    ]]
+  end)
+end)

@@ -1,0 +1,156 @@
+local script = require "support.script"
+
+describe("the random numbers of calls", function()
+  -- Draws of every kind, as text.
+  local draw = [[
+    local function draw()
+      return ("%a %d %d %d"):format(math.random(), math.random(100), math.random(-5, 5), math.random(0))
+    end
+  ]]
+
+  for _, host in ipairs(script.hosts) do
+    local function passes(code)
+      return script.passes(draw .. code, host)
+    end
+
+    describe(host.name, function()
+      it("depend on the seed and the number of the call alone", function()
+        passes [[
+          local function f() return draw() end
+          local expected = parallel.map(f, parallel.range(1, 100), {seed = 7, workers = 1})
+          for _, workers in ipairs {1, 2, 8, 64} do
+            for _, chunk in ipairs {1, 7, 1000} do
+              for _, fresh in ipairs {true, false} do
+                equal(parallel.map(f, parallel.range(1, 100),
+                  {seed = 7, workers = workers, chunk = chunk, fresh = fresh}), expected)
+              end
+            end
+          end
+          local i = 0
+          local function items() i = i + 1 return i <= 100 and {i} or nil end
+          equal(parallel.starmap(f, items, {seed = 7}), expected)
+          equal(parallel.map(f, parallel.range(1, 100), {seed = 7, init = function() math.random() end}), expected)
+          local captured = {}
+          for k = 1, 100 do captured[k] = k end
+          equal(parallel.map(function() return draw(captured) end, parallel.range(1, 50), {seed = 7}),
+            table.move(expected, 1, 50, 1, {}))
+        ]]
+      end)
+
+      it("differ from call to call and from seed to seed", function()
+        passes [[
+          local seen = {}
+          for _, seed in ipairs {0, 1, 2, -1, math.maxinteger, math.mininteger} do
+            for _, numbers in ipairs(parallel.map(function() return draw() end, parallel.range(1, 100), {seed = seed})) do
+              assert(not seen[numbers], numbers)
+              seen[numbers] = true
+            end
+          end
+        ]]
+      end)
+
+      it("differ from map to map without a seed", function()
+        passes [[
+          local seen = {}
+          for _ = 1, 10 do
+            for _, numbers in ipairs(parallel.map(function() return draw() end, {1, 2, 3})) do
+              assert(not seen[numbers], numbers)
+              seen[numbers] = true
+            end
+          end
+        ]]
+      end)
+
+      it("do not touch those of the caller", function()
+        passes [[
+          math.randomseed(5)
+          local expected = {math.random(), math.random()}
+          math.randomseed(5)
+          local first = math.random()
+          parallel.map(function() math.randomseed(1) return math.random() end, {1, 2, 3})
+          parallel.map(function() return math.random() end, {1, 2, 3}, {seed = 9})
+          equal({first, math.random()}, expected)
+        ]]
+      end)
+
+      it("are not touched by what another call seeds", function()
+        passes [[
+          local expected = parallel.map(function() return draw() end, parallel.range(1, 50), {seed = 3})
+          local function f(x)
+            local numbers = draw()
+            math.randomseed(1)
+            return numbers
+          end
+          for _, fresh in ipairs {true, false} do
+            equal(parallel.map(f, parallel.range(1, 50), {seed = 3, workers = 2, chunk = 9, fresh = fresh}), expected)
+          end
+        ]]
+      end)
+
+      it("are those of math.randomseed where a call seeds them itself", function()
+        passes [[
+          local function f() math.randomseed(42) return draw() end
+          math.randomseed(42)
+          local expected = draw()
+          equal(parallel.map(f, {1, 2}), {expected, expected})
+        ]]
+      end)
+
+      it("decide on those of maps within the call", function()
+        passes [[
+          local function inner() return table.concat(parallel.map(function() return draw() end, {1, 2, 3}), "; ") end
+          local function outer() return table.concat(parallel.map(inner, {1, 2}), "; ") end
+          local expected = parallel.map(outer, {1, 2, 3, 4}, {seed = 11, workers = 1})
+          for _, workers in ipairs {1, 2, 5} do
+            equal(parallel.map(outer, {1, 2, 3, 4}, {seed = 11, workers = workers, chunk = 1}), expected)
+          end
+          local seen = {}
+          for _, all in ipairs(expected) do
+            for numbers in all:gmatch "[^;]+" do
+              assert(not seen[numbers], "twice: " .. numbers)
+              seen[numbers] = true
+            end
+          end
+          local function again() return parallel.map(function() return draw() end, {1}, {seed = 5})[1] end
+          local twice = parallel.map(again, {1, 2})
+          equal(twice[1], twice[2])
+        ]]
+      end)
+
+      it("that init draws are the same for every worker", function()
+        passes [[
+          local drawn
+          local function init() drawn = draw() end
+          local function f()
+            local sum = 0
+            for i = 1, 20000 do sum = sum + i end
+            return drawn
+          end
+          local expected = parallel.map(f, {1}, {seed = 2, init = init})[1]
+          for _, workers in ipairs {1, 4} do
+            for _, got in ipairs(parallel.map(f, parallel.range(1, 200), {seed = 2, init = init, workers = workers, chunk = 1})) do
+              equal(got, expected)
+            end
+          end
+        ]]
+      end)
+    end)
+  end
+
+  it("are the same wherever the calls run", function()
+    local code = draw .. [[
+      print(table.concat(require "parallel".map(function() return draw() end, {1, 2, 3}, {seed = 12}), "\n"))
+    ]]
+    local expected = script.run(code).stdout
+    for _, host in ipairs {script.hosts[1], script.hosts[2]} do
+      script.prints(code, expected, host)
+    end
+  end)
+
+  it("are the same in stock lua #unsanitized", function()
+    local code = draw .. [[
+      print(table.concat(require "parallel".map(function() return draw() end, {1, 2, 3}, {seed = 12}), "\n"))
+    ]]
+    script.prints(code, script.run(code).stdout, script.lua54)
+  end)
+end)
