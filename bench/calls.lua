@@ -4,9 +4,9 @@
 local ceiling = require "ceiling"
 local stopwatch = require "stopwatch"
 
-local ROUNDS = 15
+local ROUNDS = 30
 local WORKERS = 2
-local ROUND_S = 0.2 -- aimed at, for each side
+local ROUND_S = 0.1 -- aimed at, for each side
 
 local SOURCE = [[
   return function(n)

@@ -32,7 +32,10 @@ return function(sample)
   local range = parallel.range(1, MAP_CALLS)
   for _, fresh in ipairs {true, false} do
     for name, f in pairs(FUNCTIONS) do
-      local function map() parallel.map(f, range, {fresh = fresh}) end
+      local function map()
+        parallel.map(f, range, {fresh = fresh})
+        collectgarbage() -- what this side holds is not the question
+      end
       map()
       local before_kib = resident_kib()
       for _ = 2, ALL_CALLS // MAP_CALLS do

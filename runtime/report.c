@@ -9,10 +9,10 @@
 
 /* The last line is the C function that makes the call, which tells nobody anything. */
 static size_t without_last_line(const char *traceback, size_t n_bytes) {
-  static const char LAST[] = "\n\t[C]: in ?";
+  static const char FIRST[] = "stack traceback:", LAST[] = "\n\t[C]: in ?";
   size_t n_last = sizeof LAST - 1;
-  int has_last = n_bytes > n_last && strcmp(traceback + n_bytes - n_last, LAST) == 0;
-  return has_last ? n_bytes - n_last : n_bytes;
+  if (n_bytes > n_last && strcmp(traceback + n_bytes - n_last, LAST) == 0) n_bytes -= n_last;
+  return n_bytes > sizeof FIRST - 1 ? n_bytes : 0;
 }
 
 static int on_error(lua_State *L) {
