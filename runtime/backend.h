@@ -4,7 +4,8 @@
 ** A backend has workers (worker.h) and runs work on them. Work is begun in the order in which it was
 ** submitted, each by one worker, and each is told `done` exactly once, on the thread that ran it,
 ** unless it was withdrawn before it was begun. A backend knows no jobs: which work comes next is the
-** submitter's affair, and `owner` only says which work belongs together.
+** submitter's affair, and `owner` only says which work belongs together. Workers are numbered from
+** 0, and work may ask for the first few of them only.
 **
 ** Work may submit work and wait for it (a map within a map). The waiting thread then asks whether it
 ** can run work itself, withdraws what has not been begun, and runs it, so that it never waits for
@@ -24,6 +25,8 @@ typedef struct moons__work {
   moons__task task;
   void *owner;
   void (*done)(struct moons__work *work); /* takes the work back */
+  unsigned n_workers;                     /* the first so many workers may run it */
+  unsigned depth;                         /* 1 for work that was submitted from outside of work */
   uint64_t busy_ns;                       /* how long it ran */
   struct moons__work *next;               /* whoever has the work may keep it in a list */
 } moons__work;
@@ -55,8 +58,11 @@ typedef struct moons__backend_functions {
   /* Gives back work of this owner that has not begun, or NULL. */
   moons__work *(*withdraw)(moons__backend *backend, const void *owner);
 
+  /* The depth of the work that the calling thread runs; 0: none. */
+  unsigned (*depth)(moons__backend *backend);
+
   /* Whether the calling thread is one that can run work while it waits: 1, 0, or MOONS_EDEPTH where
-  ** it is but has no stack left for it. */
+  ** it is but has no stack left for it. It may then run any work. */
   int (*can_run)(moons__backend *backend);
 
   /* Runs work on the calling thread, and tells that it is done. */

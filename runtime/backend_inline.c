@@ -9,13 +9,11 @@
 #include "limits.h"
 #include "moons.h"
 
-enum { MAX_DEPTH = 100 }; /* the thread is the host's, and its stack is not ours to know */
-
 struct moons__backend {
   moons__worker_config config;
   moons__work *first, *last;
-  moons__worker *workers[MAX_DEPTH]; /* one for each depth, made when it is needed */
-  int depth;                         /* of the work that runs */
+  moons__worker *workers[MOONS_MAX_DEPTH]; /* one for each depth, made when it is needed */
+  unsigned depth; /* of the work that runs */
 };
 
 static int open_inline(moons__backend **backend, const moons__backend_config *config) {
@@ -26,7 +24,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
 }
 
 static void close_inline(moons__backend *b) {
-  for (int i = 0; i < MAX_DEPTH; i++)
+  for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
     moons__worker_close(b->workers[i]);
   free(b);
 }
@@ -61,8 +59,10 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   return work;
 }
 
+static unsigned depth(moons__backend *b) { return b->depth; }
+
 static int can_run(moons__backend *b) {
-  if (b->depth == MAX_DEPTH) return MOONS_EDEPTH;
+  if (b->depth == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   if (b->workers[b->depth] != NULL) return 1;
   int error = moons__worker_open(&b->workers[b->depth], &b->config);
   return error ? error : 1;
@@ -84,6 +84,7 @@ const moons__backend_functions moons__backend_inline = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .depth = depth,
     .can_run = can_run,
     .run = run,
 };

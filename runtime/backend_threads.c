@@ -13,9 +13,11 @@ typedef struct thread {
   moons__backend *backend;
   struct thread *next;
   uv_thread_t id;
-  const char *stack; /* an address at the start of its stack */
+  unsigned number;         /* from 0 */
+  const char *stack;       /* an address at the start of its stack */
   moons__worker **workers; /* one for each depth of work within work */
-  unsigned n_workers, depth;
+  unsigned n_workers, n_busy; /* how many there are, and run: work within work */
+  unsigned depth;             /* of the work that runs; 0: none */
 } thread;
 
 struct moons__backend {
@@ -49,13 +51,23 @@ static void unlink_work(moons__backend *b, moons__work *before, moons__work *wor
   if (b->last == work) b->last = before;
 }
 
+/* Takes the first work that this thread may run, or returns NULL. The mutex is held. */
+static moons__work *find_work(moons__backend *b, const thread *t) {
+  moons__work *before = NULL, *work = b->first;
+  while (work != NULL && work->n_workers <= t->number) {
+    before = work;
+    work = work->next;
+  }
+  if (work != NULL) unlink_work(b, before, work);
+  return work;
+}
+
 /* Waits for work; NULL at the end. */
-static moons__work *dequeue(moons__backend *b) {
+static moons__work *dequeue(moons__backend *b, const thread *t) {
   uv_mutex_lock(&b->mutex);
-  while (b->first == NULL && !b->closing)
+  moons__work *work;
+  while ((work = find_work(b, t)) == NULL && !b->closing)
     uv_cond_wait(&b->wake, &b->mutex);
-  moons__work *work = b->first;
-  if (work != NULL) unlink_work(b, NULL, work);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
@@ -63,7 +75,10 @@ static moons__work *dequeue(moons__backend *b) {
 static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_lock(&b->mutex);
   enqueue(b, work);
-  uv_cond_signal(&b->wake);
+  if (work->n_workers >= b->n_threads)
+    uv_cond_signal(&b->wake);
+  else
+    uv_cond_broadcast(&b->wake); /* one thread may be woken that may not run it */
   uv_mutex_unlock(&b->mutex);
 }
 
@@ -81,22 +96,25 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
 
 /* Threads. */
 
-/* Sees to it that the thread has a worker for its depth. */
+/* Sees to it that the thread has a worker that is not busy. */
 static int need_worker(thread *t) {
-  if (t->depth < t->n_workers) return 0;
-  moons__worker **workers = realloc(t->workers, (t->depth + 1) * sizeof *workers);
+  if (t->n_busy < t->n_workers) return 0;
+  moons__worker **workers = realloc(t->workers, (t->n_busy + 1) * sizeof *workers);
   if (workers == NULL) return MOONS_ENOMEM;
   t->workers = workers;
-  int error = moons__worker_open(&workers[t->depth], &t->backend->config.worker);
+  int error = moons__worker_open(&workers[t->n_busy], &t->backend->config.worker);
   if (!error) t->n_workers++;
   return error;
 }
 
 static void run_on(thread *t, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
-  moons__worker *worker = t->workers[t->depth++];
+  moons__worker *worker = t->workers[t->n_busy++];
+  unsigned outer_depth = t->depth;
+  t->depth = work->depth;
   moons__worker_run(worker, &work->task);
-  t->depth--;
+  t->depth = outer_depth;
+  t->n_busy--;
   work->busy_ns = uv_hrtime() - start_ns;
   work->done(work);
 }
@@ -107,7 +125,7 @@ static void thread_main(void *data) {
   t->stack = &here;
   uv_key_set(&t->backend->current, t);
   moons__work *work;
-  while ((work = dequeue(t->backend)) != NULL)
+  while ((work = dequeue(t->backend, t)) != NULL)
     run_on(t, work);
   for (unsigned i = 0; i < t->n_workers; i++)
     moons__worker_close(t->workers[i]);
@@ -118,6 +136,7 @@ static int start_thread(moons__backend *b) {
   thread *t = calloc(1, sizeof *t);
   if (t == NULL) return MOONS_ENOMEM;
   t->backend = b;
+  t->number = b->n_threads;
   int error = need_worker(t);
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
   options.stack_size = b->config.stack_bytes;
@@ -141,6 +160,11 @@ static int grow(moons__backend *b, unsigned n_workers) {
     error = start_thread(b);
   uv_mutex_unlock(&b->mutex);
   return error;
+}
+
+static unsigned depth(moons__backend *b) {
+  const thread *t = uv_key_get(&b->current);
+  return t != NULL ? t->depth : 0;
 }
 
 static int can_run(moons__backend *b) {
@@ -219,6 +243,7 @@ const moons__backend_functions moons__backend_threads = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .depth = depth,
     .can_run = can_run,
     .run = run,
 };

@@ -1,7 +1,6 @@
 #include "call.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 #include "moons.h"
 
@@ -9,20 +8,10 @@ static void check(lua_State *L, int error) {
   if (error) luaL_error(L, "%s", moons_error_text(error));
 }
 
-/* The finalizer of splitmix64 (Steele, Lea, Flood 2014): neighbours become unlike each other. */
-static uint64_t mix(uint64_t n) {
-  n += UINT64_C(0x9E3779B97F4A7C15);
-  n = (n ^ n >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  n = (n ^ n >> 27) * UINT64_C(0x94D049BB133111EB);
-  return n ^ n >> 31;
-}
-
 static void seed_random(lua_State *L, const moons__call *c) {
   if (lua_isnil(L, lua_upvalueindex(MOONS__CALLER_SEED))) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  lua_pushinteger(L, (lua_Integer)mix(c->terms->seed));
-  lua_pushinteger(L, (lua_Integer)mix(c->index + mix(~c->terms->seed)));
-  lua_call(L, 2, 0);
+  moons__session_seed(L, c->terms->seed, c->index);
 }
 
 /* Pushes the arguments; returns how many. */

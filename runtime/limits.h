@@ -29,6 +29,12 @@
 #define MOONS_ARENA_SHARE 2
 #endif
 
+/* How deep maps may be nested in maps. Each depth has a state of its own; a program that goes deeper
+** has most likely no end. */
+#ifndef MOONS_MAX_DEPTH
+#define MOONS_MAX_DEPTH 200
+#endif
+
 /* Address space reserved for one state, in bytes, where the system does not tell its memory, and
 ** the least that is tried before giving up. Reserved, not used: pages are committed as they fill. */
 #ifndef MOONS_ARENA_BYTES

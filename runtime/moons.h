@@ -121,7 +121,7 @@ typedef struct moons_job_options {
   const void *setup;
   size_t setup_bytes;
 
-  unsigned n_workers; /* calls that run at once at the most; 0: as many as there are workers */
+  unsigned n_workers; /* only the first so many workers run calls; 0: those of the runtime's options */
   int fresh;          /* each call gets a state of its own */
   int pack;           /* all values of a call come home, not just the first */
   int collect;        /* a failed call does not stop the others */
@@ -132,7 +132,8 @@ typedef struct moons_job_options {
 MOONS_API void moons_job_options_init(moons_job_options *options);
 
 /* Makes a job. May be called on any thread, also within a call that a worker of this runtime runs
-** (a map within a map). Returns MOONS_EINVAL, MOONS_ENOMEM or MOONS_ETHREAD. */
+** (a map within a map), which then uses the workers that are there. Returns MOONS_EINVAL, MOONS_ENOMEM,
+** MOONS_ETHREAD or MOONS_EDEPTH. */
 MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
 

@@ -22,7 +22,8 @@ struct moons_runtime {
 struct moons_job {
   moons_runtime *runtime;
   moons__terms terms;
-  char *setup; /* owned */
+  char *setup;    /* owned */
+  unsigned depth; /* 1, or one more than that of the call in which the job was made */
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t finished;
@@ -144,6 +145,7 @@ static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *o
                               .pack = options->pack,
                               .collect = options->collect,
                               .seed = options->seed};
+  job->depth = r->functions->depth(r->backend) + 1;
   job->chunks.collect = options->collect;
   job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
   return 0;
@@ -158,7 +160,9 @@ static int job_make_locks(moons_job *job) {
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
   *job = NULL;
-  int error = r->functions->can_run(r->backend) == 1 ? 0 : grow(r, options->n_workers);
+  unsigned depth = r->functions->depth(r->backend);
+  if (depth >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
+  int error = depth > 0 ? 0 : grow(r, options->n_workers);
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
@@ -227,6 +231,8 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   }
   chunk->owner = job;
   chunk->done = chunk_done;
+  chunk->n_workers = job->chunks.max_running;
+  chunk->depth = job->depth;
   chunk->task = (moons__task){.terms = &job->terms, .first = first, .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;

@@ -8,6 +8,8 @@
 
 #include "limits.h"
 
+enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
+
 /* The sandbox of a state lies in the space that Lua keeps beside each state and its coroutines. */
 static moons__sandbox *sandbox_of(lua_State *L) {
   return *(moons__sandbox **)lua_getextraspace(L);
@@ -161,9 +163,9 @@ static void end_again(lua_State *L, lua_Debug *info) {
 /* The error is raised again and again, so that no pcall keeps the call alive. */
 static int call_exit(lua_State *L) {
   sandbox_of(L)->exited = 1;
-  lua_sethook(L, end_again, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+  lua_sethook(L, end_again, LUA_MASKCOUNT, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_sethook(lua_tothread(L, -1), end_again, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+  lua_sethook(lua_tothread(L, -1), end_again, LUA_MASKCOUNT, 1);
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
 }
@@ -226,7 +228,7 @@ static void pin_library(const char *path) {
   if (handle != NULL) dlclose(handle);
 }
 
-/* A searcher of package.searchers: returns a loader and, for files, their name. */
+/* Another searcher of package.searchers: returns a loader and, for files, their name. */
 static int call_searcher(lua_State *L) {
   int n = call_original(L, 1);
   if (!lua_isfunction(L, 1)) return n;
@@ -237,6 +239,25 @@ static int call_searcher(lua_State *L) {
     pin_library(lua_tostring(L, 2));
   }
   return n;
+}
+
+/* The searcher for modules in Lua, which takes text only. Upvalues: package, package.searchpath. */
+static int call_lua_searcher(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, 1);
+  if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
+    return luaL_error(L, "'package.path' must be a string");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return 1; /* why it was not found */
+  lua_pop(L, 1);
+  const char *filename = lua_tostring(L, -1);
+  if (luaL_loadfilex(L, filename, "t") != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, filename,
+                      lua_tostring(L, -1));
+  sandbox_of(L)->loaded_module = 1;
+  lua_insert(L, -2);
+  return 2;
 }
 
 /* package.loadlib(path, function) */
@@ -297,13 +318,19 @@ static void install_io(lua_State *L) {
 }
 
 static void install_package(lua_State *L) {
+  int package = lua_gettop(L);
   replace(L, "loadlib", call_loadlib);
   lua_getfield(L, -1, "searchers");
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TFUNCTION; i++) {
     lua_pushcclosure(L, call_searcher, 1);
     lua_rawseti(L, -2, i);
   }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  lua_pushvalue(L, package);
+  lua_getfield(L, package, "searchpath");
+  lua_pushcclosure(L, call_lua_searcher, 2);
+  lua_rawseti(L, -2, LUA_SEARCHER);
+  lua_pop(L, 1);
 }
 
 /* Pushes the table of a library that is open; returns 0 where it is not. */

@@ -74,8 +74,27 @@ static int add_host(lua_State *L) {
 
 /* Pushes math.randomseed, or nil. */
 static void push_seed(lua_State *L) {
-  if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE) lua_getfield(L, -1, "randomseed");
-  if (!lua_isfunction(L, -1)) lua_pushnil(L);
+  if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, "randomseed");
+    lua_remove(L, -2);
+  }
+  if (lua_isfunction(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+/* Runs `init`, with random numbers that depend on the seed alone. */
+static void run_init(lua_State *L, setting_up *x, int init) {
+  int top = lua_gettop(L);
+  push_seed(L);
+  if (lua_isfunction(L, -1)) {
+    moons__session_seed(L, x->terms->seed, 0);
+    x->program->uses_seed = 1;
+    x->program->seed = x->terms->seed;
+  }
+  lua_settop(L, top);
+  lua_pushvalue(L, init);
+  lua_call(L, 0, 0);
 }
 
 /* Leaves the caller in the registry. */
@@ -90,17 +109,27 @@ static int apply_setup(lua_State *L) {
   x->made_finalizer = decoder.made_finalizer;
   int function = classes + 1, init = classes + 2;
   x->stage = INIT;
-  if (!lua_isnil(L, init)) {
-    lua_pushvalue(L, init);
-    lua_call(L, 0, 0);
-  }
+  if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
   lua_pushvalue(L, classes);
   push_seed(L);
-  if (lua_gettop(L) > init + MOONS__CALLER_N_UPVALUES) lua_remove(L, -2); /* math */
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
   lua_rawsetp(L, LUA_REGISTRYINDEX, x->session);
   return 0;
+}
+
+/* The finalizer of splitmix64 (Steele, Lea, Flood 2014): neighbours become unlike each other. */
+static uint64_t mix(uint64_t n) {
+  n += UINT64_C(0x9E3779B97F4A7C15);
+  n = (n ^ n >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+  n = (n ^ n >> 27) * UINT64_C(0x94D049BB133111EB);
+  return n ^ n >> 31;
+}
+
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index) {
+  lua_pushinteger(L, (lua_Integer)mix(seed));
+  lua_pushinteger(L, (lua_Integer)mix(index + mix(~seed)));
+  lua_call(L, 2, 0);
 }
 
 static int fail_set_up(const setting_up *x, int status) {
@@ -219,7 +248,9 @@ void moons__session_close(moons__session *s) {
 }
 
 int moons__session_has(const moons__session *s, const moons__terms *terms) {
-  return s->image.L != NULL && s->fresh && program_is(&s->programs[0], terms);
+  const moons__program *p = &s->programs[0];
+  if (s->image.L == NULL || !s->fresh || !program_is(p, terms)) return 0;
+  return !p->uses_seed || p->seed == terms->seed;
 }
 
 /* A place for one more program, in that of the least used one where all are taken. */

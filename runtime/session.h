@@ -32,6 +32,8 @@ typedef struct moons__program {
   size_t setup_bytes;
   uint64_t setup_hash;
   uint64_t last_used;
+  int uses_seed; /* `init` could draw random numbers */
+  uint64_t seed; /* what it drew them from */
   moons__classes classes; /* that came with it */
   int caller;             /* kept sessions: reference of the function that makes a call */
 } moons__program;
@@ -72,6 +74,9 @@ int moons__session_open(moons__session *session, moons__workshop *workshop,
 
 /* Frees it; finalizers run. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
+
+/* Seeds math.randomseed, the function on top, which it pops, for call `index` of a map; 0: init. */
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index);
 
 /* Whether a fresh session has this set-up. */
 int moons__session_has(const moons__session *session, const moons__terms *terms);
