@@ -1,5 +1,4 @@
 std = "lua54"
-max_line_length = 110
 self = false -- a method need not use its object
 
 files["spec"] = { std = "+busted" }

@@ -175,7 +175,7 @@ LUA_TREES := $(wildcard lua spec examples bench tools fuzz)
 C_TREES   := runtime spec spec/* fuzz examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
 FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
-TIDIED    := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter-out $(FOREIGN),$(filter %.c,$(C_FILES))))
+TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*.c fuzz/*.c examples/*/*.c))
 
 luacheck:
 	luacheck --no-color --quiet $(LUA_TREES)
@@ -189,7 +189,7 @@ format: ## put the C sources into shape
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
-tidy: $(TIDIED)
+tidy: $(TIDIED:%=$(BUILD)/tidy/%.ok)
 
 $(BUILD)/tidy/%.ok: % $(HEADERS) .clang-tidy
 	@mkdir -p $(@D)
@@ -198,7 +198,7 @@ $(BUILD)/tidy/%.ok: % $(HEADERS) .clang-tidy
 
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) runtime $(wildcard fuzz)
+	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) $(wildcard runtime spec/c fuzz bench)
 
 # ---- Installing ------------------------------------------------------------------------------
 

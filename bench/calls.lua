@@ -40,17 +40,21 @@ end
 return function(sample)
   local spin = load(SOURCE)()
   local loops = loops_a_us(spin)
+  local bare = ceiling.open(SOURCE, WORKERS)
   for _, call_us in ipairs {10, 100, 1000} do
     local argument = math.floor(loops * call_us)
     local n_calls = math.floor(ROUND_S * WORKERS * 1e6 / call_us)
     local xs = items(n_calls, argument)
     local options = {workers = WORKERS, seed = 1}
     parallel.map(spin, {argument}, options)
+    local function take(key, f, ...)
+      local wall_ns, cpu_ns = stopwatch(f, ...)
+      sample(("%s_%d"):format(key, call_us), wall_ns / n_calls)
+      sample(("%s_cpu_%d"):format(key, call_us), cpu_ns / n_calls)
+    end
     for _ = 1, ROUNDS do
-      local bare_ns = ceiling.run(SOURCE, WORKERS, n_calls, argument)
-      local map_ns = stopwatch(parallel.map, spin, xs, options)
-      sample("bare_" .. call_us, bare_ns / n_calls)
-      sample("calls_" .. call_us, map_ns / n_calls)
+      take("bare", bare.run, bare, n_calls, argument)
+      take("calls", parallel.map, spin, xs, options)
     end
   end
 end

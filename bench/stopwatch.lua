@@ -7,9 +7,10 @@ local clock = require "clock"
 -- @tparam function f
 -- @param ... its arguments
 -- @treturn number ns that the call took
+-- @treturn number ns that all threads of the process worked meanwhile
 return function(f, ...)
   collectgarbage()
-  local start_ns = clock.now_ns()
+  local start_ns, start_cpu_s = clock.now_ns(), os.clock()
   f(...)
-  return clock.now_ns() - start_ns
+  return clock.now_ns() - start_ns, (os.clock() - start_cpu_s) * 1e9
 end

@@ -75,7 +75,8 @@ local function best_threshold(histogram, levels, totals, n, right_squares)
         histogram[place] = 0
       end
     end
-    if n_left > n_before and n_left < n then
+    if n_left == n then break end   -- none is left for the other side, nor in the histogram
+    if n_left > n_before then
       local score = left_squares / n_left + right_squares / (n - n_left)
       if not best or score > best then best, threshold = score, value end
     end

@@ -17,7 +17,7 @@ local forest = require "forest"
 local seed = 1998
 local n_folds = 5
 local held_out = 0.2   -- share of the samples
-local grid = {trees = {10, 20, 40}, depth = {4, 8, 16}, features = {2, 4, 8}}
+local grid = {trees = {10, 20, 40}, depth = {4, 8, 16}, features = {4, 8}}
 
 local data = dataset.read(here .. "../data/digits.csv")
 math.randomseed(seed)

@@ -152,8 +152,8 @@ static void random_use(void) {
   moons__arena arena = {0};
   CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
   shadow *x = shadow_open(&arena, 1);
-  for (int round = 0; round < 10; round++) {
-    churn(x, 30000);
+  for (int round = 0; round < 8; round++) {
+    churn(x, 12000);
     check_all(x);
     if (round % 3 == 2) free_all(x);
   }
@@ -195,7 +195,7 @@ static void room_is_used_again(void) {
   CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
   shadow *x = shadow_open(&arena, 3);
   for (int round = 0; round < 40; round++) {
-    churn(x, 5000);
+    churn(x, 2000);
     if (round < 10 && moons__arena_used_bytes(&arena) > most)
       most = moons__arena_used_bytes(&arena);
   }
@@ -300,13 +300,13 @@ static void bytes_are_all(void) {
   moons__arena arena = {0};
   CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
   shadow *x = shadow_open(&arena, 4);
-  for (int round = 0; round < 6; round++) {
-    churn(x, 4000);
+  for (int round = 0; round < 5; round++) {
+    churn(x, 2000);
     size_t n_bytes = moons__arena_used_bytes(&arena);
     void *copy = copy_exactly(arena.heap, n_bytes);
     shadow *then = copy_exactly(x, sizeof *x);
     for (int again = 0; again < 4; again++) {
-      churn(x, 5000 * again);
+      churn(x, 2000 * again);
       if (again == 2) free_all(x);
       if (again == 3) moons__arena_trim(&arena, n_bytes);
       memcpy(arena.heap, copy, n_bytes);
@@ -317,7 +317,7 @@ static void bytes_are_all(void) {
     free(then);
     free(copy);
   }
-  churn(x, 20000);
+  churn(x, 8000);
   free_all(x);
   free(x);
   moons__arena_close(&arena);

@@ -19,6 +19,16 @@ static uint64_t run(moons__chunker *c, uint64_t n, double call_ns) {
   return n_chunks;
 }
 
+/* Makes chunks of an endless map until their size has settled; returns it. */
+static uint32_t settle(moons__chunker *c, double call_ns) {
+  uint32_t size = 0;
+  for (int i = 0; i < 60; i++) {
+    size = moons__chunker_next(c, UINT64_MAX);
+    moons__chunker_measured(c, size, (uint64_t)(call_ns * size));
+  }
+  return size;
+}
+
 static void starts_small(void) {
   moons__chunker c;
   moons__chunker_init(&c, 4, 0, 0);
@@ -46,12 +56,7 @@ static void aims_at_a_duration(void) {
   for (size_t i = 0; i < sizeof CALLS_NS / sizeof CALLS_NS[0]; i++) {
     moons__chunker c;
     moons__chunker_init(&c, 2, 0, 0);
-    uint32_t size = 0;
-    for (int j = 0; j < 60; j++) {
-      size = moons__chunker_next(&c, UINT64_MAX);
-      moons__chunker_measured(&c, size, (uint64_t)(CALLS_NS[i] * size));
-    }
-    double chunk_ns = CALLS_NS[i] * size;
+    double chunk_ns = CALLS_NS[i] * settle(&c, CALLS_NS[i]);
     CHECK(chunk_ns > MOONS_CHUNK_TARGET_NS / 3 && chunk_ns < MOONS_CHUNK_TARGET_NS * 3);
   }
 }
@@ -59,8 +64,7 @@ static void aims_at_a_duration(void) {
 static void shrinks_at_once(void) {
   moons__chunker c;
   moons__chunker_init(&c, 2, 0, 0);
-  run(&c, 2000000, 100);
-  CHECK(moons__chunker_next(&c, UINT64_MAX) > 1000);
+  CHECK(settle(&c, 100) > 1000);
   moons__chunker_measured(&c, 10, (uint64_t)(10 * 20 * MS));
   CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
 }
@@ -69,8 +73,7 @@ static void smaller_towards_the_end(void) {
   for (unsigned n_workers = 1; n_workers <= 64; n_workers *= 4) {
     moons__chunker c;
     moons__chunker_init(&c, n_workers, 0, 0);
-    run(&c, 1000000, 10000); /* 10 us a call: some 100 make a chunk */
-    uint32_t full = moons__chunker_next(&c, UINT64_MAX);
+    uint32_t full = settle(&c, 10000); /* 10 us a call: some 100 make a chunk */
     uint32_t before = full;
     for (uint64_t n_left = 4 * (uint64_t)full * n_workers; n_left > 0; n_left -= before) {
       uint32_t size = moons__chunker_next(&c, n_left);

@@ -40,7 +40,8 @@ for _, host in ipairs(script.hosts) do
         local function inner(x) return -x end
         local captured = parallel
         local function f(x)
-          return {require "parallel".map(inner, {x})[1], captured.map(inner, {x})[1], captured == require "parallel"}
+          local required = require "parallel"
+          return {required.map(inner, {x})[1], captured.map(inner, {x})[1], captured == required}
         end
         equal(parallel.map(f, {1}), {{-1, -1, true}})
       ]]
@@ -95,8 +96,11 @@ for _, host in ipairs(script.hosts) do
         local function f(x)
           counter = counter + 1
           list[#list + 1] = x
-          local inner = parallel.map(function(y) counter = counter + y list[#list + 1] = y return {counter, #list} end,
-            {10, 20}, {workers = 2})
+          local inner = parallel.map(function(y)
+            counter = counter + y
+            list[#list + 1] = y
+            return {counter, #list}
+          end, {10, 20}, {workers = 2})
           return {counter, #list, inner}
         end
         for _, result in ipairs(parallel.map(f, {1, 2, 3}, {workers = 2, chunk = 2})) do
@@ -166,8 +170,7 @@ for _, host in ipairs(script.hosts) do
       passes [[
         local function forever(n) return parallel.map(forever, {n + 1}) end
         local ok, err = pcall(forever, 1)
-        assert(not ok)
-        assert(#tostring(err) > 0)
+        assert(not ok and err.kind, err)
         equal(parallel.map(math.sqrt, {4}), {2.0})
       ]]
     end)

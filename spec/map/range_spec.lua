@@ -9,7 +9,8 @@ describe("range", function()
         {1, 10}, {3, 3}, {2, 1}, {1, 10, 3}, {10, 1, -3}, {1, 10, -1}, {-5, 5, 5}, {0, 1, 0.25},
         {1.0, 3}, {1, 2.5}, {0.5, 3}, {5, 1, -1.5}, {-1, -1}, {1, 0, 1},
         {math.maxinteger - 2, math.maxinteger}, {math.mininteger + 2, math.mininteger, -1},
-        {math.mininteger, math.maxinteger, math.maxinteger}, {math.maxinteger, math.mininteger, math.mininteger},
+        {math.mininteger, math.maxinteger, math.maxinteger},
+        {math.maxinteger, math.mininteger, math.mininteger},
         {5, 1, math.mininteger}, {1, 2, 0.5}, {1, 2.0, 1}, {2.5, 1},
       }
       for _, b in ipairs(bounds) do

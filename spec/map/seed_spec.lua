@@ -29,7 +29,8 @@ describe("the random numbers of calls", function()
           local i = 0
           local function items() i = i + 1 return i <= 100 and {i} or nil end
           equal(parallel.starmap(f, items, {seed = 7}), expected)
-          equal(parallel.map(f, parallel.range(1, 100), {seed = 7, init = function() math.random() end}), expected)
+          local function init() math.random() end
+          equal(parallel.map(f, parallel.range(1, 100), {seed = 7, init = init}), expected)
           local captured = {}
           for k = 1, 100 do captured[k] = k end
           equal(parallel.map(function() return draw(captured) end, parallel.range(1, 50), {seed = 7}),
@@ -41,7 +42,8 @@ describe("the random numbers of calls", function()
         passes [[
           local seen = {}
           for _, seed in ipairs {0, 1, 2, -1, math.maxinteger, math.mininteger} do
-            for _, numbers in ipairs(parallel.map(function() return draw() end, parallel.range(1, 100), {seed = seed})) do
+            local all = parallel.map(function() return draw() end, parallel.range(1, 100), {seed = seed})
+            for _, numbers in ipairs(all) do
               assert(not seen[numbers], numbers)
               seen[numbers] = true
             end
@@ -82,7 +84,8 @@ describe("the random numbers of calls", function()
             return numbers
           end
           for _, fresh in ipairs {true, false} do
-            equal(parallel.map(f, parallel.range(1, 50), {seed = 3, workers = 2, chunk = 9, fresh = fresh}), expected)
+            local options = {seed = 3, workers = 2, chunk = 9, fresh = fresh}
+            equal(parallel.map(f, parallel.range(1, 50), options), expected)
           end
         ]]
       end)
@@ -98,7 +101,8 @@ describe("the random numbers of calls", function()
 
       it("decide on those of maps within the call", function()
         passes [[
-          local function inner() return table.concat(parallel.map(function() return draw() end, {1, 2, 3}), "; ") end
+          local function innermost() return draw() end
+          local function inner() return table.concat(parallel.map(innermost, {1, 2, 3}), "; ") end
           local function outer() return table.concat(parallel.map(inner, {1, 2}), "; ") end
           local expected = parallel.map(outer, {1, 2, 3, 4}, {seed = 11, workers = 1})
           for _, workers in ipairs {1, 2, 5} do
@@ -128,7 +132,8 @@ describe("the random numbers of calls", function()
           end
           local expected = parallel.map(f, {1}, {seed = 2, init = init})[1]
           for _, workers in ipairs {1, 4} do
-            for _, got in ipairs(parallel.map(f, parallel.range(1, 200), {seed = 2, init = init, workers = workers, chunk = 1})) do
+            local options = {seed = 2, init = init, workers = workers, chunk = 1}
+            for _, got in ipairs(parallel.map(f, parallel.range(1, 200), options)) do
               equal(got, expected)
             end
           end
