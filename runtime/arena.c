@@ -30,8 +30,8 @@ typedef struct block {
 } block;
 
 typedef struct chunk {
-  size_t size;        /* header included; the lowest bit is set while in use */
-  struct chunk *prev; /* the neighbour below; NULL for the first */
+  size_t size;                       /* header included; the lowest bit is set while in use */
+  struct chunk *prev;                /* the neighbour below; NULL for the first */
   struct chunk *bin_next, *bin_prev; /* only while free */
 } chunk;
 

@@ -13,7 +13,7 @@ struct moons__backend {
   moons__worker_config config;
   moons__work *first, *last;
   moons__worker *workers[MOONS_MAX_DEPTH]; /* one for each depth, made when it is needed */
-  unsigned depth; /* of the work that runs */
+  unsigned depth;                          /* of the work that runs */
 };
 
 static int open_inline(moons__backend **backend, const moons__backend_config *config) {

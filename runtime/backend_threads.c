@@ -13,9 +13,9 @@ typedef struct thread {
   moons__backend *backend;
   struct thread *next;
   uv_thread_t id;
-  unsigned number;         /* from 0 */
-  const char *stack;       /* an address at the start of its stack */
-  moons__worker **workers; /* one for each depth of work within work */
+  unsigned number;            /* from 0 */
+  const char *stack;          /* an address at the start of its stack */
+  moons__worker **workers;    /* one for each depth of work within work */
   unsigned n_workers, n_busy; /* how many there are, and run: work within work */
   unsigned depth;             /* of the work that runs; 0: none */
 } thread;

@@ -107,8 +107,7 @@ void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes
 }
 
 static int open_range(moons__batch_reader *r) {
-  if (r->segment == INTEGER_RANGE)
-    return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
+  if (r->segment == INTEGER_RANGE) return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
   if (r->segment == FLOAT_RANGE)
     return take(r, &r->number_first, 8) && take(r, &r->number_step, 8) && take(r, &r->n_before, 8);
   return 1;

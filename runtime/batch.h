@@ -64,7 +64,7 @@ void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);
 typedef struct moons__batch_reader {
   const char *at, *end;
   int segment;
-  uint32_t n_left;  /* items of the segment */
+  uint32_t n_left;                  /* items of the segment */
   int64_t integer, integer_step;    /* the next of a range of integers */
   double number_first, number_step; /* a range of floats */
   uint64_t n_before;                /* of the next item of it */

@@ -1,529 +1,12 @@
-/*
-** The C half of the module `parallel`: jobs as objects of a Lua state. The Lua half (lua/parallel)
-** makes the calls of api.md out of them.
-*/
+#include "binding.h"
+
 #include <lauxlib.h>
 #include <limits.h>
-#include <lua.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
 
-#include "batch.h"
-#include "chunk.h"
-#include "failure.h"
 #include "limits.h"
 #include "lua_sources.h"
-#include "moons.h"
-#include "names.h"
-#include "setup.h"
-#include "wire.h"
-
-/* Keys in the registry. */
-static const char RUNTIME[] = "moons.runtime";   /* light userdata, given by moons_preload */
-static const char PRISTINE[] = "moons.pristine"; /* setup.h */
-static const char STATE[] = "moons.state";       /* a state_data */
-static const char HOST[] = "moons.host";         /* true in states given to moons_open */
-
-/* Names of metatables. */
-static const char JOB_TYPE[] = "parallel.job";
-static const char STATE_TYPE[] = "parallel.state";
-static const char ERROR_TYPE[] = "parallel.error";
-
-/* What the jobs of a Lua state share. */
-typedef struct state_data {
-  moons_runtime *runtime;
-  int owns_runtime;
-  moons__names names;
-} state_data;
-
-/* The user values of a job. */
-enum { VALUE_CLASSES = 1, VALUE_SENT, VALUE_PRISTINE, VALUE_STATE, N_VALUES = VALUE_STATE };
-
-typedef struct job_data {
-  moons_job *job;
-  state_data *state;
-  moons__encoder encoder;
-  moons__classes classes;
-  moons__buffer bytes; /* of the chunk being made */
-  moons__batch_writer writer;
-  moons__chunker chunker;
-  int item_is_open; /* in the writer */
-  int pack;
-} job_data;
-
-static void check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
-}
-
-/* {== Errors of calls ========================================================================= */
-
-static void set_text(lua_State *L, const char *field, const char *text, size_t n_bytes) {
-  lua_pushlstring(L, text, n_bytes);
-  lua_setfield(L, -2, field);
-}
-
-/* Pushes an error value without `value`. */
-static void push_error(lua_State *L, lua_Integer index, const moons__failure *failure) {
-  lua_createtable(L, 0, 6);
-  lua_pushinteger(L, index);
-  lua_setfield(L, -2, "index");
-  lua_pushstring(L, moons__failure_name(failure->kind));
-  lua_setfield(L, -2, "kind");
-  set_text(L, "message", failure->message, failure->message_bytes);
-  set_text(L, "traceback", failure->traceback, failure->traceback_bytes);
-  luaL_setmetatable(L, ERROR_TYPE);
-}
-
-/* Pushes an error value of this side for the error on top, which becomes its `value`. */
-static void push_own_error(lua_State *L, lua_Integer index, int status) {
-  moons__failure failure = {.kind = MOONS__FAILURE_MARSHAL, .traceback = ""};
-  if (status == LUA_ERRMEM) failure.kind = MOONS__FAILURE_MEMORY;
-  failure.message = luaL_tolstring(L, -1, &failure.message_bytes);
-  push_error(L, index, &failure);
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "value");
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-}
-
-/* {== States ================================================================================== */
-
-static int state_gc(lua_State *L) {
-  state_data *state = lua_touserdata(L, 1);
-  moons__names_free(&state->names);
-  if (state->owns_runtime) moons_runtime_free(state->runtime);
-  state->runtime = NULL;
-  return 0;
-}
-
-/* Makes a runtime for a state that was given none. */
-static void own_runtime(lua_State *L, state_data *state) {
-  moons_options options;
-  moons_options_init(&options);
-  check(L, moons_runtime_new(&state->runtime, &options));
-  state->owns_runtime = 1;
-}
-
-/* Pushes the data of this state, made when it is needed first. */
-static state_data *push_state(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, STATE) == LUA_TUSERDATA) return lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  state_data *state = lua_newuserdatauv(L, sizeof *state, 0);
-  *state = (state_data){0};
-  luaL_setmetatable(L, STATE_TYPE);
-  if (lua_getfield(L, LUA_REGISTRYINDEX, RUNTIME) == LUA_TLIGHTUSERDATA)
-    state->runtime = lua_touserdata(L, -1);
-  else
-    own_runtime(L, state);
-  lua_pop(L, 1);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, STATE);
-  return state;
-}
-
-/* {== Making jobs ============================================================================= */
-
-static job_data *check_job(lua_State *L) {
-  job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
-  if (j->job == NULL) luaL_error(L, "the job is closed");
-  return j;
-}
-
-static int job_close(lua_State *L) {
-  job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
-  moons_job_free(j->job);
-  j->job = NULL;
-  moons__encoder_end(&j->encoder);
-  moons__classes_free(&j->classes);
-  moons__buffer_free(&j->bytes);
-  return 0;
-}
-
-/* Pushes a job without its set-up. */
-static job_data *push_job(lua_State *L) {
-  job_data *j = lua_newuserdatauv(L, sizeof *j, N_VALUES);
-  *j = (job_data){0};
-  luaL_setmetatable(L, JOB_TYPE);
-  int job = lua_gettop(L);
-  j->state = push_state(L);
-  lua_setiuservalue(L, job, VALUE_STATE);
-  lua_newtable(L);
-  lua_setiuservalue(L, job, VALUE_CLASSES);
-  lua_newtable(L);
-  lua_setiuservalue(L, job, VALUE_SENT);
-  lua_getfield(L, LUA_REGISTRYINDEX, PRISTINE);
-  moons__setup_push_pristine_globals(L, lua_gettop(L));
-  lua_setiuservalue(L, job, VALUE_PRISTINE);
-  lua_pop(L, 1);
-  return j;
-}
-
-/* Begins encoding for the job at stack index `job`; leaves what that needs on the stack. */
-static moons__encoder *begin_encoding(lua_State *L, job_data *j, int job) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  moons__encoder *e = &j->encoder;
-  e->L = L;
-  e->out = &j->bytes;
-  e->names = &j->state->names;
-  e->names_refreshed = 0;
-  e->classes = &j->classes;
-  e->needs = 0;
-  lua_getiuservalue(L, job, VALUE_CLASSES);
-  e->class_index = lua_gettop(L);
-  lua_getiuservalue(L, job, VALUE_SENT);
-  e->sent_index = lua_gettop(L);
-  lua_getiuservalue(L, job, VALUE_PRISTINE);
-  e->pristine_index = lua_gettop(L);
-  moons__encoder_begin(e);
-  return e;
-}
-
-/* Encodes the set-up for the function at stack index 1 and `init` at 2 into the job's bytes. */
-static void encode_setup(lua_State *L, job_data *j, int job) {
-  int top = lua_gettop(L);
-  moons__encoder *e = begin_encoding(L, j, job);
-  e->marks_sent = 1;
-  lua_getfield(L, LUA_REGISTRYINDEX, PRISTINE);
-  moons__setup_encode(e, lua_gettop(L), 1, 2);
-  e->marks_sent = 0;
-  j->classes.n_known = j->classes.n_numbers;
-  lua_settop(L, top);
-}
-
-static lua_Integer option_integer(lua_State *L, const char *name) {
-  lua_getfield(L, 3, name);
-  lua_Integer n = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  return n;
-}
-
-static int option_boolean(lua_State *L, const char *name) {
-  lua_getfield(L, 3, name);
-  int is_true = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return is_true;
-}
-
-/* core.job(f, init | nil, options): the options have been checked and are complete: `workers`, `chunk`
-** (0: measured), `fresh`, `pack`, `collect`, `seed`. Returns a job. */
-static int core_job(lua_State *L) {
-  lua_settop(L, 3);
-  job_data *j = push_job(L);
-  int job = lua_gettop(L);
-  encode_setup(L, j, job);
-  moons_job_options options;
-  moons_job_options_init(&options);
-  options.setup = j->bytes.bytes;
-  options.setup_bytes = j->bytes.n_bytes;
-  options.n_workers = (unsigned)option_integer(L, "workers");
-  options.fresh = option_boolean(L, "fresh");
-  options.pack = j->pack = option_boolean(L, "pack");
-  options.collect = option_boolean(L, "collect");
-  options.seed = (uint64_t)option_integer(L, "seed");
-  check(L, moons_job_new(&j->job, j->state->runtime, &options));
-  moons__buffer_free(&j->bytes);
-  moons__chunker_init(&j->chunker, options.n_workers, (uint32_t)option_integer(L, "chunk"), 0);
-  return 1;
-}
-
-/* {== Feeding ================================================================================= */
-
-/* The items of one chunk on their way into bytes. */
-typedef struct feed {
-  lua_Integer from;   /* number of the first */
-  lua_Integer n;      /* how many there are in all; -1: an iterator, nobody knows */
-  uint32_t wanted;    /* in this chunk */
-  uint32_t n_encoded; /* so far */
-  int star;           /* items are rows of arguments */
-  int ended;          /* the iterator has ended */
-  enum { FETCHING, ENCODING } stage;
-} feed;
-
-/* The arguments of the protected part. */
-enum { ARG_JOB = 1, ARG_SOURCE, ARG_FEED };
-
-/* Pushes the next item; returns 0 at the end of an iterator. */
-static int push_item(lua_State *L, feed *f) {
-  lua_Integer i = f->from + f->n_encoded;
-  if (f->n < 0) {
-    lua_pushvalue(L, ARG_SOURCE);
-    lua_call(L, 0, 1);
-    if (!lua_isnil(L, -1)) return 1;
-    f->ended = 1;
-    return 0;
-  }
-  lua_geti(L, ARG_SOURCE, i);
-  return 1;
-}
-
-/* Pushes the values of the row on top; returns how many. */
-static int push_row(lua_State *L) {
-  int row = lua_gettop(L);
-  if (!lua_istable(L, row))
-    luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
-  lua_Integer n;
-  lua_pushliteral(L, "n");
-  if (lua_rawget(L, row) == LUA_TNUMBER && lua_isinteger(L, -1))
-    n = lua_tointeger(L, -1);
-  else
-    n = luaL_len(L, row);
-  lua_pop(L, 1);
-  if (n < 0 || n > LUAI_MAXSTACK / 2) luaL_error(L, "a row has too many arguments");
-  luaL_checkstack(L, (int)n + LUA_MINSTACK, "a row has too many arguments");
-  for (lua_Integer i = 1; i <= n; i++)
-    lua_geti(L, row, i);
-  return (int)n;
-}
-
-static void encode_message(lua_State *L, job_data *j, int first, int n_values) {
-  check(L, moons__batch_item_begin(&j->writer, MOONS__ITEM_MESSAGE));
-  j->item_is_open = 1;
-  moons__encode(&j->encoder, first, n_values, "argument");
-  moons__batch_item_end(&j->writer);
-  j->item_is_open = 0;
-}
-
-static void encode_item(lua_State *L, job_data *j, const feed *f) {
-  int item = lua_gettop(L);
-  if (f->star) {
-    int n_values = push_row(L);
-    encode_message(L, j, item + 1, n_values);
-  } else if (lua_type(L, item) != LUA_TNUMBER) {
-    encode_message(L, j, item, 1);
-  } else if (lua_isinteger(L, item)) {
-    check(L, moons__batch_integer(&j->writer, lua_tointeger(L, item)));
-  } else {
-    check(L, moons__batch_float(&j->writer, lua_tonumber(L, item)));
-  }
-}
-
-static int encode_items(lua_State *L) {
-  job_data *j = lua_touserdata(L, ARG_JOB);
-  feed *f = lua_touserdata(L, ARG_FEED);
-  begin_encoding(L, j, ARG_JOB);
-  int top = lua_gettop(L);
-  while (f->n_encoded < f->wanted) {
-    f->stage = FETCHING;
-    if (!push_item(L, f)) break;
-    f->stage = ENCODING;
-    encode_item(L, j, f);
-    f->n_encoded++;
-    lua_settop(L, top);
-  }
-  return 0;
-}
-
-/* Hands the chunk that was encoded to the job; returns whether the job wants more. */
-static int put_chunk(lua_State *L, job_data *j, const feed *f) {
-  moons__batch_needs(&j->writer, j->encoder.needs);
-  char *bytes = j->bytes.bytes;
-  size_t n_bytes = j->bytes.n_bytes;
-  j->bytes = (moons__buffer){0};
-  int error = moons_job_put(j->job, (uint64_t)f->from, f->n_encoded, bytes, n_bytes);
-  if (error == MOONS_ESTOPPED) return 0;
-  check(L, error);
-  return 1;
-}
-
-/* Puts items into a chunk as far as that goes. On an error the chunk holds those before, and the
-** error value is on top. */
-static int feed_protected(lua_State *L, job_data *j, feed *f) {
-  j->bytes.n_bytes = 0;
-  check(L, moons__batch_begin(&j->writer, &j->bytes));
-  lua_pushcfunction(L, encode_items);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushlightuserdata(L, f);
-  int status = lua_pcall(L, 3, 0, 0);
-  if (j->item_is_open) moons__batch_item_drop(&j->writer);
-  j->item_is_open = 0;
-  return status;
-}
-
-/* job:feed(source, from, n, star): puts a chunk of the items from number `from` on; `n` is how many
-** there are in the sequence `source`, or -1 where that is an iterator. Returns the number of the
-** next item, whether no more are wanted or an iterator has none, and the error of an item that cannot be sent, which is
-** then passed over. */
-static int job_feed(lua_State *L) {
-  job_data *j = check_job(L);
-  feed f = {.from = luaL_checkinteger(L, 3), .n = luaL_checkinteger(L, 4)};
-  f.star = lua_toboolean(L, 5);
-  uint64_t n_left = f.n < 0 ? UINT64_MAX : (uint64_t)(f.n - f.from + 1);
-  f.wanted = moons__chunker_next(&j->chunker, n_left);
-  int status = feed_protected(L, j, &f);
-  if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
-  if (f.n_encoded > 0 && !put_chunk(L, j, &f)) f.ended = 1;
-  lua_Integer next = f.from + f.n_encoded;
-  if (status != LUA_OK) push_own_error(L, next++, status);
-  lua_pushinteger(L, next);
-  lua_pushboolean(L, f.ended);
-  if (status == LUA_OK) return 2;
-  lua_rotate(L, -3, -1);
-  return 3;
-}
-
-/* job:feed_range(first, step, from, n): the same for evenly spaced numbers, of which `first` is number
-** 1. Returns the number of the next one. */
-static int job_feed_range(lua_State *L) {
-  job_data *j = check_job(L);
-  lua_Integer from = luaL_checkinteger(L, 4), n = luaL_checkinteger(L, 5);
-  uint32_t n_calls = moons__chunker_next(&j->chunker, (uint64_t)(n - from + 1));
-  j->bytes.n_bytes = 0;
-  check(L, moons__batch_begin(&j->writer, &j->bytes));
-  if (lua_isinteger(L, 2)) {
-    uint64_t step = (uint64_t)luaL_checkinteger(L, 3);
-    uint64_t first = (uint64_t)lua_tointeger(L, 2) + step * (uint64_t)(from - 1);
-    check(L, moons__batch_integer_range(&j->writer, (int64_t)first, (int64_t)step, n_calls));
-  } else {
-    lua_Number first = luaL_checknumber(L, 2), step = luaL_checknumber(L, 3);
-    check(L, moons__batch_float_range(&j->writer, first, step, (uint64_t)(from - 1), n_calls));
-  }
-  feed f = {.from = from, .n_encoded = n_calls};
-  j->encoder.needs = 0;
-  int wants_more = put_chunk(L, j, &f);
-  lua_pushinteger(L, from + n_calls);
-  lua_pushboolean(L, !wants_more);
-  return 2;
-}
-
-/* {== Collecting ============================================================================== */
-
-/* The results of one chunk on their way into tables. */
-typedef struct harvest {
-  moons_chunk chunk;
-  moons__batch_reader reader;
-  moons__item item;
-  uint32_t n_read;  /* results so far */
-  uint32_t n_failed;
-} harvest;
-
-enum { HARVEST_JOB = 1, HARVEST_RESULTS, HARVEST_ERRORS, HARVEST_DATA };
-
-static lua_Integer number_of(const harvest *h) { return (lua_Integer)(h->chunk.first + h->n_read); }
-
-/* Packs the `n` values on top. */
-static void pack_values(lua_State *L, int n) {
-  lua_createtable(L, n, 1);
-  lua_insert(L, -n - 1);
-  for (int i = n; i >= 1; i--)
-    lua_rawseti(L, -i - 1, i);
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, "n");
-}
-
-static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pack) {
-  lua_getiuservalue(L, HARVEST_JOB, VALUE_CLASSES);
-  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = lua_gettop(L)};
-  int n = moons__decode(&decoder, bytes, n_bytes);
-  lua_remove(L, decoder.class_index);
-  if (pack)
-    pack_values(L, n);
-  else
-    lua_settop(L, decoder.class_index); /* the first value, or nil */
-}
-
-static void push_failure(lua_State *L, const harvest *h) {
-  moons__failure failure;
-  check(L, moons__failure_read(&failure, h->item.bytes, h->item.n_bytes));
-  push_error(L, number_of(h), &failure);
-  if (failure.value == NULL) return;
-  int error = lua_gettop(L);
-  push_decoded(L, failure.value, failure.value_bytes, 0);
-  lua_setfield(L, error, "value");
-}
-
-/* Puts a result where it belongs. */
-static void harvest_item(lua_State *L, const job_data *j, harvest *h) {
-  switch (h->item.kind) {
-  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)h->item.integer); break;
-  case MOONS__ITEM_FLOAT: lua_pushnumber(L, h->item.number); break;
-  case MOONS__ITEM_MESSAGE:
-    push_decoded(L, h->item.bytes, h->item.n_bytes, j->pack);
-    break;
-  case MOONS__ITEM_ERROR:
-    push_failure(L, h);
-    lua_rawseti(L, HARVEST_ERRORS, number_of(h));
-    h->n_failed++;
-    return;
-  default: luaL_error(L, "malformed bytes: no results");
-  }
-  lua_rawseti(L, HARVEST_RESULTS, number_of(h));
-}
-
-static int harvest_items(lua_State *L) {
-  const job_data *j = lua_touserdata(L, HARVEST_JOB);
-  harvest *h = lua_touserdata(L, HARVEST_DATA);
-  int top = lua_gettop(L);
-  for (;;) {
-    h->item = moons__batch_next(&h->reader);
-    if (h->item.kind == MOONS__ITEM_END) break;
-    harvest_item(L, j, h);
-    h->n_read++;
-    lua_settop(L, top);
-  }
-  return 0;
-}
-
-/* A result that cannot be received is that call's error; the others are taken all the same. */
-static void harvest_all(lua_State *L, harvest *h) {
-  for (int status = LUA_ERRRUN; status != LUA_OK && h->n_read < h->chunk.n_calls;) {
-    lua_pushcfunction(L, harvest_items);
-    for (int i = 1; i <= 3; i++)
-      lua_pushvalue(L, i);
-    lua_pushlightuserdata(L, h);
-    status = lua_pcall(L, 4, 0, 0);
-    if (status == LUA_OK) break;
-    push_own_error(L, number_of(h), status);
-    lua_rawseti(L, 3, number_of(h));
-    h->n_failed++;
-    h->n_read++;
-  }
-}
-
-/* Calls whose results are missing though nothing stopped them: there was no memory for these. */
-static void harvest_lost(lua_State *L, harvest *h) {
-  moons__failure failure = {.kind = MOONS__FAILURE_MEMORY, .traceback = ""};
-  failure.message = "not enough memory for the results";
-  failure.message_bytes = strlen(failure.message);
-  for (; h->n_read < h->chunk.n_calls; h->n_read++, h->n_failed++) {
-    push_error(L, number_of(h), &failure);
-    lua_rawseti(L, 3, number_of(h));
-  }
-}
-
-/* job:collect(results, errors): waits for a chunk and puts its results and errors into the tables, by
-** number. Returns how many calls it had and how many of them failed; nothing when all chunks have
-** been collected. */
-static int job_collect(lua_State *L) {
-  job_data *j = check_job(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  lua_settop(L, 3);
-  harvest h = {0};
-  int error = moons_job_take(j->job, &h.chunk);
-  if (error == MOONS_EEND) return 0;
-  check(L, error);
-  moons__batch_open(&h.reader, h.chunk.bytes, h.chunk.n_bytes);
-  harvest_all(L, &h);
-  free(h.chunk.bytes);
-  if (h.n_failed == 0 && h.n_read < h.chunk.n_calls) harvest_lost(L, &h);
-  moons__chunker_measured(&j->chunker, h.n_read, h.chunk.busy_ns);
-  lua_pushinteger(L, h.chunk.n_calls);
-  lua_pushinteger(L, h.n_failed);
-  return 2;
-}
-
-/* job:pending(): chunks that were put and not collected. job:ready(): those that can be collected
-** without waiting. */
-static int job_pending(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_pending(check_job(L)->job));
-  return 1;
-}
-
-static int job_ready(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_ready(check_job(L)->job));
-  return 1;
-}
+#include "pristine.h"
 
 /* core.table(n): an empty table with room for the elements 1 to n. */
 static int core_table(lua_State *L) {
@@ -532,8 +15,6 @@ static int core_table(lua_State *L) {
   return 1;
 }
 
-/* {== The module ============================================================================== */
-
 static int core_cpus(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons_cpus());
   return 1;
@@ -541,7 +22,7 @@ static int core_cpus(lua_State *L) {
 
 /* core.workers(): how many workers a job uses that does not say. */
 static int core_workers(lua_State *L) {
-  const state_data *state = push_state(L);
+  const moons__state_data *state = moons__push_state(L);
   lua_pushinteger(L, (lua_Integer)moons_runtime_workers(state->runtime));
   return 1;
 }
@@ -551,42 +32,39 @@ static int core_seed(lua_State *L) {
   return 1;
 }
 
-/* core.is_worker(): whether this is the state of a call that a worker runs. */
-static int core_is_worker(lua_State *L) {
-  int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, RUNTIME) != LUA_TNIL;
-  int is_host = lua_getfield(L, LUA_REGISTRYINDEX, HOST) != LUA_TNIL;
-  lua_pushboolean(L, has_runtime && !is_host);
+/* core.now(): seconds of a clock that only goes forward. */
+static int core_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)moons_clock_ns() / 1e9);
   return 1;
 }
 
-static void make_types(lua_State *L) {
-  static const luaL_Reg JOB_METHODS[] = {
-      {"feed", job_feed},       {"feed_range", job_feed_range}, {"collect", job_collect},
-      {"pending", job_pending}, {"ready", job_ready},           {"close", job_close},
-      {NULL, NULL},
-  };
-  luaL_newmetatable(L, JOB_TYPE);
-  lua_pushcfunction(L, job_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, job_close);
-  lua_setfield(L, -2, "__close");
-  luaL_newlib(L, JOB_METHODS);
-  lua_setfield(L, -2, "__index");
-  luaL_newmetatable(L, STATE_TYPE);
-  lua_pushcfunction(L, state_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 2);
+/* core.is_worker(): whether this is the state of a call that a worker runs. */
+static int core_is_worker(lua_State *L) {
+  int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) != LUA_TNIL;
+  int is_host = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST) != LUA_TNIL;
+  lua_pushboolean(L, has_runtime && !is_host);
+  return 1;
 }
 
 /* The loader of "parallel.core". */
 static int open_core(lua_State *L) {
   static const luaL_Reg FUNCTIONS[] = {
-      {"job", core_job},   {"cpus", core_cpus}, {"workers", core_workers},
-      {"seed", core_seed}, {"table", core_table}, {"is_worker", core_is_worker}, {NULL, NULL},
+      {"job", moons__core_job},
+      {"cpus", core_cpus},
+      {"workers", core_workers},
+      {"seed", core_seed},
+      {"table", core_table},
+      {"is_worker", core_is_worker},
+      {"now", core_now},
+      {"wait", moons__core_wait},
+      {"new_workers", moons__core_new_workers},
+      {"stats", moons__core_stats},
+      {NULL, NULL},
   };
-  make_types(L);
+  moons__make_pool_types(L);
+  moons__make_job_types(L);
   luaL_newlib(L, FUNCTIONS);
-  luaL_newmetatable(L, ERROR_TYPE);
+  luaL_newmetatable(L, MOONS__ERROR_TYPE);
   lua_setfield(L, -2, "error_type");
   lua_pushinteger(L, MOONS_MAX_WORKERS);
   lua_setfield(L, -2, "max_workers");
@@ -605,6 +83,8 @@ static int open_source(lua_State *L) {
   const char *name = lua_pushfstring(L, "=%s", source->name);
   if (luaL_loadbufferx(L, (const char *)source->bytes, source->n_bytes, name, "t") != LUA_OK)
     return lua_error(L);
+  moons__pristine_push_environment(L);
+  lua_setupvalue(L, -2, 1);
   lua_pushstring(L, source->name);
   lua_call(L, 1, 1);
   return 1;
@@ -623,18 +103,9 @@ static void preload_parts(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Takes note of the globals that need no sending, unless that was done before. */
-static void note_pristine(lua_State *L, int all) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, PRISTINE) == LUA_TNIL) {
-    moons__setup_push_pristine(L, all);
-    lua_setfield(L, LUA_REGISTRYINDEX, PRISTINE);
-  }
-  lua_pop(L, 1);
-}
-
 /* The loader of "parallel" in a state that knows its runtime. */
 static int open_parallel(lua_State *L) {
-  note_pristine(L, 0);
+  moons__pristine_note(L, 0);
   preload_parts(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_getfield(L, -1, "parallel");
@@ -646,7 +117,7 @@ static int open_parallel(lua_State *L) {
 void moons_preload(lua_State *L, moons_runtime *runtime) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushlightuserdata(L, runtime);
-  lua_setfield(L, LUA_REGISTRYINDEX, RUNTIME);
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_parallel);
   lua_setfield(L, -2, "parallel");
@@ -656,8 +127,8 @@ void moons_preload(lua_State *L, moons_runtime *runtime) {
 void moons_open(lua_State *L, moons_runtime *runtime) {
   moons_preload(L, runtime);
   lua_pushboolean(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, HOST);
-  note_pristine(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
+  moons__pristine_note(L, 1);
 }
 
 int luaopen_parallel(lua_State *L) {

@@ -17,8 +17,8 @@ typedef struct moons__call {
   moons__batch_writer results;
   moons__classes classes; /* that came with the arguments; outer: the program's */
   moons__encoder encoder;
-  moons__item item;       /* the arguments */
-  uint64_t index;         /* number of the call */
+  moons__item item; /* the arguments */
+  uint64_t index;   /* number of the call */
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
   int item_is_open;
 } moons__call;

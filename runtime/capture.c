@@ -9,21 +9,21 @@
 #include <string.h>
 
 enum { /* lopcodes.h */
-  OP_LOADK = 3,
-  OP_GETUPVAL = 9,
-  OP_GETTABUP = 11,
-  OP_GETTABLE = 12,
-  OP_SETTABUP = 15
+       OP_LOADK = 3,
+       OP_GETUPVAL = 9,
+       OP_GETTABUP = 11,
+       OP_GETTABLE = 12,
+       OP_SETTABUP = 15
 };
 
 enum { /* lobject.h: the tags of constants */
-  TAG_NIL = 0x00,
-  TAG_FALSE = 0x01,
-  TAG_TRUE = 0x11,
-  TAG_INTEGER = 0x03,
-  TAG_FLOAT = 0x13,
-  TAG_SHORT_STRING = 0x04,
-  TAG_LONG_STRING = 0x14
+       TAG_NIL = 0x00,
+       TAG_FALSE = 0x01,
+       TAG_TRUE = 0x11,
+       TAG_INTEGER = 0x03,
+       TAG_FLOAT = 0x13,
+       TAG_SHORT_STRING = 0x04,
+       TAG_LONG_STRING = 0x14
 };
 
 enum { MAX_DEPTH = 250, MAX_UPVALUES = 64, INSTRUCTION_BYTES = 4 };
@@ -228,8 +228,8 @@ static void take_function(reader *r, uint64_t parent, int depth, uint64_t enviro
 
 /* What lundump.c checks: signature, version, format, conversions, sizes, and two numbers. */
 static int header_is_known(reader *r) {
-  static const unsigned char HEADER[] = {0x1B, 'L',  'u',  'a', 0x54, 0, 0x19,
-                                         0x93, '\r', '\n', 0x1A, '\n', 4, 8, 8};
+  static const unsigned char HEADER[] = {0x1B, 'L',  'u',  'a',  0x54, 0, 0x19, 0x93,
+                                         '\r', '\n', 0x1A, '\n', 4,    8, 8};
   const unsigned char *header = take(r, sizeof HEADER);
   if (r->malformed || memcmp(header, HEADER, sizeof HEADER) != 0) return 0;
   take(r, 8 + 8); /* an integer and a float */

@@ -8,7 +8,8 @@ static const double LEAST_NS = 20000.0;
 void moons__chunker_init(moons__chunker *c, unsigned n_workers, uint32_t fixed, double call_ns) {
   *c = (moons__chunker){.n_workers = n_workers > 0 ? n_workers : 1, .fixed = fixed};
   c->call_ns = call_ns;
-  if (call_ns > 0) c->size = MOONS_CHUNK_MAX_CALLS; /* what was measured before is trusted at once */
+  if (call_ns > 0)
+    c->size = MOONS_CHUNK_MAX_CALLS; /* what was measured before is trusted at once */
 }
 
 static uint32_t calls_in(const moons__chunker *c, double ns) {

@@ -8,9 +8,9 @@
 
 typedef struct moons__chunker {
   unsigned n_workers;
-  uint32_t fixed;   /* the size that was asked for; 0: by measurement */
-  uint32_t size;    /* of the last chunk */
-  double call_ns;   /* smoothed duration of a call; 0: not known yet */
+  uint32_t fixed; /* the size that was asked for; 0: by measurement */
+  uint32_t size;  /* of the last chunk */
+  double call_ns; /* smoothed duration of a call; 0: not known yet */
 } moons__chunker;
 
 /* Nothing is known of how long calls take where `call_ns` is 0. */

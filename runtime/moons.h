@@ -44,7 +44,8 @@ struct lua_State;
   X(EMALFORMED, -6, "malformed bytes")                                                             \
   X(EUNSUPPORTED, -7, "not supported by this system")                                              \
   X(EEND, -8, "nothing is left to take")                                                           \
-  X(ESTOPPED, -9, "the job has stopped")
+  X(ESTOPPED, -9, "the job has stopped")                                                           \
+  X(ETIMEDOUT, -10, "timed out")
 
 enum {
 #define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),
@@ -61,6 +62,9 @@ MOONS_API const char *moons_version(void);
 /* How many cores this process may really use: affinity and container quota counted. At least 1.
 ** Any thread. */
 MOONS_API unsigned moons_cpus(void);
+
+/* Nanoseconds of a clock that only goes forward. Any thread. */
+MOONS_API uint64_t moons_clock_ns(void);
 
 /* A seed from the system's source of random numbers. Any thread. */
 MOONS_API uint64_t moons_random_seed(void);
@@ -111,6 +115,21 @@ MOONS_API void moons_runtime_free(moons_runtime *runtime);
 /* How many workers a job uses that does not ask: those of the options. Any thread. */
 MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);
 
+/* The options that it was made with, with their defaults resolved. Any thread. */
+MOONS_API const moons_options *moons_runtime_options(const moons_runtime *runtime);
+
+/* What a runtime has done so far. */
+typedef struct moons_stats {
+  unsigned n_workers;
+  uint64_t n_done, n_failed, n_retried; /* calls */
+  uint64_t n_restored;                  /* calls in a state that was put back */
+  uint64_t busy_ns;                     /* time spent on chunks, summed over the workers */
+  uint64_t sent_bytes, received_bytes;  /* arguments to calls, results from calls */
+} moons_stats;
+
+/* Any thread. */
+MOONS_API void moons_runtime_stats(moons_runtime *runtime, moons_stats *stats);
+
 /* {== Jobs ==================================================================================== */
 
 /* One map in flight. A job is used by one thread at a time. */
@@ -121,11 +140,12 @@ typedef struct moons_job_options {
   const void *setup;
   size_t setup_bytes;
 
-  unsigned n_workers; /* only the first so many workers run calls; 0: those of the runtime's options */
-  int fresh;          /* each call gets a state of its own */
-  int pack;           /* all values of a call come home, not just the first */
-  int collect;        /* a failed call does not stop the others */
-  uint64_t seed;      /* call i's math.random depends on (seed, i) */
+  unsigned
+      n_workers; /* only the first so many workers run calls; 0: those of the runtime's options */
+  int fresh;     /* each call gets a state of its own */
+  int pack;      /* all values of a call come home, not just the first */
+  int collect;   /* a failed call does not stop the others */
+  uint64_t seed; /* call i's math.random depends on (seed, i) */
 } moons_job_options;
 
 /* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */
@@ -146,18 +166,24 @@ MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, vo
 
 /* A finished chunk. */
 typedef struct moons_chunk {
-  uint64_t first;    /* number of its first call */
-  uint32_t n_calls;  /* how many calls were given */
-  char *bytes;       /* results (batch.h), from malloc; the taker's, who frees them */
-  size_t n_bytes;    /* fewer results than calls: the rest was dropped */
-  uint64_t busy_ns;  /* time that a worker spent on it */
+  uint64_t first;   /* number of its first call */
+  uint32_t n_calls; /* how many calls were given */
+  char *bytes;      /* results (batch.h), from malloc; the taker's, who frees them */
+  size_t n_bytes;   /* fewer results than calls: the rest was dropped */
+  uint64_t busy_ns; /* time that a worker spent on it */
 } moons_chunk;
 
-/* Waits for a chunk to finish and takes it, in any order. MOONS_EEND when every chunk that was put
-** has been taken or dropped. Within a call that a worker runs, that worker runs waiting chunks of
-** the job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its
-** stack is too full for that. */
-MOONS_API int moons_job_take(moons_job *job, moons_chunk *chunk);
+/* Takes a finished chunk, in any order but that failed ones come first; waits for one for up to
+** `timeout_ns` (negative: for ever). MOONS_EEND when every chunk that was put has been taken or
+** dropped, MOONS_ETIMEDOUT. Within a call that a worker runs, that worker runs waiting chunks of the
+** job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its stack is
+** too full for that. */
+MOONS_API int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk);
+
+/* Waits until one of the jobs has something to take: a finished chunk, or that there are no more.
+** Returns its place in the list, MOONS_ETIMEDOUT, or MOONS_EDEPTH. The jobs are used by this thread
+** meanwhile. */
+MOONS_API int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns);
 
 /* Chunks that were put and not taken yet. */
 MOONS_API unsigned moons_job_pending(moons_job *job);

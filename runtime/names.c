@@ -1,14 +1,16 @@
 /*
 ** A path is the module's name and then a key for each step down: each is a tag ('s' a string, 'i' an
 ** integer), for strings a length, and the bytes. Modules are walked breadth first, so that the
-** shortest path wins; of the globals only functions in C are told, for the rest is the script's.
+** shortest path wins.
 */
 #include "names.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "moons.h"
+#include "pristine.h"
 #include "stdlib.h"
 
 enum { STRING_KEY = 's', INTEGER_KEY = 'i' };
@@ -92,39 +94,47 @@ static int is_known(const moons__names *names, const void *object) {
   return moons__ptrmap_get(&names->known, object) != MOONS__PTRMAP_NONE;
 }
 
-/* Notes what the table on top holds, and puts tables in it at the end of the list below it. */
-static void look_into(moons__names *names, lua_State *L, int list, size_t path, int only_c) {
+/* Notes the value on top under a key of a path, where it is not known yet; returns its path, or 0. */
+static size_t note(moons__names *names, lua_State *L, size_t path, int key) {
+  const void *object = address_of(L, -1);
+  if (!is_object(L, -1) || is_known(names, object)) return 0;
+  size_t child = add_path(names, L, path, key);
+  if (child != 0) check(L, moons__ptrmap_put(&names->known, object, child));
+  return child;
+}
+
+/* Notes what the table on top holds, and puts tables in it at the end of the list. */
+static void look_into(moons__names *names, lua_State *L, int list, size_t path) {
   int table = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    const void *object = address_of(L, -1);
-    if (!is_object(L, -1) || is_known(names, object)) continue;
-    if (only_c && !lua_iscfunction(L, -1)) continue;
-    size_t child = add_path(names, L, path, table + 1);
-    if (child == 0) continue;
-    check(L, moons__ptrmap_put(&names->known, object, child));
-    if (!lua_istable(L, -1)) continue;
+    if (note(names, L, path, table + 1) == 0 || !lua_istable(L, -1)) continue;
     lua_pushvalue(L, -1);
     lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
   }
 }
 
-static int is_globals(lua_State *L, int index) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  int same = lua_rawequal(L, -1, index < 0 ? index - 1 : index);
-  lua_pop(L, 1);
-  return same;
-}
-
-/* Walks tables from the list until none is left. */
-static void look_deeper(moons__names *names, lua_State *L, int list) {
-  for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TTABLE; i++) {
-    size_t path = (size_t)moons__ptrmap_get(&names->known, lua_topointer(L, -1));
-    int at_module = is_globals(L, -1);
-    luaL_checkstack(L, 8, NULL);
-    look_into(names, L, list, path, at_module);
-    lua_pop(L, 1);
+/* Notes what a standard library, or the table of globals, had before the script changed it: what is
+** in C there, and the tables of `package`. All else in it is the script's. */
+static void look_into_standard(moons__names *names, lua_State *L, const char *name, size_t path) {
+  int is_package = strcmp(name, LUA_LOADLIBNAME) == 0;
+  if (!moons__pristine_push_library(L, name) && !moons__pristine_push_present(L, name)) return;
+  int table = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    int is_own = lua_iscfunction(L, -1) || lua_isuserdata(L, -1);
+    if (is_own || (is_package && lua_istable(L, -1))) note(names, L, path, table + 1);
   }
   lua_pop(L, 1);
+}
+
+/* The name of the standard library whose key in package.loaded is at `index`, or NULL. */
+static const char *standard_name(lua_State *L, int index) {
+  static const char *const NAMES[] = {
+      LUA_GNAME,     LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_UTF8LIBNAME, LUA_MATHLIBNAME,
+      LUA_COLIBNAME, LUA_OSLIBNAME,  LUA_IOLIBNAME,  LUA_DBLIBNAME,   LUA_LOADLIBNAME};
+  if (lua_type(L, index) != LUA_TSTRING) return NULL;
+  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+    if (strcmp(lua_tostring(L, index), NAMES[i]) == 0) return NAMES[i];
+  return NULL;
 }
 
 static void push_loaded(lua_State *L) {
@@ -133,20 +143,47 @@ static void push_loaded(lua_State *L) {
   lua_newtable(L);
 }
 
+/* Notes the loaded modules; those that are not standard go to the list. */
+static void look_at_modules(moons__names *names, lua_State *L, int list) {
+  push_loaded(L);
+  int loaded = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {
+    const char *standard = standard_name(L, loaded + 1);
+    size_t path = note(names, L, 0, loaded + 1);
+    if (path == 0) continue;
+    if (standard != NULL) {
+      look_into_standard(names, L, standard, path);
+    } else if (lua_istable(L, -1)) {
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* Walks tables from the list until none is left. */
+static void look_deeper(moons__names *names, lua_State *L, int list) {
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) == LUA_TTABLE; i++) {
+    luaL_checkstack(L, 8, NULL);
+    look_into(names, L, list, (size_t)moons__ptrmap_get(&names->known, lua_topointer(L, -1)));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 static void look(moons__names *names, lua_State *L) {
   int top = lua_gettop(L);
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 16, NULL);
   moons__ptrmap_clear(&names->known);
   names->paths.n_bytes = 0;
   check(L, moons__buffer_append(&names->paths, "", 1)); /* no path begins at 0 */
   lua_newtable(L);
-  push_loaded(L);
-  look_into(names, L, top + 1, 0, 0);
-  lua_pop(L, 1);
+  look_at_modules(names, L, top + 1);
   look_deeper(names, L, top + 1);
   lua_settop(L, top);
 }
 
+/* Looks again where other modules are loaded than last time. */
 void moons__names_refresh(moons__names *names, lua_State *L) {
   size_t n_modules = 0, fingerprint = 0;
   luaL_checkstack(L, 4, NULL);
@@ -191,15 +228,34 @@ static int push_key(lua_State *L, steps *s) {
   return 0;
 }
 
+/* Pushes the field with the key on top, which it pops, of the table below it, which it replaces: of a
+** standard library as it was before the script changed it, where that was noted. */
+static void step_down(lua_State *L, const char *standard) {
+  int table = lua_gettop(L) - 1;
+  if (standard != NULL && moons__pristine_push_library(L, standard)) {
+    lua_pushvalue(L, table + 1);
+    if (lua_rawget(L, -2) != LUA_TNIL) {
+      lua_replace(L, table);
+      lua_settop(L, table);
+      return;
+    }
+    lua_settop(L, table + 1);
+  }
+  lua_rawget(L, table);
+  lua_replace(L, table);
+}
+
 /* Whether the path leads to the value at `index` still. */
 static int leads_to(lua_State *L, const char *path, size_t n_bytes, int index) {
   int top = lua_gettop(L);
   steps s = {path, path + n_bytes};
-  luaL_checkstack(L, 4, NULL);
+  const char *standard = NULL;
+  luaL_checkstack(L, 8, NULL);
   push_loaded(L);
-  while (lua_istable(L, -1) && push_key(L, &s)) {
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
+  for (int n = 0; lua_istable(L, -1) && push_key(L, &s); n++) {
+    const char *next = n == 0 ? standard_name(L, -1) : NULL;
+    step_down(L, standard);
+    standard = next;
   }
   int same = s.at == s.end && lua_rawequal(L, -1, index);
   lua_settop(L, top);
@@ -268,14 +324,16 @@ void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_r
   luaL_checkstack(L, 12, NULL);
   if (!push_key(L, &s)) luaL_error(L, "malformed bytes: no path");
   if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "malformed bytes: no module name");
+  const char *standard = standard_name(L, -1);
   push_module(L, may_require);
-  while (s.at < s.end) {
+  for (; s.at < s.end; standard = NULL) {
     if (!push_key(L, &s)) luaL_error(L, "malformed bytes: no path");
-    if (lua_istable(L, -2))
-      lua_rawget(L, -2);
-    else
+    if (lua_istable(L, -2)) {
+      step_down(L, standard);
+    } else {
+      lua_pop(L, 2);
       lua_pushnil(L);
-    lua_remove(L, -2);
+    }
     if (!lua_isnil(L, -1)) continue;
     push_text(L, path, n_bytes);
     luaL_error(L, "'%s' is not there on this side", lua_tostring(L, -1));
@@ -292,17 +350,12 @@ static const char *take_string(steps *s, size_t *n_bytes) {
 }
 
 const char *moons__names_global(const char *path, size_t n_bytes, size_t *n_name_bytes) {
-  static const char *const LIBRARIES[] = {"string",    "table", "utf8", "math", LUA_GNAME,
-                                          "coroutine", "os",    "io",   "debug", "package"};
   steps s = {path, path + n_bytes};
   const char *module = take_string(&s, n_name_bytes);
-  for (size_t i = 0; module != NULL && i < sizeof LIBRARIES / sizeof LIBRARIES[0]; i++) {
-    if (strlen(LIBRARIES[i]) != *n_name_bytes) continue;
-    if (memcmp(module, LIBRARIES[i], *n_name_bytes) != 0) continue;
-    if (strcmp(LIBRARIES[i], LUA_GNAME) == 0 && s.at < s.end) return take_string(&s, n_name_bytes);
-    return module;
-  }
-  return NULL;
+  if (module == NULL || !moons__stdlib_of_global(module, *n_name_bytes)) return NULL;
+  int is_globals =
+      *n_name_bytes == strlen(LUA_GNAME) && memcmp(module, LUA_GNAME, *n_name_bytes) == 0;
+  return is_globals && s.at < s.end ? take_string(&s, n_name_bytes) : module;
 }
 
 int moons__names_is_parallel(const char *path, size_t n_bytes) {

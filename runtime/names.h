@@ -13,9 +13,9 @@
 
 /* All zero has not looked yet. Belongs to one state. */
 typedef struct moons__names {
-  moons__ptrmap known;  /* object -> where its path begins in `paths` */
-  moons__buffer paths;  /* owned */
-  size_t n_modules;     /* loaded at the last look, and a sum over which they were */
+  moons__ptrmap known; /* object -> where its path begins in `paths` */
+  moons__buffer paths; /* owned */
+  size_t n_modules;    /* loaded at the last look, and a sum over which they were */
   size_t fingerprint;
 } moons__names;
 

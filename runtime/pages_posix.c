@@ -27,8 +27,8 @@ int moons__pages_commit(void *start, size_t n_bytes) {
 }
 
 void moons__pages_discard(void *start, size_t n_bytes) {
-  void *again = mmap(start, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1,
-                     0);
+  void *again =
+      mmap(start, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0);
   (void)again; /* on failure the old pages stay, which is only less thrifty */
 }
 

@@ -16,7 +16,17 @@ struct moons_runtime {
   moons__backend *backend;
   moons_options options;
   atomic_uint n_started; /* workers; only grows */
+
+  uv_mutex_t mutex; /* guards what follows */
+  moons_stats stats;
 };
+
+/* A thread that waits for one of several jobs. */
+typedef struct waiter {
+  uv_mutex_t mutex; /* guards all that follows */
+  uv_cond_t wake;
+  int is_rung;
+} waiter;
 
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
@@ -25,8 +35,8 @@ struct moons_job {
   char *setup;    /* owned */
   unsigned depth; /* 1, or one more than that of the call in which the job was made */
 
-  uv_mutex_t mutex; /* guards all that follows */
-  uv_cond_t finished;
+  uv_mutex_t mutex; /* guards all that follows; taken before that of a waiter */
+  waiter *waiter;   /* told of each chunk that finishes; NULL: nobody waits */
   moons__job chunks;
   int is_orphan; /* the owner has gone */
 };
@@ -44,6 +54,8 @@ const char *moons_error_text(int error) {
 }
 
 unsigned moons_cpus(void) { return moons__cpus(); }
+
+uint64_t moons_clock_ns(void) { return uv_hrtime(); }
 
 uint64_t moons_random_seed(void) {
   uint64_t seed = uv_hrtime();
@@ -94,8 +106,13 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   r->options = *options;
   r->options.n_workers = n_workers;
   atomic_init(&r->n_started, n_workers);
+  if (uv_mutex_init(&r->mutex)) {
+    free(r);
+    return MOONS_ENOMEM;
+  }
   int error = open_backend(r);
   if (error) {
+    uv_mutex_destroy(&r->mutex);
     free(r);
     return error;
   }
@@ -106,10 +123,33 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
 void moons_runtime_free(moons_runtime *r) {
   if (r == NULL) return;
   r->functions->close(r->backend);
+  uv_mutex_destroy(&r->mutex);
   free(r);
 }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
+
+const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
+
+void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
+  uv_mutex_lock(&r->mutex);
+  *stats = r->stats;
+  uv_mutex_unlock(&r->mutex);
+  stats->n_workers = atomic_load(&r->n_started);
+}
+
+static void count(moons_runtime *r, const moons__work *chunk) {
+  const moons__task *task = &chunk->task;
+  uv_mutex_lock(&r->mutex);
+  r->stats.n_done += task->n_run;
+  r->stats.n_failed += task->n_failed;
+  r->stats.n_retried += task->n_retried;
+  r->stats.n_restored += task->n_restored;
+  r->stats.busy_ns += chunk->busy_ns;
+  r->stats.sent_bytes += task->n_bytes;
+  r->stats.received_bytes += task->results.n_bytes;
+  uv_mutex_unlock(&r->mutex);
+}
 
 /* Adds workers where a job asks for more than there are. */
 static int grow(moons_runtime *r, unsigned n_workers) {
@@ -127,7 +167,6 @@ void moons_job_options_init(moons_job_options *options) {
 }
 
 static void job_destroy(moons_job *job) {
-  uv_cond_destroy(&job->finished);
   uv_mutex_destroy(&job->mutex);
   free(job->setup);
   free(job);
@@ -151,13 +190,6 @@ static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *o
   return 0;
 }
 
-static int job_make_locks(moons_job *job) {
-  if (uv_mutex_init(&job->mutex)) return MOONS_ENOMEM;
-  if (uv_cond_init(&job->finished) == 0) return 0;
-  uv_mutex_destroy(&job->mutex);
-  return MOONS_ENOMEM;
-}
-
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
   *job = NULL;
   unsigned depth = r->functions->depth(r->backend);
@@ -167,7 +199,7 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
   error = job_fill(new, r, options);
-  if (!error) error = job_make_locks(new);
+  if (!error && uv_mutex_init(&new->mutex)) error = MOONS_ENOMEM;
   if (error) {
     free(new->setup);
     free(new);
@@ -203,9 +235,18 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
+static void ring(waiter *w) {
+  if (w == NULL) return;
+  uv_mutex_lock(&w->mutex);
+  w->is_rung = 1;
+  uv_cond_signal(&w->wake);
+  uv_mutex_unlock(&w->mutex);
+}
+
 /* Runs on the worker's thread. */
 static void chunk_done(moons__work *chunk) {
   moons_job *job = chunk->owner;
+  count(job->runtime, chunk);
   uv_mutex_lock(&job->mutex);
   free((char *)chunk->task.bytes);
   chunk->task.bytes = NULL;
@@ -215,7 +256,7 @@ static void chunk_done(moons__work *chunk) {
   else
     pump(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
-  uv_cond_signal(&job->finished);
+  ring(job->waiter);
   uv_mutex_unlock(&job->mutex);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
@@ -273,24 +314,97 @@ static int run_one(moons_job *job) {
   return 1;
 }
 
-/* Takes a finished chunk or returns NULL; with `waits` only when nothing is pending. */
-static moons__work *take_finished(moons_job *job, int waits) {
-  uv_mutex_lock(&job->mutex);
-  while (waits && job->chunks.n_finished == 0 && pending(job) > 0)
-    uv_cond_wait(&job->finished, &job->mutex);
-  moons__work *work = moons__job_take(&job->chunks);
-  uv_mutex_unlock(&job->mutex);
-  return work;
+/* Waiting. */
+
+static int waiter_open(waiter *w) {
+  *w = (waiter){0};
+  if (uv_mutex_init(&w->mutex)) return MOONS_ENOMEM;
+  if (uv_cond_init(&w->wake) == 0) return 0;
+  uv_mutex_destroy(&w->mutex);
+  return MOONS_ENOMEM;
 }
 
-int moons_job_take(moons_job *job, moons_chunk *chunk) {
-  moons__work *work = take_finished(job, 0);
-  while (work == NULL) {
-    int ran = run_one(job);
-    if (ran < 0) return ran;
-    work = take_finished(job, !ran);
-    if (work == NULL && !ran) return MOONS_EEND;
+static void waiter_close(waiter *w) {
+  uv_cond_destroy(&w->wake);
+  uv_mutex_destroy(&w->mutex);
+}
+
+/* Waits to be rung until `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
+static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
+  int error = 0;
+  uv_mutex_lock(&w->mutex);
+  while (!w->is_rung && !error) {
+    uint64_t now_ns = uv_hrtime();
+    if (deadline_ns == UINT64_MAX)
+      uv_cond_wait(&w->wake, &w->mutex);
+    else if (now_ns >= deadline_ns)
+      error = MOONS_ETIMEDOUT;
+    else
+      uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
   }
+  w->is_rung = 0;
+  uv_mutex_unlock(&w->mutex);
+  return error;
+}
+
+static void set_waiter(moons_job *const *jobs, unsigned n_jobs, waiter *w) {
+  for (unsigned i = 0; i < n_jobs; i++) {
+    uv_mutex_lock(&jobs[i]->mutex);
+    jobs[i]->waiter = w;
+    uv_mutex_unlock(&jobs[i]->mutex);
+  }
+}
+
+/* The first job that has something to take, or MOONS_ETIMEDOUT. */
+static int find_ready(moons_job *const *jobs, unsigned n_jobs) {
+  for (unsigned i = 0; i < n_jobs; i++) {
+    uv_mutex_lock(&jobs[i]->mutex);
+    int is_ready = jobs[i]->chunks.n_finished > 0 || pending(jobs[i]) == 0;
+    uv_mutex_unlock(&jobs[i]->mutex);
+    if (is_ready) return (int)i;
+  }
+  return MOONS_ETIMEDOUT;
+}
+
+/* Runs a chunk of one of the jobs on this thread. Returns 1, 0 where there is none to run, or an
+** error. */
+static int run_any(moons_job *const *jobs, unsigned n_jobs) {
+  int ran = 0;
+  for (unsigned i = 0; i < n_jobs && ran == 0; i++)
+    ran = run_one(jobs[i]);
+  return ran;
+}
+
+static uint64_t deadline_after(int64_t timeout_ns) {
+  return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
+}
+
+int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
+  int ready = find_ready(jobs, n_jobs);
+  if (ready >= 0 || timeout_ns == 0) return ready;
+  waiter w;
+  if (waiter_open(&w)) return MOONS_ENOMEM;
+  uint64_t deadline_ns = deadline_after(timeout_ns);
+  set_waiter(jobs, n_jobs, &w);
+  while ((ready = find_ready(jobs, n_jobs)) < 0) {
+    int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
+    if (ran == 0) error = waiter_sleep(&w, deadline_ns);
+    if (!error) continue;
+    ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
+    break;
+  }
+  set_waiter(jobs, n_jobs, NULL);
+  waiter_close(&w);
+  return ready;
+}
+
+int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
+  int ready = moons_jobs_wait(&job, 1, timeout_ns);
+  if (ready < 0) return ready;
+  uv_mutex_lock(&job->mutex);
+  moons__work *work = moons__job_take(&job->chunks);
+  uv_mutex_unlock(&job->mutex);
+  if (work == NULL) return MOONS_EEND;
   hand_over(work, chunk);
   return 0;
 }
@@ -313,7 +427,7 @@ void moons_job_cancel(moons_job *job) {
   uv_mutex_lock(&job->mutex);
   moons__job_stop(&job->chunks);
   drop_waiting(job);
-  uv_cond_signal(&job->finished);
+  ring(job->waiter);
   uv_mutex_unlock(&job->mutex);
 }
 

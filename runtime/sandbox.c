@@ -11,9 +11,7 @@
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
 
 /* The sandbox of a state lies in the space that Lua keeps beside each state and its coroutines. */
-static moons__sandbox *sandbox_of(lua_State *L) {
-  return *(moons__sandbox **)lua_getextraspace(L);
-}
+static moons__sandbox *sandbox_of(lua_State *L) { return *(moons__sandbox **)lua_getextraspace(L); }
 
 /* Printing. */
 

@@ -32,8 +32,8 @@ typedef struct moons__program {
   size_t setup_bytes;
   uint64_t setup_hash;
   uint64_t last_used;
-  int uses_seed; /* `init` could draw random numbers */
-  uint64_t seed; /* what it drew them from */
+  int uses_seed;          /* `init` could draw random numbers */
+  uint64_t seed;          /* what it drew them from */
   moons__classes classes; /* that came with it */
   int caller;             /* kept sessions: reference of the function that makes a call */
 } moons__program;

@@ -5,94 +5,17 @@
 #include <string.h>
 
 #include "moons.h"
+#include "pristine.h"
 
 enum { N_MESSAGES = 4 };
 
-/* The fields of a pristine table. */
-static const char GLOBALS[] = "globals";
-static const char STRING_METATABLE[] = "string metatable";
-
-/* Libraries and the metatable of strings, by name. */
-
-/* Pushes the table of a library, or of the metatable of strings; returns 0 where there is none. */
-static int push_library(lua_State *L, const char *name) {
-  if (strcmp(name, STRING_METATABLE) == 0) {
-    lua_pushliteral(L, "");
-    int found = lua_getmetatable(L, -1);
-    lua_remove(L, found ? -2 : -1);
-    return found;
-  }
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushstring(L, name);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
-  if (lua_istable(L, -1)) return 1;
-  lua_pop(L, 1);
-  return 0;
-}
-
-/* The n-th table that may be patched among those libraries, from 0; NULL at the end, "" for none. */
-static const char *patched_name(unsigned n, moons__libraries libraries) {
-  if (n == 0) return STRING_METATABLE;
-  moons__libraries bit = (moons__libraries)1 << n;
-  if (bit >= MOONS__LIBRARIES_PACKAGE) return NULL; /* the paths go by themselves */
-  return libraries & bit ? moons__stdlib_name(bit) : "";
-}
-
-/* Pushes a shallow copy of the table on top. */
-static void push_copy(lua_State *L) {
-  int table = lua_gettop(L);
-  lua_newtable(L);
-  for (lua_pushnil(L); lua_next(L, table);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, table + 1);
-  }
-}
-
-/* Pushes the globals that need no sending. */
-static void push_present_globals(lua_State *L, int all) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  push_copy(L);
-  lua_remove(L, -2);
-  if (all) return;
-  int copy = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1)) {
-    size_t n_bytes;
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n_bytes) : NULL;
-    if (name != NULL && moons__stdlib_of_global(name, n_bytes)) continue;
-    lua_pushvalue(L, -2);
-    lua_pushnil(L);
-    lua_rawset(L, copy);
-  }
-}
-
-void moons__setup_push_pristine(lua_State *L, int all) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_newtable(L);
-  const char *name;
-  for (unsigned i = 0; (name = patched_name(i, MOONS__LIBRARIES_ALL)) != NULL; i++) {
-    if (*name == '\0' || !push_library(L, name)) continue;
-    push_copy(L);
-    lua_setfield(L, -3, name);
-    lua_pop(L, 1);
-  }
-  push_present_globals(L, all);
-  lua_setfield(L, -2, GLOBALS);
-}
-
-void moons__setup_push_pristine_globals(lua_State *L, int pristine) {
-  lua_getfield(L, pristine, GLOBALS);
-}
-
 /* Encoding. */
 
-/* Pushes a table of the fields in which the table on top, which it pops, differs from its pristine
-** copy; nil where there are none. */
-static void push_changes(lua_State *L, int pristine, const char *name) {
+/* Pushes a table of the fields in which the table on top, which it pops, differs from what was noted
+** of it; nil where there are none. */
+static void push_changes(lua_State *L, const char *name) {
   int table = lua_gettop(L), found = 0;
-  lua_getfield(L, pristine, name);
-  if (lua_isnil(L, -1)) lua_newtable(L);
+  if (!moons__pristine_push_library(L, name)) lua_newtable(L);
   lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     lua_pushvalue(L, -2);
@@ -110,14 +33,20 @@ static void push_changes(lua_State *L, int pristine, const char *name) {
   lua_settop(L, table);
 }
 
+/* Whether the fields of a table may travel as changes: the paths of `package` go by themselves. */
+static int may_change(moons__libraries bits, moons__libraries libraries) {
+  return bits != MOONS__LIBRARIES_PACKAGE && (bits & libraries) != 0;
+}
+
 /* Pushes what the script has changed in these libraries: name -> field -> value, or nil. */
-static void push_patches(lua_State *L, int pristine, moons__libraries libraries) {
+static void push_patches(lua_State *L, moons__libraries libraries) {
   lua_pushnil(L);
   int patches = lua_gettop(L);
   const char *name;
-  for (unsigned i = 0; (name = patched_name(i, libraries)) != NULL; i++) {
-    if (*name == '\0' || !push_library(L, name)) continue;
-    push_changes(L, pristine, name);
+  moons__libraries bits;
+  for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
+    if (!may_change(bits, libraries) || !moons__pristine_push_present(L, name)) continue;
+    push_changes(L, name);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
       continue;
@@ -134,7 +63,7 @@ static void push_patches(lua_State *L, int pristine, moons__libraries libraries)
 static void push_paths(lua_State *L, int wanted) {
   lua_pushnil(L);
   lua_pushnil(L);
-  if (!wanted || !push_library(L, LUA_LOADLIBNAME)) return;
+  if (!wanted || !moons__pristine_push_present(L, LUA_LOADLIBNAME)) return;
   lua_getfield(L, -1, "path");
   lua_replace(L, -4);
   lua_getfield(L, -1, "cpath");
@@ -179,32 +108,41 @@ static void put_message(moons__encoder *e, int n_values, const char *what) {
 
 /* A changed field may hold anything, so where there is one, all libraries go along, with all that
 ** was changed in them. */
-static void put_patches(moons__encoder *e, int pristine) {
-  push_patches(e->L, pristine, e->needs);
+static void put_patches(moons__encoder *e) {
+  push_patches(e->L, e->needs);
   if (!lua_isnil(e->L, -1)) {
     lua_pop(e->L, 1);
     e->needs |= MOONS__LIBRARIES_ALL;
-    push_patches(e->L, pristine, e->needs);
+    e->changes_standard = 1;
+    push_patches(e->L, e->needs);
   }
   put_message(e, 1, "changed library");
 }
 
-void moons__setup_encode(moons__encoder *e, int pristine, int function, int init) {
+typedef struct header {
+  moons__libraries libraries;
+  uint32_t changes_standard; /* take note of what is there before it is changed */
+} header;
+
+void moons__setup_encode(moons__encoder *e, int function, int init) {
   lua_State *L = e->L;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   size_t start = e->out->n_bytes;
+  header h = {0};
   e->needs |= MOONS__LIBRARIES_LEAST;
-  int error = moons__buffer_append(e->out, &e->needs, sizeof e->needs);
+  e->changes_standard = 0;
+  int error = moons__buffer_append(e->out, &h, sizeof h);
   if (error) luaL_error(L, "%s", moons_error_text(error));
   lua_pushvalue(L, function);
   lua_pushvalue(L, init);
   put_message(e, 2, NULL);
-  put_patches(e, pristine);
+  put_patches(e);
   push_preload(L, (e->needs & MOONS__LIBRARIES_PACKAGE) != 0);
   put_message(e, 1, "package.preload");
   push_paths(L, (e->needs & MOONS__LIBRARIES_PACKAGE) != 0);
   put_message(e, 2, "package path");
-  memcpy(e->out->bytes + start, &e->needs, sizeof e->needs);
+  h = (header){e->needs, (uint32_t)e->changes_standard};
+  memcpy(e->out->bytes + start, &h, sizeof h);
 }
 
 /* Applying. */
@@ -214,14 +152,18 @@ typedef struct message {
   size_t n_bytes;
 } message;
 
+static header header_of(const void *bytes, size_t n_bytes) {
+  header h = {0};
+  if (n_bytes >= sizeof h) memcpy(&h, bytes, sizeof h);
+  return h;
+}
+
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes) {
-  moons__libraries libraries = 0;
-  if (n_bytes >= sizeof libraries) memcpy(&libraries, bytes, sizeof libraries);
-  return libraries;
+  return header_of(bytes, n_bytes).libraries;
 }
 
 static void find_messages(lua_State *L, const char *bytes, size_t n_bytes, message found[]) {
-  const char *at = bytes + sizeof(moons__libraries), *end = bytes + n_bytes;
+  const char *at = bytes + sizeof(header), *end = bytes + n_bytes;
   for (int i = 0; i < N_MESSAGES; i++) {
     uint64_t length;
     if (end - at < (ptrdiff_t)sizeof length) luaL_error(L, "malformed bytes: no set-up");
@@ -248,7 +190,7 @@ static void apply_paths(moons__decoder *d, message m) {
   lua_State *L = d->L;
   int top = lua_gettop(L);
   moons__decode(d, m.bytes, m.n_bytes);
-  if (lua_isstring(L, top + 1) && push_library(L, LUA_LOADLIBNAME)) {
+  if (lua_isstring(L, top + 1) && moons__pristine_push_present(L, LUA_LOADLIBNAME)) {
     lua_pushvalue(L, top + 1);
     lua_setfield(L, -2, "path");
     lua_pushvalue(L, top + 2);
@@ -272,7 +214,7 @@ static void apply_patches(moons__decoder *d, message m) {
   moons__decode(d, m.bytes, m.n_bytes);
   if (lua_istable(L, top + 1))
     for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) {
-      if (!push_library(L, lua_tostring(L, top + 2))) continue;
+      if (!moons__pristine_push_present(L, lua_tostring(L, top + 2))) continue;
       lua_insert(L, -2);
       set_fields(L);
     }
@@ -281,6 +223,7 @@ static void apply_patches(moons__decoder *d, message m) {
 
 void moons__setup_apply(moons__decoder *d, const void *bytes, size_t n_bytes) {
   message found[N_MESSAGES];
+  if (header_of(bytes, n_bytes).changes_standard) moons__pristine_note(d->L, 0);
   find_messages(d->L, bytes, n_bytes, found);
   apply_paths(d, found[3]);
   apply_preload(d, found[2]);

@@ -3,7 +3,7 @@
 ** script has changed in the standard libraries, and where modules are found. To bytes on the
 ** caller's side, from bytes into a new state on the worker's.
 **
-** setup = libraries:u32, then four messages, each after its length:u64, in the order in which they
+** setup = libraries:u32 changes_standard:u32, then four messages, each after its length:u64, in the order in which they
 **         are made (what the functions need decides on the rest): functions, patches, preload, paths
 */
 #ifndef MOONS_SETUP_H
@@ -15,17 +15,9 @@
 #include "buffer.h"
 #include "wire.h"
 
-/* Pushes a table that says which globals and library fields a state has before the script changes
-** any: those that need no sending. With `all` every global of now, otherwise the standard ones. */
-void moons__setup_push_pristine(lua_State *L, int all);
-
-/* Appends the set-up of a function to encoder->out. `pristine`, `function` and `init` (nil: none)
-** are stack indexes. The encoder has been begun, and its pristine_index is that of the table of
-** globals in `pristine`, which push_pristine_globals gives. */
-void moons__setup_encode(moons__encoder *encoder, int pristine, int function, int init);
-
-/* Pushes the table of globals in `pristine`. */
-void moons__setup_push_pristine_globals(lua_State *L, int pristine);
+/* Appends the set-up of a function to encoder->out. `function` and `init` (nil: none) are stack indexes.
+** The encoder has been begun, and the state's pristine things have been noted (pristine.h). */
+void moons__setup_encode(moons__encoder *encoder, int function, int init);
 
 /* The libraries that a set-up needs. */
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes);

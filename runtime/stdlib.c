@@ -7,18 +7,23 @@
 
 /* The order is the order of the bits. */
 static const luaL_Reg LIBRARIES[] = {
-    {LUA_GNAME, luaopen_base},         {LUA_STRLIBNAME, luaopen_string},
-    {LUA_TABLIBNAME, luaopen_table},   {LUA_UTF8LIBNAME, luaopen_utf8},
-    {LUA_MATHLIBNAME, luaopen_math},   {LUA_COLIBNAME, luaopen_coroutine},
-    {LUA_OSLIBNAME, luaopen_os},       {LUA_IOLIBNAME, luaopen_io},
-    {LUA_DBLIBNAME, luaopen_debug},    {LUA_LOADLIBNAME, luaopen_package},
+    {LUA_GNAME, luaopen_base},
+    {LUA_STRLIBNAME, luaopen_string},
+    {LUA_TABLIBNAME, luaopen_table},
+    {LUA_UTF8LIBNAME, luaopen_utf8},
+    {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_COLIBNAME, luaopen_coroutine},
+    {LUA_OSLIBNAME, luaopen_os},
+    {LUA_IOLIBNAME, luaopen_io},
+    {LUA_DBLIBNAME, luaopen_debug},
+    {LUA_LOADLIBNAME, luaopen_package},
     {NULL, NULL},
 };
 
 static const char *const BASE_NAMES[] = {
-    "assert", "collectgarbage", "error",    "getmetatable", "ipairs",       "next",
-    "pairs",  "pcall",          "print",    "rawequal",     "rawget",       "rawlen",
-    "rawset", "select",         "tonumber", "setmetatable", "tostring",     "type",
+    "assert", "collectgarbage", "error",    "getmetatable", "ipairs",   "next",
+    "pairs",  "pcall",          "print",    "rawequal",     "rawget",   "rawlen",
+    "rawset", "select",         "tonumber", "setmetatable", "tostring", "type",
     "warn",   "xpcall",         "_VERSION", NULL,
 };
 

@@ -44,21 +44,22 @@ typedef struct moons__encoder {
   int class_index;         /* stack index of a table number -> class for new ones; 0: take no new */
   int sent_index;          /* stack index of a table name -> true: globals the other side has; 0:
                               functions do not bring globals */
-  int pristine_index;      /* stack index of a table name -> value: globals that need no sending */
+  int pristine_index;      /* stack index of the globals of pristine.h, which need no sending */
   int marks_sent;          /* globals that are sent are marked so in that table */
   const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */
 
   /* Told to the user. */
   moons__libraries needs; /* what the values can reach on the other side */
+  int changes_standard;   /* a standard global was replaced, and is sent */
 
   /* Private. */
-  int base;            /* first of the stack slots in use */
-  size_t start;        /* of the message, in out */
+  int base;     /* first of the stack slots in use */
+  size_t start; /* of the message, in out */
   int names_refreshed;
-  moons__ptrmap seen;  /* object, upvalue or string -> place */
+  moons__ptrmap seen; /* object, upvalue or string -> place */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
-  int dynamic; /* a function may reach any global; 2: and all are queued */
+  int dynamic;              /* a function may reach any global; 2: and all are queued */
   struct wire_frame *frame; /* where in the value we are, for errors */
   const char *what;         /* "argument", "result", ...: the root of paths */
   int number;               /* which of them */
@@ -92,7 +93,7 @@ typedef struct moons__decoder {
   const char *at, *end, *start;
   int base;
   int depth;
-  lua_Integer n_deferred, n_done, n_late;
+  lua_Integer n_deferred, n_done, n_late, n_globals;
 } moons__decoder;
 
 /* Reads one message of `n_bytes` and pushes its values; returns how many. Globals are set in L.

@@ -13,6 +13,8 @@ enum {
                     their place and which of its upvalues at minus their place */
   SLOT_DEFERRED, /* list of objects whose content comes later */
   SLOT_LATE,     /* list of tables and metatables that must be set again at the end */
+  SLOT_GLOBALS,  /* list of names and values of globals, set at the end: until then the message may
+                    mean those that are there */
   N_SLOTS
 };
 
@@ -329,9 +331,7 @@ static void decode_number(decoder *d, unsigned tag) {
     memcpy(&integer, take(d, sizeof integer), sizeof integer);
     lua_pushinteger(L, integer);
     break;
-  default:
-    memcpy(&number, take(d, sizeof number), sizeof number);
-    lua_pushnumber(L, number);
+  default: memcpy(&number, take(d, sizeof number), sizeof number); lua_pushnumber(L, number);
   }
 }
 
@@ -393,11 +393,22 @@ static void decode_content(decoder *d) {
 
 static void decode_global(decoder *d) {
   lua_State *L = d->L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  need_list(d, SLOT_GLOBALS);
   decode_value(d);
   if (lua_type(L, -1) != LUA_TSTRING) malformed(d, "the name of a global is no string");
+  lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
   decode_value(d);
-  lua_rawset(L, -3);
+  lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
+}
+
+static void set_globals(decoder *d) {
+  lua_State *L = d->L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  for (lua_Integer i = 1; i < d->n_globals; i += 2) {
+    lua_rawgeti(L, slot(d, SLOT_GLOBALS), i);
+    lua_rawgeti(L, slot(d, SLOT_GLOBALS), i + 1);
+    lua_rawset(L, -3);
+  }
   lua_pop(L, 1);
 }
 
@@ -435,7 +446,7 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   d->start = d->at = bytes;
   d->end = d->start + n_bytes;
   d->depth = 0;
-  d->n_deferred = d->n_done = d->n_late = 0;
+  d->n_deferred = d->n_done = d->n_late = d->n_globals = 0;
   size_t n_values = take_count(d, 1);
   if (n_values > LUAI_MAXSTACK) malformed(d, "too many values");
   luaL_checkstack(L, (int)n_values + LUA_MINSTACK, "too many values");
@@ -446,7 +457,8 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
     decode_value(d);
   decode_later(d);
   if (d->at != d->end) malformed(d, "more bytes than the message has");
-  set_late_metatables(d);
+  if (d->n_late > 0) set_late_metatables(d);
+  if (d->n_globals > 0) set_globals(d);
   drop_slots(d, (int)n_values);
   return (int)n_values;
 }

@@ -16,9 +16,9 @@ enum {
 };
 
 enum {
-  RUN_MIN_ELEMENTS = 4,                    /* shorter arrays are not looked through for runs */
-  MARSHAL_DEPTH = MOONS_WIRE_DEPTH + 32,   /* nesting through __marshal needs the C stack */
-  PATH_PARTS = 12                          /* of longer paths only the last parts are shown */
+  RUN_MIN_ELEMENTS = 4,                  /* shorter arrays are not looked through for runs */
+  MARSHAL_DEPTH = MOONS_WIRE_DEPTH + 32, /* nesting through __marshal needs the C stack */
+  PATH_PARTS = 12                        /* of longer paths only the last parts are shown */
 };
 
 #define IN_PROGRESS (UINT64_C(1) << 63) /* in place of a place: within its own __marshal */
@@ -315,9 +315,8 @@ static void anchor(encoder *e, int first, int last) {
     lua_pushvalue(L, i);
     lua_rawseti(L, -2, i - first + 1);
   }
-  lua_Integer n = lua_istable(L, slot(e, SLOT_ANCHORS))
-                      ? (lua_Integer)lua_rawlen(L, slot(e, SLOT_ANCHORS))
-                      : 0;
+  lua_Integer n =
+      lua_istable(L, slot(e, SLOT_ANCHORS)) ? (lua_Integer)lua_rawlen(L, slot(e, SLOT_ANCHORS)) : 0;
   list_add(e, SLOT_ANCHORS, n);
 }
 
@@ -604,6 +603,9 @@ static void queue_global(encoder *e) {
       lua_pop(L, 1);
     }
     if (!known) {
+      size_t n_bytes;
+      const char *text = lua_tolstring(L, name, &n_bytes);
+      if (moons__stdlib_of_global(text, n_bytes)) e->changes_standard = 1;
       lua_pushvalue(L, name);
       e->n_globals = list_add(e, SLOT_GLOBALS, e->n_globals);
       lua_pushvalue(L, name);
@@ -624,8 +626,8 @@ static void note_global(void *data, const char *name, size_t n_bytes) {
 static void note_globals(encoder *e, int function, size_t dump_at) {
   if (e->sent_index == 0) return;
   uint64_t environments = environments_of(e, function);
-  moons__capture_result result =
-      moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at, environments, note_global, e);
+  moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
+                                                environments, note_global, e);
   if (result == MOONS__CAPTURE_EXACT) return;
   e->needs |= MOONS__LIBRARIES_ALL;
   if (!e->dynamic) e->dynamic = 1;

@@ -19,25 +19,25 @@ enum wire_tag {
   WIRE_NIL,
   WIRE_FALSE,
   WIRE_TRUE,
-  WIRE_INT8,      /* 1 byte, signed */
-  WIRE_INT32,     /* 4 bytes */
-  WIRE_INT64,     /* 8 bytes */
-  WIRE_FLOAT,     /* 8 bytes */
-  WIRE_STRING8,   /* length:byte, bytes */
-  WIRE_STRING,    /* length:varint, bytes */
-  WIRE_INTEGERS,  /* elements only: count:u32, 8 bytes each */
-  WIRE_FLOATS,    /* elements only: count:u32, 8 bytes each */
-  WIRE_TABLE,     /* content */
-  WIRE_DEFERRED,  /* a table whose content comes later */
-  WIRE_FUNCTION,  /* n_upvalues:byte, length:u64, dump, content */
+  WIRE_INT8,              /* 1 byte, signed */
+  WIRE_INT32,             /* 4 bytes */
+  WIRE_INT64,             /* 8 bytes */
+  WIRE_FLOAT,             /* 8 bytes */
+  WIRE_STRING8,           /* length:byte, bytes */
+  WIRE_STRING,            /* length:varint, bytes */
+  WIRE_INTEGERS,          /* elements only: count:u32, 8 bytes each */
+  WIRE_FLOATS,            /* elements only: count:u32, 8 bytes each */
+  WIRE_TABLE,             /* content */
+  WIRE_DEFERRED,          /* a table whose content comes later */
+  WIRE_FUNCTION,          /* n_upvalues:byte, length:u64, dump, content */
   WIRE_DEFERRED_FUNCTION, /* the same, but its content comes later */
-  WIRE_UPVALUE,   /* value: an upvalue met for the first time */
-  WIRE_JOIN,      /* place:varint of the upvalue that this one is too */
-  WIRE_REF,       /* place:varint of the object that this is */
-  WIRE_GLOBALS,   /* the table of globals */
-  WIRE_NAMED,     /* length:varint, path (names.h) */
-  WIRE_CLASS,     /* number:varint of a class that both sides know */
-  WIRE_MARSHAL,   /* n_values:varint, a function and its arguments; later*, END: then it is called */
+  WIRE_UPVALUE,           /* value: an upvalue met for the first time */
+  WIRE_JOIN,              /* place:varint of the upvalue that this one is too */
+  WIRE_REF,               /* place:varint of the object that this is */
+  WIRE_GLOBALS,           /* the table of globals */
+  WIRE_NAMED,             /* length:varint, path (names.h) */
+  WIRE_CLASS,             /* number:varint of a class that both sides know */
+  WIRE_MARSHAL, /* n_values:varint, a function and its arguments; later*, END: then it is called */
   WIRE_CONTENT,
   WIRE_GLOBAL,
   WIRE_END,

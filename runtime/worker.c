@@ -15,7 +15,6 @@ struct moons__worker {
   moons__session kept;
   moons__call call;
   uint64_t clock; /* tasks so far: tells which session was used last */
-  uint64_t n_restored;
 };
 
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config) {
@@ -41,8 +40,6 @@ void moons__worker_close(moons__worker *w) {
   moons__encoder_end(&w->call.encoder);
   free(w);
 }
-
-uint64_t moons__worker_restored(const moons__worker *w) { return w->n_restored; }
 
 /* Sessions. */
 
@@ -102,8 +99,7 @@ static moons__session *kept_session(moons__worker *w, const moons__terms *terms,
 
 static int enter(moons__worker *w, const moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->setup, terms->setup_bytes);
-  moons__session *s =
-      terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
+  moons__session *s = terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;
   moons__program *p = moons__session_enter(s, terms);
   if (p == NULL) return -1;
@@ -130,20 +126,21 @@ static int put_set_up_failure(moons__worker *w) {
   return 1;
 }
 
-static int run_call(moons__worker *w, const moons__task *task, moons__item item) {
+static int run_call(moons__worker *w, moons__task *task, moons__item item) {
   moons__call *c = &w->call;
   if (moons__session_begin_call(c->session, task->terms)) return put_set_up_failure(w);
   c->item = item;
   c->index = task->first + task->n_run;
   int outcome = moons__call_run(c);
   moons__session_end_call(c->session);
-  if (task->terms->fresh) w->n_restored++;
+  if (task->terms->fresh) task->n_restored++;
   return outcome;
 }
 
 static void note_failed(moons__task *task) {
   if (!task->failed) task->first_failed = task->first + task->n_run;
   task->failed = 1;
+  task->n_failed++;
 }
 
 static int is_over(const moons__task *task) {

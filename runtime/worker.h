@@ -44,6 +44,7 @@ typedef struct moons__task {
 
   moons__buffer results; /* batch.h; as many as calls were run */
   uint32_t n_run;
+  uint32_t n_failed, n_retried, n_restored;
   int failed; /* a call failed */
   uint64_t first_failed;
 } moons__task;
@@ -59,9 +60,6 @@ void moons__worker_close(moons__worker *worker);
 /* Runs a task, whose results are empty, and fills in the rest of it. Never fails: errors of calls
 ** are results; out of memory for these, fewer are there than calls. */
 void moons__worker_run(moons__worker *worker, moons__task *task);
-
-/* How many calls have run in states put back from an image. */
-uint64_t moons__worker_restored(const moons__worker *worker);
 
 /* A hash for setup_hash (FNV-1a, 64 bits, over words). */
 uint64_t moons__hash(const void *bytes, size_t n_bytes);

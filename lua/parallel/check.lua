@@ -14,9 +14,10 @@ local CALLER = 4
 -- @tparam integer number which argument
 -- @tparam string expected what it should have been
 -- @param value what it was
-local function refuse(where, number, expected, value)
+-- @tparam[opt=0] integer depth of further calls in between
+local function refuse(where, number, expected, value, depth)
   local text = "bad argument #%d to '%s' (%s expected, got %s)"
-  error(text:format(number, where, expected, type(value)), CALLER)
+  error(text:format(number, where, expected, type(value)), CALLER + (depth or 0))
 end
 
 local function is_callable(value)
@@ -81,23 +82,25 @@ end
 -- @tparam string where name of the function that was called
 -- @tparam integer number which argument the options are
 -- @tparam ?table options as the script gave them
+-- @tparam[opt=0] integer depth of calls between this one and the one of the script, beyond one
 -- @treturn table the options; empty where none were given
-function check.options(where, number, options)
+function check.options(where, number, options, depth)
   if options == nil then
     return {}
   end
+  local level = CALLER - 1 + (depth or 0)
   if type(options) ~= "table" then
-    refuse(where, number, "table of options", options)
+    refuse(where, number, "table of options", options, depth)
   end
   for name, value in pairs(options) do
     local is_right = OPTIONS[name]
     if not is_right then
-      error(("unknown option '%s' to '%s'"):format(tostring(name), where), CALLER - 1)
+      error(("unknown option '%s' to '%s'"):format(tostring(name), where), level)
     end
     local right, expected = is_right(value)
     if not right then
       local text = "option '%s' of '%s' must be %s, not %s"
-      error(text:format(name, where, expected, describe(value)), CALLER - 1)
+      error(text:format(name, where, expected, describe(value)), level)
     end
   end
   return options

@@ -4,15 +4,23 @@
 --
 -- @module parallel
 
+local Future = require "parallel.future"
+local Pool = require "parallel.pool"
+local Run = require "parallel.run"
 local check = require "parallel.check"
 local core = require "parallel.core"
-local map = require "parallel.map"
+local delayed = require "parallel.delayed"
 local range = require "parallel.range"
 
 local parallel = {}
 
 --- The version of Moons.
 parallel._VERSION = "Moons " .. core.version
+
+local function finish(run)
+  local closing <close> = run
+  return closing:finish()
+end
 
 --- Calls `f(x)` for each x, in parallel.
 -- @tparam function f or a value with `__call`
@@ -26,7 +34,7 @@ parallel._VERSION = "Moons " .. core.version
 function parallel.map(f, xs, options)
   check.callable("map", 1, f)
   check.sequence("map", 2, xs)
-  return map.run(f, xs, false, check.options("map", 3, options))
+  return finish(Run.new(f, xs, false, check.options("map", 3, options)))
 end
 
 --- Calls `f(table.unpack(row, 1, row.n or #row))` for each row, in parallel.
@@ -38,8 +46,39 @@ end
 function parallel.starmap(f, rows, options)
   check.callable("starmap", 1, f)
   check.sequence("starmap", 2, rows)
-  return map.run(f, rows, true, check.options("starmap", 3, options))
+  return finish(Run.new(f, rows, true, check.options("starmap", 3, options)))
 end
+
+--- Makes the calls of a list or an iterator of `parallel.delayed(f)(...)`, in parallel.
+-- @param calls
+-- @tparam[opt] table options as those of `map`
+-- @return as `map`
+-- @raise as `map`
+function parallel.run(calls, options)
+  check.sequence("run", 1, calls)
+  options = check.options("run", 2, options)
+  local f, rows = delayed.plan(calls)
+  return finish(Run.new(f, rows, true, options))
+end
+
+--- Notes a call to be made by `run`: `parallel.delayed(f)(...)`.
+-- @tparam function f
+-- @treturn function takes the arguments, returns the call
+function parallel.delayed(f)
+  check.callable("delayed", 1, f)
+  return delayed.new(f)
+end
+
+--- Makes a pool to keep; usable as `local pool <close> = parallel.pool(8)`.
+-- @function parallel.pool
+-- @tparam[opt] integer|table options the number of workers, or options that hold for all its calls
+-- @treturn table the pool
+parallel.pool = Pool.new
+
+--- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`.
+-- @function parallel.as_completed
+-- @tparam table futures a list
+parallel.as_completed = Future.as_completed
 
 --- A sequence of evenly spaced numbers that is never built; stands anywhere a sequence does.
 -- @function parallel.range

@@ -111,6 +111,30 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("may be functions that it defines or replaces", function()
+      passes [[
+        function replaced(x) return x end
+        local captured = function(x) return x end
+        local function init()
+          function defined(x) return x * 2 end
+          function replaced(x) return x * 3 end
+          captured = function(x) return x * 5 end
+          function string.twice(s) return s .. s end
+        end
+        local function f(x) return defined(x) + replaced(x) + captured(x) .. ("a"):twice() end
+        equal(parallel.map(f, {1, 2}, {init = init}), {"10aa", "20aa"})
+        equal({replaced(1), captured(1), defined, string.twice}, {1, 1})
+      ]]
+    end)
+
+    it("may be done by the function itself", function()
+      passes [[
+        local n = 0
+        local function f() n = n + 1 return n end
+        equal(parallel.map(f, {1, 2, 3}, {init = f, workers = 1}), {2, 2, 2})
+      ]]
+    end)
+
     it("is not seen by the next map", function()
       passes [[
         local function f() return {left, string.left, package.loaded.left} end

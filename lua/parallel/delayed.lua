@@ -1,0 +1,80 @@
+--- Calls that are written down to be made later, as joblib's users know them.
+-- @module parallel.delayed
+
+local delayed = {}
+
+local Call = {__name = "parallel.call"}
+
+--- Notes a call: `delayed.new(f)(...)`.
+-- @tparam function f
+-- @treturn function takes the arguments, returns the call
+function delayed.new(f)
+  return function(...)
+    return setmetatable({f = f, arguments = table.pack(...)}, Call)
+  end
+end
+
+local function check_call(call, number)
+  if getmetatable(call) ~= Call then
+    local text = "bad argument #1 to 'run' (item %d: a call made by 'delayed' expected, got %s)"
+    error(text:format(number, type(call)), 0)
+  end
+  return call
+end
+
+-- A row of arguments for the function below. The function of the first call goes with the map, that
+-- of another call with its arguments.
+local function row_of(call, first)
+  local arguments = call.arguments
+  local row = table.move(arguments, 1, arguments.n, 2, {n = arguments.n + 1})
+  row[1] = call.f ~= first and call.f or false
+  return row
+end
+
+local function make_function(first)
+  return function(other, ...)
+    if other then
+      return other(...)
+    end
+    return first(...)
+  end
+end
+
+local function rows_of_list(calls, first)
+  local rows = {}
+  for i, call in ipairs(calls) do
+    rows[i] = row_of(check_call(call, i), first)
+  end
+  return rows
+end
+
+local function rows_of_iterator(next_call, call, first)
+  local i = 1
+  return function()
+    local row = call and row_of(check_call(call, i), first)
+    call, i = next_call(), i + 1
+    return row
+  end
+end
+
+--- What a map over calls maps, and over which rows.
+-- @param calls a list or an iterator of calls
+-- @treturn function
+-- @return rows, or an iterator of rows
+function delayed.plan(calls)
+  local is_iterator = type(calls) == "function"
+  local call
+  if is_iterator then
+    call = calls()
+  else
+    call = calls[1]
+  end
+  if call == nil then
+    return make_function(nil), {}
+  end
+  local first = check_call(call, 1).f
+  local rows = is_iterator and rows_of_iterator(calls, call, first) or rows_of_list(calls, first)
+  return make_function(first), rows
+end
+
+return delayed

@@ -1,0 +1,168 @@
+--- What a call or a map will give, once it is done.
+-- @module parallel.future
+
+local core = require "parallel.core"
+local errors = require "parallel.errors"
+
+local Future = {}
+Future.__index = Future
+Future.__name = "parallel.future"
+
+--- Makes a future of a run that has been fed.
+-- @tparam table run
+-- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
+-- @tparam table pool told of callbacks: has a set `open` of futures that are not done
+function Future.new(run, is_call, pool)
+  local self = setmetatable({run = run, is_call = is_call, pool = pool, callbacks = {}}, Future)
+  pool.open[self] = true
+  return self
+end
+
+-- Ends the future: its callbacks run, on the thread of the caller.
+local function settle(self, failure)
+  self.is_done, self.failure = true, failure
+  self.pool.open[self] = nil
+  self.run:close()
+  local callbacks = self.callbacks
+  self.callbacks = nil
+  for _, callback in ipairs(callbacks) do
+    callback(self)
+  end
+end
+
+-- The error that a run which is over raises, if any.
+local function failure_of(run)
+  return run:is_stopped() and errors.lowest(run.errors) or nil
+end
+
+-- Takes what is there without waiting.
+local function poll(self)
+  while not self.is_done do
+    local run = self.run
+    run:feed()
+    local n_calls = run:collect(0)
+    if n_calls == false then
+      return
+    elseif run:is_stopped() or n_calls == nil and run.items.ended then
+      settle(self, failure_of(run))
+    end
+  end
+end
+
+-- Takes what is there of all futures in the list, then waits for one of those that are not done.
+-- Returns false when the time is over.
+local function wait_for_any(futures, seconds)
+  local jobs = {}
+  for _, future in ipairs(futures) do
+    poll(future)
+    if not future.is_done then
+      jobs[#jobs + 1] = future.run.job
+    end
+  end
+  return #jobs < #futures or core.wait(jobs, seconds) ~= nil
+end
+
+-- This future first, then those of the same pool that have callbacks to run.
+local function with_others(self)
+  local futures = {self}
+  for other in pairs(self.pool.open) do
+    if other ~= self and #other.callbacks > 0 then
+      futures[#futures + 1] = other
+    end
+  end
+  return futures
+end
+
+local function check_seconds(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error(("bad argument #1 (seconds expected, got %s)"):format(type(seconds)), 3)
+  end
+end
+
+--- Waits until it is done, for some seconds or for ever.
+-- @tparam[opt] number seconds
+-- @treturn boolean whether it is done
+function Future:wait(seconds)
+  check_seconds(seconds)
+  local deadline = seconds and core.now() + seconds
+  poll(self)
+  while not self.is_done do
+    local left = deadline and deadline - core.now()
+    if left and left <= 0 then
+      return false
+    end
+    wait_for_any(with_others(self), left)
+    poll(self)
+  end
+  return true
+end
+
+--- Its values: of a call all that it returned, of a map results, how many, and collected errors.
+-- @tparam[opt] number seconds to wait; for ever without
+-- @raise its error; an error of kind "timeout" saying "timed out" when it is not done in time
+function Future:get(seconds)
+  check_seconds(seconds)
+  if not self:wait(seconds) then
+    error(errors.new("timeout", "timed out"), 0)
+  end
+  if self.failure then
+    error(self.failure, 0)
+  end
+  if not self.is_call then
+    return self.run:outcome()
+  end
+  local values = self.run.results[1]
+  return table.unpack(values, 1, values.n)
+end
+
+--- Whether it is done, without waiting.
+function Future:done()
+  poll(self)
+  return self.is_done == true
+end
+
+--- Whether it is done and `get` will raise no error, without waiting.
+function Future:ok()
+  return self:done() and self.failure == nil
+end
+
+--- Drops what has not begun. The future then fails with an error of kind "cancelled".
+-- @treturn boolean false where it was done already
+function Future:cancel()
+  if self:done() then
+    return false
+  end
+  settle(self, errors.new("cancelled", "cancelled"))
+  return true
+end
+
+--- Has a function called with the future once it is done: on the caller's thread, while the caller
+-- waits for this future or another of the same pool, or asks whether it is done.
+-- @tparam function callback
+-- @treturn table the future
+function Future:on_done(callback)
+  if self:done() then
+    callback(self)
+  else
+    self.callbacks[#self.callbacks + 1] = callback
+  end
+  return self
+end
+
+--- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`.
+-- @tparam table futures a list
+function Future.as_completed(futures)
+  local left = table.move(futures, 1, #futures, 1, {})
+  return function()
+    while #left > 0 do
+      for i, future in ipairs(left) do
+        if future:done() then
+          return table.remove(left, i)
+        end
+      end
+      wait_for_any(left)
+    end
+  end
+end
+
+return Future

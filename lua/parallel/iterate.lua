@@ -1,0 +1,111 @@
+--- Results as they become ready: in order, or as they come.
+-- Sources are read only as far ahead as keeps the workers busy. Leaving the loop drops what is ahead.
+-- @module parallel.iterate
+
+local iterate = {}
+
+-- Chunks that are under way or whose results wait to be taken, for each that keeps the workers busy.
+local LEAD = 2
+
+-- An iteration over the results of a run. Chunks that have come home wait in `chunks` by the number
+-- of their first call.
+local Iteration = {}
+Iteration.__index = Iteration
+
+local function new_iteration(run)
+  local self = {run = run, chunks = {}, n_chunks = 0, current = nil, last = 0}
+  return setmetatable(self, Iteration)
+end
+
+-- Waits for one more chunk; returns the number of its first call, or nil at the end.
+function Iteration:receive()
+  local run = self.run
+  run:feed(math.max(1, math.min(run.most_chunks, LEAD * run.most_chunks - self.n_chunks)))
+  local n_calls, first = run:collect()
+  if n_calls then
+    self.chunks[first] = n_calls
+    self.n_chunks = self.n_chunks + 1
+    return first
+  end
+  if run.items.ended or run:is_stopped() then
+    return nil
+  end
+  return self:receive()
+end
+
+-- Makes the chunk that begins with call `first` the current one.
+function Iteration:enter(first)
+  self.current, self.last = first, first + self.chunks[first] - 1
+  self.chunks[first] = nil
+  self.n_chunks = self.n_chunks - 1
+end
+
+-- Takes the next result of the current chunk.
+function Iteration:take()
+  local i, run = self.current, self.run
+  self.current = i < self.last and i + 1 or nil
+  local value, failure = run.results[i], run.errors[i]
+  run.results[i], run.errors[i] = nil, nil
+  if failure and not run.collects then
+    error(failure, 0)
+  end
+  return i, value, failure
+end
+
+-- Calls whose arguments could not be sent are in no chunk: their errors stand for them.
+function Iteration:is_unsent(i)
+  return self.run.errors[i] ~= nil and not self.chunks[i]
+end
+
+-- The next result in order; nothing at the end.
+function Iteration:next_in_order()
+  local i = (self.taken or 0) + 1
+  while not self.current do
+    if self.chunks[i] then
+      self:enter(i)
+    elseif self:is_unsent(i) then
+      self.current, self.last = i, i
+    elseif not self:receive() and not self.chunks[i] and not self:is_unsent(i) then
+      return nil
+    end
+  end
+  self.taken = i
+  return self:take()
+end
+
+-- Any result that is there; nothing at the end.
+function Iteration:next_ready()
+  if not self.current then
+    local first = next(self.chunks) or self:receive()
+    if first then
+      self:enter(first)
+    else
+      local unsent = next(self.run.errors)
+      if not unsent then
+        return nil
+      end
+      self.current, self.last = unsent, unsent
+    end
+  end
+  return self:take()
+end
+
+local function iterator(run, step)
+  local iteration = new_iteration(run)
+  return function()
+    return step(iteration)
+  end, nil, nil, run
+end
+
+--- For a loop `for i, value, err in ...`, in order.
+-- @tparam table run a map that has begun
+function iterate.in_order(run)
+  return iterator(run, Iteration.next_in_order)
+end
+
+--- The same, each result as soon as it is there.
+function iterate.as_ready(run)
+  return iterator(run, Iteration.next_ready)
+end
+
+return iterate

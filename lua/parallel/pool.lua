@@ -1,0 +1,206 @@
+--- Workers to keep.
+-- @module parallel.pool
+
+local Future = require "parallel.future"
+local Run = require "parallel.run"
+local check = require "parallel.check"
+local core = require "parallel.core"
+local delayed = require "parallel.delayed"
+local iterate = require "parallel.iterate"
+
+local Pool = {}
+Pool.__index = Pool
+Pool.__name = "parallel.pool"
+
+-- Chunks of a map that nobody waits for, for each worker: few are little to hand over, many make up
+-- for calls that take unlike times.
+local CHUNKS_PER_WORKER = 8
+
+--- Makes a pool.
+-- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
+-- for all its calls
+-- @treturn table the pool
+function Pool.new(options)
+  if math.type(options) == "integer" then
+    options = {workers = options}
+  end
+  options = check.options("pool", 1, options)
+  local n_workers = options.workers or core.workers()
+  local self = {
+    options = options,
+    place = {workers = n_workers, pool = core.new_workers(n_workers)},
+    open = setmetatable({}, {__mode = "k"}),
+    is_closed = false,
+  }
+  return setmetatable(self, Pool)
+end
+
+-- The options of a call: its own, then the pool's.
+local function options_of(pool, where, number, own)
+  own = check.options(where, number, own, 1)
+  if pool.is_closed then
+    error("the pool is closed", 3)
+  end
+  local options = {}
+  for name, value in pairs(pool.options) do
+    options[name] = value
+  end
+  for name, value in pairs(own) do
+    options[name] = value
+  end
+  options.workers = math.min(options.workers or pool.place.workers, pool.place.workers)
+  return options
+end
+
+local function finish(run)
+  local closing <close> = run
+  return closing:finish()
+end
+
+-- A future of a map whose items are all sent at once, as far as they are known.
+local function future_of(pool, f, xs, is_rows, options)
+  local run = Run.new(f, xs, is_rows, options, pool.place)
+  if run.items.n > 0 and not options.chunk then
+    run:close()
+    local share = run.items.n // (CHUNKS_PER_WORKER * options.workers)
+    run = Run.new(f, xs, is_rows, options, pool.place, math.max(1, math.min(share, core.max_chunk)))
+  end
+  run:feed(run.items.n >= 0 and math.maxinteger or nil)
+  return Future.new(run, false, pool)
+end
+
+--- As `parallel.map`.
+function Pool:map(f, xs, options)
+  check.callable("map", 1, f)
+  check.sequence("map", 2, xs)
+  return finish(Run.new(f, xs, false, options_of(self, "map", 3, options), self.place))
+end
+
+--- As `parallel.starmap`.
+function Pool:starmap(f, rows, options)
+  check.callable("starmap", 1, f)
+  check.sequence("starmap", 2, rows)
+  return finish(Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.place))
+end
+
+--- As `parallel.run`.
+function Pool:run(calls, options)
+  check.sequence("run", 1, calls)
+  options = options_of(self, "run", 2, options)
+  local f, rows = delayed.plan(calls)
+  return finish(Run.new(f, rows, true, options, self.place))
+end
+
+--- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
+-- Where errors are collected, a third value is that of a failed call.
+function Pool:imap(f, xs, options)
+  check.callable("imap", 1, f)
+  check.sequence("imap", 2, xs)
+  options = options_of(self, "imap", 3, options)
+  return iterate.in_order(Run.new(f, xs, false, options, self.place))
+end
+
+--- The same for `f(table.unpack(row))`.
+function Pool:istarmap(f, rows, options)
+  check.callable("istarmap", 1, f)
+  check.sequence("istarmap", 2, rows)
+  options = options_of(self, "istarmap", 3, options)
+  return iterate.in_order(Run.new(f, rows, true, options, self.place))
+end
+
+--- Iterates over the results, each as soon as it is there; the index says which it is.
+function Pool:imap_unordered(f, xs, options)
+  check.callable("imap_unordered", 1, f)
+  check.sequence("imap_unordered", 2, xs)
+  options = options_of(self, "imap_unordered", 3, options)
+  return iterate.as_ready(Run.new(f, xs, false, options, self.place))
+end
+
+--- Makes one call and waits for it.
+-- @return all its values
+function Pool:apply(f, ...)
+  check.callable("apply", 1, f)
+  local options = options_of(self, "apply", 2, nil)
+  options.pack, options.errors = true, nil
+  local values = finish(Run.new(f, {table.pack(...)}, true, options, self.place))[1]
+  return table.unpack(values, 1, values.n)
+end
+
+--- Makes one call and does not wait for it.
+-- @treturn table a future
+function Pool:submit(f, ...)
+  check.callable("submit", 1, f)
+  local options = options_of(self, "submit", 2, nil)
+  options.pack, options.errors = true, nil
+  local run = Run.new(f, {table.pack(...)}, true, options, self.place)
+  run:feed()
+  return Future.new(run, true, self)
+end
+
+--- Begins a map and does not wait for it.
+-- @treturn table a future of what `map` returns
+function Pool:map_async(f, xs, options)
+  check.callable("map_async", 1, f)
+  check.sequence("map_async", 2, xs)
+  return future_of(self, f, xs, false, options_of(self, "map_async", 3, options))
+end
+
+--- The same for `starmap`.
+function Pool:starmap_async(f, rows, options)
+  check.callable("starmap_async", 1, f)
+  check.sequence("starmap_async", 2, rows)
+  return future_of(self, f, rows, true, options_of(self, "starmap_async", 3, options))
+end
+
+local function open_futures(pool)
+  local futures = {}
+  for future in pairs(pool.open) do
+    futures[#futures + 1] = future
+  end
+  return futures
+end
+
+--- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
+function Pool:close()
+  if self.is_closed then
+    return
+  end
+  self.is_closed = true
+  for _, future in ipairs(open_futures(self)) do
+    future:wait()
+  end
+  self.place.pool:close()
+end
+
+--- Drops waiting calls and frees the threads; futures that are not done fail with "cancelled".
+function Pool:terminate()
+  if self.is_closed then
+    return
+  end
+  self.is_closed = true
+  for _, future in ipairs(open_futures(self)) do
+    future:cancel()
+  end
+  self.place.pool:close()
+end
+
+--- What the pool has done so far.
+-- @treturn table `workers`; calls `done`, `failed`, `retried`; seconds `busy`; bytes `sent` and
+-- `received`; states `restored`
+function Pool:stats()
+  if self.is_closed then
+    error("the pool is closed", 2)
+  end
+  return self.place.pool:stats()
+end
+
+-- Left in peace, a pool finishes what it has; left by an error, it does not.
+function Pool:__close(failure)
+  if failure ~= nil then
+    self:terminate()
+  else
+    self:close()
+  end
+end
+
+return Pool

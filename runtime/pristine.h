@@ -1,0 +1,35 @@
+/*
+** What a state had before the script changed anything: its globals, the standard libraries' fields, the
+** metatable of strings. What differs from that must travel; what was replaced is still found.
+*/
+#ifndef MOONS_PRISTINE_H
+#define MOONS_PRISTINE_H
+
+#include <lua.h>
+
+#include "stdlib.h"
+
+/* Takes note of what the state has now, unless that was done before. With `all` every global counts,
+** otherwise the standard ones. May raise a memory error. */
+void moons__pristine_note(lua_State *L, int all);
+
+/* Pushes the table of globals as noted: name -> value. Empty where nothing was noted. */
+void moons__pristine_push_globals(lua_State *L);
+
+/* Pushes the table of fields as noted of a library, or, by the name below, of the metatable of strings.
+** Returns 0, and pushes nothing, where there is none. */
+int moons__pristine_push_library(lua_State *L, const char *name);
+#define MOONS__STRING_METATABLE "metatable of strings"
+
+/* Pushes a table of globals for code that must not be touched by what a script does to its own. */
+void moons__pristine_push_environment(lua_State *L);
+
+/* Pushes the table of a library as it is now, or the metatable of strings. Returns 0, and pushes
+** nothing, where there is none. */
+int moons__pristine_push_present(lua_State *L, const char *name);
+
+/* The n-th of the tables of which fields are noted, from 0; NULL at the end. `libraries` gets the bit
+** of a library, all for the metatable of strings. */
+const char *moons__pristine_table(unsigned n, moons__libraries *libraries);
+
+#endif

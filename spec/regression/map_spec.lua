@@ -1,0 +1,101 @@
+local script = require "support.script"
+
+describe("regression: a map", function()
+  local passes = script.passes
+
+  it("stops reading an endless iterator when a call has failed #threads", function()
+    passes [[
+      for _ = 1, 20 do
+        local i = 0
+        local function items() i = i + 1 return i end
+        local ok, err = pcall(parallel.map, function() error "stop" end, items, {workers = 2, chunk = 1})
+        assert(not ok and err.index <= 20, err)
+      end
+    ]]
+  end)
+
+  it("does not ask a sequence with __len for its field n", function()
+    passes [[
+      local asked = {}
+      local xs = setmetatable({}, {
+        __len = function() return 3 end,
+        __index = function(_, key) asked[#asked + 1] = key return key end,
+      })
+      equal(parallel.map(function(x) return x end, xs), {1, 2, 3})
+      equal(asked, {1, 2, 3})
+    ]]
+  end)
+
+  it("takes a range of integer bounds and a step that is none", function()
+    passes "equal(parallel.map(function(x) return x end, parallel.range(1, 2, 0.5)), {1.0, 1.5, 2.0})"
+  end)
+
+  it("with one worker uses one state only #threads", function()
+    passes [[
+      local n = 0
+      local function f() n = n + 1 return n end
+      for _ = 1, 20 do
+        local results = parallel.map(f, parallel.range(1, 100), {fresh = false, workers = 1, chunk = 1})
+        equal(results[100], results[1] + 99)
+      end
+    ]]
+  end)
+
+  it("ends a recursion of maps that has no end #threads", function()
+    passes [[
+      local function forever(n) return parallel.map(forever, {n + 1}) end
+      local ok, err = pcall(forever, 1)
+      assert(not ok and err.kind == "error", err)
+      assert(tostring(err):find "nested too deeply", tostring(err):sub(1, 500))
+    ]]
+  end)
+
+  it("draws init's random numbers from the seed", function()
+    passes [[
+      local drawn
+      local function init() drawn = math.random(0) end
+      local function f() return drawn end
+      local first = parallel.map(f, {1, 2}, {seed = 2, init = init})
+      equal(first[1], first[2])
+      equal(parallel.map(f, {1, 2}, {seed = 2, init = init}), first)
+      assert(parallel.map(f, {1}, {seed = 3, init = init})[1] ~= first[1])
+    ]]
+  end)
+
+  it("sends functions that the script has put into standard libraries", function()
+    passes [[
+      function string.trim(s) return (s:gsub("%s+$", "")) end
+      equal(parallel.map(function(s) return s:trim() end, {"a "}), {"a"})
+      local trim = string.trim
+      equal(parallel.map(function(s) return trim(s) end, {"a "}), {"a"})
+      equal(parallel.map(string.trim, {"a "}), {"a"})
+      local function inner(s) return s:trim() end
+      equal(parallel.map(function(s) return parallel.map(inner, {s})[1] end, {"a "}), {"a"})
+      local function patching()
+        function string.zip(s) return s .. "z" end
+        return parallel.map(function(s) return s:zip() end, {"a"})[1]
+      end
+      equal(parallel.map(patching, {1}), {"az"})
+      equal(string.zip, nil)
+    ]]
+  end)
+
+  it("sends functions of package.preload", function()
+    passes [[
+      package.preload.answers = function() return {all = 42} end
+      equal(parallel.map(function() return require "answers".all end, {1}), {42})
+    ]]
+  end)
+
+  it("sends standard functions that the script has wrapped", function()
+    local result = passes [[
+      local real_print, real_upper, real_require = print, string.upper, require
+      function print(...) real_print("log:", ...) end
+      function string.upper(s) return real_upper(s) .. "!" end
+      function require(name) return name == "fake" and 5 or real_require(name) end
+      equal(parallel.map(function(x) print(x) return ("a"):upper() .. require "fake" end, {1}), {"A!5"})
+      equal(parallel.map(function() return real_require "string" == string end, {1}), {true})
+    ]]
+    assert.equal("log:\t1\n", result.stdout)
+  end)
+end)
