@@ -53,9 +53,7 @@ function build.all(here, there)
     cc, FLAGS, here, output_of(pkg_config .. " --cflags " .. lua))
   local is_mac = output_of("uname") == "Darwin"
   local shared = is_mac and "-bundle -undefined dynamic_lookup" or "-shared"
-  for _, name in ipairs {"clock", "ceiling"} do
-    run(("%s -fPIC %s -o %s/%s.so %s/%s.c"):format(compile, shared, to, name, here, name))
-  end
+  run(("%s -fPIC %s -o %s/ceiling.so %s/ceiling.c"):format(compile, shared, to, here))
   local libraries = ("%s/libmoons.a %s %s -lm"):format(
     there, lua_libraries(pkg_config, lua), output_of(pkg_config .. " --libs libuv"))
   for _, name in ipairs {"states", "wire"} do

@@ -10,14 +10,15 @@
 #include "bench.h"
 #include "image.h"
 #include "moons.h"
+#include "pristine.h"
 #include "setup.h"
 #include "stdlib.h"
 #include "worker.h"
 
 enum {
-  ROUNDS = 60,
-  STATES_A_ROUND = 60,
-  CALLS_A_ROUND = 10000,
+  ROUNDS = 300,
+  STATES_A_ROUND = 40,
+  CALLS_A_ROUND = 2000,
   RECORD_ROUNDS = 20,
   RECORD_CALLS = 100,
   N_RECORDS = 720000,
@@ -100,18 +101,18 @@ typedef struct line {
 /* The states of a worker know where to find the module `parallel`, as they do in a runtime. */
 static void preload(lua_State *L, void *data) { moons_preload(L, data); }
 
+/* As the module `parallel` makes it, of the function on top. */
 static void encode_setup(lua_State *L, moons__buffer *out) {
   moons__names names = {0};
   moons__encoder encoder = {.L = L, .out = out, .names = &names};
   int function = lua_gettop(L);
-  lua_pushnil(L);
-  moons__setup_push_pristine(L, 0);
+  lua_pushnil(L); /* no init */
   lua_newtable(L);
   encoder.sent_index = lua_gettop(L);
-  moons__setup_push_pristine_globals(L, function + 2);
+  moons__pristine_push_globals(L);
   encoder.pristine_index = lua_gettop(L);
   moons__encoder_begin(&encoder);
-  moons__setup_encode(&encoder, function + 2, function, function + 1);
+  moons__setup_encode(&encoder, function, function + 1);
   moons__encoder_end(&encoder);
   moons__names_free(&names);
 }
@@ -120,6 +121,7 @@ static void make_setup(const char *source, moons__buffer *out) {
   lua_State *L = luaL_newstate();
   bench_require(L != NULL, "no memory for a state");
   luaL_openlibs(L);
+  moons__pristine_note(L, 0);
   push_function(L, source);
   encode_setup(L, out);
   lua_close(L);

@@ -464,7 +464,7 @@ static int job_collect(lua_State *L) {
   moons__batch_open(&h.reader, h.chunk.bytes, h.chunk.n_bytes);
   harvest_all(L, &h);
   free(h.chunk.bytes);
-  if (h.n_failed == 0 && h.n_read < h.chunk.n_calls) harvest_lost(L, &h);
+  if (!h.chunk.is_cut && h.n_read < h.chunk.n_calls) harvest_lost(L, &h);
   moons__chunker_measured(&j->chunker, h.n_read, h.chunk.busy_ns);
   lua_pushinteger(L, h.chunk.n_calls);
   lua_pushinteger(L, h.n_failed);

@@ -169,7 +169,8 @@ typedef struct moons_chunk {
   uint64_t first;   /* number of its first call */
   uint32_t n_calls; /* how many calls were given */
   char *bytes;      /* results (batch.h), from malloc; the taker's, who frees them */
-  size_t n_bytes;   /* fewer results than calls: the rest was dropped */
+  size_t n_bytes;
+  int is_cut;       /* the job was stopped: there may be fewer results than calls */
   uint64_t busy_ns; /* time that a worker spent on it */
 } moons_chunk;
 

@@ -289,11 +289,12 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
 }
 
 /* Gives what a finished chunk holds to the taker. */
-static void hand_over(moons__work *work, moons_chunk *chunk) {
+static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
   *chunk = (moons_chunk){.first = work->task.first,
                          .n_calls = work->task.n_calls,
                          .bytes = work->task.results.bytes,
                          .n_bytes = work->task.results.n_bytes,
+                         .is_cut = is_cut,
                          .busy_ns = work->busy_ns};
   work->task.results = (moons__buffer){0};
   chunk_free(work);
@@ -403,9 +404,10 @@ int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
   if (ready < 0) return ready;
   uv_mutex_lock(&job->mutex);
   moons__work *work = moons__job_take(&job->chunks);
+  int is_cut = job->chunks.stopped;
   uv_mutex_unlock(&job->mutex);
   if (work == NULL) return MOONS_EEND;
-  hand_over(work, chunk);
+  hand_over(work, chunk, is_cut);
   return 0;
 }
 

@@ -11,23 +11,53 @@ enum { N_MESSAGES = 4 };
 
 /* Encoding. */
 
-/* Pushes a table of the fields in which the table on top, which it pops, differs from what was noted
-** of it; nil where there are none. */
-static void push_changes(lua_State *L, const char *name) {
-  int table = lua_gettop(L), found = 0;
-  if (!moons__pristine_push_library(L, name)) lua_newtable(L);
-  lua_newtable(L);
+/* The fields of what is said of a changed table. */
+static const char SET[] = "set", REMOVED[] = "removed";
+
+/* Puts into the table on top the fields of `table` that are not the same in `before`. */
+static int put_set(lua_State *L, int table, int before) {
+  int changes = lua_gettop(L), found = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     lua_pushvalue(L, -2);
-    lua_rawget(L, table + 1);
+    lua_rawget(L, before);
     int same = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
     if (same) continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
-    lua_rawset(L, table + 2);
+    lua_rawset(L, changes);
     found = 1;
   }
+  return found;
+}
+
+/* Appends to the list on top the keys of `before` that `table` has no more. */
+static int put_removed(lua_State *L, int table, int before) {
+  int list = lua_gettop(L);
+  lua_Integer n = 0;
+  for (lua_pushnil(L); lua_next(L, before); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    int is_there = lua_rawget(L, table) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (is_there) continue;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, list, ++n);
+  }
+  return n > 0;
+}
+
+/* Pushes what is different between the table on top, which it pops, and what was noted of it; nil
+** where nothing is. */
+static void push_changes(lua_State *L, const char *name) {
+  int table = lua_gettop(L), before = table + 1, changes = table + 2;
+  if (!moons__pristine_push_library(L, name)) lua_newtable(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  int found = put_set(L, table, before);
+  lua_setfield(L, changes, SET);
+  lua_newtable(L);
+  found |= put_removed(L, table, before);
+  lua_setfield(L, changes, REMOVED);
   if (!found) lua_pushnil(L);
   lua_replace(L, table);
   lua_settop(L, table);
@@ -208,17 +238,29 @@ static void apply_preload(moons__decoder *d, message m) {
   lua_settop(L, top);
 }
 
+/* Takes the keys in the list on top, which it pops, out of the table below it. */
+static void remove_fields(lua_State *L) {
+  int list = lua_gettop(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
+    lua_pushnil(L);
+    lua_rawset(L, list - 1);
+  }
+  lua_settop(L, list - 1);
+}
+
 static void apply_patches(moons__decoder *d, message m) {
   lua_State *L = d->L;
-  int top = lua_gettop(L);
+  int patches = lua_gettop(L) + 1, name = patches + 1, changes = patches + 2;
   moons__decode(d, m.bytes, m.n_bytes);
-  if (lua_istable(L, top + 1))
-    for (lua_pushnil(L); lua_next(L, top + 1); lua_settop(L, top + 2)) {
-      if (!moons__pristine_push_present(L, lua_tostring(L, top + 2))) continue;
-      lua_insert(L, -2);
+  if (lua_istable(L, patches))
+    for (lua_pushnil(L); lua_next(L, patches); lua_settop(L, name)) {
+      if (!moons__pristine_push_present(L, lua_tostring(L, name))) continue;
+      lua_getfield(L, changes, REMOVED);
+      remove_fields(L);
+      lua_getfield(L, changes, SET);
       set_fields(L);
     }
-  lua_settop(L, top);
+  lua_settop(L, patches - 1);
 }
 
 void moons__setup_apply(moons__decoder *d, const void *bytes, size_t n_bytes) {

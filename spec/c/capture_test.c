@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 #include "capture.h"
 
 #include <lauxlib.h>
@@ -274,6 +273,3 @@ int main(int argc, char **argv) {
   };
   return run_tests(TESTS, argc, argv);
 }
-=======
-int main(void) { return 0; }
->>>>>>> next

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 #include "image.h"
 
 #include <lauxlib.h>
@@ -270,6 +269,3 @@ int main(int argc, char **argv) {
   };
   return run_tests(TESTS, argc, argv);
 }
-=======
-int main(void) { return 0; }
->>>>>>> next

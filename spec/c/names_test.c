@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 #include "names.h"
 
 #include <lauxlib.h>
@@ -210,6 +209,3 @@ int main(int argc, char **argv) {
   };
   return run_tests(TESTS, argc, argv);
 }
-=======
-int main(void) { return 0; }
->>>>>>> next

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 #include "stdlib.h"
 
 #include <lauxlib.h>
@@ -110,6 +109,3 @@ int main(int argc, char **argv) {
   };
   return run_tests(TESTS, argc, argv);
 }
-=======
-int main(void) { return 0; }
->>>>>>> next

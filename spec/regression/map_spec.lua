@@ -98,4 +98,22 @@ describe("regression: a map", function()
     ]]
     assert.equal("log:\t1\n", result.stdout)
   end)
+
+  it("raises the failed call's error, not one of calls that were dropped #threads", function()
+    passes [[
+      local function f(x) if x == 2 then error "two" end return x end
+      for _ = 1, 2000 do
+        local ok, err = pcall(parallel.map, f, {1, 2, 3}, {chunk = 1})
+        assert(not ok and err.index == 2 and err.kind == "error", err)
+      end
+    ]]
+  end)
+
+  it("takes from calls what the script has taken from the standard libraries", function()
+    passes [[
+      string.lower, os.getenv, dofile = nil, nil, nil
+      equal(parallel.map(function() return {string.lower == nil, os.getenv == nil, dofile == nil} end, {1}),
+        {{true, true, true}})
+    ]]
+  end)
 end)

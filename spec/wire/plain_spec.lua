@@ -52,7 +52,7 @@ describe("plain values", function()
       }
       for i, bits in ipairs(expected) do
         equal(math.type(all[i]), "float")
-        equal((string.pack("<d", all[i]):gsub(".", function(c) return ("%%02x"):format(c:byte()) end)), bits)
+        equal((string.pack("<d", all[i]):gsub(".", function(c) return ("%02x"):format(c:byte()) end)), bits)
       end
     ]])
   end)
