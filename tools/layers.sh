@@ -15,11 +15,11 @@ cd "$(dirname "$0")/../runtime"
 
 rules='
 only uv.h : backend_*.c deadline.c runtime.c
-only lua.h lauxlib.h lualib.h : arena.[ch] image.[ch] wire*.[ch] capture.[ch] worker.[ch] deadline_hook.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] binding.c main.c
+only lua.h lauxlib.h lualib.h : arena.[ch] image.[ch] wire*.[ch] capture.[ch] worker.[ch] deadline_hook.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] pristine.[ch] binding*.[ch] main.c
 both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h : uv.h lua.h lauxlib.h lualib.h
 just backend_*.c : backend.h worker.h limits.h moons.h uv.h
-just binding.c main.c : moons.h wire.h setup.h failure.h names.h batch.h lua_sources.h limits.h chunk.h buffer.h lua.h lauxlib.h lualib.h
+just binding*.[ch] main.c : moons.h binding.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h limits.h chunk.h buffer.h lua.h lauxlib.h lualib.h
 calls main.c : exit _exit quick_exit abort signal sigaction getenv secure_getenv setenv putenv
 calls : strerror strtok localtime gmtime asctime ctime rand srand setlocale
 calls main.c sandbox.c : printf vprintf puts putchar perror stdout stderr
@@ -96,7 +96,7 @@ function check_only(headers, files,    f, i, h) {
     if (among(ARGV[f], files)) continue
     for (i = 1; i <= n_includes[ARGV[f]]; i++) {
       h = header_of[ARGV[f], i]
-      if (among(h, headers)) breach(ARGV[f], line_of[ARGV[f], i], "includes " h ", which is for " files)
+      if (among(h, headers)) breach(ARGV[f], line_of[ARGV[f], i], "may not include " h)
     }
   }
 }
@@ -123,7 +123,7 @@ function check_just(files, headers,    f, i, h) {
     for (i = 1; i <= n_includes[ARGV[f]]; i++) {
       h = header_of[ARGV[f], i]
       if (!among(h, headers))
-        breach(ARGV[f], line_of[ARGV[f], i], "includes " h "; it may include only " headers)
+        breach(ARGV[f], line_of[ARGV[f], i], "may not include " h "; only " headers)
     }
   }
 }
@@ -135,7 +135,7 @@ function check_calls(files, list,    f, w, words, n, lines, i, m) {
     for (w = 1; w <= n; w++) {
       m = split(word_lines[ARGV[f], words[w]], lines, " ")
       for (i = 1; i <= m; i++)
-        breach(ARGV[f], lines[i], "uses " words[w] ", which is for " (files == "" ? "none" : files))
+        breach(ARGV[f], lines[i], "may not use " words[w] (files == "" ? "" : ", which is for " files))
     }
   }
 }

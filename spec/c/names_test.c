@@ -43,10 +43,9 @@ static int is_named(moons__names *names, lua_State *L, const char *expression) {
 }
 
 static void library_values(void) {
-  static const char *const NAMED[] = {
-      "math.floor",          "string", "print", "string.format",  "io.stdout",
-      "package.loaded",      "_G",     "debug", "coroutine.wrap", "utf8.char",
-      "package.searchers[2]"};
+  static const char *const NAMED[] = {"math.floor",     "string",         "print", "string.format",
+                                      "io.stdout",      "package.loaded", "_G",    "debug",
+                                      "coroutine.wrap", "utf8.char"};
   moons__names names = {0};
   lua_State *L = open_state("");
   for (size_t i = 0; i < sizeof NAMED / sizeof NAMED[0]; i++)
