@@ -32,8 +32,7 @@ static const char *const VALUES[] = {
     "('long '):rep(20), {('long '):rep(20), ('x'):rep(300)}",
     "(function() local t for i = 1, 130 do t = {t} end return t end)()",
     "(function() local t = {} for i = 1, 40 do t['k' .. i] = i end return t end)()",
-    "(function() local n = 0 return function() n = n + 1 return n end, function() return n end "
-    "end)()",
+    "(function() local n = 0 return function() n = n + 1 end, function() return n end end)()",
     "setmetatable({}, {__marshal = function() return math.abs, -1 end})",
     "function(x) for i = 1, x do a[i] = b.c(i) end return a end",
     "_G, {_G}",

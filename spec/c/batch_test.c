@@ -3,7 +3,12 @@
 #include "check.h"
 #include "moons.h"
 
-static int same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+static int same_bits(double a, double b) {
+  uint64_t bits_of_a, bits_of_b;
+  memcpy(&bits_of_a, &a, sizeof a);
+  memcpy(&bits_of_b, &b, sizeof b);
+  return bits_of_a == bits_of_b;
+}
 
 static moons__batch_reader open_batch(const moons__buffer *out) {
   moons__batch_reader r;

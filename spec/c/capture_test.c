@@ -20,7 +20,7 @@ static void note(void *data, const char *name, size_t n_bytes) {
   snprintf(padded, sizeof padded, " %.*s ", (int)n_bytes, name);
   if (strstr(n->text, padded) != NULL) return;
   CHECK(strlen(n->text) + n_bytes + 3 < sizeof n->text);
-  if (n->text[0] == '\0') strcpy(n->text, " ");
+  if (n->text[0] == '\0') n->text[0] = ' ';
   snprintf(n->text + strlen(n->text), sizeof n->text - strlen(n->text), "%s ", name);
 }
 
@@ -36,7 +36,7 @@ static moons__buffer make_dump(const char *code, int strip, int returned) {
   CHECK(L != NULL);
   if (luaL_loadstring(L, code) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the code compiles");
+    FAIL("the code compiles");
   }
   if (returned) lua_call(L, 0, 1);
   CHECK(lua_dump(L, write_dump, &out, strip) == 0);
@@ -55,7 +55,7 @@ static void expect(const char *code, moons__capture_result result, const char *t
     if (got != result || strcmp(found.text, text) != 0) {
       fprintf(stderr, "%s\n  gives %d \"%s\", not %d \"%s\"\n", code, (int)got, found.text,
               (int)result, text);
-      CHECK(!"the names are right");
+      FAIL("the names are right");
     }
     moons__buffer_free(&dump);
   }
@@ -68,7 +68,7 @@ static void expect_exact(const char *code, const char *text) {
 static int is_dynamic(const char *code) {
   names found = {0};
   moons__buffer dump = dump_of(code, 0);
-  int result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
   moons__buffer_free(&dump);
   return result == MOONS__CAPTURE_DYNAMIC;
 }
@@ -169,7 +169,7 @@ static void many_constants_and_writes(void) {
     char *code = wide_code("local x;", COUNTS[i], "late = 1");
     names found = {0};
     moons__buffer dump = dump_of(code, 0);
-    int result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+    moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
     /* Where the name cannot be known, all may be meant. */
     CHECK(result == MOONS__CAPTURE_DYNAMIC || strcmp(found.text, " late ") == 0);
     moons__buffer_free(&dump);
@@ -181,7 +181,7 @@ static void very_many_constants(void) {
   char *code = wide_code("local x;", 140000, "return late");
   names found = {0};
   moons__buffer dump = dump_of(code, 1);
-  int result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
   CHECK(result == MOONS__CAPTURE_DYNAMIC || strcmp(found.text, " late ") == 0);
   moons__buffer_free(&dump);
   free(code);
@@ -189,12 +189,14 @@ static void very_many_constants(void) {
 
 static void deep_nesting(void) {
   enum { DEPTH = 60 };
-  char code[DEPTH * 24 + 100] = "";
+  static const char BEGIN[] = "return function() ", END[] = "end ";
+  char code[DEPTH * (sizeof BEGIN + sizeof END) + 100];
+  size_t at = 0;
   for (int i = 0; i < DEPTH; i++)
-    strcat(code, "return function() ");
-  strcat(code, "return deep ");
+    at += (size_t)snprintf(code + at, sizeof code - at, "%s", BEGIN);
+  at += (size_t)snprintf(code + at, sizeof code - at, "return deep ");
   for (int i = 0; i < DEPTH; i++)
-    strcat(code, "end ");
+    at += (size_t)snprintf(code + at, sizeof code - at, "%s", END);
   expect_exact(code, " deep ");
 }
 

@@ -25,6 +25,9 @@ typedef struct test {
     if (!(condition)) check_failed(__FILE__, __LINE__, #condition);                                \
   } while (0)
 
+/* Ends the program: what `promise` says does not hold. */
+#define FAIL(promise) check_failed(__FILE__, __LINE__, promise)
+
 static inline _Noreturn void check_failed(const char *file, int line, const char *condition) {
   fflush(stdout);
   fprintf(stderr, "%s:%d: this does not hold: %s\n", file, line, condition);
@@ -41,7 +44,7 @@ static inline uint64_t random_next(uint64_t *state) {
 
 /* A random number from 0 to n - 1. */
 static inline size_t random_below(uint64_t *state, size_t n) {
-  return (size_t)(random_next(state) % n);
+  return n > 0 ? (size_t)(random_next(state) % n) : 0;
 }
 
 /* A copy in a block of its own size, so that a sanitizer sees the first byte read beyond it. */

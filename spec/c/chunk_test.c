@@ -78,7 +78,8 @@ static void smaller_towards_the_end(void) {
     for (uint64_t n_left = 4 * (uint64_t)full * n_workers; n_left > 0; n_left -= before) {
       uint32_t size = moons__chunker_next(&c, n_left);
       CHECK(size <= before && size >= 1);
-      CHECK(size <= least(full, n_left / (2 * n_workers) + 2)); /* 2: what is worth handing over */
+      CHECK(size <= least(full, n_left / ((uint64_t)2 * n_workers) +
+                                    2)); /* 2: what is worth handing over */
       before = size;
     }
     CHECK(before <= 2);

@@ -21,7 +21,7 @@ static lua_Number run(moons__image *image, const char *code) {
   lua_State *L = image->L;
   if (luaL_dostring(L, code) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the code runs");
+    FAIL("the code runs");
   }
   lua_Number n = lua_tonumber(L, -1);
   lua_settop(L, 0);

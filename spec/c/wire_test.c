@@ -44,12 +44,12 @@ static void make(trip *t, const char *code) {
   lua_pushlightuserdata(L, t);
   if (luaL_loadstring(L, code) != LUA_OK || lua_pcall(L, 0, LUA_MULTRET, 0) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the value is made");
+    FAIL("the value is made");
   }
   t->encoder.names = &names;
   if (lua_pcall(L, lua_gettop(L) - 1, 0, 0) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the value can be sent");
+    FAIL("the value can be sent");
   }
   moons__encoder_end(&t->encoder);
   moons__names_free(&names);
@@ -81,13 +81,13 @@ static void arrives(trip *t, const char *code) {
   lua_State *L = open_state();
   if (try_to_decode(L, t) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the value arrives");
+    FAIL("the value arrives");
   }
   CHECK(luaL_loadstring(L, code) == LUA_OK);
   lua_insert(L, 1);
   if (lua_pcall(L, t->n_values, 0, 0) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"the value is as it was");
+    FAIL("the value is as it was");
   }
   lua_close(L);
 }
@@ -97,7 +97,7 @@ static void refused(trip *t, const char *why) {
   CHECK(try_to_decode(L, t) == LUA_ERRRUN);
   if (strstr(lua_tostring(L, -1), why) == NULL) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    CHECK(!"it is refused for the right reason");
+    FAIL("it is refused for the right reason");
   }
   lua_close(L);
 }

@@ -6,7 +6,7 @@ describe("a host in C", function()
 
   setup(function()
     local sources = {"spec/embed/embed_test.c", "spec/c/check.h", "runtime/moons.h"}
-    path = program.build("embed_test", sources, "-iquote spec/c -idirafter runtime")
+    path = program.build("embed_test", sources)
   end)
 
   for _, name in ipairs(program.cases("spec/embed/embed_test.c")) do

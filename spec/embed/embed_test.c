@@ -1,12 +1,12 @@
 /* A host that knows moons.h and Lua alone. */
-#include <moons.h>
+#include "moons.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "check.h"
+#include "../c/check.h"
 
 /* What a worker wrote. */
 typedef struct written {
@@ -57,7 +57,7 @@ static lua_State *open_state(moons_runtime *runtime) {
 static void run(lua_State *L, const char *code) {
   if (luaL_dostring(L, code) == LUA_OK) return;
   fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
-  CHECK(!"the script runs");
+  FAIL("the script runs");
 }
 
 static const char SQUARES[] = "local r, n = parallel.map(function(x) return x * x end, "
@@ -251,7 +251,7 @@ static void lines_are_whole(void) {
   lua_State *L = open_state(runtime);
   run(L, "parallel.map(function(x) io.write('<') io.write('x') print('>') end,\n"
          "  parallel.range(1, 300), {chunk = 5, workers = 4})");
-  CHECK(w.n_broken == 0 && strlen(w.text[0]) == 300 * 4);
+  CHECK(w.n_broken == 0 && strlen(w.text[0]) == (size_t)300 * 4);
   for (int i = 0; i < 300; i++)
     CHECK(memcmp(w.text[0] + (size_t)i * 4, "<x>\n", 4) == 0);
   lua_close(L);
