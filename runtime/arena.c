@@ -348,7 +348,8 @@ int moons__arena_open(moons__arena *arena, size_t max_bytes) {
     return MOONS_ENOMEM;
   }
   arena->committed_bytes = MOONS_COMMIT_BYTES;
-  moons__arena_limit(arena, max_bytes);
+  arena->max_bytes = max_bytes < n_bytes ? max_bytes : n_bytes;
+  moons__arena_limit(arena, 0);
   moons__arena_reset(arena);
   return 0;
 }
@@ -385,8 +386,8 @@ void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
 }
 
 void moons__arena_limit(moons__arena *arena, size_t max_bytes) {
-  int all = max_bytes == 0 || max_bytes > arena->reserved_bytes;
-  arena->limit_bytes = all ? arena->reserved_bytes : max_bytes;
+  int is_lower = max_bytes > 0 && max_bytes < arena->max_bytes;
+  arena->limit_bytes = is_lower ? max_bytes : arena->max_bytes;
 }
 
 void moons__arena_count_userdata(moons__arena *arena, int on) {

@@ -7,6 +7,7 @@
 #include "binding.h"
 #include "chunk.h"
 #include "failure.h"
+#include "limits.h"
 #include "pristine.h"
 #include "setup.h"
 #include "wire.h"
@@ -152,7 +153,8 @@ static int option_boolean(lua_State *L, const char *name) {
 }
 
 /* core.job(f, init | nil, options, workers | nil): the options have been checked and are complete:
-** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`. Returns a job. */
+** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`, `timeout_ns` (0: none), `memory`
+** in bytes (0: no limit of its own), `retries`. Returns a job. */
 int moons__core_job(lua_State *L) {
   lua_settop(L, 4);
   job_data *j = push_job(L, 4);
@@ -167,6 +169,9 @@ int moons__core_job(lua_State *L) {
   options.pack = j->pack = option_boolean(L, "pack");
   options.collect = option_boolean(L, "collect");
   options.seed = (uint64_t)option_integer(L, "seed");
+  options.timeout_ns = (uint64_t)option_integer(L, "timeout_ns");
+  options.memory_bytes = (size_t)option_integer(L, "memory");
+  options.n_retries = (unsigned)option_integer(L, "retries");
   moons__check(L, moons_job_new(&j->job, j->runtime, &options));
   moons__buffer_free(&j->bytes);
   moons__chunker_init(&j->chunker, options.n_workers, (uint32_t)option_integer(L, "chunk"), 0);
@@ -444,6 +449,37 @@ static int64_t check_timeout(lua_State *L, int index) {
   return seconds <= 0 ? 0 : seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Lets a hook run that was set while this thread was waiting in C, as a signal handler does to end
+** the script: it raises an error. */
+static void run_hook(lua_State *L) {
+  if (lua_gethook(L) == NULL) return;
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+/* Waits until one of the jobs has something to take; returns its place or an error. Wakes up now and
+** then to let hooks run. */
+static int wait_for_jobs(lua_State *L, moons_job **jobs, unsigned n_jobs, int64_t timeout_ns) {
+  uint64_t end_ns = timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
+  for (;;) {
+    uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    int is_last = left_ns <= MOONS_LOOK_NS;
+    int ready = moons_jobs_wait(jobs, n_jobs, is_last ? (int64_t)left_ns : MOONS_LOOK_NS);
+    if (ready != MOONS_ETIMEDOUT || is_last) return ready;
+    run_hook(L);
+  }
+}
+
+static int wait_for_job(lua_State *L, moons_job *job, int64_t timeout_ns) {
+  int ready = wait_for_jobs(L, &job, 1, timeout_ns);
+  return ready < 0 ? ready : 0;
+}
+
 /* job:collect(results, errors [, seconds]): waits for a chunk and puts its results and errors into
 ** the tables, by number. Returns how many calls it had, how many of them failed, and the number of
 ** the first; nil when all chunks have been collected; false when none finished in time. */
@@ -454,7 +490,8 @@ static int job_collect(lua_State *L) {
   int64_t timeout_ns = check_timeout(L, 4);
   lua_settop(L, 3);
   harvest h = {0};
-  int error = moons_job_take(j->job, timeout_ns, &h.chunk);
+  int error = wait_for_job(L, j->job, timeout_ns);
+  if (!error) error = moons_job_take(j->job, 0, &h.chunk);
   if (error == MOONS_EEND) return 0;
   if (error == MOONS_ETIMEDOUT) {
     lua_pushboolean(L, 0);
@@ -493,7 +530,7 @@ int moons__core_wait(lua_State *L) {
     jobs[i] = j->job;
     lua_pop(L, 1);
   }
-  int ready = moons_jobs_wait(jobs, n_jobs, timeout_ns);
+  int ready = wait_for_jobs(L, jobs, n_jobs, timeout_ns);
   if (ready == MOONS_ETIMEDOUT) return 0;
   if (ready < 0) moons__check(L, ready);
   lua_pushinteger(L, ready + 1);

@@ -86,10 +86,12 @@ static void add_value(lua_State *L, moons__buffer *out) {
   moons__names_free(&names);
 }
 
-static int write_plain(description *d, const char *message) {
-  d->failure.message = message;
-  d->failure.message_bytes = strlen(message);
-  return moons__failure_write(d->out, &d->failure);
+int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
+                       moons__buffer *out) {
+  moons__failure failure = {.kind = kind, .message = text, .message_bytes = strlen(text)};
+  failure.traceback = reporter->traceback.bytes;
+  failure.traceback_bytes = reporter->traceback.n_bytes;
+  return moons__failure_write(out, &failure);
 }
 
 int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
@@ -101,7 +103,7 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   size_t n_bytes = out->n_bytes;
   if (status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK)) {
     lua_pop(L, 1);
-    return write_plain(&d, moons_error_text(MOONS_ENOMEM));
+    return moons__report_text(reporter, d.failure.kind, moons_error_text(MOONS_ENOMEM), out);
   }
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, &d);
@@ -109,7 +111,8 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     lua_pop(L, 2);
     out->n_bytes = n_bytes;
-    return write_plain(&d, "(the error cannot be told: telling it raised another)");
+    return moons__report_text(reporter, kind,
+                              "(the error cannot be told: telling it raised another)", out);
   }
   if (d.error)
     lua_pop(L, 1);

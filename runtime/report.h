@@ -22,4 +22,8 @@ void moons__report_push_handler(lua_State *L, moons__reporter *reporter);
 int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
                   const char *prefix, moons__buffer *out);
 
+/* The same for a text of our own, without a value. */
+int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
+                       moons__buffer *out);
+
 #endif

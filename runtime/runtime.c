@@ -183,7 +183,10 @@ static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *o
                               .fresh = options->fresh,
                               .pack = options->pack,
                               .collect = options->collect,
-                              .seed = options->seed};
+                              .seed = options->seed,
+                              .timeout_ns = options->timeout_ns,
+                              .memory_bytes = options->memory_bytes,
+                              .n_retries = options->n_retries};
   job->depth = r->functions->depth(r->backend) + 1;
   job->chunks.collect = options->collect;
   job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
@@ -380,6 +383,16 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
+/* Sleeps until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
+** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
+static int sleep_in(const moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  if (r->functions->depth(r->backend) == 0) return waiter_sleep(w, deadline_ns);
+  uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
+  int error = waiter_sleep(w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
+  if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
+  return moment_ns < deadline_ns ? 0 : error;
+}
+
 int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
   int ready = find_ready(jobs, n_jobs);
   if (ready >= 0 || timeout_ns == 0) return ready;
@@ -388,8 +401,10 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
   uint64_t deadline_ns = deadline_after(timeout_ns);
   set_waiter(jobs, n_jobs, &w);
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
+    const moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = waiter_sleep(&w, deadline_ns);
+    if (ran == 0) error = sleep_in(r, &w, deadline_ns);
+    if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
     break;
@@ -426,9 +441,11 @@ unsigned moons_job_ready(moons_job *job) {
 }
 
 void moons_job_cancel(moons_job *job) {
+  moons_runtime *r = job->runtime;
   uv_mutex_lock(&job->mutex);
   moons__job_stop(&job->chunks);
   drop_waiting(job);
+  if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
   ring(job->waiter);
   uv_mutex_unlock(&job->mutex);
 }
