@@ -49,9 +49,8 @@ LANGUAGE := -std=c11 -fPIC -fvisibility=hidden -pthread
 ifneq ($(SANITIZE),)
   CFLAGS   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=$(SANITIZE)
   # As shared libraries gcc's two runtimes do not share a log_path.
-  ifneq ($(and $(findstring address,$(SANITIZE)),$(findstring Free Software,$(shell $(CC) --version))),)
-    RUNTIMES := -static-libasan -static-libubsan
-  endif
+  IS_GCC   := $(findstring Free Software,$(shell $(CC) --version))
+  RUNTIMES := $(if $(and $(IS_GCC),$(findstring address,$(SANITIZE))),-static-libasan -static-libubsan)
 endif
 ifneq ($(LTO),)
   CFLAGS   += -flto
@@ -98,7 +97,8 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
 
 $(BUILD)/moons: $(BUILD)/obj/main.o $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
+	  $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
 
 $(BUILD)/libmoons.a: $(OBJECTS)
 	rm -f $@ && $(AR) rcs $@ $^

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every check of the project. The last line counts them: each spec is one, each other step is one.
+# Runs every check of the project. The last line counts them: a spec is one, any other step is one.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -74,7 +74,7 @@ specs() {
   echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped, $took s"
 }
 
-# specs_again NAME SECONDS REPORTS MAKE-ARGUMENTS...: the same specs against another build: one check.
+# specs_again NAME SECONDS REPORTS MAKE-ARGUMENTS...: the specs against another build, one check.
 # A sanitizer writes what it finds to REPORTS.<pid>: a spec that expects a failure cannot hide it.
 specs_again() {
   echo "== $1"

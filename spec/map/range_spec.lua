@@ -117,12 +117,14 @@ describe("cpus", function()
   end)
 
   it("counts the cores that the process is bound to", function()
-    local result = script.execute {"sh", "-c", "command -v taskset"}
-    if result.code ~= 0 then
+    local moons = os.getenv "MOONS" or "build/moons"
+    if script.execute({"sh", "-c", "command -v taskset"}).code ~= 0 then
       pending "taskset is not installed"
-      return
+    elseif moons:find("portable", 1, true) then
+      pending "a portable build knows no affinity"
+    else
+      local bound = script.execute {"taskset", "-c", "0", moons, "-e", "print(parallel.cpus())"}
+      assert.equal("1\n", bound.stdout)
     end
-    local bound = {"taskset", "-c", "0", os.getenv "MOONS" or "build/moons", "-e", "print(parallel.cpus())"}
-    assert.equal("1\n", script.execute(bound).stdout)
   end)
 end)

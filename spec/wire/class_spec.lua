@@ -267,10 +267,11 @@ describe("a class", function()
   it("without metamethods, a metatable alone, comes back as itself", function()
     script.passes [[
       local Tag = {}
-      local r = parallel.map(function(x) return {x, getmetatable(x) == Tag} end, {setmetatable({}, Tag)})
-      assert(r[1][2] and getmetatable(r[1][1]) == Tag)
-      r = parallel.map(function(x) return x end, {setmetatable({}, Tag)})
-      assert(getmetatable(r[1]) == Tag)
+      local r = parallel.map(function(x) return {x} end, {setmetatable({}, Tag)})
+      assert(getmetatable(r[1][1]) == Tag)
+      local object = setmetatable({}, Tag)
+      r = parallel.map(function(x) return {x, object, getmetatable(object) == Tag} end, {0})[1]
+      assert(getmetatable(r[2]) == Tag and r[3])
     ]]
   end)
 

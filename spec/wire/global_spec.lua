@@ -122,6 +122,17 @@ for _, host in ipairs {{name = "in moons"}, script.lua54} do
       ]]
     end)
 
+    it("reached through a table that holds _G travel", function()
+      passes [[
+        x = "global"
+        equal(parallel.map(function(t) return t.g.x end, {{g = _G}, {g = _G}}), {"global", "global"})
+        local t = {g = _G}
+        equal(parallel.map(function() return t.g.x end, {0}), {"global"})
+        local sandbox = setmetatable({own = "own"}, {__index = _G})
+        equal(parallel.map(load("return x .. own", "code", "t", sandbox), {0}), {"globalown"})
+      ]]
+    end)
+
     it("reached through load travel", function()
       passes [[
         x = 20
@@ -181,12 +192,12 @@ for _, host in ipairs {{name = "in moons"}, script.lua54} do
 
     it("that stand for standard ones travel", function()
       passes [[
-        local original = print
-        function print(...) return "mine", original end
-        function type() return "my type" end
-        tostring = function(x) return "<" .. x .. ">" end
-        local r = parallel.map(function() return {print(), type(5), tostring(5)} end, {0})
-        equal({r[1][1], r[1][3], r[1][4]}, {"mine", "my type", "<5>"})
+        local original = select
+        function print(...) return "mine", original("#", ...) end
+        function select() return "my select" end
+        rawlen = function(x) return "<" .. x .. ">" end
+        local r = parallel.map(function() return {rawlen(5), select(5), print(1, 2)} end, {0})
+        equal(r[1], {"<5>", "my select", "mine", 2})
       ]]
     end)
 
@@ -220,6 +231,18 @@ for _, host in ipairs {{name = "in moons"}, script.lua54} do
         equal(parallel.map(math.floor, {1.5}), {"floor 1"})
         equal(parallel.map(floor, {1.5}), {1})
         equal(parallel.map(function(s) return s.len == nil and string.len == nil end, {"x"}), {true})
+      ]]
+    end)
+
+    it("changed libraries that only an argument names travel", function()
+      passes [[
+        local function call(g) return g() end
+        math.tau = 5
+        equal(parallel.map(call, {function() return math.tau end}), {5})
+        utf8.own = function() return "own" end
+        equal(parallel.map(call, {function() return utf8.own() end}), {"own"})
+        function string.trim() return "trimmed" end
+        equal(parallel.map(call, {function() return ("x"):trim() end}), {"trimmed"})
       ]]
     end)
 

@@ -131,6 +131,19 @@ describe("modules of the caller", function()
     ]]
   end)
 
+  it("are found where only an argument names them", function()
+    passes [[
+      local function call(g) return g() end
+      local shape = require "shape"
+      equal(parallel.map(call, {shape.helper, shape.helper}), {"helped", "helped"})
+      equal(parallel.map(call, {function() return require("shape").helper() end}), {"helped"})
+      package.preload.own = function() return {f = function() return "own" end} end
+      equal(parallel.map(call, {require("own").f}), {"own"})
+      equal(parallel.map(call, {function() return require("own").f() end}), {"own"})
+      equal(parallel.map(function(s) return s:area() end, {shape.new(3)}), {6})
+    ]]
+  end)
+
   it("are loaded anew in the other state, and once", function()
     passes [[
       local state = require "state"
@@ -233,7 +246,7 @@ describe("C modules #unsanitized", function()
     end, {{1, 2}})[1]
     equal({r[1], r[2]}, {"[1,2]", true})
     assert(r[3] == cjson.null)
-    equal(parallel.map(cjson.decode, {"[1, {\"a\": 2}]"}), {{1, {a = 2}}})
+    equal(parallel.map(cjson.decode, {"[1.5, {\"a\": \"x\"}]"}), {{1.5, {a = "x"}}})
     assert(parallel.map(function(x) return x end, {null})[1] == null)
     assert(parallel.map(cjson.decode, {"null"})[1] == null)
   ]])

@@ -1,0 +1,56 @@
+-- Embedding through moons.h alone.
+local program = require "c.program"
+
+describe("a host in C", function()
+  local path
+
+  setup(function()
+    local sources = {"spec/embed/embed_test.c", "spec/c/check.h", "runtime/moons.h"}
+    path = program.build("embed_test", sources, "-iquote spec/c -idirafter runtime")
+  end)
+
+  for _, name in ipairs(program.cases("spec/embed/embed_test.c")) do
+    it(name, function()
+      local succeeded, output = program.run(path .. " " .. program.quote(name))
+      assert(succeeded, output)
+    end)
+  end
+end)
+
+describe("moons.h", function()
+  -- Declares a case that compiles the header alone.
+  local function compiles(name, compiler, flags)
+    it("compiles alone as " .. name .. " #unsanitized", function()
+      if not program.run("command -v " .. compiler) then
+        pending("there is no " .. compiler)
+        return
+      end
+      local command = "%s -fsyntax-only -Wall -Wextra -pedantic -Werror %s runtime/moons.h"
+      assert(program.run(command:format(compiler, flags)))
+    end)
+  end
+
+  compiles("C11", os.getenv "CC" or "cc", "-std=c11 -x c")
+  compiles("C99", os.getenv "CC" or "cc", "-std=c99 -x c")
+  compiles("C++11", os.getenv "CXX" or "c++", "-std=c++11 -x c++")
+  compiles("C++20", os.getenv "CXX" or "c++", "-std=c++20 -x c++")
+
+  it("names just what the shared library shows #unsanitized", function()
+    local library = os.getenv "MOONS":gsub("[^/]*$", "libmoons.so")
+    local succeeded, output = program.run("nm -D --defined-only " .. program.quote(library))
+    if not succeeded then
+      pending "nm cannot read the library"
+      return
+    end
+    local header = assert(io.open("runtime/moons.h")):read "a"
+    local n_symbols = 0
+    for symbol in output:gmatch " [TDRBVW] ([%w_]+)" do
+      assert.truthy(header:find("%f[%w_]" .. symbol .. "%f[^%w_]"), symbol .. " is not in moons.h")
+      n_symbols = n_symbols + 1
+    end
+    for name in header:gmatch "\nMOONS_API [^;(]-([%w_]+)%(" do
+      assert.truthy(output:find(" T " .. name .. "\n", 1, true), name .. " is not in the library")
+    end
+    assert.is_true(n_symbols > 10)
+  end)
+end)

@@ -1,0 +1,442 @@
+/* A host that knows moons.h and Lua alone. */
+#include <moons.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+/* What a worker wrote. */
+typedef struct written {
+  pthread_mutex_t mutex; /* guards the rest: workers write at once */
+  char text[2][4000];
+  int n_writes;
+  int n_broken; /* that did not end a line */
+} written;
+
+static void take_written(void *data, int stream, const char *bytes, size_t n_bytes) {
+  written *w = data;
+  pthread_mutex_lock(&w->mutex);
+  CHECK(stream == 1 || stream == 2);
+  char *text = w->text[stream - 1];
+  size_t length = strlen(text);
+  CHECK(length + n_bytes < sizeof w->text[0]);
+  memcpy(text + length, bytes, n_bytes);
+  w->n_writes++;
+  if (n_bytes == 0 || bytes[n_bytes - 1] != '\n') w->n_broken++;
+  pthread_mutex_unlock(&w->mutex);
+}
+
+static moons_runtime *open_runtime(const moons_options *options) {
+  moons_runtime *runtime;
+  CHECK(moons_runtime_new(&runtime, options) == 0);
+  CHECK(runtime != NULL);
+  return runtime;
+}
+
+static moons_runtime *open_usual(unsigned n_workers) {
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = n_workers;
+  return open_runtime(&options);
+}
+
+/* A state with the module as the global `parallel`. */
+static lua_State *open_state(moons_runtime *runtime) {
+  lua_State *L = luaL_newstate();
+  CHECK(L != NULL);
+  luaL_openlibs(L);
+  moons_open(L, runtime);
+  CHECK(lua_gettop(L) == 0);
+  CHECK(luaL_dostring(L, "parallel = require 'parallel'") == LUA_OK);
+  return L;
+}
+
+static void run(lua_State *L, const char *code) {
+  if (luaL_dostring(L, code) == LUA_OK) return;
+  fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
+  CHECK(!"the script runs");
+}
+
+static const char SQUARES[] = "local r, n = parallel.map(function(x) return x * x end, "
+                              "parallel.range(1, 100)) assert(n == 100)\n"
+                              "for i = 1, 100 do assert(r[i] == i * i) end";
+
+static void constants(void) {
+  CHECK(strcmp(moons_version(), MOONS_VERSION) == 0);
+  char version[40];
+  snprintf(version, sizeof version, "%d.%d.%d", MOONS_VERSION_MAJOR, MOONS_VERSION_MINOR,
+           MOONS_VERSION_PATCH);
+  CHECK(strcmp(version, MOONS_VERSION) == 0);
+  CHECK(moons_cpus() >= 1);
+  CHECK(moons_random_seed() != moons_random_seed());
+}
+
+static void error_texts(void) {
+  static const struct {
+    int code;
+    const char *text;
+  } ERRORS[] = {
+#define ERROR_CASE(name, code, text) {MOONS_##name, text},
+      MOONS_ERRORS(ERROR_CASE)
+#undef ERROR_CASE
+  };
+  for (size_t i = 0; i < sizeof ERRORS / sizeof ERRORS[0]; i++) {
+    CHECK(ERRORS[i].code < 0);
+    CHECK(strcmp(moons_error_text(ERRORS[i].code), ERRORS[i].text) == 0);
+  }
+  CHECK(moons_error_text(0) != NULL && moons_error_text(-1000) != NULL &&
+        moons_error_text(5) != NULL);
+}
+
+static void bad_options(void) {
+  moons_runtime *runtime = (moons_runtime *)&runtime;
+  moons_options options;
+  moons_options_init(&options);
+  CHECK(strcmp(options.backend, "threads") == 0);
+  options.backend = "no such backend";
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  options.backend = NULL;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  moons_options_init(&options);
+  options.n_workers = 1000000;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  options.n_workers = UINT32_MAX;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  moons_runtime_free(NULL);
+}
+
+static void runs_scripts(void) {
+  moons_runtime *runtime = open_usual(3);
+  CHECK(moons_runtime_workers(runtime) == 3);
+  lua_State *L = open_state(runtime);
+  run(L, SQUARES);
+  run(L, "local ok, err = pcall(parallel.map, function(x) error('boom ' .. x) end, {7})\n"
+         "assert(not ok and err.index == 1 and err.message:find('boom 7', 1, true))");
+  run(L, SQUARES);
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+static void runs_inline(void) {
+  moons_options options;
+  moons_options_init(&options);
+  options.backend = "inline";
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, SQUARES);
+  run(L,
+      "assert(parallel.map(function() return parallel.map(math.abs, {-3})[1] end, {0})[1] == 3)");
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+/* What a host offers its scripts: host.scale(x), and host.name. */
+typedef struct host {
+  int factor;
+  const char *name;
+  atomic_int n_calls, n_opened;
+} host;
+
+static int host_scale(lua_State *L) {
+  host *h = lua_touserdata(L, lua_upvalueindex(1));
+  atomic_fetch_add(&h->n_calls, 1);
+  lua_pushinteger(L, luaL_checkinteger(L, 1) * h->factor);
+  return 1;
+}
+
+static void open_host(lua_State *L, void *data) {
+  host *h = data;
+  atomic_fetch_add(&h->n_opened, 1);
+  lua_newtable(L);
+  lua_pushlightuserdata(L, h);
+  lua_pushcclosure(L, host_scale, 1);
+  lua_setfield(L, -2, "scale");
+  lua_pushstring(L, h->name);
+  lua_setfield(L, -2, "name");
+  lua_setglobal(L, "host");
+}
+
+static moons_options host_options(host *h) {
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 2;
+  options.open = open_host;
+  options.open_data = h;
+  return options;
+}
+
+/* A state of the host's own, with the same functions as the workers'. */
+static lua_State *open_host_state(moons_runtime *runtime, host *h) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  open_host(L, h);
+  moons_open(L, runtime);
+  run(L, "parallel = require 'parallel'");
+  return L;
+}
+
+static void host_functions(void) {
+  host h = {.factor = 10, .name = "first"};
+  moons_options options = host_options(&h);
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_host_state(runtime, &h);
+  run(L, "local r = parallel.map(function(x) return host.scale(x) end, parallel.range(1, 50))\n"
+         "for i = 1, 50 do assert(r[i] == 10 * i) end");
+  CHECK(atomic_load(&h.n_calls) == 50);
+  run(L, "assert(parallel.map(function() return host.name end, {0})[1] == 'first')");
+  run(L, "local r = parallel.map(function(x) return host.scale(x) end, {1}, {fresh = false})\n"
+         "assert(r[1] == 10)");
+  run(L, "local r = parallel.map(function(x) return ready + x end, {1},\n"
+         "  {init = function() ready = host.scale(5) end}) assert(r[1] == 51)");
+  run(L, "function mine(x) return host.scale(x) + 1 end\n"
+         "assert(parallel.map(mine, {4})[1] == 41)");
+  run(L, "assert(parallel.map(function() host.name = 'changed' return host.name end, {0})[1] == "
+         "'changed') assert(host.name == 'first')\n"
+         "assert(parallel.map(function() return host.name end, {0})[1] == 'first')");
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+static void open_fails(lua_State *L, void *data) {
+  luaL_error(L, "no host: %s", (const char *)data);
+}
+
+static void failing_hook(void) {
+  static char reason[] = "not today";
+  moons_options options;
+  moons_options_init(&options);
+  options.open = open_fails;
+  options.open_data = reason;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  for (int i = 0; i < 3; i++) {
+    run(L, "local ok, err = pcall(parallel.map, function(x) return x end, {1, 2})\n"
+           "assert(not ok and err.message:find('no host: not today', 1, true))");
+    run(L, "local r, n, errors = parallel.map(function(x) return x end, {1, 2},\n"
+           "  {errors = 'collect', fresh = false}) assert(errors[1] and errors[2])");
+  }
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+static void written_lines(void) {
+  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 1;
+  options.write = take_written;
+  options.write_data = &w;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "parallel.map(function(x) print('line', x) io.write('a', 1, '\\nb') io.write('c\\n')\n"
+         "  io.stderr:write('to stderr\\n') io.write('no end') end, {1})");
+  CHECK(strcmp(w.text[0], "line\t1\na1\nbc\nno end") == 0);
+  CHECK(strcmp(w.text[1], "to stderr\n") == 0);
+  lua_close(L);
+  moons_runtime_free(runtime);
+  pthread_mutex_destroy(&w.mutex);
+}
+
+static void lines_are_whole(void) {
+  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 4;
+  options.write = take_written;
+  options.write_data = &w;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "parallel.map(function(x) io.write('<') io.write('x') print('>') end,\n"
+         "  parallel.range(1, 300), {chunk = 5, workers = 4})");
+  CHECK(w.n_broken == 0 && strlen(w.text[0]) == 300 * 4);
+  for (int i = 0; i < 300; i++)
+    CHECK(memcmp(w.text[0] + (size_t)i * 4, "<x>\n", 4) == 0);
+  lua_close(L);
+  moons_runtime_free(runtime);
+  pthread_mutex_destroy(&w.mutex);
+}
+
+static void side_by_side(void) {
+  host hosts[2] = {{.factor = 2, .name = "two"}, {.factor = 3, .name = "three"}};
+  moons_runtime *runtimes[2];
+  lua_State *states[2];
+  for (int i = 0; i < 2; i++) {
+    moons_options options = host_options(&hosts[i]);
+    runtimes[i] = open_runtime(&options);
+    states[i] = open_host_state(runtimes[i], &hosts[i]);
+  }
+  for (int round = 0; round < 5; round++)
+    for (int i = 0; i < 2; i++) {
+      lua_pushinteger(states[i], hosts[i].factor);
+      lua_setglobal(states[i], "expected");
+      run(states[i], "local r = parallel.map(function(x) return host.scale(x) end, {1, 10})\n"
+                     "assert(r[1] == expected and r[2] == 10 * expected)");
+    }
+  lua_close(states[0]);
+  moons_runtime_free(runtimes[0]);
+  run(states[1], SQUARES); /* does not need the other */
+  lua_close(states[1]);
+  moons_runtime_free(runtimes[1]);
+}
+
+static void *run_squares(void *runtime) {
+  lua_State *L = open_state(runtime);
+  for (int i = 0; i < 20; i++)
+    run(L, SQUARES);
+  lua_close(L);
+  return NULL;
+}
+
+/* States on threads of their own may use one runtime at once. */
+static void shared_by_threads(void) {
+  enum { N_THREADS = 4 };
+  moons_runtime *runtime = open_usual(2);
+  pthread_t threads[N_THREADS];
+  for (int i = 0; i < N_THREADS; i++)
+    CHECK(pthread_create(&threads[i], NULL, run_squares, runtime) == 0);
+  for (int i = 0; i < N_THREADS; i++)
+    CHECK(pthread_join(threads[i], NULL) == 0);
+  moons_runtime_free(runtime);
+}
+
+static void made_and_freed(void) {
+  for (int i = 0; i < 200; i++) {
+    moons_runtime *runtime = open_usual(1 + (unsigned)i % 4);
+    if (i % 10 == 0) {
+      lua_State *L = open_state(runtime);
+      run(L, SQUARES);
+      lua_close(L);
+    }
+    moons_runtime_free(runtime);
+  }
+}
+
+static void without_runtime(void) {
+  for (int i = 0; i < 3; i++) {
+    lua_State *L = luaL_newstate();
+    luaL_openlibs(L);
+    luaL_requiref(L, "parallel", luaopen_parallel, 1);
+    lua_settop(L, 0);
+    run(L, SQUARES);
+    lua_close(L);
+  }
+}
+
+static void limited_states(void) {
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 2;
+  options.state_bytes = (size_t)4 << 20;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  for (int i = 0; i < 3; i++)
+    run(L, "for _, fresh in ipairs {true, false} do\n"
+           "  local r, n, errors = parallel.map(function(x)\n"
+           "    local t = {}\n"
+           "    while x == 2 do t[#t + 1] = {} end\n"
+           "    return #('x'):rep(1000000)\n"
+           "  end, {1, 2, 3}, {errors = 'collect', fresh = fresh})\n"
+           "  assert(r[1] == 1000000 and r[2] == nil and r[3] == 1000000)\n"
+           "  assert(errors[2].kind == 'memory')\n"
+           "end");
+  run(L, "local big = ('x'):rep(8000000)\n"
+         "local ok, err = pcall(parallel.map, function() return #big end, {1})\n"
+         "assert(not ok and err.kind == 'memory', tostring(err))\n"
+         "ok, err = pcall(parallel.map, function(s) return #s end, {big})\n"
+         "assert(not ok and err.kind == 'memory', tostring(err))");
+  run(L, SQUARES);
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+static void states_too_small(void) {
+  for (size_t n_bytes = 100; n_bytes < 60000; n_bytes = n_bytes * 3 / 2) {
+    moons_options options;
+    moons_options_init(&options);
+    options.n_workers = 1;
+    options.state_bytes = n_bytes;
+    moons_runtime *runtime;
+    int error = moons_runtime_new(&runtime, &options);
+    CHECK(error == 0 || error == MOONS_EINVAL || error == MOONS_ENOMEM);
+    if (error) continue;
+    lua_State *L = open_state(runtime);
+    run(L, "local ok, err = pcall(parallel.map, function(x) return math.floor(x) end, {1.5})\n"
+           "assert(ok or err.kind == 'memory', tostring(err))");
+    lua_close(L);
+    moons_runtime_free(runtime);
+  }
+}
+
+/* A job by hand whose set-up is none: its calls fail, and nothing is left behind. */
+static void jobs_by_hand(void) {
+  moons_runtime *runtime = open_usual(2);
+  moons_job_options options;
+  moons_job_options_init(&options);
+  CHECK(options.fresh == 1);
+  for (int i = 0; i < 10; i++) {
+    moons_job *job;
+    CHECK(moons_job_new(&job, runtime, &options) == 0);
+    CHECK(moons_job_pending(job) == 0 && moons_job_ready(job) == 0);
+    moons_chunk chunk;
+    CHECK(moons_job_take(job, -1, &chunk) == MOONS_EEND);
+    CHECK(moons_job_put(job, 1, 3, calloc(1, 8), 8) == 0);
+    if (i % 2 == 0) {
+      CHECK(moons_job_take(job, -1, &chunk) == 0);
+      CHECK(chunk.first == 1 && chunk.n_calls == 3);
+      free(chunk.bytes);
+      CHECK(moons_job_take(job, -1, &chunk) == MOONS_EEND);
+      CHECK(moons_job_put(job, 4, 1, calloc(1, 8), 8) == MOONS_ESTOPPED);
+    }
+    if (i % 3 == 0) moons_job_cancel(job);
+    moons_job_free(job);
+  }
+  moons_job_free(NULL);
+  moons_job *job;
+  options.n_workers = 1000000;
+  CHECK(moons_job_new(&job, runtime, &options) == MOONS_EINVAL && job == NULL);
+  moons_runtime_free(runtime);
+}
+
+static void statistics(void) {
+  moons_runtime *runtime = open_usual(2);
+  moons_stats stats;
+  moons_runtime_stats(runtime, &stats);
+  CHECK(stats.n_workers == 2 && stats.n_done == 0 && stats.n_failed == 0);
+  CHECK(moons_runtime_options(runtime)->n_workers == 2);
+  lua_State *L = open_state(runtime);
+  run(L, SQUARES);
+  run(L, "parallel.map(function(x) if x > 5 then error 'x' end end, parallel.range(1, 10),\n"
+         "  {errors = 'collect'})");
+  moons_runtime_stats(runtime, &stats);
+  CHECK(stats.n_done + stats.n_failed >= 110 && stats.n_failed == 5);
+  CHECK(stats.sent_bytes > 0 && stats.received_bytes > 0);
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"the version, the cores and a seed can be asked for", constants},
+      {"every error code has its text", error_texts},
+      {"options that cannot be are refused", bad_options},
+      {"a script maps on a runtime #threads", runs_scripts},
+      {"a script maps inline", runs_inline},
+      {"calls use what the host adds #threads", host_functions},
+      {"a host's function that fails to open is the calls' error", failing_hook},
+      {"what calls print goes to the host, by stream", written_lines},
+      {"what several workers print comes in whole lines #threads", lines_are_whole},
+      {"two runtimes live side by side", side_by_side},
+      {"states on several threads share a runtime #threads", shared_by_threads},
+      {"two hundred runtimes are made and freed #threads", made_and_freed},
+      {"a state without a runtime makes its own", without_runtime},
+      {"states hold no more than they may", limited_states},
+      {"states too small for anything give errors", states_too_small},
+      {"jobs can be driven by hand #threads", jobs_by_hand},
+      {"a runtime counts what it has done", statistics},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}
