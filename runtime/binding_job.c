@@ -21,7 +21,9 @@ enum {
   VALUE_PRISTINE,    /* name -> value: globals that need no sending */
   VALUE_STATE,       /* the moons__state_data */
   VALUE_POOL,        /* the workers, where they are not the state's */
-  N_VALUES = VALUE_POOL
+  VALUE_FUNCTION,
+  VALUE_INIT,
+  N_VALUES = VALUE_INIT
 };
 
 typedef struct job_data {
@@ -30,7 +32,10 @@ typedef struct job_data {
   moons__state_data *state;
   moons__encoder encoder;
   moons__classes classes;
-  moons__buffer bytes; /* of the chunk being made */
+  moons__buffer setup;        /* being made */
+  moons__libraries libraries; /* that the set-up brings */
+  int is_extended;            /* it was made anew, with more than the function needs */
+  moons__buffer bytes;        /* of the chunk being made */
   moons__batch_writer writer;
   moons__chunker chunker;
   int item_is_open; /* in the writer */
@@ -82,6 +87,7 @@ static int job_close(lua_State *L) {
   j->job = NULL;
   moons__encoder_end(&j->encoder);
   moons__classes_free(&j->classes);
+  moons__buffer_free(&j->setup);
   moons__buffer_free(&j->bytes);
   return 0;
 }
@@ -127,15 +133,35 @@ static moons__encoder *begin_encoding(lua_State *L, job_data *j, int job) {
   return e;
 }
 
-/* Encodes the set-up for the function at stack index 1 and `init` at 2 into the job's bytes. */
-static void encode_setup(lua_State *L, job_data *j, int job) {
+/* Encodes a set-up that brings at least these libraries, with all that goes with them. */
+static void encode_setup(lua_State *L, job_data *j, int job, moons__libraries libraries) {
   int top = lua_gettop(L);
+  lua_newtable(L);
+  lua_setiuservalue(L, job, VALUE_SENT);
   moons__encoder *e = begin_encoding(L, j, job);
+  e->out = &j->setup;
+  e->needs = libraries;
   e->marks_sent = 1;
-  moons__setup_encode(e, 1, 2);
+  j->setup.n_bytes = 0;
+  j->classes.n_known = 0;
+  lua_getiuservalue(L, job, VALUE_FUNCTION);
+  lua_getiuservalue(L, job, VALUE_INIT);
+  moons__setup_encode(e, lua_gettop(L) - 1, lua_gettop(L));
   e->marks_sent = 0;
-  j->classes.n_known = j->classes.n_numbers;
+  j->libraries = e->needs;
   lua_settop(L, top);
+}
+
+/* Makes the set-up anew where a chunk's arguments need more than it brings: changed libraries, and
+** where modules are found. */
+static void need_libraries(lua_State *L, job_data *j, int job, moons__libraries needs) {
+  if ((needs & ~j->libraries) == 0 || j->is_extended) return;
+  uint32_t n_known = j->classes.n_known;
+  encode_setup(L, j, job, needs | MOONS__LIBRARIES_ALL);
+  j->classes.n_known = n_known;
+  j->is_extended = 1;
+  moons__check(L, moons_job_extend(j->job, j->setup.bytes, j->setup.n_bytes));
+  moons__buffer_free(&j->setup);
 }
 
 static lua_Integer option_integer(lua_State *L, const char *name) {
@@ -159,11 +185,16 @@ int moons__core_job(lua_State *L) {
   lua_settop(L, 4);
   job_data *j = push_job(L, 4);
   int job = lua_gettop(L);
-  encode_setup(L, j, job);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, job, VALUE_FUNCTION);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, job, VALUE_INIT);
+  encode_setup(L, j, job, 0);
+  j->classes.n_known = j->classes.n_numbers;
   moons_job_options options;
   moons_job_options_init(&options);
-  options.setup = j->bytes.bytes;
-  options.setup_bytes = j->bytes.n_bytes;
+  options.setup = j->setup.bytes;
+  options.setup_bytes = j->setup.n_bytes;
   options.n_workers = (unsigned)option_integer(L, "workers");
   options.fresh = option_boolean(L, "fresh");
   options.pack = j->pack = option_boolean(L, "pack");
@@ -173,7 +204,7 @@ int moons__core_job(lua_State *L) {
   options.memory_bytes = (size_t)option_integer(L, "memory");
   options.n_retries = (unsigned)option_integer(L, "retries");
   moons__check(L, moons_job_new(&j->job, j->runtime, &options));
-  moons__buffer_free(&j->bytes);
+  moons__buffer_free(&j->setup);
   moons__chunker_init(&j->chunker, options.n_workers, (uint32_t)option_integer(L, "chunk"), 0);
   return 1;
 }
@@ -266,8 +297,8 @@ static int encode_items(lua_State *L) {
 }
 
 /* Hands the chunk that was encoded to the job; returns whether the job wants more. */
-static int put_chunk(lua_State *L, job_data *j, const feed *f) {
-  moons__batch_needs(&j->writer, j->encoder.needs);
+static int put_chunk(lua_State *L, job_data *j, const feed *f, moons__libraries needs) {
+  moons__batch_needs(&j->writer, needs);
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
@@ -304,7 +335,9 @@ static int job_feed(lua_State *L) {
   f.wanted = moons__chunker_next(&j->chunker, n_left);
   int status = feed_protected(L, j, &f);
   if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
-  if (f.n_encoded > 0 && !put_chunk(L, j, &f)) f.ended = 1;
+  moons__libraries needs = j->encoder.needs;
+  need_libraries(L, j, 1, needs);
+  if (f.n_encoded > 0 && !put_chunk(L, j, &f, needs)) f.ended = 1;
   lua_Integer next = f.from + f.n_encoded;
   if (status != LUA_OK) push_own_error(L, next++, status);
   lua_pushinteger(L, next);
@@ -332,8 +365,7 @@ static int job_feed_range(lua_State *L) {
                  moons__batch_float_range(&j->writer, first, step, (uint64_t)(from - 1), n_calls));
   }
   feed f = {.from = from, .n_encoded = n_calls};
-  j->encoder.needs = 0;
-  int wants_more = put_chunk(L, j, &f);
+  int wants_more = put_chunk(L, j, &f, 0);
   lua_pushinteger(L, from + n_calls);
   lua_pushboolean(L, !wants_more);
   return 2;

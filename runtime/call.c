@@ -84,7 +84,7 @@ static int report_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
   moons__session *s = c->session;
   return moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage],
-                       c->results.out);
+                       &c->classes, c->results.out);
 }
 
 /* Appends a failure for a call that was made to end, whatever it made of that. */

@@ -14,7 +14,7 @@
 static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
   moons__workshop *w = s->workshop;
   w->failure.n_bytes = 0;
-  moons__report(s->image.L, &w->reporter, status, kind, prefix, &w->failure);
+  moons__report(s->image.L, &w->reporter, status, kind, prefix, NULL, &w->failure);
   return -1;
 }
 
