@@ -30,12 +30,13 @@ typedef struct block {
 } block;
 
 typedef struct chunk {
-  size_t size;                       /* header included; the lowest bit is set while in use */
+  size_t size;                       /* header included, and flags */
   struct chunk *prev;                /* the neighbour below; NULL for the first */
   struct chunk *bin_next, *bin_prev; /* only while free */
 } chunk;
 
-enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk), IN_USE = 1 };
+enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk) };
+enum { IN_USE = 1, IS_RUN = 2, FLAGS = 15 }; /* in the low bits of a size */
 
 struct moons__heap {
   char *top;
@@ -51,7 +52,9 @@ static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * s
 
 /* Chunks. */
 
-static size_t size_of(const chunk *c) { return c->size & ~(size_t)IN_USE; }
+static char *first_chunk(moons__heap *heap) { return (char *)heap + round_up(sizeof *heap, 16); }
+
+static size_t size_of(const chunk *c) { return c->size & ~(size_t)FLAGS; }
 static int in_use(const chunk *c) { return (c->size & IN_USE) != 0; }
 static char *end_of(chunk *c) { return (char *)c + size_of(c); }
 
@@ -245,6 +248,7 @@ static int run_refill(moons__arena *arena, size_t n_bytes) {
     heap->run = heap->run_end = NULL;
     return 0;
   }
+  c->size |= IS_RUN;
   heap->run = (char *)c + HEADER_BYTES;
   heap->run_end = end_of(c);
   return 1;
@@ -264,11 +268,101 @@ static void *small_alloc(moons__arena *arena, size_t n_bytes) {
   return at;
 }
 
-static void *block_alloc(moons__arena *arena, size_t n_bytes) {
+/* Reclaiming: when memory has run out, runs of which every block is free become free chunks. The free
+** lists are sorted by address and then walked side by side with the chunks. */
+
+static size_t bytes_of_class(size_t class) {
+  size_t n_fine = FINE_BYTES / 8;
+  return class < n_fine ? (class + 1) * 8 : FINE_BYTES + (class - n_fine + 1) * 32;
+}
+
+static block *merge(block *a, block *b) {
+  block *merged = NULL, **end = &merged;
+  while (a != NULL && b != NULL) {
+    block **lower = a < b ? &a : &b;
+    *end = *lower;
+    end = &(*end)->next;
+    *lower = *lower == a ? a->next : b->next;
+  }
+  *end = a != NULL ? a : b;
+  return merged;
+}
+
+/* A merge sort from below: sorted[i] holds 2^i blocks, or none. */
+static block *sort(block *list) {
+  block *sorted[64] = {NULL}, *all = NULL;
+  while (list != NULL) {
+    block *one = list;
+    list = list->next;
+    one->next = NULL;
+    int i = 0;
+    for (; sorted[i] != NULL; i++) {
+      one = merge(sorted[i], one);
+      sorted[i] = NULL;
+    }
+    sorted[i] = one;
+  }
+  for (int i = 0; i < 64; i++)
+    all = merge(sorted[i], all);
+  return all;
+}
+
+/* Where each list is in its walk: the first block not passed, and the link that leads to it. */
+typedef struct walk {
+  block **link[N_CLASSES];
+} walk;
+
+/* Passes the blocks below `end`; returns how many bytes they are. */
+static size_t pass(walk *w, const char *end) {
+  size_t n_bytes = 0;
+  for (size_t class = 0; class < N_CLASSES; class ++)
+    for (; *w->link[class] != NULL && (char *)*w->link[class] < end;
+         n_bytes += bytes_of_class(class))
+      w->link[class] = &(*w->link[class])->next;
+  return n_bytes;
+}
+
+/* Takes the blocks between two places of a walk out of their lists. */
+static void take_out(const walk *from, walk *to) {
+  for (size_t class = 0; class < N_CLASSES; class ++) {
+    *from->link[class] = *to->link[class];
+    to->link[class] = from->link[class];
+  }
+}
+
+/* Returns whether anything was gained. */
+static int reclaim(moons__heap *heap) {
+  int gained = 0;
+  walk at;
+  if (heap->run != NULL) run_retire(heap);
+  heap->run = heap->run_end = NULL;
+  for (size_t class = 0; class < N_CLASSES; class ++) {
+    heap->free_blocks[class] = sort(heap->free_blocks[class]);
+    at.link[class] = &heap->free_blocks[class];
+  }
+  for (char *next = first_chunk(heap); next < heap->top;) {
+    chunk *c = (chunk *)(void *)next;
+    next = end_of(c);
+    if (!(c->size & IS_RUN)) continue;
+    walk before = at;
+    if (pass(&at, next) != size_of(c) - HEADER_BYTES) continue;
+    take_out(&before, &at);
+    chunk_free(heap, c);
+    gained = 1;
+  }
+  return gained;
+}
+
+static void *block_try(moons__arena *arena, size_t n_bytes) {
   if (n_bytes <= SMALL_BYTES) return small_alloc(arena, n_bytes);
   if (n_bytes > arena->limit_bytes) return NULL;
   chunk *c = chunk_alloc(arena, chunk_bytes(n_bytes));
   return c != NULL ? (char *)c + HEADER_BYTES : NULL;
+}
+
+static void *block_alloc(moons__arena *arena, size_t n_bytes) {
+  void *at = block_try(arena, n_bytes);
+  return at != NULL || !reclaim(arena->heap) ? at : block_try(arena, n_bytes);
 }
 
 static chunk *chunk_of(void *at) { return (chunk *)(void *)((char *)at - HEADER_BYTES); }
@@ -348,7 +442,8 @@ int moons__arena_open(moons__arena *arena, size_t max_bytes) {
     return MOONS_ENOMEM;
   }
   arena->committed_bytes = MOONS_COMMIT_BYTES;
-  moons__arena_limit(arena, max_bytes);
+  arena->max_bytes = max_bytes < n_bytes ? max_bytes : n_bytes;
+  moons__arena_limit(arena, 0);
   moons__arena_reset(arena);
   return 0;
 }
@@ -362,7 +457,7 @@ void moons__arena_close(moons__arena *arena) {
 void moons__arena_reset(moons__arena *arena) {
   moons__heap *heap = arena->heap;
   memset(heap, 0, sizeof *heap);
-  heap->top = (char *)heap + round_up(sizeof *heap, 16);
+  heap->top = first_chunk(heap);
 }
 
 size_t moons__arena_used_bytes(moons__arena *arena) {
@@ -385,8 +480,8 @@ void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
 }
 
 void moons__arena_limit(moons__arena *arena, size_t max_bytes) {
-  int all = max_bytes == 0 || max_bytes > arena->reserved_bytes;
-  arena->limit_bytes = all ? arena->reserved_bytes : max_bytes;
+  int is_lower = max_bytes > 0 && max_bytes < arena->max_bytes;
+  arena->limit_bytes = is_lower ? max_bytes : arena->max_bytes;
 }
 
 void moons__arena_count_userdata(moons__arena *arena, int on) {

@@ -18,6 +18,7 @@ typedef struct moons__arena {
   moons__heap *heap;      /* the start of the stretch; NULL before open */
   size_t reserved_bytes;  /* address space */
   size_t committed_bytes; /* memory behind its first so many bytes */
+  size_t max_bytes;       /* the most that limit_bytes can be */
   size_t limit_bytes;     /* blocks end below this */
   size_t touched_bytes;   /* the furthest that blocks have reached since the last trim */
   int counts_userdata;    /* whether userdata are followed from birth to death */
@@ -35,8 +36,8 @@ void moons__arena_close(moons__arena *arena);
 /* Forgets all blocks: an empty heap again. */
 void moons__arena_reset(moons__arena *arena);
 
-/* The lua_Alloc; `arena` is its `ud`. */
-void *moons__arena_alloc(void *arena, void *block, size_t old_bytes, size_t new_bytes);
+/* The lua_Alloc; `ud` is the arena. */
+void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes);
 
 /* Bytes from the heap's start that hold everything allocated, packed as they can be. */
 size_t moons__arena_used_bytes(moons__arena *arena);
@@ -44,7 +45,7 @@ size_t moons__arena_used_bytes(moons__arena *arena);
 /* Gives memory back that lies beyond `keep_bytes` and was touched. */
 void moons__arena_trim(moons__arena *arena, size_t keep_bytes);
 
-/* Lowers or raises the most that blocks may take up; 0: all that is reserved. */
+/* Lowers or raises the most that blocks may take up; 0: what open was told. */
 void moons__arena_limit(moons__arena *arena, size_t max_bytes);
 
 /* Begins to count userdata, from 0, or ends it and frees what that took. */

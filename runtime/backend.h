@@ -58,6 +58,12 @@ typedef struct moons__backend_functions {
   /* Gives back work of this owner that has not begun, or NULL. */
   moons__work *(*withdraw)(moons__backend *backend, const void *owner);
 
+  /* Ends the work of this owner that runs: its calls that run are cancelled, and no more begin. */
+  void (*cancel)(moons__backend *backend, const void *owner);
+
+  /* Whether the work that the calling thread runs is to end. */
+  int (*is_ending)(moons__backend *backend);
+
   /* The depth of the work that the calling thread runs; 0: none. */
   unsigned (*depth)(moons__backend *backend);
 

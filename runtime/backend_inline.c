@@ -6,11 +6,13 @@
 #include <uv.h>
 
 #include "backend.h"
+#include "deadline.h"
 #include "limits.h"
 #include "moons.h"
 
 struct moons__backend {
   moons__worker_config config;
+  moons__deadlines *deadlines;
   moons__work *first, *last;
   moons__worker *workers[MOONS_MAX_DEPTH]; /* one for each depth, made when it is needed */
   unsigned depth;                          /* of the work that runs */
@@ -20,10 +22,16 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
   *backend = calloc(1, sizeof **backend);
   if (*backend == NULL) return MOONS_ENOMEM;
   (*backend)->config = config->worker;
-  return 0;
+  (*backend)->config.clock_ns = uv_hrtime;
+  int error = moons__deadlines_open(&(*backend)->deadlines);
+  if (error) free(*backend);
+  return error;
 }
 
 static void close_inline(moons__backend *b) {
+  for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
+    if (b->workers[i] != NULL) moons__deadlines_remove(b->deadlines, b->workers[i]);
+  moons__deadlines_close(b->deadlines);
   for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
     moons__worker_close(b->workers[i]);
   free(b);
@@ -59,18 +67,31 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   return work;
 }
 
+/* The work that runs was begun by the thread that would cancel it, so it has ended. */
+static void cancel(moons__backend *b, const void *owner) {
+  (void)b;
+  (void)owner;
+}
+
+static int is_ending(moons__backend *b) {
+  return b->depth > 0 && moons__worker_is_ending(b->workers[b->depth - 1]);
+}
+
 static unsigned depth(moons__backend *b) { return b->depth; }
 
 static int can_run(moons__backend *b) {
   if (b->depth == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   if (b->workers[b->depth] != NULL) return 1;
-  int error = moons__worker_open(&b->workers[b->depth], &b->config);
+  const moons__worker *outer = b->depth > 0 ? b->workers[b->depth - 1] : NULL;
+  int error = moons__worker_open(&b->workers[b->depth], &b->config, outer);
+  if (!error) error = moons__deadlines_add(b->deadlines, b->workers[b->depth]);
   return error ? error : 1;
 }
 
 static void run(moons__backend *b, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
   moons__worker *worker = b->workers[b->depth++];
+  if (work->task.terms->timeout_ns > 0) moons__deadlines_nudge(b->deadlines);
   moons__worker_run(worker, &work->task);
   b->depth--;
   work->busy_ns = uv_hrtime() - start_ns;
@@ -84,6 +105,8 @@ const moons__backend_functions moons__backend_inline = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .cancel = cancel,
+    .is_ending = is_ending,
     .depth = depth,
     .can_run = can_run,
     .run = run,

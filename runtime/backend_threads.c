@@ -5,24 +5,34 @@
 #include <uv.h>
 
 #include "backend.h"
+#include "deadline.h"
 #include "limits.h"
 #include "moons.h"
 
-/* The threads form a list that only grows. What a thread owns, only that thread touches. */
+/* A worker, and the work that it runs: the first of a thread runs what comes from the queue, the next
+** what that work waits for, and so on. */
+typedef struct station {
+  moons__worker *worker;
+  moons__work *work; /* NULL: none. Guarded by the mutex of the backend */
+} station;
+
+/* The threads form a list that only grows. What a thread owns, only that thread touches, but for its
+** stations, which it changes under the mutex of the backend. */
 typedef struct thread {
   moons__backend *backend;
   struct thread *next;
   uv_thread_t id;
-  unsigned number;            /* from 0 */
-  const char *stack;          /* an address at the start of its stack */
-  moons__worker **workers;    /* one for each depth of work within work */
-  unsigned n_workers, n_busy; /* how many there are, and run: work within work */
-  unsigned depth;             /* of the work that runs; 0: none */
+  unsigned number;   /* from 0 */
+  const char *stack; /* an address at the start of its stack */
+  station *stations;
+  unsigned n_stations, n_busy; /* how many there are, and run: work within work */
+  unsigned depth;              /* of the work that runs; 0: none */
 } thread;
 
 struct moons__backend {
   moons__backend_config config;
   uv_key_t current; /* the thread that runs, where it is ours */
+  moons__deadlines *deadlines;
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t wake;   /* there is work, or the end */
@@ -96,27 +106,81 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
 
 /* Threads. */
 
+/* Adds a worker to the thread. */
+static int add_station(thread *t) {
+  moons__backend *b = t->backend;
+  const moons__worker *outer = t->n_busy > 0 ? t->stations[t->n_busy - 1].worker : NULL;
+  moons__worker *worker;
+  int error = moons__worker_open(&worker, &b->config.worker, outer);
+  if (error) return error;
+  error = moons__deadlines_add(b->deadlines, worker);
+  if (error) {
+    moons__worker_close(worker);
+    return error;
+  }
+  uv_mutex_lock(&b->mutex);
+  station *stations = realloc(t->stations, (t->n_stations + 1) * sizeof *stations);
+  if (stations != NULL) {
+    t->stations = stations;
+    t->stations[t->n_stations++] = (station){worker, NULL};
+  }
+  uv_mutex_unlock(&b->mutex);
+  if (stations != NULL) return 0;
+  moons__deadlines_remove(b->deadlines, worker);
+  moons__worker_close(worker);
+  return MOONS_ENOMEM;
+}
+
 /* Sees to it that the thread has a worker that is not busy. */
-static int need_worker(thread *t) {
-  if (t->n_busy < t->n_workers) return 0;
-  moons__worker **workers = realloc(t->workers, (t->n_busy + 1) * sizeof *workers);
-  if (workers == NULL) return MOONS_ENOMEM;
-  t->workers = workers;
-  int error = moons__worker_open(&workers[t->n_busy], &t->backend->config.worker);
-  if (!error) t->n_workers++;
-  return error;
+static int need_station(thread *t) { return t->n_busy < t->n_stations ? 0 : add_station(t); }
+
+static void close_stations(thread *t) {
+  for (unsigned i = 0; i < t->n_stations; i++) {
+    moons__deadlines_remove(t->backend->deadlines, t->stations[i].worker);
+    moons__worker_close(t->stations[i].worker);
+  }
+  free(t->stations);
+}
+
+/* Says which work a station runs, NULL at its end: from then on it cannot be cancelled. */
+static void set_work(thread *t, unsigned at, moons__work *work) {
+  uv_mutex_lock(&t->backend->mutex);
+  t->stations[at].work = work;
+  if (work == NULL) moons__worker_cancel(t->stations[at].worker, 0);
+  uv_mutex_unlock(&t->backend->mutex);
 }
 
 static void run_on(thread *t, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
-  moons__worker *worker = t->workers[t->n_busy++];
-  unsigned outer_depth = t->depth;
+  unsigned at = t->n_busy++, outer_depth = t->depth;
+  set_work(t, at, work);
   t->depth = work->depth;
-  moons__worker_run(worker, &work->task);
+  if (work->task.terms->timeout_ns > 0) moons__deadlines_nudge(t->backend->deadlines);
+  moons__worker_run(t->stations[at].worker, &work->task);
   t->depth = outer_depth;
+  set_work(t, at, NULL);
   t->n_busy--;
   work->busy_ns = uv_hrtime() - start_ns;
   work->done(work);
+}
+
+static void cancel(moons__backend *b, const void *owner) {
+  int found = 0;
+  uv_mutex_lock(&b->mutex);
+  for (thread *t = b->threads; t != NULL; t = t->next)
+    for (unsigned i = 0; i < t->n_stations; i++) {
+      const station *s = &t->stations[i];
+      if (s->work == NULL || s->work->owner != owner) continue;
+      moons__worker_cancel(s->worker, 1);
+      found = 1;
+    }
+  uv_mutex_unlock(&b->mutex);
+  if (found) moons__deadlines_nudge(b->deadlines);
+}
+
+static int is_ending(moons__backend *b) {
+  const thread *t = uv_key_get(&b->current);
+  return t != NULL && t->n_busy > 0 && moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
 }
 
 static void thread_main(void *data) {
@@ -127,8 +191,7 @@ static void thread_main(void *data) {
   moons__work *work;
   while ((work = dequeue(t->backend, t)) != NULL)
     run_on(t, work);
-  for (unsigned i = 0; i < t->n_workers; i++)
-    moons__worker_close(t->workers[i]);
+  close_stations(t);
 }
 
 /* Starts one more thread. The mutex is held. */
@@ -137,13 +200,14 @@ static int start_thread(moons__backend *b) {
   if (t == NULL) return MOONS_ENOMEM;
   t->backend = b;
   t->number = b->n_threads;
-  int error = need_worker(t);
+  uv_mutex_unlock(&b->mutex);
+  int error = need_station(t);
+  uv_mutex_lock(&b->mutex);
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
   options.stack_size = b->config.stack_bytes;
   if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
   if (error) {
-    if (t->n_workers > 0) moons__worker_close(t->workers[0]);
-    free(t->workers);
+    close_stations(t);
     free(t);
     return error;
   }
@@ -173,7 +237,7 @@ static int can_run(moons__backend *b) {
   if (t == NULL) return 0;
   size_t used = (size_t)(t->stack > &here ? t->stack - &here : &here - t->stack);
   if (used + MOONS_STACK_RESERVE_BYTES > b->config.stack_bytes) return MOONS_EDEPTH;
-  int error = need_worker(uv_key_get(&b->current));
+  int error = need_station(uv_key_get(&b->current));
   return error ? error : 1;
 }
 
@@ -190,13 +254,13 @@ static void join_all(moons__backend *b) {
     thread *t = b->threads;
     b->threads = t->next;
     uv_thread_join(&t->id);
-    free(t->workers);
     free(t);
   }
 }
 
 static void close_threads(moons__backend *b) {
   join_all(b);
+  moons__deadlines_close(b->deadlines);
   uv_cond_destroy(&b->wake);
   uv_mutex_destroy(&b->mutex);
   uv_key_delete(&b->current);
@@ -222,8 +286,11 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
-  int error = make_locks(b);
+  b->config.worker.clock_ns = uv_hrtime;
+  int error = moons__deadlines_open(&b->deadlines);
+  if (!error) error = make_locks(b);
   if (error) {
+    moons__deadlines_close(b->deadlines);
     free(b);
     return error;
   }
@@ -243,6 +310,8 @@ const moons__backend_functions moons__backend_threads = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .cancel = cancel,
+    .is_ending = is_ending,
     .depth = depth,
     .can_run = can_run,
     .run = run,

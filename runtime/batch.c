@@ -18,11 +18,13 @@ void moons__batch_needs(moons__batch_writer *w, uint32_t needs) {
   memcpy(w->out->bytes + w->start, &needs, sizeof needs);
 }
 
+static void write_count(moons__batch_writer *w) {
+  memcpy(w->out->bytes + w->count_at, &w->n_items, sizeof w->n_items);
+}
+
 static void add_to_count(moons__batch_writer *w, uint32_t n_items) {
-  uint32_t count;
-  memcpy(&count, w->out->bytes + w->count_at, sizeof count);
-  count += n_items;
-  memcpy(w->out->bytes + w->count_at, &count, sizeof count);
+  w->n_items += n_items;
+  write_count(w);
 }
 
 /* Opens a segment of this kind, or goes on with the one that is open. Makes room for `n_bytes`. */
@@ -32,6 +34,7 @@ static int need_segment(moons__batch_writer *w, int kind, size_t n_bytes) {
   if (error || w->segment == kind) return error;
   w->out->bytes[w->out->n_bytes++] = (char)kind;
   w->segment = kind;
+  w->n_items = 0;
   w->count_at = w->out->n_bytes;
   return moons__buffer_append(w->out, &count, sizeof count);
 }
@@ -87,6 +90,13 @@ void moons__batch_item_end(moons__batch_writer *w) {
 }
 
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
+
+void moons__batch_rewind(moons__batch_writer *w, const moons__batch_writer *before,
+                         size_t n_bytes) {
+  *w = *before;
+  w->out->n_bytes = n_bytes;
+  if (w->segment != NO_SEGMENT) write_count(w);
+}
 
 /* Reading. */
 

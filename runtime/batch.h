@@ -35,10 +35,11 @@ typedef struct moons__item {
 
 typedef struct moons__batch_writer {
   moons__buffer *out;
-  size_t start;    /* of the batch in out */
-  int segment;     /* kind of the open segment; -1: none */
-  size_t count_at; /* where in out its number of items stands */
-  size_t item_at;  /* where the length of the item being written stands */
+  size_t start;     /* of the batch in out */
+  int segment;      /* kind of the open segment; -1: none */
+  uint32_t n_items; /* in it */
+  size_t count_at;  /* where in out that number stands */
+  size_t item_at;   /* where the length of the item being written stands */
 } moons__batch_writer;
 
 /* A range of floats is first + i * step, i from n_before on: exactly what a loop computes.
@@ -55,6 +56,10 @@ int moons__batch_float_range(moons__batch_writer *writer, double first, double s
 int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
 void moons__batch_item_end(moons__batch_writer *writer);
 void moons__batch_item_drop(moons__batch_writer *writer);
+
+/* Takes back what was written since the writer was as `before` and `out` had `n_bytes`. */
+void moons__batch_rewind(moons__batch_writer *writer, const moons__batch_writer *before,
+                         size_t n_bytes);
 
 /* Notes what the items need on the other side: bits for the user to choose. */
 void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);

@@ -7,6 +7,7 @@
 #include "binding.h"
 #include "chunk.h"
 #include "failure.h"
+#include "limits.h"
 #include "pristine.h"
 #include "setup.h"
 #include "wire.h"
@@ -20,7 +21,9 @@ enum {
   VALUE_PRISTINE,    /* name -> value: globals that need no sending */
   VALUE_STATE,       /* the moons__state_data */
   VALUE_POOL,        /* the workers, where they are not the state's */
-  N_VALUES = VALUE_POOL
+  VALUE_FUNCTION,
+  VALUE_INIT,
+  N_VALUES = VALUE_INIT
 };
 
 typedef struct job_data {
@@ -29,7 +32,10 @@ typedef struct job_data {
   moons__state_data *state;
   moons__encoder encoder;
   moons__classes classes;
-  moons__buffer bytes; /* of the chunk being made */
+  moons__buffer setup;        /* being made */
+  moons__libraries libraries; /* that the set-up brings */
+  int is_extended;            /* it was made anew, with more than the function needs */
+  moons__buffer bytes;        /* of the chunk being made */
   moons__batch_writer writer;
   moons__chunker chunker;
   int item_is_open; /* in the writer */
@@ -81,6 +87,7 @@ static int job_close(lua_State *L) {
   j->job = NULL;
   moons__encoder_end(&j->encoder);
   moons__classes_free(&j->classes);
+  moons__buffer_free(&j->setup);
   moons__buffer_free(&j->bytes);
   return 0;
 }
@@ -126,15 +133,35 @@ static moons__encoder *begin_encoding(lua_State *L, job_data *j, int job) {
   return e;
 }
 
-/* Encodes the set-up for the function at stack index 1 and `init` at 2 into the job's bytes. */
-static void encode_setup(lua_State *L, job_data *j, int job) {
+/* Encodes a set-up that brings at least these libraries, with all that goes with them. */
+static void encode_setup(lua_State *L, job_data *j, int job, moons__libraries libraries) {
   int top = lua_gettop(L);
+  lua_newtable(L);
+  lua_setiuservalue(L, job, VALUE_SENT);
   moons__encoder *e = begin_encoding(L, j, job);
+  e->out = &j->setup;
+  e->needs = libraries;
   e->marks_sent = 1;
-  moons__setup_encode(e, 1, 2);
+  j->setup.n_bytes = 0;
+  j->classes.n_known = 0;
+  lua_getiuservalue(L, job, VALUE_FUNCTION);
+  lua_getiuservalue(L, job, VALUE_INIT);
+  moons__setup_encode(e, lua_gettop(L) - 1, lua_gettop(L));
   e->marks_sent = 0;
-  j->classes.n_known = j->classes.n_numbers;
+  j->libraries = e->needs;
   lua_settop(L, top);
+}
+
+/* Makes the set-up anew where a chunk's arguments need more than it brings: changed libraries, and
+** where modules are found. */
+static void need_libraries(lua_State *L, job_data *j, int job, moons__libraries needs) {
+  if ((needs & ~j->libraries) == 0 || j->is_extended) return;
+  uint32_t n_known = j->classes.n_known;
+  encode_setup(L, j, job, needs | MOONS__LIBRARIES_ALL);
+  j->classes.n_known = n_known;
+  j->is_extended = 1;
+  moons__check(L, moons_job_extend(j->job, j->setup.bytes, j->setup.n_bytes));
+  moons__buffer_free(&j->setup);
 }
 
 static lua_Integer option_integer(lua_State *L, const char *name) {
@@ -152,23 +179,32 @@ static int option_boolean(lua_State *L, const char *name) {
 }
 
 /* core.job(f, init | nil, options, workers | nil): the options have been checked and are complete:
-** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`. Returns a job. */
+** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`, `timeout_ns` (0: none), `memory`
+** in bytes (0: no limit of its own), `retries`. Returns a job. */
 int moons__core_job(lua_State *L) {
   lua_settop(L, 4);
   job_data *j = push_job(L, 4);
   int job = lua_gettop(L);
-  encode_setup(L, j, job);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, job, VALUE_FUNCTION);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, job, VALUE_INIT);
+  encode_setup(L, j, job, 0);
+  j->classes.n_known = j->classes.n_numbers;
   moons_job_options options;
   moons_job_options_init(&options);
-  options.setup = j->bytes.bytes;
-  options.setup_bytes = j->bytes.n_bytes;
+  options.setup = j->setup.bytes;
+  options.setup_bytes = j->setup.n_bytes;
   options.n_workers = (unsigned)option_integer(L, "workers");
   options.fresh = option_boolean(L, "fresh");
   options.pack = j->pack = option_boolean(L, "pack");
   options.collect = option_boolean(L, "collect");
   options.seed = (uint64_t)option_integer(L, "seed");
+  options.timeout_ns = (uint64_t)option_integer(L, "timeout_ns");
+  options.memory_bytes = (size_t)option_integer(L, "memory");
+  options.n_retries = (unsigned)option_integer(L, "retries");
   moons__check(L, moons_job_new(&j->job, j->runtime, &options));
-  moons__buffer_free(&j->bytes);
+  moons__buffer_free(&j->setup);
   moons__chunker_init(&j->chunker, options.n_workers, (uint32_t)option_integer(L, "chunk"), 0);
   return 1;
 }
@@ -261,8 +297,8 @@ static int encode_items(lua_State *L) {
 }
 
 /* Hands the chunk that was encoded to the job; returns whether the job wants more. */
-static int put_chunk(lua_State *L, job_data *j, const feed *f) {
-  moons__batch_needs(&j->writer, j->encoder.needs);
+static int put_chunk(lua_State *L, job_data *j, const feed *f, moons__libraries needs) {
+  moons__batch_needs(&j->writer, needs);
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
@@ -299,7 +335,9 @@ static int job_feed(lua_State *L) {
   f.wanted = moons__chunker_next(&j->chunker, n_left);
   int status = feed_protected(L, j, &f);
   if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
-  if (f.n_encoded > 0 && !put_chunk(L, j, &f)) f.ended = 1;
+  moons__libraries needs = j->encoder.needs;
+  need_libraries(L, j, 1, needs);
+  if (f.n_encoded > 0 && !put_chunk(L, j, &f, needs)) f.ended = 1;
   lua_Integer next = f.from + f.n_encoded;
   if (status != LUA_OK) push_own_error(L, next++, status);
   lua_pushinteger(L, next);
@@ -327,8 +365,7 @@ static int job_feed_range(lua_State *L) {
                  moons__batch_float_range(&j->writer, first, step, (uint64_t)(from - 1), n_calls));
   }
   feed f = {.from = from, .n_encoded = n_calls};
-  j->encoder.needs = 0;
-  int wants_more = put_chunk(L, j, &f);
+  int wants_more = put_chunk(L, j, &f, 0);
   lua_pushinteger(L, from + n_calls);
   lua_pushboolean(L, !wants_more);
   return 2;
@@ -444,6 +481,37 @@ static int64_t check_timeout(lua_State *L, int index) {
   return seconds <= 0 ? 0 : seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
 }
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Lets a hook run that was set while this thread was waiting in C, as a signal handler does to end
+** the script: it raises an error. */
+static void run_hook(lua_State *L) {
+  if (lua_gethook(L) == NULL) return;
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+/* Waits until one of the jobs has something to take; returns its place or an error. Wakes up now and
+** then to let hooks run. */
+static int wait_for_jobs(lua_State *L, moons_job **jobs, unsigned n_jobs, int64_t timeout_ns) {
+  uint64_t end_ns = timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
+  for (;;) {
+    uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    int is_last = left_ns <= MOONS_LOOK_NS;
+    int ready = moons_jobs_wait(jobs, n_jobs, is_last ? (int64_t)left_ns : MOONS_LOOK_NS);
+    if (ready != MOONS_ETIMEDOUT || is_last) return ready;
+    run_hook(L);
+  }
+}
+
+static int wait_for_job(lua_State *L, moons_job *job, int64_t timeout_ns) {
+  int ready = wait_for_jobs(L, &job, 1, timeout_ns);
+  return ready < 0 ? ready : 0;
+}
+
 /* job:collect(results, errors [, seconds]): waits for a chunk and puts its results and errors into
 ** the tables, by number. Returns how many calls it had, how many of them failed, and the number of
 ** the first; nil when all chunks have been collected; false when none finished in time. */
@@ -454,7 +522,8 @@ static int job_collect(lua_State *L) {
   int64_t timeout_ns = check_timeout(L, 4);
   lua_settop(L, 3);
   harvest h = {0};
-  int error = moons_job_take(j->job, timeout_ns, &h.chunk);
+  int error = wait_for_job(L, j->job, timeout_ns);
+  if (!error) error = moons_job_take(j->job, 0, &h.chunk);
   if (error == MOONS_EEND) return 0;
   if (error == MOONS_ETIMEDOUT) {
     lua_pushboolean(L, 0);
@@ -493,7 +562,7 @@ int moons__core_wait(lua_State *L) {
     jobs[i] = j->job;
     lua_pop(L, 1);
   }
-  int ready = moons_jobs_wait(jobs, n_jobs, timeout_ns);
+  int ready = wait_for_jobs(L, jobs, n_jobs, timeout_ns);
   if (ready == MOONS_ETIMEDOUT) return 0;
   if (ready < 0) moons__check(L, ready);
   lua_pushinteger(L, ready + 1);

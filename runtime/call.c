@@ -34,7 +34,6 @@ static void put_message(lua_State *L, moons__call *c) {
   int n_values = lua_gettop(L);
   moons__session *s = c->session;
   check(L, moons__batch_item_begin(&c->results, MOONS__ITEM_MESSAGE));
-  c->item_is_open = 1;
   if (s->workshop->sandbox.loaded_module) s->names_known = 0;
   moons__encoder *e = &c->encoder;
   e->L = L;
@@ -51,7 +50,6 @@ static void put_message(lua_State *L, moons__call *c) {
   moons__encode(e, 1, n_values, "result");
   s->names_known = e->names_refreshed;
   moons__batch_item_end(&c->results);
-  c->item_is_open = 0;
 }
 
 static void put_results(lua_State *L, moons__call *c) {
@@ -77,48 +75,62 @@ int moons__call_main(lua_State *L) {
   return 0;
 }
 
-/* Appends a failure for the error value on top. */
-static int put_failure(moons__call *c, int status) {
+static moons__failure_kind kind_of(const moons__call *c) {
+  return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
+}
+
+/* Appends a failure for the error value on top, which it pops. */
+static int report_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
+  moons__session *s = c->session;
+  return moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage],
+                       &c->classes, c->results.out);
+}
+
+/* Appends a failure for a call that was made to end, whatever it made of that. */
+static int report_end(moons__call *c, int status, int reason) {
+  static const char *const TEXTS[] = {
+      [MOONS__FAILURE_ERROR] = "os.exit was called",
+      [MOONS__FAILURE_TIMEOUT] = "timed out",
+      [MOONS__FAILURE_CANCELLED] = "cancelled",
+  };
+  moons__failure_kind kind = (moons__failure_kind)(reason - 1);
   lua_State *L = c->session->image.L;
-  moons__workshop *w = c->session->workshop;
-  if (c->item_is_open) moons__batch_item_drop(&c->results);
-  c->item_is_open = 0;
+  const char *text = TEXTS[kind];
+  int has_own = kind == MOONS__FAILURE_ERROR && status != LUA_OK && lua_type(L, -1) == LUA_TSTRING;
+  if (has_own) text = lua_tostring(L, -1);
+  int error = moons__report_text(&c->session->workshop->reporter, kind, text, c->results.out);
+  if (status != LUA_OK) lua_pop(L, 1);
+  return error;
+}
+
+/* Appends a failure in place of the results. */
+static int put_failure(moons__call *c, int status, int reason) {
   if (moons__batch_item_begin(&c->results, MOONS__ITEM_ERROR)) return MOONS_ENOMEM;
-  moons__failure_kind kind =
-      c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
-  if (moons__report(L, &w->reporter, status, kind, PREFIXES[c->stage], c->results.out)) {
+  int error = reason != 0 ? report_end(c, status, reason) : report_error(c, status);
+  if (error) {
     moons__batch_item_drop(&c->results);
-    return MOONS_ENOMEM;
+    return error;
   }
   moons__batch_item_end(&c->results);
   return 1;
 }
 
-/* A call that has called os.exit has failed, even where it caught the error. */
-static int must_fail(moons__call *c, size_t results_at) {
-  if (!c->session->workshop->sandbox.exited) return 0;
-  lua_sethook(c->session->image.L, NULL, 0, 0);
-  c->results.out->n_bytes = results_at;
-  return 1;
-}
-
 int moons__call_run(moons__call *c) {
   lua_State *L = c->session->image.L;
-  c->session->workshop->reporter.traceback.n_bytes = 0;
+  moons__stop *stop = &c->session->workshop->sandbox.stop;
   moons__batch_writer before = c->results;
-  size_t results_at = c->results.out->n_bytes;
+  size_t n_bytes = c->results.out->n_bytes;
+  c->session->workshop->reporter.traceback.n_bytes = 0;
   lua_pushvalue(L, MOONS__SESSION_CALLER);
   lua_pushlightuserdata(L, c);
+  moons__stop_begin(stop, L);
   int status = lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
-  if (status == LUA_OK && must_fail(c, results_at)) {
-    c->results = before;
-    status = LUA_ERRRUN;
-    lua_pushliteral(L, "os.exit was called");
-  } else if (status != LUA_OK) {
-    lua_sethook(L, NULL, 0, 0);
+  int reason = moons__stop_end(stop), outcome = 0;
+  if (status != LUA_OK || reason != 0) {
+    moons__batch_rewind(&c->results, &before, n_bytes);
+    outcome = put_failure(c, status, reason);
   }
-  int outcome = status == LUA_OK ? 0 : put_failure(c, status);
   if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
   return outcome;
 }

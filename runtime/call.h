@@ -20,7 +20,6 @@ typedef struct moons__call {
   moons__item item; /* the arguments */
   uint64_t index;   /* number of the call */
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
-  int item_is_open;
 } moons__call;
 
 /* The function behind a session's caller: takes a moons__call as light userdata. */

@@ -121,6 +121,12 @@
 #define MOONS_CHUNKS_PER_WORKER 2u
 #endif
 
+/* A thread that waits for calls looks after this many ns whether it is to do something else: end, as
+** part of a call that is to end, or run a hook that a signal has set. */
+#ifndef MOONS_LOOK_NS
+#define MOONS_LOOK_NS 5000000
+#endif
+
 /* A string written by a call that holds no newline is kept back up to this length, in bytes. */
 #ifndef MOONS_LINE_BYTES
 #define MOONS_LINE_BYTES ((size_t)64 << 10)

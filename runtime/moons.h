@@ -146,6 +146,10 @@ typedef struct moons_job_options {
   int pack;      /* all values of a call come home, not just the first */
   int collect;   /* a failed call does not stop the others */
   uint64_t seed; /* call i's math.random depends on (seed, i) */
+
+  uint64_t timeout_ns; /* one call may run so long; 0: for ever */
+  size_t memory_bytes; /* one call's state may hold so much; 0: as the runtime's options say */
+  unsigned n_retries;  /* a failed call is tried again so often */
 } moons_job_options;
 
 /* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */
@@ -156,6 +160,10 @@ MOONS_API void moons_job_options_init(moons_job_options *options);
 ** MOONS_ETHREAD or MOONS_EDEPTH. */
 MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
+
+/* Gives the job another set-up for the chunks that are put from now on: that of the same function,
+** with more that they need. At most once. Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
+MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
@@ -192,7 +200,8 @@ MOONS_API unsigned moons_job_pending(moons_job *job);
 /* Chunks that have finished and can be taken without waiting. */
 MOONS_API unsigned moons_job_ready(moons_job *job);
 
-/* Drops the chunks that no worker has begun, and ends those running at their next call. */
+/* Drops the chunks that no worker has begun, and ends the calls that run, at their next instruction
+** in Lua. */
 MOONS_API void moons_job_cancel(moons_job *job);
 
 /* Cancels the job and frees it as soon as its running chunks have ended; does not wait for them.

@@ -47,6 +47,12 @@ static void push_message(lua_State *L, int index, const char *prefix) {
   lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, -1));
 }
 
+/* Whether the error value at 2 is what lauxlib's buffers raise when memory runs out: a plain string. */
+static int is_out_of_memory(lua_State *L) {
+  return lua_type(L, 2) == LUA_TSTRING &&
+         strcmp(lua_tostring(L, 2), moons_error_text(MOONS_ENOMEM)) == 0;
+}
+
 /* Arguments: a description, the error value. */
 static int describe(lua_State *L) {
   description *d = lua_touserdata(L, 1);
@@ -55,6 +61,7 @@ static int describe(lua_State *L) {
   else
     push_message(L, 2, d->prefix);
   d->failure.message = lua_tolstring(L, -1, &d->failure.message_bytes);
+  if (is_out_of_memory(L)) d->failure.kind = MOONS__FAILURE_MEMORY;
   if (d->failure.message_bytes > MOONS_ERROR_TEXT_BYTES)
     d->failure.message_bytes = MOONS_ERROR_TEXT_BYTES;
   d->error = moons__failure_write(d->out, &d->failure);
@@ -70,10 +77,10 @@ static int encode(lua_State *L) {
 }
 
 /* Appends the value on top, which it pops, or nothing where it cannot be sent. */
-static void add_value(lua_State *L, moons__buffer *out) {
+static void add_value(lua_State *L, moons__classes *classes, moons__buffer *out) {
   size_t n_bytes = out->n_bytes;
   moons__names names = {0};
-  moons__encoder encoder = {.L = L, .out = out, .names = &names};
+  moons__encoder encoder = {.L = L, .out = out, .names = &names, .classes = classes};
   lua_pushcfunction(L, encode);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, &encoder);
@@ -86,14 +93,16 @@ static void add_value(lua_State *L, moons__buffer *out) {
   moons__names_free(&names);
 }
 
-static int write_plain(description *d, const char *message) {
-  d->failure.message = message;
-  d->failure.message_bytes = strlen(message);
-  return moons__failure_write(d->out, &d->failure);
+int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
+                       moons__buffer *out) {
+  moons__failure failure = {.kind = kind, .message = text, .message_bytes = strlen(text)};
+  failure.traceback = reporter->traceback.bytes;
+  failure.traceback_bytes = reporter->traceback.n_bytes;
+  return moons__failure_write(out, &failure);
 }
 
 int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
-                  const char *prefix, moons__buffer *out) {
+                  const char *prefix, moons__classes *classes, moons__buffer *out) {
   description d = {.prefix = prefix, .out = out};
   d.failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : kind;
   d.failure.traceback = reporter->traceback.bytes;
@@ -101,7 +110,7 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   size_t n_bytes = out->n_bytes;
   if (status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK)) {
     lua_pop(L, 1);
-    return write_plain(&d, moons_error_text(MOONS_ENOMEM));
+    return moons__report_text(reporter, d.failure.kind, moons_error_text(MOONS_ENOMEM), out);
   }
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, &d);
@@ -109,11 +118,12 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     lua_pop(L, 2);
     out->n_bytes = n_bytes;
-    return write_plain(&d, "(the error cannot be told: telling it raised another)");
+    return moons__report_text(reporter, kind,
+                              "(the error cannot be told: telling it raised another)", out);
   }
   if (d.error)
     lua_pop(L, 1);
   else
-    add_value(L, out);
+    add_value(L, classes, out);
   return d.error;
 }

@@ -7,6 +7,7 @@
 #include <lua.h>
 
 #include "failure.h"
+#include "wire.h"
 
 typedef struct moons__reporter {
   moons__buffer traceback; /* of the last error, as the handler noted it */
@@ -17,9 +18,13 @@ typedef struct moons__reporter {
 void moons__report_push_handler(lua_State *L, moons__reporter *reporter);
 
 /* Appends a failure for the error value on top of the stack, which it pops, and for `status` of
-** lua_pcall. `prefix` goes before the message. The value goes along where it can be sent. Returns 0
-** or MOONS_ENOMEM; raises nothing. */
+** lua_pcall. `prefix` goes before the message. The value goes along where it can be sent; `classes` are
+** those that the other side knows, or NULL. Returns 0 or MOONS_ENOMEM; raises nothing. */
 int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
-                  const char *prefix, moons__buffer *out);
+                  const char *prefix, moons__classes *classes, moons__buffer *out);
+
+/* The same for a text of our own, without a value. */
+int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
+                       moons__buffer *out);
 
 #endif

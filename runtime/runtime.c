@@ -31,8 +31,8 @@ typedef struct waiter {
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons__terms terms;
-  char *setup;    /* owned */
+  moons__terms terms[2]; /* as made, and as extended; their set-ups are owned */
+  unsigned n_terms;
   unsigned depth; /* 1, or one more than that of the call in which the job was made */
 
   uv_mutex_t mutex; /* guards all that follows; taken before that of a waiter */
@@ -168,22 +168,33 @@ void moons_job_options_init(moons_job_options *options) {
 
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
-  free(job->setup);
+  for (unsigned i = 0; i < job->n_terms; i++)
+    free((char *)job->terms[i].setup);
   free(job);
+}
+
+static int terms_set_up(moons__terms *terms, const void *setup, size_t n_bytes) {
+  char *copy = malloc(n_bytes + 1);
+  if (copy == NULL) return MOONS_ENOMEM;
+  memcpy(copy, setup, n_bytes);
+  terms->setup = copy;
+  terms->setup_bytes = n_bytes;
+  terms->setup_hash = moons__hash(setup, n_bytes);
+  return 0;
 }
 
 static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *options) {
   job->runtime = r;
-  job->setup = malloc(options->setup_bytes + 1);
-  if (job->setup == NULL) return MOONS_ENOMEM;
-  memcpy(job->setup, options->setup, options->setup_bytes);
-  job->terms = (moons__terms){.setup = job->setup,
-                              .setup_bytes = options->setup_bytes,
-                              .setup_hash = moons__hash(options->setup, options->setup_bytes),
-                              .fresh = options->fresh,
-                              .pack = options->pack,
-                              .collect = options->collect,
-                              .seed = options->seed};
+  job->terms[0] = (moons__terms){.fresh = options->fresh,
+                                 .pack = options->pack,
+                                 .collect = options->collect,
+                                 .seed = options->seed,
+                                 .timeout_ns = options->timeout_ns,
+                                 .memory_bytes = options->memory_bytes,
+                                 .n_retries = options->n_retries};
+  int error = terms_set_up(&job->terms[0], options->setup, options->setup_bytes);
+  if (error) return error;
+  job->n_terms = 1;
   job->depth = r->functions->depth(r->backend) + 1;
   job->chunks.collect = options->collect;
   job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
@@ -201,7 +212,7 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   error = job_fill(new, r, options);
   if (!error && uv_mutex_init(&new->mutex)) error = MOONS_ENOMEM;
   if (error) {
-    free(new->setup);
+    if (new->n_terms > 0) free((char *)new->terms[0].setup);
     free(new);
     return error;
   }
@@ -226,7 +237,8 @@ static void pump(moons_job *job) {
 static void drop_waiting(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__work *chunk;
-  atomic_store_explicit(&job->terms.cancelled, 1, memory_order_relaxed);
+  for (unsigned i = 0; i < job->n_terms; i++)
+    atomic_store_explicit(&job->terms[i].cancelled, 1, memory_order_relaxed);
   while ((chunk = r->functions->withdraw(r->backend, job)) != NULL) {
     moons__job_return(&job->chunks);
     chunk_free(chunk);
@@ -264,6 +276,17 @@ static void chunk_done(moons__work *chunk) {
   job_destroy(job);
 }
 
+int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
+  if (job->n_terms == sizeof job->terms / sizeof job->terms[0]) return MOONS_EINVAL;
+  moons__terms terms = job->terms[0];
+  int error = terms_set_up(&terms, setup, setup_bytes);
+  if (error) return error;
+  uv_mutex_lock(&job->mutex);
+  job->terms[job->n_terms++] = terms;
+  uv_mutex_unlock(&job->mutex);
+  return 0;
+}
+
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
   moons__work *chunk = calloc(1, sizeof *chunk);
   if (chunk == NULL) {
@@ -274,7 +297,8 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->task = (moons__task){.terms = &job->terms, .first = first, .n_calls = n_calls};
+  chunk->task =
+      (moons__task){.terms = &job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);
@@ -380,6 +404,16 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
+/* Sleeps until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
+** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
+static int sleep_in(const moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  if (r->functions->depth(r->backend) == 0) return waiter_sleep(w, deadline_ns);
+  uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
+  int error = waiter_sleep(w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
+  if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
+  return moment_ns < deadline_ns ? 0 : error;
+}
+
 int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
   int ready = find_ready(jobs, n_jobs);
   if (ready >= 0 || timeout_ns == 0) return ready;
@@ -388,8 +422,10 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
   uint64_t deadline_ns = deadline_after(timeout_ns);
   set_waiter(jobs, n_jobs, &w);
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
+    const moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = waiter_sleep(&w, deadline_ns);
+    if (ran == 0) error = sleep_in(r, &w, deadline_ns);
+    if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
     break;
@@ -426,9 +462,11 @@ unsigned moons_job_ready(moons_job *job) {
 }
 
 void moons_job_cancel(moons_job *job) {
+  moons_runtime *r = job->runtime;
   uv_mutex_lock(&job->mutex);
   moons__job_stop(&job->chunks);
   drop_waiting(job);
+  if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
   ring(job->waiter);
   uv_mutex_unlock(&job->mutex);
 }

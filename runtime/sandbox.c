@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "failure.h"
 #include "limits.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
 
 /* The sandbox of a state lies in the space that Lua keeps beside each state and its coroutines. */
-static moons__sandbox *sandbox_of(lua_State *L) { return *(moons__sandbox **)lua_getextraspace(L); }
+moons__sandbox *moons__sandbox_of(lua_State *L) { return *(moons__sandbox **)lua_getextraspace(L); }
 
 /* Printing. */
 
@@ -60,7 +61,7 @@ static int call_print(lua_State *L) {
   luaL_pushresult(&text);
   size_t n_bytes;
   const char *bytes = lua_tolstring(L, -1, &n_bytes);
-  emit(sandbox_of(L), 1, bytes, n_bytes);
+  emit(moons__sandbox_of(L), 1, bytes, n_bytes);
   return 0;
 }
 
@@ -88,7 +89,7 @@ static void emit_arguments(lua_State *L, int stream, int first) {
   for (int i = first; i <= last; i++) {
     size_t n_bytes;
     const char *bytes = lua_tolstring(L, i, &n_bytes);
-    emit(sandbox_of(L), stream, bytes, n_bytes);
+    emit(moons__sandbox_of(L), stream, bytes, n_bytes);
   }
 }
 
@@ -124,7 +125,7 @@ static int call_io_write(lua_State *L) {
 /* file:flush() */
 static int call_file_flush(lua_State *L) {
   int stream = stream_of(L, 1);
-  if (stream != 0) flush_line(sandbox_of(L), stream);
+  if (stream != 0) flush_line(moons__sandbox_of(L), stream);
   return call_original(L, 1);
 }
 
@@ -133,7 +134,7 @@ static int call_io_flush(lua_State *L) {
   push_default_output(L);
   int stream = stream_of(L, -1);
   lua_pop(L, 1);
-  if (stream != 0) flush_line(sandbox_of(L), stream);
+  if (stream != 0) flush_line(moons__sandbox_of(L), stream);
   return call_original(L, 1);
 }
 
@@ -153,17 +154,9 @@ static void warn(void *data, const char *message, int to_be_continued) {
 
 /* Ending the process. */
 
-static void end_again(lua_State *L, lua_Debug *info) {
-  (void)info;
-  luaL_error(L, "os.exit was called");
-}
-
 /* The error is raised again and again, so that no pcall keeps the call alive. */
 static int call_exit(lua_State *L) {
-  sandbox_of(L)->exited = 1;
-  lua_sethook(L, end_again, LUA_MASKCOUNT, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_sethook(lua_tothread(L, -1), end_again, LUA_MASKCOUNT, 1);
+  moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__FAILURE_ERROR + 1);
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
 }
@@ -174,7 +167,7 @@ static int call_exit(lua_State *L) {
 static void note_finalizer(lua_State *L, int index) {
   if (!lua_istable(L, index)) return;
   lua_pushliteral(L, "__gc");
-  if (lua_rawget(L, index) != LUA_TNIL) sandbox_of(L)->made_finalizer = 1;
+  if (lua_rawget(L, index) != LUA_TNIL) moons__sandbox_of(L)->made_finalizer = 1;
   lua_pop(L, 1);
 }
 
@@ -230,7 +223,7 @@ static void pin_library(const char *path) {
 static int call_searcher(lua_State *L) {
   int n = call_original(L, 1);
   if (!lua_isfunction(L, 1)) return n;
-  moons__sandbox *s = sandbox_of(L);
+  moons__sandbox *s = moons__sandbox_of(L);
   s->loaded_module = 1;
   if (lua_iscfunction(L, 1) && lua_type(L, 2) == LUA_TSTRING && *lua_tostring(L, 2) != ':') {
     s->loaded_library = 1;
@@ -253,7 +246,7 @@ static int call_lua_searcher(lua_State *L) {
   if (luaL_loadfilex(L, filename, "t") != LUA_OK)
     return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, filename,
                       lua_tostring(L, -1));
-  sandbox_of(L)->loaded_module = 1;
+  moons__sandbox_of(L)->loaded_module = 1;
   lua_insert(L, -2);
   return 2;
 }
@@ -264,7 +257,7 @@ static int call_loadlib(lua_State *L) {
   lua_pushvalue(L, 1); /* keeps the path alive */
   lua_insert(L, 1);
   int n = call_original(L, 2);
-  sandbox_of(L)->loaded_library = 1;
+  moons__sandbox_of(L)->loaded_library = 1;
   pin_library(path);
   return n;
 }
@@ -342,6 +335,7 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
   *(moons__sandbox **)lua_getextraspace(L) = sandbox;
   lua_setwarnf(L, warn, sandbox);
   install_base(L);
+  moons__stop_install(L);
   if (push_open(L, LUA_OSLIBNAME)) {
     set(L, "exit", call_exit);
     lua_pop(L, 1);
@@ -361,7 +355,7 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
 }
 
 void moons__sandbox_begin(moons__sandbox *s) {
-  s->made_finalizer = s->loaded_library = s->loaded_module = s->exited = 0;
+  s->made_finalizer = s->loaded_library = s->loaded_module = 0;
 }
 
 void moons__sandbox_flush(moons__sandbox *s) {

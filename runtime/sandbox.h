@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "buffer.h"
+#include "stop.h"
 
 enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 
@@ -23,8 +24,12 @@ typedef struct moons__sandbox {
   int made_finalizer; /* a table has a __gc */
   int loaded_library; /* a C library was loaded */
   int loaded_module;  /* any module was */
-  int exited;         /* os.exit was called */
+
+  moons__stop stop;
 } moons__sandbox;
+
+/* The sandbox of a state, also of a coroutine of it. */
+moons__sandbox *moons__sandbox_of(lua_State *L);
 
 /* Puts the functions in their places, for the libraries that are open. May raise a memory error.
 ** The sandbox must outlive the state. */

@@ -14,7 +14,7 @@
 static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
   moons__workshop *w = s->workshop;
   w->failure.n_bytes = 0;
-  moons__report(s->image.L, &w->reporter, status, kind, prefix, &w->failure);
+  moons__report(s->image.L, &w->reporter, status, kind, prefix, NULL, &w->failure);
   return -1;
 }
 
@@ -35,7 +35,12 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, data);
   int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
-  return lua_pcall(L, 1, 0, handler);
+  moons__stop_begin(&s->workshop->sandbox.stop, L);
+  int status = lua_pcall(L, 1, 0, handler);
+  int reason = moons__stop_end(&s->workshop->sandbox.stop);
+  if (reason == 0 || status != LUA_OK) return status;
+  lua_pushliteral(L, "ended while it was set up");
+  return LUA_ERRRUN;
 }
 
 /* The first stage: libraries. */
@@ -148,7 +153,6 @@ static void put_handler(moons__session *s) {
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
-  if (s->workshop->sandbox.exited) lua_sethook(s->image.L, NULL, 0, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
   lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, s);
   return 0;
@@ -283,6 +287,7 @@ static moons__program *kept_program(moons__session *s, const moons__terms *terms
 }
 
 moons__program *moons__session_enter(moons__session *s, const moons__terms *terms) {
+  moons__arena_limit(&s->image.arena, terms->memory_bytes);
   if (s->fresh) return &s->programs[0];
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__program *p = kept_program(s, terms);
@@ -291,6 +296,8 @@ moons__program *moons__session_enter(moons__session *s, const moons__terms *term
   lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, p->caller);
   return p;
 }
+
+void moons__session_leave(moons__session *s) { moons__arena_limit(&s->image.arena, 0); }
 
 int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   moons__sandbox_begin(&s->workshop->sandbox);
@@ -318,10 +325,8 @@ void moons__session_end_call(moons__session *s) {
   const moons__sandbox *sandbox = &s->workshop->sandbox;
   if (sandbox->loaded_module) s->names_known = 0;
   if (!s->fresh) {
-    if (sandbox->exited) lua_sethook(s->image.L, NULL, 0, 0);
     lua_settop(s->image.L, MOONS__SESSION_TOP);
   } else if (must_close(s)) {
-    lua_sethook(s->image.L, NULL, 0, 0);
     lua_close(s->image.L);
     if (sandbox->loaded_module) s->names_known = 0;
   }

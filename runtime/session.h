@@ -85,6 +85,9 @@ int moons__session_has(const moons__session *session, const moons__terms *terms)
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
 moons__program *moons__session_enter(moons__session *session, const moons__terms *terms);
 
+/* Ends what enter began. */
+void moons__session_leave(moons__session *session);
+
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);
 

@@ -530,11 +530,18 @@ static int encode_known_class(encoder *e, const void *table) {
   return 1;
 }
 
+/* Whoever has the table can reach every global. */
+static void encode_globals(encoder *e) {
+  put_byte(e, WIRE_GLOBALS);
+  e->needs |= MOONS__LIBRARIES_ALL;
+  if (!e->dynamic) e->dynamic = 1;
+}
+
 static void encode_table(encoder *e, int index, int depth, int as_metatable) {
   const void *table = lua_topointer(e->L, index);
   if (put_reference(e, table)) return;
   if (table == e->globals) {
-    put_byte(e, WIRE_GLOBALS);
+    encode_globals(e);
     return;
   }
   if (e->classes != NULL && encode_known_class(e, table)) return;
@@ -646,6 +653,11 @@ static void encode_function_content(encoder *e, int function, int depth) {
     } else {
       remember(e, upvalue, place(e));
       put_byte(e, WIRE_UPVALUE);
+      if (lua_topointer(L, -1) == e->globals) { /* which it names, capture has told */
+        put_byte(e, WIRE_GLOBALS);
+        lua_pop(L, 1);
+        continue;
+      }
       wire_frame frame = {.kind = AT_UPVALUE, .name = name};
       enter(e, &frame);
       encode_value(e, lua_gettop(L), depth);

@@ -15,11 +15,21 @@ struct moons__worker {
   moons__session kept;
   moons__call call;
   uint64_t clock; /* tasks so far: tells which session was used last */
+  const moons__worker *outer;
+
+  /* For the thread that watches. */
+  atomic_int is_cancelled;
+  _Atomic uint64_t timeout_ns; /* of the calls of the task; 0: none */
+  _Atomic uint64_t started_ns; /* when the call began; 0: no call with a timeout runs */
 };
 
-int moons__worker_open(moons__worker **worker, const moons__worker_config *config) {
+enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
+
+int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
+                       const moons__worker *outer) {
   *worker = calloc(1, sizeof **worker);
   if (*worker == NULL) return MOONS_ENOMEM;
+  (*worker)->outer = outer;
   (*worker)->workshop.config = *config;
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
@@ -126,14 +136,35 @@ static int put_set_up_failure(moons__worker *w) {
   return 1;
 }
 
+static int is_ending(const moons__worker *w) {
+  return atomic_load_explicit(&w->is_cancelled, memory_order_relaxed) ||
+         (w->outer != NULL && moons__worker_is_ending(w->outer));
+}
+
 static int run_call(moons__worker *w, moons__task *task, moons__item item) {
   moons__call *c = &w->call;
   if (moons__session_begin_call(c->session, task->terms)) return put_set_up_failure(w);
+  if (task->terms->timeout_ns > 0)
+    atomic_store_explicit(&w->started_ns, w->workshop.config.clock_ns(), memory_order_relaxed);
   c->item = item;
   c->index = task->first + task->n_run;
   int outcome = moons__call_run(c);
+  atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
   moons__session_end_call(c->session);
   if (task->terms->fresh) task->n_restored++;
+  return outcome;
+}
+
+/* Makes a call, and again where it fails and may be tried again. */
+static int run_tries(moons__worker *w, moons__task *task, moons__item item) {
+  moons__batch_writer writer = w->call.results;
+  size_t n_bytes = task->results.n_bytes;
+  int outcome = run_call(w, task, item);
+  for (unsigned n = 0; outcome > 0 && n < task->terms->n_retries && !is_ending(w); n++) {
+    moons__batch_rewind(&w->call.results, &writer, n_bytes);
+    task->n_retried++;
+    outcome = run_call(w, task, item);
+  }
   return outcome;
 }
 
@@ -143,9 +174,9 @@ static void note_failed(moons__task *task) {
   task->n_failed++;
 }
 
-static int is_over(const moons__task *task) {
+static int is_over(const moons__worker *w, const moons__task *task) {
   if (task->n_run == task->n_calls) return 1;
-  if (task->failed && !task->terms->collect) return 1;
+  if ((task->failed && !task->terms->collect) || is_ending(w)) return 1;
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
 }
 
@@ -154,14 +185,39 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
   moons__batch_open(&arguments, task->bytes, task->n_bytes);
   w->call.terms = task->terms;
   if (moons__batch_begin(&w->call.results, &task->results)) return;
+  atomic_store_explicit(&w->timeout_ns, task->terms->timeout_ns, memory_order_relaxed);
   int is_set_up = enter(w, task->terms, arguments.needs) == 0;
-  while (!is_over(task)) {
+  while (!is_over(w, task)) {
     moons__item item = moons__batch_next(&arguments);
-    int outcome = is_set_up ? run_call(w, task, item) : put_set_up_failure(w);
-    if (outcome < 0) return;
+    int outcome = is_set_up ? run_tries(w, task, item) : put_set_up_failure(w);
+    if (outcome < 0) break;
     if (outcome > 0) note_failed(task);
     task->n_run++;
   }
+  atomic_store_explicit(&w->timeout_ns, 0, memory_order_relaxed);
+  if (is_set_up) moons__session_leave(w->call.session);
+}
+
+/* From any thread. */
+
+void moons__worker_cancel(moons__worker *w, int on) { atomic_store(&w->is_cancelled, on); }
+
+int moons__worker_is_ending(const moons__worker *w) {
+  return atomic_load(&w->workshop.sandbox.stop.reason) != 0 || is_ending(w);
+}
+
+uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  if (is_ending(w)) {
+    moons__stop_request(stop, MOONS__FAILURE_CANCELLED + 1);
+    return now_ns + WATCH_AGAIN_NS;
+  }
+  uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
+  if (timeout_ns == 0) return UINT64_MAX;
+  if (started_ns == 0) return now_ns + timeout_ns;
+  if (now_ns < started_ns + timeout_ns) return started_ns + timeout_ns;
+  moons__stop_request(stop, MOONS__FAILURE_TIMEOUT + 1);
+  return now_ns + WATCH_AGAIN_NS;
 }
 
 uint64_t moons__hash(const void *bytes, size_t n_bytes) {

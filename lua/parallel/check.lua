@@ -42,6 +42,9 @@ function check.sequence(where, number, value)
   end
 end
 
+-- Some three years: what an integer of nanoseconds holds with ease.
+local MOST_SECONDS = 1e8
+
 local function boolean(value)
   return type(value) == "boolean", "a boolean"
 end
@@ -66,6 +69,11 @@ local OPTIONS = {
   seed = function(value)
     return math.type(value) == "integer", "an integer"
   end,
+  timeout = function(value)
+    return type(value) == "number" and value > 0 and value <= MOST_SECONDS, "seconds, more than 0"
+  end,
+  memory = integer_between(1, math.maxinteger),
+  retries = integer_between(0, 1000),
   errors = function(value)
     return value == "raise" or value == "collect", '"raise" or "collect"'
   end,

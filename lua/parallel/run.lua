@@ -23,6 +23,9 @@ local function new_job(f, options, workers, chunk, pool)
     pack = options.pack == true,
     collect = options.errors == "collect",
     seed = options.seed or default_seed(),
+    timeout_ns = math.ceil((options.timeout or 0) * 1e9),
+    memory = options.memory or 0,
+    retries = options.retries or 0,
   }, pool)
   if not made then
     error(errors.new("marshal", job), 0)

@@ -319,14 +319,14 @@ describe("errors that Lua has trouble with", function()
 
   it("memory that cannot be had fails the call with kind memory", function()
     passes([[
-      local err = catch(function() return ("x"):rep(1 << 50) end, {1})
+      local err = catch(function() return ("x"):rep(1 << 22) end, {1}, {memory = 1 << 20})
       equal({err.kind, err.index}, {"memory", 1})
       assert(err.message:find("memory", 1, true))
-      err = catch(function() return #table.pack(("x"):rep(1 << 30):rep(1 << 20)) end, {1}, {fresh = false})
+      err = catch(function() return #("x"):rep(1 << 22) end, {1}, {fresh = false, memory = 1 << 20})
       equal(err.kind, "memory")
       local r, n, errors = parallel.map(function(x)
-        return x == 2 and ("x"):rep(1 << 50) or x
-      end, {1, 2, 3}, {errors = "collect"})
+        return x == 2 and ("x"):rep(1 << 22) or x
+      end, {1, 2, 3}, {errors = "collect", memory = 1 << 20})
       equal({r[1], r[2], r[3], n, errors[2].kind}, {1, nil, 3, 3, "memory"})
     ]] .. afterwards())
   end)

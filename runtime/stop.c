@@ -1,0 +1,184 @@
+#include "stop.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "failure.h"
+#include "sandbox.h"
+
+/* What `running` holds while another thread sets the hook: the call cannot end meanwhile. */
+static char busy_mark;
+#define BUSY ((lua_State *)(void *)&busy_mark)
+
+/* Changes who runs, waiting for a hook that is being set. Returns who ran. */
+static lua_State *change_running(moons__stop *stop, lua_State *L) {
+  lua_State *old = atomic_load_explicit(&stop->running, memory_order_relaxed);
+  for (;;) {
+    if (old == BUSY)
+      old = atomic_load_explicit(&stop->running, memory_order_relaxed);
+    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, L, memory_order_acq_rel,
+                                                   memory_order_relaxed))
+      return old;
+  }
+}
+
+static const char *text_of(int reason) {
+  switch (reason - 1) {
+  case MOONS__FAILURE_TIMEOUT: return "timed out";
+  case MOONS__FAILURE_CANCELLED: return "cancelled";
+  default: return "os.exit was called";
+  }
+}
+
+static void on_instruction(lua_State *L, lua_Debug *info) {
+  (void)info;
+  moons__stop *stop = &moons__sandbox_of(L)->stop;
+  for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
+    lua_sethook(r->L, on_instruction, LUA_MASKCOUNT, 1);
+  luaL_error(L, "%s", text_of(atomic_load(&stop->reason)));
+}
+
+void moons__stop_begin(moons__stop *stop, lua_State *L) {
+  stop->resumers = NULL;
+  atomic_store_explicit(&stop->running, L, memory_order_release);
+}
+
+int moons__stop_end(moons__stop *stop) {
+  lua_State *L = change_running(stop, NULL);
+  int reason = atomic_load_explicit(&stop->reason, memory_order_relaxed);
+  if (reason != 0) {
+    lua_sethook(L, NULL, 0, 0);
+    atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
+  }
+  return reason;
+}
+
+void moons__stop_request(moons__stop *stop, int reason) {
+  lua_State *L = atomic_load_explicit(&stop->running, memory_order_acquire);
+  if (L == NULL || L == BUSY) return;
+  if (!atomic_compare_exchange_strong(&stop->running, &L, BUSY)) return;
+  int none = 0;
+  atomic_compare_exchange_strong(&stop->reason, &none, reason);
+  lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+  atomic_store_explicit(&stop->running, L, memory_order_release);
+}
+
+void moons__stop_here(moons__stop *stop, lua_State *L, int reason) {
+  int none = 0;
+  atomic_compare_exchange_strong(&stop->reason, &none, reason);
+  lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+}
+
+/* Coroutines. */
+
+/* Resumes `co` with the `n` values on top of L, telling who runs; moves what it gives, or its error, to
+** L. Returns how many values, or -1 with the error on top. */
+static int resume(lua_State *L, lua_State *co, int n) {
+  if (!lua_checkstack(co, n)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return -1;
+  }
+  lua_xmove(L, co, n);
+  moons__stop *stop = &moons__sandbox_of(L)->stop;
+  moons__resumer here = {L, stop->resumers};
+  stop->resumers = &here;
+  if (stop->running != NULL) change_running(stop, co);
+  int n_results, status = lua_resume(co, L, n, &n_results);
+  if (stop->running != NULL) change_running(stop, L);
+  stop->resumers = here.outer;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, n_results + 1)) {
+    lua_pop(co, n_results);
+    lua_pushliteral(L, "too many results to resume");
+    return -1;
+  }
+  lua_xmove(co, L, n_results);
+  return n_results;
+}
+
+/* coroutine.resume(co, ...) */
+static int call_resume(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  int n = resume(L, co, lua_gettop(L) - 1);
+  lua_pushboolean(L, n >= 0);
+  int n_values = n >= 0 ? n : 1;
+  lua_insert(L, -n_values - 1);
+  return n_values + 1;
+}
+
+/* What coroutine.wrap returns. Upvalue: the coroutine. An error closes it, and is raised here. */
+static int call_wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int n = resume(L, co, lua_gettop(L));
+  if (n >= 0) return n;
+  int status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    status = lua_resetthread(co);
+    lua_xmove(co, L, 1);
+  }
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+/* coroutine.wrap(f) */
+static int call_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, call_wrapped, 1);
+  return 1;
+}
+
+/* Protected calls. */
+
+/* The message handler of an xpcall. Upvalue: the script's. */
+static int call_handler(lua_State *L) {
+  if (atomic_load(&moons__sandbox_of(L)->stop.reason) != 0) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+static int finish_xpcall(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+/* xpcall(f, handler, ...). Upvalue: the original. */
+static int call_xpcall(lua_State *L) {
+  if (lua_isfunction(L, 2)) {
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, call_handler, 1);
+    lua_replace(L, 2);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, finish_xpcall);
+  return lua_gettop(L);
+}
+
+void moons__stop_install(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_getfield(L, -1, "xpcall");
+  lua_pushcclosure(L, call_xpcall, 1);
+  lua_setfield(L, -2, "xpcall");
+  lua_pop(L, 1);
+  if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) {
+    lua_pushcfunction(L, call_resume);
+    lua_setfield(L, -2, "resume");
+    lua_pushcfunction(L, call_wrap);
+    lua_setfield(L, -2, "wrap");
+  }
+  lua_pop(L, 1);
+}
