@@ -176,7 +176,7 @@ static void job_destroy(moons_job *job) {
 static int terms_set_up(moons__terms *terms, const void *setup, size_t n_bytes) {
   char *copy = malloc(n_bytes + 1);
   if (copy == NULL) return MOONS_ENOMEM;
-  memcpy(copy, setup, n_bytes);
+  if (n_bytes > 0) memcpy(copy, setup, n_bytes);
   terms->setup = copy;
   terms->setup_bytes = n_bytes;
   terms->setup_hash = moons__hash(setup, n_bytes);

@@ -259,6 +259,43 @@ static void shrinks_at_the_limit(void) {
   moons__arena_close(&arena);
 }
 
+/* Fills the arena with blocks of one small size and frees all but each `keep_every`th. */
+static void small_then_large(size_t n_bytes, size_t keep_every, size_t wanted) {
+  moons__arena arena = {0};
+  void *first = NULL; /* the blocks that are freed, each of which holds the address of the next */
+  size_t n_blocks = 0;
+  CHECK(moons__arena_open(&arena, 4 * MIB) == 0);
+  for (;;) {
+    void **block = new_block(&arena, n_bytes);
+    if (block == NULL) break;
+    if (keep_every > 0 && n_blocks++ % keep_every == 0) {
+      memset(block, 0x5A, n_bytes);
+      continue;
+    }
+    *block = first;
+    first = block;
+  }
+  CHECK(new_block(&arena, wanted) == NULL);
+  while (first != NULL) {
+    void *next = *(void **)first;
+    free_block(&arena, first, n_bytes);
+    first = next;
+  }
+  slot large = {new_block(&arena, wanted), wanted, 1};
+  CHECK(large.block != NULL);
+  fill(&large, 0);
+  CHECK(new_block(&arena, n_bytes) != NULL);
+  check_filled(&large, wanted);
+  moons__arena_close(&arena);
+}
+
+static void small_ones_make_room(void) {
+  for (size_t n_bytes = 8; n_bytes <= MAX_SMALL; n_bytes += n_bytes / 2) {
+    small_then_large(n_bytes, 0, 3 * MIB);
+    small_then_large(n_bytes, 50000, MIB / 32); /* few are kept, so much between them is free */
+  }
+}
+
 static void tiny_arenas(void) {
   for (size_t n = 1; n <= 4096; n += 97) {
     moons__arena arena = {0};
@@ -440,6 +477,7 @@ int main(int argc, char **argv) {
       {"what goes beyond the limit is refused and changes nothing", limit_refuses},
       {"the limit can be lowered and raised", limit_moves},
       {"a large block can shrink when no memory is left", shrinks_at_the_limit},
+      {"small blocks that are free make room for a large one", small_ones_make_room},
       {"an arena too small for anything refuses everything", tiny_arenas},
       {"without a limit there is the machine's memory", machine_size},
       {"reset forgets all blocks", reset_empties},
