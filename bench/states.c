@@ -137,7 +137,7 @@ static void make_arguments(line *l, moons__libraries needs, int64_t step) {
 
 static void open_line(line *l, const char *source, moons__libraries needs, int64_t step) {
   moons__worker_config config = {.preload = preload};
-  bench_require(moons__worker_open(&l->worker, &config) == 0, "no memory for a worker");
+  bench_require(moons__worker_open(&l->worker, &config, NULL) == 0, "no memory for a worker");
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
   l->terms.setup = l->setup.bytes;

@@ -69,7 +69,8 @@ static void read_batch(const input *in) {
   moons__batch_reader reader;
   moons__batch_open(&reader, in->bytes, in->n_bytes);
   for (int i = 0; i < MOST_ITEMS; i++) {
-    moons__item item = moons__batch_next(&reader);
+    moons__item item = {0};
+    moons__batch_next(&reader, &item);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
     if (item.kind == MOONS__ITEM_MESSAGE || item.kind == MOONS__ITEM_ERROR)
       look_at(item.bytes, item.n_bytes, in);

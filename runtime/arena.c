@@ -21,8 +21,9 @@ enum {
   N_CLASSES = FINE_BYTES / 8 + (SMALL_BYTES - FINE_BYTES) / 32 + 1,
   N_BINS = 32, /* two for each power of two, the last for all above */
   FIRST_BIN_LOG2 = 9,
-  BIN_TRIES = 8, /* chunks looked at in the bin whose sizes straddle the one asked for */
-  RUN_BYTES = 1024
+  BIN_TRIES = 8,            /* chunks looked at in the bin whose sizes straddle the one asked for */
+  RUN_BYTES = 1024,         /* by which runs grow */
+  MAX_RUN_BYTES = 16 * 1024 /* a run is given back as a whole, so one block must not hold much */
 };
 
 typedef struct block {
@@ -235,7 +236,7 @@ static void run_retire(moons__heap *heap) {
 /* Makes room for `n_bytes` in the run: by growing it at the top, or with a new one. */
 static int run_refill(moons__arena *arena, size_t n_bytes) {
   moons__heap *heap = arena->heap;
-  if (heap->run != NULL && heap->run_end == heap->top) {
+  if (heap->run != NULL && heap->run_end == heap->top && size_of(heap->last) < MAX_RUN_BYTES) {
     if (!top_raise(arena, RUN_BYTES) && !top_raise(arena, round_up(n_bytes, 16))) return 0;
     heap->last->size += (size_t)(heap->top - heap->run_end);
     heap->run_end = heap->top;
@@ -472,6 +473,7 @@ size_t moons__arena_used_bytes(moons__arena *arena) {
 }
 
 void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
+  if (arena->touched_bytes <= keep_bytes) return;
   size_t keep = round_up(keep_bytes, moons__pages_size());
   if (arena->touched_bytes <= keep) return;
   size_t touched = round_up(arena->touched_bytes, moons__pages_size());

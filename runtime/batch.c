@@ -130,43 +130,37 @@ static int open_segment(moons__batch_reader *r) {
   return open_range(r);
 }
 
-static moons__item next_bytes(moons__batch_reader *r, moons__item_kind kind) {
+static moons__item_kind next_bytes(moons__batch_reader *r, moons__item *item) {
   uint64_t n_bytes;
-  if (!take(r, &n_bytes, sizeof n_bytes) || n_bytes > left(r))
-    return (moons__item){.kind = MOONS__ITEM_MALFORMED};
-  moons__item item = {.kind = kind, .bytes = r->at, .n_bytes = (size_t)n_bytes};
+  if (!take(r, &n_bytes, sizeof n_bytes) || n_bytes > left(r)) return MOONS__ITEM_MALFORMED;
+  item->bytes = r->at;
+  item->n_bytes = (size_t)n_bytes;
   r->at += n_bytes;
-  return item;
+  return r->segment == ERRORS ? MOONS__ITEM_ERROR : MOONS__ITEM_MESSAGE;
 }
 
-/* Ranges wrap around as Lua's integers do. */
-static moons__item next_in_range(moons__batch_reader *r) {
-  moons__item item = {.kind = MOONS__ITEM_INTEGER, .integer = r->integer};
-  r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
-  return item;
+static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *item) {
+  switch (r->segment) {
+  case INTEGERS: return take(r, &item->integer, 8) ? MOONS__ITEM_INTEGER : MOONS__ITEM_MALFORMED;
+  case FLOATS: return take(r, &item->number, 8) ? MOONS__ITEM_FLOAT : MOONS__ITEM_MALFORMED;
+  case INTEGER_RANGE: /* wraps around as Lua's integers do */
+    item->integer = r->integer;
+    r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
+    return MOONS__ITEM_INTEGER;
+  case FLOAT_RANGE:
+    item->number = r->number_first + (double)r->n_before++ * r->number_step;
+    return MOONS__ITEM_FLOAT;
+  default: return next_bytes(r, item);
+  }
 }
 
-moons__item moons__batch_next(moons__batch_reader *r) {
-  moons__item item = {.kind = MOONS__ITEM_MALFORMED};
+void moons__batch_next(moons__batch_reader *r, moons__item *item) {
   while (r->n_left == 0) {
-    if (left(r) == 0) return (moons__item){.kind = MOONS__ITEM_END};
-    if (!open_segment(r)) return item;
+    int is_end = left(r) == 0;
+    if (!is_end && open_segment(r)) continue;
+    item->kind = is_end ? MOONS__ITEM_END : MOONS__ITEM_MALFORMED;
+    return;
   }
   r->n_left--;
-  switch (r->segment) {
-  case INTEGERS:
-    if (take(r, &item.integer, 8)) item.kind = MOONS__ITEM_INTEGER;
-    break;
-  case FLOATS:
-    if (take(r, &item.number, 8)) item.kind = MOONS__ITEM_FLOAT;
-    break;
-  case INTEGER_RANGE: item = next_in_range(r); break;
-  case FLOAT_RANGE:
-    item.kind = MOONS__ITEM_FLOAT;
-    item.number = r->number_first + (double)r->n_before++ * r->number_step;
-    break;
-  case MESSAGES: item = next_bytes(r, MOONS__ITEM_MESSAGE); break;
-  default: item = next_bytes(r, MOONS__ITEM_ERROR);
-  }
-  return item;
+  item->kind = next_of_segment(r, item);
 }

@@ -79,7 +79,8 @@ typedef struct moons__batch_reader {
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
 
-/* The next item. Total: any bytes give items, END or MALFORMED. */
-moons__item moons__batch_next(moons__batch_reader *reader);
+/* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
+** MALFORMED. */
+void moons__batch_next(moons__batch_reader *reader, moons__item *item);
 
 #endif

@@ -438,7 +438,7 @@ static int harvest_items(lua_State *L) {
   harvest *h = lua_touserdata(L, HARVEST_DATA);
   int top = lua_gettop(L);
   for (;;) {
-    h->item = moons__batch_next(&h->reader);
+    moons__batch_next(&h->reader, &h->item);
     if (h->item.kind == MOONS__ITEM_END) break;
     harvest_item(L, j, h);
     h->n_read++;

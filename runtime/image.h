@@ -16,10 +16,12 @@
 
 typedef struct moons__image {
   moons__arena arena;
-  lua_State *L;   /* the state; the same address for the image's whole life */
-  size_t n_bytes; /* of the arena, as taken; 0: not taken yet */
-  char *copy;     /* of the first copied_bytes; owned */
+  lua_State *L;     /* the state; the same address for the image's whole life */
+  size_t n_bytes;   /* of the arena, as taken; 0: not taken yet */
+  char *copy;       /* of the first copied_bytes */
+  void *copy_block; /* the memory that it lies in; owned */
   size_t copied_bytes;
+  int is_backwards;    /* the last copying went from the end to the start */
   size_t frozen_bytes; /* the rest, put back by the system; 0: all is copied */
 } moons__image;
 

@@ -141,12 +141,11 @@ static int is_ending(const moons__worker *w) {
          (w->outer != NULL && moons__worker_is_ending(w->outer));
 }
 
-static int run_call(moons__worker *w, moons__task *task, moons__item item) {
+static int run_call(moons__worker *w, moons__task *task) {
   moons__call *c = &w->call;
   if (moons__session_begin_call(c->session, task->terms)) return put_set_up_failure(w);
   if (task->terms->timeout_ns > 0)
     atomic_store_explicit(&w->started_ns, w->workshop.config.clock_ns(), memory_order_relaxed);
-  c->item = item;
   c->index = task->first + task->n_run;
   int outcome = moons__call_run(c);
   atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
@@ -156,14 +155,14 @@ static int run_call(moons__worker *w, moons__task *task, moons__item item) {
 }
 
 /* Makes a call, and again where it fails and may be tried again. */
-static int run_tries(moons__worker *w, moons__task *task, moons__item item) {
+static int run_tries(moons__worker *w, moons__task *task) {
   moons__batch_writer writer = w->call.results;
   size_t n_bytes = task->results.n_bytes;
-  int outcome = run_call(w, task, item);
+  int outcome = run_call(w, task);
   for (unsigned n = 0; outcome > 0 && n < task->terms->n_retries && !is_ending(w); n++) {
     moons__batch_rewind(&w->call.results, &writer, n_bytes);
     task->n_retried++;
-    outcome = run_call(w, task, item);
+    outcome = run_call(w, task);
   }
   return outcome;
 }
@@ -188,8 +187,8 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
   atomic_store_explicit(&w->timeout_ns, task->terms->timeout_ns, memory_order_relaxed);
   int is_set_up = enter(w, task->terms, arguments.needs) == 0;
   while (!is_over(w, task)) {
-    moons__item item = moons__batch_next(&arguments);
-    int outcome = is_set_up ? run_tries(w, task, item) : put_set_up_failure(w);
+    moons__batch_next(&arguments, &w->call.item);
+    int outcome = is_set_up ? run_tries(w, task) : put_set_up_failure(w);
     if (outcome < 0) break;
     if (outcome > 0) note_failed(task);
     task->n_run++;

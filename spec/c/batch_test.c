@@ -3,6 +3,12 @@
 #include "check.h"
 #include "moons.h"
 
+static moons__item next_item(moons__batch_reader *r) {
+  moons__item item = {0};
+  moons__batch_next(r, &item);
+  return item;
+}
+
 static int same_bits(double a, double b) {
   uint64_t bits_of_a, bits_of_b;
   memcpy(&bits_of_a, &a, sizeof a);
@@ -17,17 +23,17 @@ static moons__batch_reader open_batch(const moons__buffer *out) {
 }
 
 static void check_end(moons__batch_reader *r) {
-  CHECK(moons__batch_next(r).kind == MOONS__ITEM_END);
-  CHECK(moons__batch_next(r).kind == MOONS__ITEM_END);
+  CHECK(next_item(r).kind == MOONS__ITEM_END);
+  CHECK(next_item(r).kind == MOONS__ITEM_END);
 }
 
 static void check_integer(moons__batch_reader *r, int64_t n) {
-  moons__item item = moons__batch_next(r);
+  moons__item item = next_item(r);
   CHECK(item.kind == MOONS__ITEM_INTEGER && item.integer == n);
 }
 
 static void check_float(moons__batch_reader *r, double n) {
-  moons__item item = moons__batch_next(r);
+  moons__item item = next_item(r);
   CHECK(item.kind == MOONS__ITEM_FLOAT && same_bits(item.number, n));
 }
 
@@ -115,7 +121,7 @@ static void messages(void) {
   CHECK(r.needs == 3 && memcmp(out.bytes, "before", 6) == 0);
   static const char *const TEXTS[] = {"one", "", "two", "three"};
   for (int i = 0; i < 4; i++) {
-    moons__item item = moons__batch_next(&r);
+    moons__item item = next_item(&r);
     CHECK(item.kind == (i == 2 ? MOONS__ITEM_ERROR : MOONS__ITEM_MESSAGE));
     CHECK(item.n_bytes == strlen(TEXTS[i]) && memcmp(item.bytes, TEXTS[i], item.n_bytes) == 0);
   }
@@ -139,7 +145,7 @@ static void drops(void) {
   moons__batch_reader r = open_batch(&out);
   for (int i = 0; i < 4; i++) {
     check_integer(&r, i);
-    moons__item item = moons__batch_next(&r);
+    moons__item item = next_item(&r);
     CHECK(item.kind == MOONS__ITEM_MESSAGE && item.n_bytes == 5);
   }
   check_end(&r);
@@ -208,7 +214,7 @@ static void round_trips(void) {
       n = put_random(&w, &random, all, n);
     moons__batch_reader r = open_batch(&out);
     for (size_t i = 0; i < n; i++) {
-      moons__item item = moons__batch_next(&r);
+      moons__item item = next_item(&r);
       CHECK(item.kind == all[i].kind);
       CHECK(item.kind != MOONS__ITEM_INTEGER || item.integer == all[i].integer);
       CHECK(item.kind != MOONS__ITEM_FLOAT || same_bits(item.number, all[i].number));
@@ -226,7 +232,7 @@ static void read_anything(const char *bytes, size_t n_bytes) {
   moons__batch_reader r;
   moons__batch_open(&r, copy, n_bytes);
   for (int i = 0; i < 500; i++) {
-    moons__item item = moons__batch_next(&r);
+    moons__item item = next_item(&r);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
     if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
     CHECK(item.bytes >= copy && item.bytes + item.n_bytes <= copy + n_bytes);
@@ -257,7 +263,7 @@ static void garbage(void) {
   }
   moons__batch_reader r;
   moons__batch_open(&r, NULL, 0);
-  moons__item_kind kind = moons__batch_next(&r).kind;
+  moons__item_kind kind = next_item(&r).kind;
   CHECK(kind == MOONS__ITEM_END || kind == MOONS__ITEM_MALFORMED);
 }
 
@@ -270,7 +276,7 @@ static void truncated_is_malformed(void) {
   moons__batch_reader r;
   moons__batch_open(&r, out.bytes, out.n_bytes - 1);
   check_integer(&r, 1);
-  CHECK(moons__batch_next(&r).kind == MOONS__ITEM_MALFORMED);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__buffer_free(&out);
 }
 
