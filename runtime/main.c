@@ -2,8 +2,13 @@
 ** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
 ** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
 */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +45,61 @@ static const char *program_name = "moons";
 static void complain(const char *message) {
   fprintf(stderr, "%s: %s\n", program_name, message);
   fflush(stderr);
+}
+
+/* {== Signals =================================================================================
+
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: a handler passes
+** them through a pipe to a thread, which has the script raise the error at its next instruction. A
+** script that has not ended shortly after, or gets a second signal, is ended as it is. */
+
+enum { PATIENCE_MS = 80 };
+
+static int signal_pipe[2] = {-1, -1};
+static atomic_int signal_taken; /* 0: none */
+static _Atomic(lua_State *) signalled_state;
+
+static void pass_on(int signal) {
+  unsigned char byte = (unsigned char)signal;
+  (void)!write(signal_pipe[1], &byte, 1);
+}
+
+static void interrupt(lua_State *L, lua_Debug *info) {
+  (void)info;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
+}
+
+static void *take_signals(void *unused) {
+  (void)unused;
+  unsigned char byte;
+  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  atomic_store(&signal_taken, byte);
+  lua_State *L = atomic_load(&signalled_state);
+  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  if (L != NULL) lua_sethook(L, interrupt, mask, 1);
+  struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
+  poll(&second, 1, PATIENCE_MS);
+  _exit(128 + byte);
+}
+
+static void catch_signal(int signal) {
+  struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART}, old;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+    sigaction(signal, &action, NULL);
+}
+
+/* Where this fails, the signals do what they do by default. */
+static void catch_signals(void) {
+  pthread_t thread;
+  if (pipe(signal_pipe) != 0) return;
+  for (int i = 0; i < 2; i++)
+    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
+  if (pthread_create(&thread, NULL, take_signals, NULL) != 0) return;
+  pthread_detach(thread);
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
 }
 
 /* {== Arguments =============================================================================== */
@@ -255,11 +315,13 @@ static int run_state(command *c) {
     complain("cannot create state: not enough memory");
     return 0;
   }
+  atomic_store(&signalled_state, L);
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
+  atomic_store(&signalled_state, NULL);
   lua_close(L);
   return succeeded;
 }
@@ -281,6 +343,7 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   if (c.shows_version) print_version();
+  catch_signals();
   int error = moons_runtime_new(&c.runtime, &c.options);
   if (error) {
     fprintf(stderr, "%s: cannot start %u workers on backend '%s': %s\n", program_name,
@@ -289,5 +352,7 @@ int main(int argc, char **argv) {
   }
   int succeeded = run_state(&c);
   moons_runtime_free(c.runtime);
+  int signal = atomic_load(&signal_taken);
+  if (signal != 0) return 128 + signal;
   return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
 }

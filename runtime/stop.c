@@ -71,6 +71,20 @@ void moons__stop_here(moons__stop *stop, lua_State *L, int reason) {
 
 /* Coroutines. */
 
+/* From here on until leave, `co` runs and L waits for it. */
+static void enter(lua_State *L, lua_State *co, moons__resumer *here) {
+  moons__stop *stop = &moons__sandbox_of(L)->stop;
+  *here = (moons__resumer){L, stop->resumers};
+  stop->resumers = here;
+  if (atomic_load_explicit(&stop->running, memory_order_relaxed) != NULL) change_running(stop, co);
+}
+
+static void leave(lua_State *L, const moons__resumer *here) {
+  moons__stop *stop = &moons__sandbox_of(L)->stop;
+  if (atomic_load_explicit(&stop->running, memory_order_relaxed) != NULL) change_running(stop, L);
+  stop->resumers = here->outer;
+}
+
 /* Resumes `co` with the `n` values on top of L, telling who runs; moves what it gives, or its error, to
 ** L. Returns how many values, or -1 with the error on top. */
 static int resume(lua_State *L, lua_State *co, int n) {
@@ -79,13 +93,10 @@ static int resume(lua_State *L, lua_State *co, int n) {
     return -1;
   }
   lua_xmove(L, co, n);
-  moons__stop *stop = &moons__sandbox_of(L)->stop;
-  moons__resumer here = {L, stop->resumers};
-  stop->resumers = &here;
-  if (stop->running != NULL) change_running(stop, co);
+  moons__resumer here;
+  enter(L, co, &here);
   int n_results, status = lua_resume(co, L, n, &n_results);
-  if (stop->running != NULL) change_running(stop, L);
-  stop->resumers = here.outer;
+  leave(L, &here);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return -1;
@@ -117,7 +128,10 @@ static int call_wrapped(lua_State *L) {
   if (n >= 0) return n;
   int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) {
+    moons__resumer here;
+    enter(L, co, &here);
     status = lua_resetthread(co);
+    leave(L, &here);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -126,6 +140,22 @@ static int call_wrapped(lua_State *L) {
     lua_concat(L, 2);
   }
   return lua_error(L);
+}
+
+/* coroutine.close(co). Upvalue: the original. */
+static int call_close(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  if (co == NULL || co == L) { /* its own error says what is wrong */
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+  }
+  moons__resumer here;
+  enter(L, co, &here);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  leave(L, &here);
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
 /* coroutine.wrap(f) */
@@ -179,6 +209,9 @@ void moons__stop_install(lua_State *L) {
     lua_setfield(L, -2, "resume");
     lua_pushcfunction(L, call_wrap);
     lua_setfield(L, -2, "wrap");
+    lua_getfield(L, -1, "close");
+    lua_pushcclosure(L, call_close, 1);
+    lua_setfield(L, -2, "close");
   }
   lua_pop(L, 1);
 }
