@@ -42,6 +42,9 @@ typedef struct moons__backend_config {
 typedef struct moons__backend_functions {
   const char *name;
 
+  /* Work runs on the thread that waits for it: asking whether it is done has to run some. */
+  int runs_when_asked;
+
   /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind. */
   int (*open)(moons__backend **backend, const moons__backend_config *config);
 

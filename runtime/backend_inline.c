@@ -91,7 +91,10 @@ static int can_run(moons__backend *b) {
 static void run(moons__backend *b, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
   moons__worker *worker = b->workers[b->depth++];
-  if (work->task.terms->timeout_ns > 0) moons__deadlines_nudge(b->deadlines);
+  if (work->task.terms->timeout_ns > 0) {
+    moons__worker_expect(worker, work->task.terms->timeout_ns);
+    moons__deadlines_nudge(b->deadlines);
+  }
   moons__worker_run(worker, &work->task);
   b->depth--;
   work->busy_ns = uv_hrtime() - start_ns;
@@ -100,6 +103,7 @@ static void run(moons__backend *b, moons__work *work) {
 
 const moons__backend_functions moons__backend_inline = {
     .name = "inline",
+    .runs_when_asked = 1,
     .open = open_inline,
     .close = close_inline,
     .grow = grow,

@@ -155,7 +155,10 @@ static void run_on(thread *t, moons__work *work) {
   unsigned at = t->n_busy++, outer_depth = t->depth;
   set_work(t, at, work);
   t->depth = work->depth;
-  if (work->task.terms->timeout_ns > 0) moons__deadlines_nudge(t->backend->deadlines);
+  if (work->task.terms->timeout_ns > 0) {
+    moons__worker_expect(t->stations[at].worker, work->task.terms->timeout_ns);
+    moons__deadlines_nudge(t->backend->deadlines);
+  }
   moons__worker_run(t->stations[at].worker, &work->task);
   t->depth = outer_depth;
   set_work(t, at, NULL);

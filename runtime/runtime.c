@@ -416,6 +416,10 @@ static int sleep_in(const moons_runtime *r, waiter *w, uint64_t deadline_ns) {
 
 int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
   int ready = find_ready(jobs, n_jobs);
+  if (ready < 0 && timeout_ns == 0 && jobs[0]->runtime->functions->runs_when_asked) {
+    int ran = run_any(jobs, n_jobs);
+    ready = ran < 0 ? ran : find_ready(jobs, n_jobs);
+  }
   if (ready >= 0 || timeout_ns == 0) return ready;
   waiter w;
   if (waiter_open(&w)) return MOONS_ENOMEM;

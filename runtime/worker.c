@@ -179,12 +179,18 @@ static int is_over(const moons__worker *w, const moons__task *task) {
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
 }
 
+void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
+  atomic_store(&w->timeout_ns, timeout_ns);
+}
+
 void moons__worker_run(moons__worker *w, moons__task *task) {
   moons__batch_reader arguments;
   moons__batch_open(&arguments, task->bytes, task->n_bytes);
   w->call.terms = task->terms;
-  if (moons__batch_begin(&w->call.results, &task->results)) return;
-  atomic_store_explicit(&w->timeout_ns, task->terms->timeout_ns, memory_order_relaxed);
+  if (moons__batch_begin(&w->call.results, &task->results)) {
+    atomic_store(&w->timeout_ns, 0);
+    return;
+  }
   int is_set_up = enter(w, task->terms, arguments.needs) == 0;
   while (!is_over(w, task)) {
     moons__batch_next(&arguments, &w->call.item);
@@ -193,7 +199,7 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
     if (outcome > 0) note_failed(task);
     task->n_run++;
   }
-  atomic_store_explicit(&w->timeout_ns, 0, memory_order_relaxed);
+  atomic_store(&w->timeout_ns, 0);
   if (is_set_up) moons__session_leave(w->call.session);
 }
 

@@ -63,6 +63,10 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);
 
+/* Tells the thread that watches that calls with this timeout are about to run; to be called, and that
+** thread nudged, before they are run. */
+void moons__worker_expect(moons__worker *worker, uint64_t timeout_ns);
+
 /* Runs a task, whose results are empty, and fills in the rest of it. Never fails: errors of calls
 ** are results; out of memory for these, fewer are there than calls. */
 void moons__worker_run(moons__worker *worker, moons__task *task);

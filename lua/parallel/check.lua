@@ -45,6 +45,19 @@ end
 -- Some three years: what an integer of nanoseconds holds with ease.
 local MOST_SECONDS = 1e8
 
+--- Checks that an argument is a list of futures.
+function check.futures(where, number, value, type_of_futures)
+  if type(value) ~= "table" then
+    refuse(where, number, "table of futures", value)
+  end
+  for i, future in ipairs(value) do
+    if getmetatable(future) ~= type_of_futures then
+      local text = "bad argument #%d to '%s' (item %d: a future expected, got %s)"
+      error(text:format(number, where, i, type(future)), CALLER - 1)
+    end
+  end
+end
+
 local function boolean(value)
   return type(value) == "boolean", "a boolean"
 end

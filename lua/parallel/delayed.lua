@@ -51,7 +51,10 @@ end
 local function rows_of_iterator(next_call, call, first)
   local i = 1
   return function()
-    local row = call and row_of(check_call(call, i), first)
+    if call == nil then
+      return nil
+    end
+    local row = row_of(check_call(call, i), first)
     call, i = next_call(), i + 1
     return row
   end

@@ -1,6 +1,7 @@
 --- What a call or a map will give, once it is done.
 -- @module parallel.future
 
+local check = require "parallel.check"
 local core = require "parallel.core"
 local errors = require "parallel.errors"
 
@@ -94,6 +95,9 @@ function Future:wait(seconds)
     wait_for_any(with_others(self), left)
     poll(self)
   end
+  for _, other in ipairs(with_others(self)) do
+    poll(other)
+  end
   return true
 end
 
@@ -141,6 +145,7 @@ end
 -- @tparam function callback
 -- @treturn table the future
 function Future:on_done(callback)
+  check.callable("on_done", 1, callback)
   if self:done() then
     callback(self)
   else
@@ -152,6 +157,7 @@ end
 --- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`.
 -- @tparam table futures a list
 function Future.as_completed(futures)
+  check.futures("as_completed", 1, futures, Future)
   local left = table.move(futures, 1, #futures, 1, {})
   return function()
     while #left > 0 do

@@ -1,0 +1,110 @@
+-- The examples print what stands beside them, and the README's scripts what it shows.
+local lfs = require "lfs"
+local program = require "c.program"
+local script = require "support.script"
+local temporary = require "support.temporary"
+
+local function read(name)
+  local file <close> = assert(io.open(name, "rb"))
+  return file:read "a"
+end
+
+local function check(result, stdout, code, stderr)
+  local text = "exit code: %s\nstdout: %s\nstderr: %s"
+  local report = assert.message(text:format(result.code, result.stdout, result.stderr))
+  report.equal(code or 0, result.code)
+  report.equal(stdout, result.stdout)
+  if stderr then
+    report.equal(stderr, result.stderr)
+  end
+end
+
+-- The names of the examples, in order.
+local function examples()
+  local names = {}
+  for file in lfs.dir "examples" do
+    table.insert(names, (file:match "^(%d%d_.*)%.lua$"))
+  end
+  table.sort(names)
+  return names
+end
+
+-- The arguments that an example's first line names.
+local function arguments(name)
+  local words = {("examples/%s.lua"):format(name)}
+  for word in (read(words[1]):match "^%-%- test:([^\n]*)" or ""):gmatch "%S+" do
+    table.insert(words, word)
+  end
+  return words
+end
+
+-- Calls that wait do so one after the other where calls run one by one.
+local NEEDS_THREADS = {["02_waiting"] = true}
+
+describe("the example", function()
+  for _, name in ipairs(examples()) do
+    for _, host in ipairs(script.hosts) do
+      local is_inline = host.flags ~= nil
+      if not (is_inline and NEEDS_THREADS[name]) then
+        it(("%s prints what it should %s"):format(name, host.name), function()
+          local words = {table.unpack(host.flags or {})}
+          table.move(arguments(name), 1, 9, #words + 1, words)
+          check(script.moons(words, host), read(("examples/%s.expected"):format(name)))
+        end)
+      end
+    end
+
+    it(name .. " prints the same for any number of workers", function()
+      local expected = read(("examples/%s.expected"):format(name))
+      for _, workers in ipairs {"1", "2", "4"} do
+        check(script.moons({"-j", workers, table.unpack(arguments(name))}), expected)
+      end
+    end)
+
+    it(name .. " has a row in the list", function()
+      assert.truthy(read "examples/README.md":find(("| `%s.lua` |"):format(name), 1, true))
+    end)
+  end
+
+  it("embed/host.c prints what it should", function()
+    local path = program.build("host", {"examples/embed/host.c"})
+    check(script.execute {path}, read "examples/embed/host.expected")
+  end)
+end)
+
+-- What the README shows, in order: a mark, the script in a block of its own, and what it prints in
+-- the next.
+local function shown(mark)
+  local text = read "README.md"
+  local blocks = {}
+  local pattern = "\n<!%-%- " .. mark .. ": ([^\n]-) %-%->\n```%l+\n(.-)```\n.-```text\n(.-)```"
+  for words, code, output in text:gmatch(pattern) do
+    local name, fails = words:match "^[^,]+", words:find ", fails$"
+    table.insert(blocks, {name = name, fails = fails, code = code, output = output})
+  end
+  local _, n_marks = text:gsub("\n<!%-%- " .. mark .. ": ", "")
+  assert(#blocks == n_marks and n_marks > 0, "a mark in the README has no script, or no output")
+  return blocks
+end
+
+describe("the README's", function()
+  for _, block in ipairs(shown "run") do
+    it(block.name .. " prints what it shows", function()
+      temporary.folder({[block.name] = block.code}, function(folder)
+        local result = script.moons({block.name}, {folder = folder})
+        result.stderr = result.stderr:gsub("^[^:]*/moons: ", "moons: ")
+        if block.fails then
+          check(result, "", 1, block.output)
+        else
+          check(result, block.output, 0, "")
+        end
+      end)
+    end)
+  end
+
+  it("host.c is the example, and prints what it shows", function()
+    local block = shown "compile"[1]
+    assert.equal(read "examples/embed/host.c", block.code)
+    assert.equal(read "examples/embed/host.expected", block.output)
+  end)
+end)
