@@ -28,7 +28,11 @@ function Pool.new(options)
   local n_workers = options.workers or core.workers()
   local self = {
     options = options,
-    place = {workers = n_workers, pool = core.new_workers(n_workers)},
+    place = {
+      workers = n_workers,
+      pool = core.new_workers(n_workers),
+      runs = setmetatable({}, {__mode = "k"}),
+    },
     open = setmetatable({}, {__mode = "k"}),
     is_closed = false,
   }
@@ -160,6 +164,14 @@ local function open_futures(pool)
   return futures
 end
 
+-- Frees the threads. Iterations that have not come to their end cannot go on.
+local function free(pool)
+  for run in pairs(pool.place.runs) do
+    run:close()
+  end
+  pool.place.pool:close()
+end
+
 --- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
 function Pool:close()
   if self.is_closed then
@@ -169,7 +181,7 @@ function Pool:close()
   for _, future in ipairs(open_futures(self)) do
     future:wait()
   end
-  self.place.pool:close()
+  free(self)
 end
 
 --- Drops waiting calls and frees the threads; futures that are not done fail with "cancelled".
@@ -181,7 +193,7 @@ function Pool:terminate()
   for _, future in ipairs(open_futures(self)) do
     future:cancel()
   end
-  self.place.pool:close()
+  free(self)
 end
 
 --- What the pool has done so far.

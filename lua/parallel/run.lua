@@ -38,7 +38,8 @@ end
 -- @param xs a sequence, a range, or an iterator function
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked
--- @tparam ?table place where it runs: `workers`, how many, and `pool`, whose; by default the state's
+-- @tparam ?table place where it runs: `workers`, how many, and `pool`, whose; the run is noted in the
+-- set `runs`; by default the state's workers
 -- @tparam[opt=0] integer chunk size of chunks where the options do not say; 0: measured
 -- @treturn table with the fields `results` and `errors` (by number), `collects`, `items`
 function Run.new(f, xs, is_rows, options, place, chunk)
@@ -53,6 +54,9 @@ function Run.new(f, xs, is_rows, options, place, chunk)
     collects = options.errors == "collect",
     has_failed = false,
   }
+  if place then
+    place.runs[self] = true
+  end
   return setmetatable(self, Run)
 end
 

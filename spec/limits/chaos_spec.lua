@@ -2,7 +2,7 @@
 -- MOONS_CHAOS_SEED from which seed.
 local script = require "support.script"
 
-local n_rounds = math.tointeger(os.getenv "MOONS_CHAOS_ROUNDS") or 200
+local n_rounds = math.tointeger(os.getenv "MOONS_CHAOS_ROUNDS") or 80
 local seed = math.tointeger(os.getenv "MOONS_CHAOS_SEED") or 54
 
 local chaos = [==[

@@ -32,8 +32,6 @@ local greedy = [==[
         t[#t + 1] = co
       end
     end,
-    pack = function() return #table.pack(("x"):rep(1 << 20):byte(1, 200000), {}, ("x"):rep(1 << 26)) end,
-    load = function() return assert(load(function() return ("x"):rep(1 << 20) end)) end,
     finalizers = function()
       local t = {}
       while true do t[#t + 1] = setmetatable({}, {__gc = function() t[#t + 1] = {} end}) end

@@ -91,7 +91,7 @@ for _, host in ipairs(script.hosts) do
         for _, method in ipairs {"imap", "imap_unordered"} do
           local seen = {}
           for i, value in pool[method](pool, function(x) if x % 3 == 0 then return false end end, counter(30)) do
-            equal(value, i % 3 == 0 and false or nil)
+            if i % 3 == 0 then equal(value, false) else equal(value, nil) end
             seen[#seen + 1] = i
           end
           table.sort(seen)
