@@ -8,10 +8,12 @@
 #include "lua_sources.h"
 #include "pristine.h"
 
+enum { MOST_PREPARED = 1 << 22 }; /* elements: larger tables grow as they fill */
+
 /* core.table(n): an empty table with room for the elements 1 to n. */
 static int core_table(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  lua_createtable(L, n > 0 && n < INT_MAX ? (int)n : 0, 0);
+  lua_createtable(L, n < 0 ? 0 : n < MOST_PREPARED ? (int)n : MOST_PREPARED, 0);
   return 1;
 }
 

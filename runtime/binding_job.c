@@ -39,6 +39,7 @@ typedef struct job_data {
   moons__batch_writer writer;
   moons__chunker chunker;
   int item_is_open; /* in the writer */
+  int is_in_use;    /* by feed or collect, which may run the script's code */
   int pack;
 } job_data;
 
@@ -83,6 +84,7 @@ static job_data *check_job(lua_State *L) {
 
 static int job_close(lua_State *L) {
   job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  if (j->is_in_use) return luaL_error(L, "a map cannot be ended by what it reads or sends");
   moons_job_free(j->job);
   j->job = NULL;
   moons__encoder_end(&j->encoder);
@@ -95,6 +97,8 @@ static int job_close(lua_State *L) {
 /* Pushes a job without its set-up, for the workers at stack index `pool` or, where there are none, the
 ** state's. */
 static job_data *push_job(lua_State *L, int pool) {
+  moons__push_state(L); /* is finalized after the jobs, for it is made before */
+  lua_pop(L, 1);
   job_data *j = lua_newuserdatauv(L, sizeof *j, N_VALUES);
   *j = (job_data){0};
   luaL_setmetatable(L, JOB_TYPE);
@@ -333,7 +337,9 @@ static int job_feed(lua_State *L) {
   f.star = lua_toboolean(L, 5);
   uint64_t n_left = f.n < 0 ? UINT64_MAX : (uint64_t)(f.n - f.from + 1);
   f.wanted = moons__chunker_next(&j->chunker, n_left);
+  j->is_in_use = 1;
   int status = feed_protected(L, j, &f);
+  j->is_in_use = 0;
   if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
   moons__libraries needs = j->encoder.needs;
   need_libraries(L, j, 1, needs);
@@ -513,7 +519,7 @@ static int wait_for_job(lua_State *L, moons_job *job, int64_t timeout_ns) {
 }
 
 /* job:collect(results, errors [, seconds]): waits for a chunk and puts its results and errors into
-** the tables, by number. Returns how many calls it had, how many of them failed, and the number of
+** the tables, by number. Returns how many calls were made, how many of them failed, and the number of
 ** the first; nil when all chunks have been collected; false when none finished in time. */
 static int job_collect(lua_State *L) {
   job_data *j = check_job(L);
@@ -531,11 +537,13 @@ static int job_collect(lua_State *L) {
   }
   moons__check(L, error);
   moons__batch_open(&h.reader, h.chunk.bytes, h.chunk.n_bytes);
+  j->is_in_use = 1;
   harvest_all(L, &h);
+  j->is_in_use = 0;
   free(h.chunk.bytes);
   if (!h.chunk.is_cut && h.n_read < h.chunk.n_calls) harvest_lost(L, &h);
   moons__chunker_measured(&j->chunker, h.n_read, h.chunk.busy_ns);
-  lua_pushinteger(L, h.chunk.n_calls);
+  lua_pushinteger(L, h.n_read);
   lua_pushinteger(L, h.n_failed);
   lua_pushinteger(L, (lua_Integer)h.chunk.first);
   return 3;

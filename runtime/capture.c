@@ -171,6 +171,7 @@ static void scan_code(reader *r, const prototype *p) {
 static uint64_t take_upvalues(reader *r, uint64_t parent, int is_main, uint64_t environments) {
   size_t n_upvalues = take_count(r, 3);
   uint64_t own = 0;
+  if (n_upvalues > MAX_UPVALUES) r->dynamic = 1; /* an environment may be among those beyond */
   for (size_t i = 0; i < n_upvalues; i++) {
     unsigned in_stack = take_byte(r), index = take_byte(r);
     take_byte(r); /* kind */

@@ -175,8 +175,11 @@ static int complete(moons__session *s, const moons__terms *terms) {
   moons__classes_free(&s->programs[0].classes);
   put_handler(s);
   int status = call_protected(s, add_host, &x);
-  if (status != LUA_OK) return fail_set_up(&x, status);
-  if (set_up(&x)) return -1;
+  int error = status == LUA_OK ? set_up(&x) : fail_set_up(&x, status);
+  if (error) {
+    lua_close(s->image.L); /* what it has opened closes */
+    return error;
+  }
   if (s->rebuilds) return 0;
   s->rebuilds = is_tainted(s, &x);
   moons__arena_count_userdata(&s->image.arena, 0);
@@ -287,7 +290,6 @@ static moons__program *kept_program(moons__session *s, const moons__terms *terms
 }
 
 moons__program *moons__session_enter(moons__session *s, const moons__terms *terms) {
-  moons__arena_limit(&s->image.arena, terms->memory_bytes);
   if (s->fresh) return &s->programs[0];
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__program *p = kept_program(s, terms);
@@ -297,11 +299,8 @@ moons__program *moons__session_enter(moons__session *s, const moons__terms *term
   return p;
 }
 
-void moons__session_leave(moons__session *s) { moons__arena_limit(&s->image.arena, 0); }
-
-int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
-  moons__sandbox_begin(&s->workshop->sandbox);
-  if (!s->fresh) return 0;
+/* Puts the state back where it is a fresh one. */
+static int put_back(moons__session *s, const moons__terms *terms) {
   if (s->dirty) {
     moons__image_restore(&s->image);
     s->dirty = 0;
@@ -314,6 +313,13 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
+int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
+  moons__sandbox_begin(&s->workshop->sandbox);
+  if (s->fresh && put_back(s, terms)) return -1;
+  moons__arena_limit(&s->image.arena, terms->memory_bytes);
+  return 0;
+}
+
 /* What userdata and finalizers own outside the state goes when the state is closed. */
 static int must_close(const moons__session *s) {
   const moons__sandbox *sandbox = &s->workshop->sandbox;
@@ -322,6 +328,7 @@ static int must_close(const moons__session *s) {
 }
 
 void moons__session_end_call(moons__session *s) {
+  moons__arena_limit(&s->image.arena, 0);
   const moons__sandbox *sandbox = &s->workshop->sandbox;
   if (sandbox->loaded_module) s->names_known = 0;
   if (!s->fresh) {

@@ -72,7 +72,7 @@ enum {
 int moons__session_open(moons__session *session, moons__workshop *workshop,
                         moons__libraries libraries, const moons__terms *terms);
 
-/* Frees it; finalizers run. Does nothing for one that is not open. */
+/* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
 
 /* Seeds math.randomseed, the function on top, which it pops, for call `index` of a map; 0: init. */
@@ -84,9 +84,6 @@ int moons__session_has(const moons__session *session, const moons__terms *terms)
 /* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
 moons__program *moons__session_enter(moons__session *session, const moons__terms *terms);
-
-/* Ends what enter began. */
-void moons__session_leave(moons__session *session);
 
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);

@@ -33,6 +33,10 @@ static const char *text_of(int reason) {
 static void on_instruction(lua_State *L, lua_Debug *info) {
   (void)info;
   moons__stop *stop = &moons__sandbox_of(L)->stop;
+  if (atomic_load(&stop->reason) == 0) { /* left on a coroutine by a call that has ended */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
   for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
     lua_sethook(r->L, on_instruction, LUA_MASKCOUNT, 1);
   luaL_error(L, "%s", text_of(atomic_load(&stop->reason)));
@@ -40,6 +44,7 @@ static void on_instruction(lua_State *L, lua_Debug *info) {
 
 void moons__stop_begin(moons__stop *stop, lua_State *L) {
   stop->resumers = NULL;
+  atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
   atomic_store_explicit(&stop->running, L, memory_order_release);
 }
 

@@ -200,7 +200,6 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
     task->n_run++;
   }
   atomic_store(&w->timeout_ns, 0);
-  if (is_set_up) moons__session_leave(w->call.session);
 }
 
 /* From any thread. */

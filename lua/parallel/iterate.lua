@@ -22,7 +22,9 @@ function Iteration:receive()
   local run = self.run
   run:feed(math.max(1, math.min(run.most_chunks, LEAD * run.most_chunks - self.n_chunks)))
   local n_calls, first = run:collect()
-  if n_calls then
+  if n_calls == 0 then
+    return self:receive() -- a chunk that a failure has cut before its first call
+  elseif n_calls then
     self.chunks[first] = n_calls
     self.n_chunks = self.n_chunks + 1
     return first
@@ -57,6 +59,13 @@ function Iteration:is_unsent(i)
   return self.run.errors[i] ~= nil and not self.chunks[i]
 end
 
+-- At the end there is nothing to give; a map that a failure has stopped raises it.
+function Iteration:finish()
+  if self.run:is_stopped() then
+    self.run:fail()
+  end
+end
+
 -- The next result in order; nothing at the end.
 function Iteration:next_in_order()
   local i = (self.taken or 0) + 1
@@ -66,7 +75,7 @@ function Iteration:next_in_order()
     elseif self:is_unsent(i) then
       self.current, self.last = i, i
     elseif not self:receive() and not self.chunks[i] and not self:is_unsent(i) then
-      return nil
+      return self:finish()
     end
   end
   self.taken = i

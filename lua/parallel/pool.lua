@@ -31,7 +31,7 @@ function Pool.new(options)
     place = {
       workers = n_workers,
       pool = core.new_workers(n_workers),
-      runs = setmetatable({}, {__mode = "k"}),
+      runs = {},
     },
     open = setmetatable({}, {__mode = "k"}),
     is_closed = false,
@@ -167,8 +167,9 @@ end
 -- Frees the threads. Iterations that have not come to their end cannot go on.
 local function free(pool)
   for run in pairs(pool.place.runs) do
-    run:close()
+    run.job:close()
   end
+  pool.place.runs = {}
   pool.place.pool:close()
 end
 

@@ -53,6 +53,7 @@ function Run.new(f, xs, is_rows, options, place, chunk)
     errors = {},
     collects = options.errors == "collect",
     has_failed = false,
+    place = place,
   }
   if place then
     place.runs[self] = true
@@ -134,6 +135,9 @@ end
 --- Drops what has not begun and frees what the map holds.
 function Run:close()
   self.job:close()
+  if self.place then
+    self.place.runs[self] = nil
+  end
 end
 
 Run.__close = Run.close
