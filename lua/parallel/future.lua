@@ -12,7 +12,8 @@ Future.__name = "parallel.future"
 --- Makes a future of a run that has been fed.
 -- @tparam table run
 -- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
--- @tparam table pool told of callbacks: has a set `open` of futures that are not done
+-- @tparam table pool has a set `open` of futures that are not done, which may be dropped, and a set
+-- `told` of those among them that have callbacks to run
 function Future.new(run, is_call, pool)
   local self = setmetatable({run = run, is_call = is_call, pool = pool, callbacks = {}}, Future)
   pool.open[self] = true
@@ -22,7 +23,7 @@ end
 -- Ends the future: its callbacks run, on the thread of the caller.
 local function settle(self, failure)
   self.is_done, self.failure = true, failure
-  self.pool.open[self] = nil
+  self.pool.open[self], self.pool.told[self] = nil, nil
   self.run:close()
   local callbacks = self.callbacks
   self.callbacks = nil
@@ -66,8 +67,8 @@ end
 -- This future first, then those of the same pool that have callbacks to run.
 local function with_others(self)
   local futures = {self}
-  for other in pairs(self.pool.open) do
-    if other ~= self and #other.callbacks > 0 then
+  for other in pairs(self.pool.told) do
+    if other ~= self then
       futures[#futures + 1] = other
     end
   end
@@ -85,6 +86,9 @@ end
 -- @treturn boolean whether it is done
 function Future:wait(seconds)
   check_seconds(seconds)
+  if self.is_done then
+    return true
+  end
   local deadline = seconds and core.now() + seconds
   poll(self)
   while not self.is_done do
@@ -150,6 +154,7 @@ function Future:on_done(callback)
     callback(self)
   else
     self.callbacks[#self.callbacks + 1] = callback
+    self.pool.told[self] = true
   end
   return self
 end

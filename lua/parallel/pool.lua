@@ -34,6 +34,7 @@ function Pool.new(options)
       runs = {},
     },
     open = setmetatable({}, {__mode = "k"}),
+    told = {},
     is_closed = false,
   }
   return setmetatable(self, Pool)

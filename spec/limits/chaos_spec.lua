@@ -225,9 +225,4 @@ describe("chaos", function()
     local after = script.passes(chaos .. "parallel.map(tostring, {1, 2}, {timeout = 60}) " .. n_threads, few)
     assert.truthy(tonumber(after.stdout) <= tonumber(before.stdout) + 2, after.stdout)
   end)
-
-  it("does the same inline", function()
-    script.passes(chaos, {flags = {"-b", "inline"}, args = {tostring(n_rounds // 3), tostring(seed)},
-      timeout = 60 + n_rounds})
-  end)
 end)

@@ -20,7 +20,13 @@ local methods = [==[
   }
 ]==]
 
+-- Inline no call runs while nobody waits for it, so pools that are left busy are for the others.
+local hosts = {}
 for _, host in ipairs(script.hosts) do
+  hosts[#hosts + 1] = not host.name:find("inline") and host or nil
+end
+
+for _, host in ipairs(hosts) do
   describe("a pool " .. host.name, function()
     local function passes(code)
       return script.passes(start .. code, host)
