@@ -134,12 +134,24 @@ static int add_station(thread *t) {
 /* Sees to it that the thread has a worker that is not busy. */
 static int need_station(thread *t) { return t->n_busy < t->n_stations ? 0 : add_station(t); }
 
-static void close_stations(thread *t) {
-  for (unsigned i = 0; i < t->n_stations; i++) {
-    moons__deadlines_remove(t->backend->deadlines, t->stations[i].worker);
-    moons__worker_close(t->stations[i].worker);
+static void close_stations(moons__backend *b, station *stations, unsigned n_stations) {
+  for (unsigned i = 0; i < n_stations; i++) {
+    moons__deadlines_remove(b->deadlines, stations[i].worker);
+    moons__worker_close(stations[i].worker);
   }
-  free(t->stations);
+  free(stations);
+}
+
+/* Closes the workers of a thread that ends; others that look for work to cancel see none. */
+static void leave_stations(thread *t) {
+  moons__backend *b = t->backend;
+  uv_mutex_lock(&b->mutex);
+  station *stations = t->stations;
+  unsigned n_stations = t->n_stations;
+  t->stations = NULL;
+  t->n_stations = 0;
+  uv_mutex_unlock(&b->mutex);
+  close_stations(b, stations, n_stations);
 }
 
 /* Says which work a station runs, NULL at its end: from then on it cannot be cancelled. */
@@ -194,7 +206,7 @@ static void thread_main(void *data) {
   moons__work *work;
   while ((work = dequeue(t->backend, t)) != NULL)
     run_on(t, work);
-  close_stations(t);
+  leave_stations(t);
 }
 
 /* Starts one more thread. The mutex is held. */
@@ -210,7 +222,7 @@ static int start_thread(moons__backend *b) {
   options.stack_size = b->config.stack_bytes;
   if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
   if (error) {
-    close_stations(t);
+    close_stations(b, t->stations, t->n_stations);
     free(t);
     return error;
   }
@@ -253,10 +265,11 @@ static void join_all(moons__backend *b) {
   b->closing = 1;
   uv_cond_broadcast(&b->wake);
   uv_mutex_unlock(&b->mutex);
+  for (thread *t = b->threads; t != NULL; t = t->next)
+    uv_thread_join(&t->id); /* those that still run look at the list */
   while (b->threads != NULL) {
     thread *t = b->threads;
     b->threads = t->next;
-    uv_thread_join(&t->id);
     free(t);
   }
 }
