@@ -12,8 +12,8 @@ local LEAD = 2
 local Iteration = {}
 Iteration.__index = Iteration
 
-local function new_iteration(run)
-  local self = {run = run, chunks = {}, n_chunks = 0, current = nil, last = 0}
+local function new_iteration(run, raises)
+  local self = {run = run, raises = raises, chunks = {}, n_chunks = 0, current = nil, last = 0}
   return setmetatable(self, Iteration)
 end
 
@@ -48,7 +48,7 @@ function Iteration:take()
   self.current = i < self.last and i + 1 or nil
   local value, failure = run.results[i], run.errors[i]
   run.results[i], run.errors[i] = nil, nil
-  if failure and not run.collects then
+  if failure and self.raises then
     error(failure, 0)
   end
   return i, value, failure
@@ -99,8 +99,8 @@ function Iteration:next_ready()
   return self:take()
 end
 
-local function iterator(run, step)
-  local iteration = new_iteration(run)
+local function iterator(run, raises, step)
+  local iteration = new_iteration(run, raises)
   return function()
     return step(iteration)
   end, nil, nil, run
@@ -108,13 +108,14 @@ end
 
 --- For a loop `for i, value, err in ...`, in order.
 -- @tparam table run a map that has begun
-function iterate.in_order(run)
-  return iterator(run, Iteration.next_in_order)
+-- @tparam boolean raises errors are raised; otherwise they are the loop's third value
+function iterate.in_order(run, raises)
+  return iterator(run, raises, Iteration.next_in_order)
 end
 
 --- The same, each result as soon as it is there.
-function iterate.as_ready(run)
-  return iterator(run, Iteration.next_ready)
+function iterate.as_ready(run, raises)
+  return iterator(run, raises, Iteration.next_ready)
 end
 
 return iterate

@@ -62,6 +62,14 @@ local function finish(run)
   return closing:finish()
 end
 
+-- Begins a map to iterate over. A failed call stops none before it: the loop raises its error when it
+-- comes to it. Returns the run and whether it does.
+local function begin(pool, f, xs, is_rows, options)
+  local raises = options.errors ~= "collect"
+  options.errors = "collect"
+  return Run.new(f, xs, is_rows, options, pool.place), raises
+end
+
 -- A future of a map whose items are all sent at once, as far as they are known.
 local function future_of(pool, f, xs, is_rows, options)
   local run = Run.new(f, xs, is_rows, options, pool.place)
@@ -101,24 +109,21 @@ end
 function Pool:imap(f, xs, options)
   check.callable("imap", 1, f)
   check.sequence("imap", 2, xs)
-  options = options_of(self, "imap", 3, options)
-  return iterate.in_order(Run.new(f, xs, false, options, self.place))
+  return iterate.in_order(begin(self, f, xs, false, options_of(self, "imap", 3, options)))
 end
 
 --- The same for `f(table.unpack(row))`.
 function Pool:istarmap(f, rows, options)
   check.callable("istarmap", 1, f)
   check.sequence("istarmap", 2, rows)
-  options = options_of(self, "istarmap", 3, options)
-  return iterate.in_order(Run.new(f, rows, true, options, self.place))
+  return iterate.in_order(begin(self, f, rows, true, options_of(self, "istarmap", 3, options)))
 end
 
 --- Iterates over the results, each as soon as it is there; the index says which it is.
 function Pool:imap_unordered(f, xs, options)
   check.callable("imap_unordered", 1, f)
   check.sequence("imap_unordered", 2, xs)
-  options = options_of(self, "imap_unordered", 3, options)
-  return iterate.as_ready(Run.new(f, xs, false, options, self.place))
+  return iterate.as_ready(begin(self, f, xs, false, options_of(self, "imap_unordered", 3, options)))
 end
 
 --- Makes one call and waits for it.
