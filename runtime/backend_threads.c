@@ -135,10 +135,10 @@ static int add_station(thread *t) {
 static int need_station(thread *t) { return t->n_busy < t->n_stations ? 0 : add_station(t); }
 
 static void close_stations(moons__backend *b, station *stations, unsigned n_stations) {
-  for (unsigned i = 0; i < n_stations; i++) {
+  for (unsigned i = 0; i < n_stations; i++) /* all of them first: watching one looks at its outer */
     moons__deadlines_remove(b->deadlines, stations[i].worker);
+  for (unsigned i = 0; i < n_stations; i++)
     moons__worker_close(stations[i].worker);
-  }
   free(stations);
 }
 
