@@ -42,7 +42,7 @@ typedef struct moons__batch_writer {
   size_t item_at;   /* where the length of the item being written stands */
 } moons__batch_writer;
 
-/* A range of floats is first + i * step, i from n_before on: exactly what a loop computes.
+/* A range of floats is first + i * step, i from n_before on.
 ** All return 0 or MOONS_ENOMEM, and leave `out` as it was on failure. */
 int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
 int moons__batch_integer(moons__batch_writer *writer, int64_t n);

@@ -549,7 +549,7 @@ static int job_collect(lua_State *L) {
   return 3;
 }
 
-/* job:cancel(): drops what has not begun, and ends what runs at its next call. */
+/* job:cancel(): drops what has not begun, and ends the calls that run. */
 static int job_cancel(lua_State *L) {
   moons_job_cancel(check_job(L)->job);
   return 0;

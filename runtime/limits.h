@@ -99,7 +99,7 @@
 #define MOONS_WIRE_SHARED_STRING_BYTES 41
 #endif
 
-/* Longest traceback and message that an error carries home, in bytes. */
+/* Longest message that an error carries home, in bytes; Lua bounds tracebacks. */
 #ifndef MOONS_ERROR_TEXT_BYTES
 #define MOONS_ERROR_TEXT_BYTES ((size_t)16 << 10)
 #endif

@@ -11,8 +11,7 @@
 /* The size of a page in bytes: every address and size below is a multiple of it. */
 size_t moons__pages_size(void);
 
-/* The memory that this process may use, in bytes (the machine's, or less where a container says
-** so), or 0 where the system does not say. */
+/* The machine's memory in bytes, or 0 where the system does not say. */
 size_t moons__pages_memory(void);
 
 /* Reserves address space without memory behind it. Returns NULL when there is none. */

@@ -264,8 +264,7 @@ static int call_loadlib(lua_State *L) {
 
 /* Installing. */
 
-/* Replaces the field of the table on top with `function`, which knows what it stands for, and with
-** `more` upvalues that are on top of the table. */
+/* Replaces the field of the table on top with `function`, which knows what it stands for. */
 static void replace(lua_State *L, const char *name, lua_CFunction function) {
   if (lua_getfield(L, -1, name) == LUA_TFUNCTION) {
     lua_pushcclosure(L, function, 1);

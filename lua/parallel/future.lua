@@ -134,7 +134,7 @@ function Future:ok()
   return self:done() and self.failure == nil
 end
 
---- Drops what has not begun. The future then fails with an error of kind "cancelled".
+--- Drops what has not begun and ends what runs. The future then fails with an error of kind "cancelled".
 -- @treturn boolean false where it was done already
 function Future:cancel()
   if self:done() then

@@ -26,7 +26,8 @@ end
 -- @tparam function f or a value with `__call`
 -- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
 -- is called until it returns nil
--- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`
+-- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
+-- `timeout`, `memory`, `retries`
 -- @treturn table the first value of each call, in the order of `xs`; with `pack` all values, packed
 -- @treturn integer how many calls there were
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index

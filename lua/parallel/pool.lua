@@ -191,7 +191,7 @@ function Pool:close()
   free(self)
 end
 
---- Drops waiting calls and frees the threads; futures that are not done fail with "cancelled".
+--- Drops waiting calls, ends those that run, and frees the threads; futures that are not done fail with "cancelled".
 function Pool:terminate()
   if self.is_closed then
     return

@@ -36,7 +36,7 @@ local function unsigned_quotient(n, d)
   return math.ult(n - quotient * d, d) and quotient or quotient + 1
 end
 
--- How many numbers a loop `for x = first, last, step` visits; not positive where an integer cannot
+-- How many numbers first + i * step there are up to last; not positive where an integer cannot
 -- hold it.
 local function count(first, last, step)
   if step > 0 and first > last or step < 0 and first < last then

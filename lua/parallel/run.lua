@@ -132,7 +132,7 @@ function Run:finish()
   return self:outcome()
 end
 
---- Drops what has not begun and frees what the map holds.
+--- Drops what has not begun, ends what runs, and frees what the map holds.
 function Run:close()
   self.job:close()
   if self.place then
