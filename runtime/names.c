@@ -194,9 +194,9 @@ void moons__names_refresh(moons__names *names, lua_State *L) {
   }
   lua_pop(L, 1);
   if (n_modules == names->n_modules && fingerprint == names->fingerprint) return;
+  look(names, L);
   names->n_modules = n_modules;
   names->fingerprint = fingerprint;
-  look(names, L);
 }
 
 /* Following paths. */

@@ -278,13 +278,12 @@ static void chunk_done(moons__work *chunk) {
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   if (job->n_terms == sizeof job->terms / sizeof job->terms[0]) return MOONS_EINVAL;
-  moons__terms terms = job->terms[0];
-  int error = terms_set_up(&terms, setup, setup_bytes);
-  if (error) return error;
   uv_mutex_lock(&job->mutex);
-  job->terms[job->n_terms++] = terms;
+  job->terms[1] = job->terms[0]; /* cancelled too, which changes under the mutex */
+  int error = terms_set_up(&job->terms[1], setup, setup_bytes);
+  if (!error) job->n_terms = 2;
   uv_mutex_unlock(&job->mutex);
-  return 0;
+  return error;
 }
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {

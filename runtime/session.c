@@ -172,6 +172,7 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 static int complete(moons__session *s, const moons__terms *terms) {
   setting_up x = {.session = s, .terms = terms, .program = &s->programs[0]};
   moons__sandbox_begin(&s->workshop->sandbox);
+  s->workshop->sandbox.warns = 0;
   moons__classes_free(&s->programs[0].classes);
   put_handler(s);
   int status = call_protected(s, add_host, &x);
@@ -182,6 +183,7 @@ static int complete(moons__session *s, const moons__terms *terms) {
   }
   if (s->rebuilds) return 0;
   s->rebuilds = is_tainted(s, &x);
+  s->warns = s->workshop->sandbox.warns;
   moons__arena_count_userdata(&s->image.arena, 0);
   if (s->rebuilds) {
     s->dirty = 1; /* the next call starts from the first stage */
@@ -313,8 +315,14 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
+/* Between calls nothing in a fresh state is needed: it is put back before the next. */
+void moons__session_leave(moons__session *s) {
+  if (s->fresh) moons__arena_trim(&s->image.arena, s->image.n_bytes + MOONS_ARENA_KEEP_BYTES);
+}
+
 int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   moons__sandbox_begin(&s->workshop->sandbox);
+  if (s->fresh) s->workshop->sandbox.warns = s->warns;
   if (s->fresh && put_back(s, terms)) return -1;
   moons__arena_limit(&s->image.arena, terms->memory_bytes);
   return 0;

@@ -47,6 +47,7 @@ typedef struct moons__session {
   int fresh;
   int rebuilds; /* the set-up cannot lie in the image: it is made anew for each call */
   int dirty;    /* a call was made since the image was put back */
+  int warns;    /* whether `warn` is on when a call begins */
   uint64_t last_used;
   moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
   unsigned n_programs;
@@ -84,6 +85,9 @@ int moons__session_has(const moons__session *session, const moons__terms *terms)
 /* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
 moons__program *moons__session_enter(moons__session *session, const moons__terms *terms);
+
+/* Ends the calls of a task: gives back memory that the last one needed. */
+void moons__session_leave(moons__session *session);
 
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);

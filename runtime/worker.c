@@ -191,7 +191,7 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
     atomic_store(&w->timeout_ns, 0);
     return;
   }
-  int is_set_up = enter(w, task->terms, arguments.needs) == 0;
+  int is_set_up = !is_over(w, task) && enter(w, task->terms, arguments.needs) == 0;
   while (!is_over(w, task)) {
     moons__batch_next(&arguments, &w->call.item);
     int outcome = is_set_up ? run_tries(w, task) : put_set_up_failure(w);
@@ -200,6 +200,7 @@ void moons__worker_run(moons__worker *w, moons__task *task) {
     task->n_run++;
   }
   atomic_store(&w->timeout_ns, 0);
+  if (is_set_up) moons__session_leave(w->call.session);
 }
 
 /* From any thread. */

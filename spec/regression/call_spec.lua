@@ -1,0 +1,61 @@
+local script = require "support.script"
+
+describe("a fault that was mended", function()
+  it("warn that a call turns on is off in the next", function()
+    local result = script.passes [[
+      parallel.map(function(x)
+        warn("call ", tostring(x))
+        warn "@on"
+      end, {1, 2, 3}, {workers = 1})
+    ]]
+    assert.equal("", result.stderr)
+  end)
+
+  it("a failing init leaves no file open #linux", function()
+    script.passes [[
+      local function count()
+        local pipe = io.popen "ls /proc/$PPID/fd | wc -l"
+        local n = pipe:read "n"
+        pipe:close()
+        return n
+      end
+      local function fail()
+        FILE = io.open "/dev/null"
+        error "no"
+      end
+      local before = count()
+      for _ = 1, 30 do assert(not pcall(parallel.map, print, {1}, {init = fail})) end
+      assert(count() < before + 10, count())
+    ]]
+  end)
+
+  it("an idle worker keeps little of what its last call needed #linux", function()
+    script.passes [[
+      local function resident_kib()
+        for line in io.lines "/proc/self/status" do
+          local kib = line:match "^VmRSS:%s*(%d+)"
+          if kib then return tonumber(kib) end
+        end
+      end
+      local before = resident_kib()
+      parallel.map(function() return #("x"):rep(100000000) end, {1, 2})
+      assert(resident_kib() < before + 50000, resident_kib())
+    ]]
+  end)
+
+  it("a function with more than 64 upvalues brings the globals that it names", function()
+    script.passes [[
+      function helper() return 7 end
+      local names, sum = {}, {}
+      for i = 1, 70 do
+        names[i] = ("local v%d = %d"):format(i, i)
+        sum[i] = "v" .. i
+      end
+      local code = table.concat(names, "\n") .. "\nreturn function() return " .. table.concat(sum, "+")
+        .. " + helper() end"
+      assert(parallel.map(assert(load(code:gsub("local v(%d+)", function(i)
+        return i == "1" and "local v1" or "local v" .. i
+      end)))(), {1})[1] == 70 * 71 // 2 + 7)
+    ]]
+  end)
+end)
