@@ -89,6 +89,18 @@ void moons__batch_item_end(moons__batch_writer *w) {
   add_to_count(w, 1);
 }
 
+int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes) {
+  int error = moons__batch_item_begin(w, kind);
+  if (error) return error;
+  if (moons__buffer_append(w->out, bytes, n_bytes)) {
+    moons__batch_item_drop(w);
+    return MOONS_ENOMEM;
+  }
+  moons__batch_item_end(w);
+  return 0;
+}
+
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
 
 void moons__batch_rewind(moons__batch_writer *w, const moons__batch_writer *before,

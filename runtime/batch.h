@@ -52,7 +52,10 @@ int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64
 int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
                              uint64_t n_before, uint32_t n_items);
 
-/* An item of bytes: begin, append to `out`, then either end it or drop it. */
+int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes);
+
+/* An item of bytes that are made on the spot: begin, append to `out`, then either end it or drop it. */
 int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
 void moons__batch_item_end(moons__batch_writer *writer);
 void moons__batch_item_drop(moons__batch_writer *writer);

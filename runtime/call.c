@@ -4,10 +4,6 @@
 
 #include "moons.h"
 
-static void check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
-}
-
 static void seed_random(lua_State *L, const moons__call *c) {
   if (lua_isnil(L, lua_upvalueindex(MOONS__CALLER_SEED))) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
@@ -33,11 +29,10 @@ static int push_arguments(lua_State *L, moons__call *c) {
 static void put_message(lua_State *L, moons__call *c) {
   int n_values = lua_gettop(L);
   moons__session *s = c->session;
-  check(L, moons__batch_item_begin(&c->results, MOONS__ITEM_MESSAGE));
   if (s->workshop->sandbox.loaded_module) s->names_known = 0;
   moons__encoder *e = &c->encoder;
   e->L = L;
-  e->out = c->results.out;
+  e->out = &c->message;
   e->names = &s->names;
   e->names_refreshed = s->names_known;
   e->classes = &c->classes;
@@ -49,16 +44,19 @@ static void put_message(lua_State *L, moons__call *c) {
   moons__encoder_begin(e);
   moons__encode(e, 1, n_values, "result");
   s->names_known = e->names_refreshed;
-  moons__batch_item_end(&c->results);
+  c->result.kind = MOONS__ITEM_MESSAGE;
 }
 
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->terms->pack || lua_type(L, 1) != LUA_TNUMBER)
+  if (c->terms->pack || lua_type(L, 1) != LUA_TNUMBER) {
     put_message(L, c);
-  else if (lua_isinteger(L, 1))
-    check(L, moons__batch_integer(&c->results, lua_tointeger(L, 1)));
-  else
-    check(L, moons__batch_float(&c->results, lua_tonumber(L, 1)));
+  } else if (lua_isinteger(L, 1)) {
+    c->result.kind = MOONS__ITEM_INTEGER;
+    c->result.integer = lua_tointeger(L, 1);
+  } else {
+    c->result.kind = MOONS__ITEM_FLOAT;
+    c->result.number = lua_tonumber(L, 1);
+  }
 }
 
 int moons__call_main(lua_State *L) {
@@ -79,58 +77,50 @@ static moons__failure_kind kind_of(const moons__call *c) {
   return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
 }
 
-/* Appends a failure for the error value on top, which it pops. */
-static int report_error(moons__call *c, int status) {
+/* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
+static int put_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
   moons__session *s = c->session;
+  c->message.n_bytes = 0;
   return moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage],
-                       &c->classes, c->results.out);
+                       &c->classes, &c->message);
 }
 
-/* Appends a failure for a call that was made to end, whatever it made of that. */
-static int report_end(moons__call *c, int status, int reason) {
-  static const char *const TEXTS[] = {
-      [MOONS__FAILURE_ERROR] = "os.exit was called",
-      [MOONS__FAILURE_TIMEOUT] = "timed out",
-      [MOONS__FAILURE_CANCELLED] = "cancelled",
-  };
+/* Puts a failure for a call that was made to end, whatever it made of that. `own`: the error value is
+** on top, and was that of os.exit. */
+static int put_end(moons__call *c, moons__stop_reason reason, int own) {
   moons__failure_kind kind = (moons__failure_kind)(reason - 1);
+  const char *text = moons__failure_text(kind);
   lua_State *L = c->session->image.L;
-  const char *text = TEXTS[kind];
-  int has_own = kind == MOONS__FAILURE_ERROR && status != LUA_OK && lua_type(L, -1) == LUA_TSTRING;
-  if (has_own) text = lua_tostring(L, -1);
-  int error = moons__report_text(&c->session->workshop->reporter, kind, text, c->results.out);
-  if (status != LUA_OK) lua_pop(L, 1);
-  return error;
+  if (own && kind == MOONS__FAILURE_ERROR && lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tostring(L, -1);
+  c->message.n_bytes = 0;
+  return moons__report_text(&c->session->workshop->reporter, kind, text, &c->message);
 }
 
-/* Appends a failure in place of the results. */
-static int put_failure(moons__call *c, int status, int reason) {
-  if (moons__batch_item_begin(&c->results, MOONS__ITEM_ERROR)) return MOONS_ENOMEM;
-  int error = reason != 0 ? report_end(c, status, reason) : report_error(c, status);
-  if (error) {
-    moons__batch_item_drop(&c->results);
-    return error;
-  }
-  moons__batch_item_end(&c->results);
-  return 1;
+static int finish(moons__call *c, int error) {
+  c->result.bytes = c->message.bytes;
+  c->result.n_bytes = c->message.n_bytes;
+  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
+  return error;
 }
 
 int moons__call_run(moons__call *c) {
   lua_State *L = c->session->image.L;
   moons__stop *stop = &c->session->workshop->sandbox.stop;
-  moons__batch_writer before = c->results;
-  size_t n_bytes = c->results.out->n_bytes;
+  int top = lua_gettop(L), error = 0;
   c->session->workshop->reporter.traceback.n_bytes = 0;
+  c->message.n_bytes = 0;
   lua_pushvalue(L, MOONS__SESSION_CALLER);
   lua_pushlightuserdata(L, c);
   moons__stop_begin(stop, L);
   int status = lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
-  int reason = moons__stop_end(stop), outcome = 0;
-  if (status != LUA_OK || reason != 0) {
-    moons__batch_rewind(&c->results, &before, n_bytes);
-    outcome = put_failure(c, status, reason);
-  }
-  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
-  return outcome;
+  int is_told = moons__stop_reason_of(stop) != 0;
+  if (status != LUA_OK && !is_told) error = put_error(c, status);
+  moons__stop_reason reason = moons__stop_end(stop);
+  if (reason == MOONS__STOP(LOST)) return 1;
+  if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;
+  if (reason != 0) error = put_end(c, reason, is_told && status != LUA_OK);
+  lua_settop(L, top);
+  return finish(c, error);
 }

@@ -127,6 +127,13 @@
 #define MOONS_LOOK_NS 5000000
 #endif
 
+/* A call that was told to end and has not after this many ns is in something that cannot be stopped: it
+** is given up with its worker, and another takes its place. Long against the longest that a script
+** has to wait for a core, short against a person's patience. */
+#ifndef MOONS_GRACE_NS
+#define MOONS_GRACE_NS 500000000
+#endif
+
 /* A string written by a call that holds no newline is kept back up to this length, in bytes. */
 #ifndef MOONS_LINE_BYTES
 #define MOONS_LINE_BYTES ((size_t)64 << 10)

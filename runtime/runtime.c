@@ -31,9 +31,9 @@ typedef struct waiter {
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons__terms terms[2]; /* as made, and as extended; their set-ups are owned */
-  unsigned n_terms;
-  unsigned depth; /* 1, or one more than that of the call in which the job was made */
+  moons_job_options options;
+  moons__terms *terms[2]; /* as made, and as extended */
+  unsigned depth;         /* 1, or one more than that of the call in which the job was made */
 
   uv_mutex_t mutex; /* guards all that follows; taken before that of a waiter */
   waiter *waiter;   /* told of each chunk that finishes; NULL: nobody waits */
@@ -80,6 +80,13 @@ static const moons__backend_functions *find_backend(const char *name) {
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
+/* The last that uses the runtime, a call that was given up included, has gone. */
+static void runtime_destroy(void *data) {
+  moons_runtime *r = data;
+  uv_mutex_destroy(&r->mutex);
+  free(r);
+}
+
 static int open_backend(moons_runtime *r) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
@@ -91,6 +98,8 @@ static int open_backend(moons_runtime *r) {
                  .write_data = r->options.write_data,
                  .preload = preload,
                  .preload_data = r},
+      .gone = runtime_destroy,
+      .gone_data = r,
   };
   return r->functions->open(&r->backend, &config);
 }
@@ -112,8 +121,7 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   }
   int error = open_backend(r);
   if (error) {
-    uv_mutex_destroy(&r->mutex);
-    free(r);
+    runtime_destroy(r);
     return error;
   }
   *runtime = r;
@@ -121,10 +129,7 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
 }
 
 void moons_runtime_free(moons_runtime *r) {
-  if (r == NULL) return;
-  r->functions->close(r->backend);
-  uv_mutex_destroy(&r->mutex);
-  free(r);
+  if (r != NULL) r->functions->close(r->backend);
 }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
@@ -168,37 +173,23 @@ void moons_job_options_init(moons_job_options *options) {
 
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
-  for (unsigned i = 0; i < job->n_terms; i++)
-    free((char *)job->terms[i].setup);
+  moons__terms_release(job->terms[0]);
+  moons__terms_release(job->terms[1]);
   free(job);
 }
 
-static int terms_set_up(moons__terms *terms, const void *setup, size_t n_bytes) {
-  char *copy = malloc(n_bytes + 1);
-  if (copy == NULL) return MOONS_ENOMEM;
-  if (n_bytes > 0) memcpy(copy, setup, n_bytes);
-  terms->setup = copy;
-  terms->setup_bytes = n_bytes;
-  terms->setup_hash = moons__hash(setup, n_bytes);
-  return 0;
-}
-
-static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *options) {
-  job->runtime = r;
-  job->terms[0] = (moons__terms){.fresh = options->fresh,
-                                 .pack = options->pack,
-                                 .collect = options->collect,
-                                 .seed = options->seed,
-                                 .timeout_ns = options->timeout_ns,
-                                 .memory_bytes = options->memory_bytes,
-                                 .n_retries = options->n_retries};
-  int error = terms_set_up(&job->terms[0], options->setup, options->setup_bytes);
-  if (error) return error;
-  job->n_terms = 1;
-  job->depth = r->functions->depth(r->backend) + 1;
-  job->chunks.collect = options->collect;
-  job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
-  return 0;
+static moons__terms *terms_of(const moons_job_options *options, const void *setup,
+                              size_t setup_bytes) {
+  moons__terms *terms = moons__terms_new(setup, setup_bytes);
+  if (terms == NULL) return NULL;
+  terms->fresh = options->fresh;
+  terms->pack = options->pack;
+  terms->collect = options->collect;
+  terms->seed = options->seed;
+  terms->timeout_ns = options->timeout_ns;
+  terms->memory_bytes = options->memory_bytes;
+  terms->n_retries = options->n_retries;
+  return terms;
 }
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
@@ -209,19 +200,24 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  error = job_fill(new, r, options);
-  if (!error && uv_mutex_init(&new->mutex)) error = MOONS_ENOMEM;
-  if (error) {
-    if (new->n_terms > 0) free((char *)new->terms[0].setup);
+  new->options = *options;
+  new->options.setup = NULL; /* is not ours */
+  new->terms[0] = terms_of(options, options->setup, options->setup_bytes);
+  if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
+    moons__terms_release(new->terms[0]);
     free(new);
-    return error;
+    return MOONS_ENOMEM;
   }
+  new->runtime = r;
+  new->depth = depth + 1;
+  new->chunks.collect = options->collect;
+  new->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
   *job = new;
   return 0;
 }
 
 static void chunk_free(moons__work *chunk) {
-  free((char *)chunk->task.bytes);
+  free(chunk->task.bytes);
   moons__buffer_free(&chunk->task.results);
   free(chunk);
 }
@@ -237,8 +233,8 @@ static void pump(moons_job *job) {
 static void drop_waiting(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__work *chunk;
-  for (unsigned i = 0; i < job->n_terms; i++)
-    atomic_store_explicit(&job->terms[i].cancelled, 1, memory_order_relaxed);
+  for (unsigned i = 0; i < 2 && job->terms[i] != NULL; i++)
+    atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
   while ((chunk = r->functions->withdraw(r->backend, job)) != NULL) {
     moons__job_return(&job->chunks);
     chunk_free(chunk);
@@ -255,12 +251,33 @@ static void ring(waiter *w) {
   uv_mutex_unlock(&w->mutex);
 }
 
-/* Runs on the worker's thread. */
+/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
+** their own, which is next. Without memory for that they count as lost. The mutex is held. */
+static void put_rest(moons_job *job, moons__work *chunk) {
+  moons__task *task = &chunk->task;
+  if (!task->is_given_up || task->n_run == task->n_calls || task->bytes == NULL) return;
+  moons__work *rest = calloc(1, sizeof *rest);
+  if (rest == NULL) return;
+  *rest = *chunk;
+  rest->task = (moons__task){.terms = task->terms,
+                             .first = task->first + task->n_run,
+                             .n_calls = task->n_calls - task->n_run,
+                             .n_skipped = task->n_skipped + task->n_run,
+                             .n_tries = task->n_tries,
+                             .bytes = task->bytes,
+                             .n_bytes = task->n_bytes};
+  task->n_calls = task->n_run;
+  task->bytes = NULL;
+  moons__job_put_rest(&job->chunks, rest);
+}
+
+/* Runs on the worker's thread, or where a call was given up, on that which watches. */
 static void chunk_done(moons__work *chunk) {
   moons_job *job = chunk->owner;
   count(job->runtime, chunk);
   uv_mutex_lock(&job->mutex);
-  free((char *)chunk->task.bytes);
+  put_rest(job, chunk);
+  free(chunk->task.bytes);
   chunk->task.bytes = NULL;
   moons__job_finish(&job->chunks, chunk);
   if (job->chunks.stopped)
@@ -277,13 +294,14 @@ static void chunk_done(moons__work *chunk) {
 }
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
-  if (job->n_terms == sizeof job->terms / sizeof job->terms[0]) return MOONS_EINVAL;
-  uv_mutex_lock(&job->mutex);
-  job->terms[1] = job->terms[0]; /* cancelled too, which changes under the mutex */
-  int error = terms_set_up(&job->terms[1], setup, setup_bytes);
-  if (!error) job->n_terms = 2;
+  if (job->terms[1] != NULL) return MOONS_EINVAL;
+  moons__terms *terms = terms_of(&job->options, setup, setup_bytes);
+  if (terms == NULL) return MOONS_ENOMEM;
+  uv_mutex_lock(&job->mutex); /* cancelled changes under it */
+  atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
+  job->terms[1] = terms;
   uv_mutex_unlock(&job->mutex);
-  return error;
+  return 0;
 }
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
@@ -296,8 +314,9 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->task =
-      (moons__task){.terms = &job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
+  chunk->task = (moons__task){.terms = job->terms[1] != NULL ? job->terms[1] : job->terms[0],
+                              .first = first,
+                              .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);
@@ -324,7 +343,7 @@ static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
 }
 
 static unsigned pending(const moons_job *job) {
-  return job->chunks.n_waiting + job->chunks.n_running + job->chunks.n_finished;
+  return job->chunks.waiting.n + job->chunks.n_running + job->chunks.finished.n;
 }
 
 /* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
@@ -383,7 +402,7 @@ static void set_waiter(moons_job *const *jobs, unsigned n_jobs, waiter *w) {
 static int find_ready(moons_job *const *jobs, unsigned n_jobs) {
   for (unsigned i = 0; i < n_jobs; i++) {
     uv_mutex_lock(&jobs[i]->mutex);
-    int is_ready = jobs[i]->chunks.n_finished > 0 || pending(jobs[i]) == 0;
+    int is_ready = jobs[i]->chunks.finished.n > 0 || pending(jobs[i]) == 0;
     uv_mutex_unlock(&jobs[i]->mutex);
     if (is_ready) return (int)i;
   }
@@ -459,7 +478,7 @@ unsigned moons_job_pending(moons_job *job) {
 
 unsigned moons_job_ready(moons_job *job) {
   uv_mutex_lock(&job->mutex);
-  unsigned n = job->chunks.n_finished;
+  unsigned n = job->chunks.finished.n;
   uv_mutex_unlock(&job->mutex);
   return n;
 }

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +38,17 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
   moons__stop_begin(&s->workshop->sandbox.stop, L);
   int status = lua_pcall(L, 1, 0, handler);
-  int reason = moons__stop_end(&s->workshop->sandbox.stop);
-  if (reason == 0 || status != LUA_OK) return status;
-  lua_pushliteral(L, "ended while it was set up");
+  s->ended = moons__stop_end(&s->workshop->sandbox.stop);
+  if (s->ended == 0 || status != LUA_OK) return status;
+  lua_pushnil(L);
   return LUA_ERRRUN;
+}
+
+/* Closes the state: finalizers run. */
+static void close_state(moons__session *s) {
+  moons__stop_begin_closing(&s->workshop->sandbox.stop);
+  lua_close(s->image.L);
+  moons__stop_end(&s->workshop->sandbox.stop);
 }
 
 /* The first stage: libraries. */
@@ -137,8 +145,21 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index) {
   lua_call(L, 2, 0);
 }
 
+/* A set-up that was made to end fails for that reason, whatever it made of it. */
+static int fail_for_end(moons__session *s, const char *prefix) {
+  moons__workshop *w = s->workshop;
+  moons__failure_kind kind = (moons__failure_kind)(s->ended - 1);
+  char text[64];
+  snprintf(text, sizeof text, "%s%s", prefix, moons__failure_text(kind));
+  lua_settop(s->image.L, 0);
+  w->failure.n_bytes = 0;
+  moons__report_text(&w->reporter, kind, text, &w->failure);
+  return -1;
+}
+
 static int fail_set_up(const setting_up *x, int status) {
   static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
+  if (x->session->ended != 0) return fail_for_end(x->session, PREFIXES[x->stage]);
   int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
   return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
 }
@@ -178,7 +199,7 @@ static int complete(moons__session *s, const moons__terms *terms) {
   int status = call_protected(s, add_host, &x);
   int error = status == LUA_OK ? set_up(&x) : fail_set_up(&x, status);
   if (error) {
-    lua_close(s->image.L); /* what it has opened closes */
+    close_state(s); /* what it has opened closes */
     return error;
   }
   if (s->rebuilds) return 0;
@@ -187,7 +208,7 @@ static int complete(moons__session *s, const moons__terms *terms) {
   moons__arena_count_userdata(&s->image.arena, 0);
   if (s->rebuilds) {
     s->dirty = 1; /* the next call starts from the first stage */
-    lua_close(s->image.L);
+    close_state(s);
     return 0;
   }
   moons__arena_clear_mark(&s->image.arena);
@@ -248,7 +269,7 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
 }
 
 void moons__session_close(moons__session *s) {
-  if (s->image.L != NULL && !s->fresh) lua_close(s->image.L);
+  if (s->image.L != NULL && !s->fresh) close_state(s);
   for (unsigned i = 0; i < s->n_programs; i++)
     program_close(&s->programs[i]);
   moons__names_free(&s->names);
@@ -335,15 +356,14 @@ static int must_close(const moons__session *s) {
          moons__arena_made_userdata(&s->image.arena);
 }
 
-void moons__session_end_call(moons__session *s) {
+int moons__session_end_call(moons__session *s) {
   moons__arena_limit(&s->image.arena, 0);
   const moons__sandbox *sandbox = &s->workshop->sandbox;
-  if (sandbox->loaded_module) s->names_known = 0;
-  if (!s->fresh) {
+  if (!s->fresh)
     lua_settop(s->image.L, MOONS__SESSION_TOP);
-  } else if (must_close(s)) {
-    lua_close(s->image.L);
-    if (sandbox->loaded_module) s->names_known = 0;
-  }
+  else if (must_close(s))
+    close_state(s);
+  if (sandbox->loaded_module) s->names_known = 0;
   moons__sandbox_flush(&s->workshop->sandbox);
+  return moons__stop_is_lost(&sandbox->stop);
 }

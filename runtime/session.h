@@ -45,9 +45,10 @@ typedef struct moons__session {
   moons__names names;
   int names_known; /* no module was loaded since they were looked at */
   int fresh;
-  int rebuilds; /* the set-up cannot lie in the image: it is made anew for each call */
-  int dirty;    /* a call was made since the image was put back */
-  int warns;    /* whether `warn` is on when a call begins */
+  int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;                /* a call was made since the image was put back */
+  int warns;                /* whether `warn` is on when a call begins */
+  moons__stop_reason ended; /* why the last stage of a set-up was made to end */
   uint64_t last_used;
   moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
   unsigned n_programs;
@@ -92,7 +93,8 @@ void moons__session_leave(moons__session *session);
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);
 
-/* Ends a call: runs finalizers where the call left any, and writes out what it printed. */
-void moons__session_end_call(moons__session *session);
+/* Ends a call: runs finalizers where the call left any, and writes out what it printed. Returns 1 where
+** these did not end and the thread was given up, otherwise 0. */
+int moons__session_end_call(moons__session *session);
 
 #endif
