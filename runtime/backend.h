@@ -25,6 +25,7 @@ typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
+  unsigned n_cores;   /* that all threads together may use */
   size_t stack_bytes; /* C stack of each worker thread */
   moons__worker_config worker;
 
@@ -63,6 +64,9 @@ typedef struct moons__backend_functions {
 
   /* Whether the work that the calling thread runs is to end. */
   int (*is_ending)(moons__backend *backend);
+
+  /* Whether there is a core that no worker uses: another thread may wait busily. */
+  int (*has_idle_core)(moons__backend *backend);
 
   /* The depth of the work that the calling thread runs; 0: none. */
   unsigned (*depth)(moons__backend *backend);

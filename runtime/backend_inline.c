@@ -85,6 +85,11 @@ static int is_ending(moons__backend *b) {
   return b->depth > 0 && moons__worker_is_ending(b->workers[b->depth - 1]);
 }
 
+static int has_idle_core(moons__backend *b) {
+  (void)b;
+  return 0;
+}
+
 static unsigned depth(moons__backend *b) { return b->depth; }
 
 static int can_run(moons__backend *b) {
@@ -123,6 +128,7 @@ const moons__backend_functions moons__backend_inline = {
     .withdraw = withdraw,
     .cancel = cancel,
     .is_ending = is_ending,
+    .has_idle_core = has_idle_core,
     .depth = depth,
     .can_run = can_run,
     .run = run,

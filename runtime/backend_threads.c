@@ -11,6 +11,7 @@
 #include "deadline.h"
 #include "limits.h"
 #include "moons.h"
+#include "spin.h"
 
 /* A worker, and the work that it runs: the first of a thread runs what comes from the queue, the next
 ** what that work waits for, and so on. */
@@ -42,13 +43,18 @@ struct moons__backend {
   uv_key_t current; /* the thread that runs, where it is ours */
   moons__deadlines *deadlines;
 
+  moons__patience patience; /* of threads that wait for work */
+  atomic_uint n_submitted;  /* changed when the mutex is free again, for those who wait busily */
+  atomic_uint n_running;    /* threads that run work */
+
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t wake;   /* there is work, or the end */
   uv_cond_t left;   /* a thread has ended, or was given up */
   moons__work_list queue;
-  thread *threads;    /* those that run */
-  thread *over;       /* those that have ended, to be joined */
-  unsigned n_threads; /* that there should be */
+  unsigned n_spinning; /* threads that wait busily for work */
+  thread *threads;     /* those that run */
+  thread *over;        /* those that have ended, to be joined */
+  unsigned n_threads;  /* that there should be */
   unsigned n_alive;
   char is_taken[MOONS_MAX_WORKERS]; /* by number: a thread has it */
   unsigned n_users;                 /* the owner, and threads that were given up and go on */
@@ -57,25 +63,56 @@ struct moons__backend {
 
 /* The queue. */
 
-/* Waits for work; NULL at the end. */
-static moons__work *dequeue(moons__backend *b, const thread *t) {
+/* At most one thread for two cores is awake for work to come, and only on a core that is left. */
+static int may_spin(const moons__backend *b) {
+  unsigned n_cores = b->config.n_cores;
+  unsigned n_awake = b->n_spinning + atomic_load_explicit(&b->n_running, memory_order_relaxed);
+  return n_cores > 1 && b->n_spinning < (n_cores + 1) / 2 && n_awake < n_cores &&
+         moons__spin_pays(&b->patience);
+}
+
+/* Waits busily for work for a moment. The mutex is held before and after. */
+static void spin(moons__backend *b) {
+  unsigned n_submitted = atomic_load_explicit(&b->n_submitted, memory_order_relaxed);
+  b->n_spinning++;
+  uv_mutex_unlock(&b->mutex);
+  moons__spin(&b->n_submitted, n_submitted);
   uv_mutex_lock(&b->mutex);
+  b->n_spinning--;
+}
+
+/* Waits until there is work for this thread, or the end. The mutex is held. */
+static moons__work *wait_for_work(moons__backend *b, const thread *t) {
+  uint64_t start_ns = uv_hrtime();
   moons__work *work;
+  if (may_spin(b)) spin(b);
   while ((work = moons__work_take_for(&b->queue, t->number)) == NULL && !b->closing)
     uv_cond_wait(&b->wake, &b->mutex);
+  moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
+  return work;
+}
+
+/* Takes work, waiting for it; NULL at the end. */
+static moons__work *dequeue(moons__backend *b, const thread *t) {
+  uv_mutex_lock(&b->mutex);
+  moons__work *work = moons__work_take_for(&b->queue, t->number);
+  if (work == NULL && !b->closing) work = wait_for_work(b, t);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
 
+/* Nobody is woken up while the mutex is held, which he will want. */
 static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_lock(&b->mutex);
+  int is_for_some = work->n_workers < b->n_threads; /* one may be woken that may not run it */
   moons__work_append(&b->queue, work);
-  int nobody = b->n_alive == 0;
-  if (work->n_workers >= b->n_threads)
-    uv_cond_signal(&b->wake);
-  else
-    uv_cond_broadcast(&b->wake); /* one thread may be woken that may not run it */
+  int awake_suffice = b->queue.n <= b->n_spinning, nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
+  atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
+  if (is_for_some)
+    uv_cond_broadcast(&b->wake);
+  else if (!awake_suffice)
+    uv_cond_signal(&b->wake);
   if (nobody) moons__deadlines_nudge(b->deadlines);
 }
 
@@ -84,6 +121,10 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   moons__work *work = moons__work_take_of(&b->queue, owner);
   uv_mutex_unlock(&b->mutex);
   return work;
+}
+
+static int has_idle_core(moons__backend *b) {
+  return atomic_load_explicit(&b->n_running, memory_order_relaxed) < b->config.n_cores;
 }
 
 /* Stations. */
@@ -246,8 +287,12 @@ static void thread_main(void *data) {
   t->stack = &here;
   uv_key_set(&t->backend->current, t);
   moons__work *work;
-  while ((work = dequeue(t->backend, t)) != NULL)
-    if (!run_on(t, work)) break;
+  int goes_on = 1;
+  while (goes_on && (work = dequeue(t->backend, t)) != NULL) {
+    atomic_fetch_add_explicit(&t->backend->n_running, 1, memory_order_relaxed);
+    goes_on = run_on(t, work);
+    atomic_fetch_sub_explicit(&t->backend->n_running, 1, memory_order_relaxed);
+  }
   end_stations(t);
   leave(t);
 }
@@ -490,6 +535,7 @@ const moons__backend_functions moons__backend_threads = {
     .withdraw = withdraw,
     .cancel = cancel,
     .is_ending = is_ending,
+    .has_idle_core = has_idle_core,
     .depth = depth,
     .can_run = can_run,
     .run = run,

@@ -134,6 +134,12 @@
 #define MOONS_GRACE_NS 500000000
 #endif
 
+/* A thread that waits for work or for results does so busily for at most this many ns before it goes to
+** sleep, where that has paid off lately: about what going to sleep and waking up take. */
+#ifndef MOONS_SPIN_NS
+#define MOONS_SPIN_NS 50000
+#endif
+
 /* A string written by a call that holds no newline is kept back up to this length, in bytes. */
 #ifndef MOONS_LINE_BYTES
 #define MOONS_LINE_BYTES ((size_t)64 << 10)

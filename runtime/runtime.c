@@ -10,22 +10,26 @@
 #include "job.h"
 #include "limits.h"
 #include "moons.h"
+#include "spin.h"
 
 struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
-  atomic_uint n_started; /* workers; only grows */
+  atomic_uint n_started;    /* workers; only grows */
+  moons__patience patience; /* of threads that wait for results */
 
   uv_mutex_t mutex; /* guards what follows */
   moons_stats stats;
 };
 
-/* A thread that waits for one of several jobs. */
+/* A thread that waits for one of several jobs. It may wait busily, so those who ring hold no lock that
+** it will want: they count themselves in under the job's mutex, and ring without it. */
 typedef struct waiter {
-  uv_mutex_t mutex; /* guards all that follows */
+  atomic_uint is_rung, is_asleep;
+  atomic_uint n_ringing;
+  uv_mutex_t mutex; /* held where is_asleep changes, and to ring a sleeper */
   uv_cond_t wake;
-  int is_rung;
 } waiter;
 
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
@@ -35,7 +39,7 @@ struct moons_job {
   moons__terms *terms[2]; /* as made, and as extended */
   unsigned depth;         /* 1, or one more than that of the call in which the job was made */
 
-  uv_mutex_t mutex; /* guards all that follows; taken before that of a waiter */
+  uv_mutex_t mutex; /* guards all that follows */
   waiter *waiter;   /* told of each chunk that finishes; NULL: nobody waits */
   moons__job chunks;
   int is_orphan; /* the owner has gone */
@@ -90,6 +94,7 @@ static void runtime_destroy(void *data) {
 static int open_backend(moons_runtime *r) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
+      .n_cores = moons_cpus(),
       .stack_bytes = r->options.stack_bytes,
       .worker = {.state_bytes = r->options.state_bytes,
                  .open = r->options.open,
@@ -222,11 +227,20 @@ static void chunk_free(moons__work *chunk) {
   free(chunk);
 }
 
-/* Hands chunks to the backend while it may. The mutex is held. */
-static void pump(moons_job *job) {
+/* Takes the chunks that are to run into a list. The mutex is held; it is not when they are submitted,
+** for who is woken up then will want it. */
+static moons__work_list start_chunks(moons_job *job) {
+  moons__work_list started = {0};
   moons__work *chunk;
   while ((chunk = moons__job_start(&job->chunks)) != NULL)
-    job->runtime->functions->submit(job->runtime->backend, chunk);
+    moons__work_append(&started, chunk);
+  return started;
+}
+
+static void submit_all(moons_runtime *r, moons__work_list *started) {
+  moons__work *chunk;
+  while ((chunk = moons__work_take(started)) != NULL)
+    r->functions->submit(r->backend, chunk);
 }
 
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
@@ -235,7 +249,7 @@ static void drop_waiting(moons_job *job) {
   moons__work *chunk;
   for (unsigned i = 0; i < 2 && job->terms[i] != NULL; i++)
     atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
-  while ((chunk = r->functions->withdraw(r->backend, job)) != NULL) {
+  while (job->chunks.n_running > 0 && (chunk = r->functions->withdraw(r->backend, job)) != NULL) {
     moons__job_return(&job->chunks);
     chunk_free(chunk);
   }
@@ -243,12 +257,24 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
+/* Whoever waits for the job, to be rung; NULL: nobody. The job's mutex is held. */
+static waiter *waiter_of(moons_job *job) {
+  if (job->waiter != NULL)
+    atomic_fetch_add_explicit(&job->waiter->n_ringing, 1, memory_order_relaxed);
+  return job->waiter;
+}
+
+/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
+** The waiter may be gone after the last line. */
 static void ring(waiter *w) {
   if (w == NULL) return;
-  uv_mutex_lock(&w->mutex);
-  w->is_rung = 1;
-  uv_cond_signal(&w->wake);
-  uv_mutex_unlock(&w->mutex);
+  atomic_store(&w->is_rung, 1);
+  if (atomic_load(&w->is_asleep)) {
+    uv_mutex_lock(&w->mutex);
+    uv_cond_signal(&w->wake);
+    uv_mutex_unlock(&w->mutex);
+  }
+  atomic_fetch_sub_explicit(&w->n_ringing, 1, memory_order_release);
 }
 
 /* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
@@ -274,19 +300,20 @@ static void put_rest(moons_job *job, moons__work *chunk) {
 /* Runs on the worker's thread, or where a call was given up, on that which watches. */
 static void chunk_done(moons__work *chunk) {
   moons_job *job = chunk->owner;
-  count(job->runtime, chunk);
+  moons_runtime *r = job->runtime;
+  count(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);
   free(chunk->task.bytes);
   chunk->task.bytes = NULL;
   moons__job_finish(&job->chunks, chunk);
-  if (job->chunks.stopped)
-    drop_waiting(job);
-  else
-    pump(job);
+  if (job->chunks.stopped) drop_waiting(job);
+  moons__work_list started = start_chunks(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
-  ring(job->waiter);
+  waiter *w = waiter_of(job);
   uv_mutex_unlock(&job->mutex);
+  submit_all(r, &started);
+  ring(w);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
@@ -321,11 +348,10 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);
   int is_stopped = job->chunks.stopped;
-  if (!is_stopped) {
-    moons__job_put(&job->chunks, chunk);
-    pump(job);
-  }
+  if (!is_stopped) moons__job_put(&job->chunks, chunk);
+  moons__work_list started = start_chunks(job);
   uv_mutex_unlock(&job->mutex);
+  submit_all(job->runtime, &started);
   if (is_stopped) chunk_free(chunk);
   return is_stopped ? MOONS_ESTOPPED : 0;
 }
@@ -367,16 +393,20 @@ static int waiter_open(waiter *w) {
   return MOONS_ENOMEM;
 }
 
+/* No job may know it any more. */
 static void waiter_close(waiter *w) {
+  while (atomic_load_explicit(&w->n_ringing, memory_order_acquire) > 0)
+    ;
   uv_cond_destroy(&w->wake);
   uv_mutex_destroy(&w->mutex);
 }
 
-/* Waits to be rung until `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
+/* Sleeps until rung or `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
 static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
   int error = 0;
   uv_mutex_lock(&w->mutex);
-  while (!w->is_rung && !error) {
+  atomic_store(&w->is_asleep, 1);
+  while (!atomic_load(&w->is_rung) && !error) {
     uint64_t now_ns = uv_hrtime();
     if (deadline_ns == UINT64_MAX)
       uv_cond_wait(&w->wake, &w->mutex);
@@ -385,8 +415,18 @@ static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
     else
       uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
   }
-  w->is_rung = 0;
+  atomic_store(&w->is_asleep, 0);
   uv_mutex_unlock(&w->mutex);
+  return error;
+}
+
+/* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
+static int waiter_wait(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  uint64_t start_ns = uv_hrtime();
+  int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
+  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : waiter_sleep(w, deadline_ns);
+  if (!error) atomic_store(&w->is_rung, 0);
+  moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
   return error;
 }
 
@@ -422,12 +462,12 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
-/* Sleeps until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
+/* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
-static int sleep_in(const moons_runtime *r, waiter *w, uint64_t deadline_ns) {
-  if (r->functions->depth(r->backend) == 0) return waiter_sleep(w, deadline_ns);
+static int wait_in(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  if (r->functions->depth(r->backend) == 0) return waiter_wait(r, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
-  int error = waiter_sleep(w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
+  int error = waiter_wait(r, w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
   if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
@@ -444,9 +484,9 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
   uint64_t deadline_ns = deadline_after(timeout_ns);
   set_waiter(jobs, n_jobs, &w);
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
-    const moons_runtime *r = jobs[0]->runtime;
+    moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = sleep_in(r, &w, deadline_ns);
+    if (ran == 0) error = wait_in(r, &w, deadline_ns);
     if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
@@ -489,8 +529,9 @@ void moons_job_cancel(moons_job *job) {
   moons__job_stop(&job->chunks);
   drop_waiting(job);
   if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
-  ring(job->waiter);
+  waiter *w = waiter_of(job);
   uv_mutex_unlock(&job->mutex);
+  ring(w);
 }
 
 void moons_job_free(moons_job *job) {
