@@ -66,6 +66,13 @@ static int pool_close(lua_State *L) {
   return 0;
 }
 
+/* A pool that nobody has closed: its jobs have been collected before it. */
+static int pool_gc(lua_State *L) {
+  const pool_data *pool = luaL_checkudata(L, 1, POOL_TYPE);
+  if (pool->runtime != NULL) lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  return pool_close(L);
+}
+
 static void set_number(lua_State *L, const char *field, lua_Number n) {
   lua_pushnumber(L, n);
   lua_setfield(L, -2, field);
@@ -115,7 +122,7 @@ int moons__core_new_workers(lua_State *L) {
 void moons__make_pool_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {{"close", pool_close}, {"stats", pool_stats}, {NULL, NULL}};
   luaL_newmetatable(L, POOL_TYPE);
-  lua_pushcfunction(L, pool_close);
+  lua_pushcfunction(L, pool_gc);
   lua_setfield(L, -2, "__gc");
   luaL_newlib(L, METHODS);
   lua_setfield(L, -2, "__index");

@@ -77,13 +77,23 @@ static moons__failure_kind kind_of(const moons__call *c) {
   return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
 }
 
+/* What filled a state that is kept is garbage now. Not all of Lua's functions collect it before they
+** complain that there is no memory. */
+static void collect_after(moons__session *s, const moons__buffer *message) {
+  moons__failure failure;
+  if (moons__failure_read(&failure, message->bytes, message->n_bytes)) return;
+  if (failure.kind == MOONS__FAILURE_MEMORY) lua_gc(s->image.L, LUA_GCCOLLECT);
+}
+
 /* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
 static int put_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
   moons__session *s = c->session;
   c->message.n_bytes = 0;
-  return moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage],
-                       &c->classes, &c->message);
+  int error = moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c),
+                            PREFIXES[c->stage], &c->classes, &c->message);
+  if (!s->fresh && !error) collect_after(s, &c->message);
+  return error;
 }
 
 /* Puts a failure for a call that was made to end, whatever it made of that. `own`: the error value is

@@ -56,6 +56,8 @@ static void close_state(moons__session *s) {
 static int open_libraries(lua_State *L) {
   moons__session *s = lua_touserdata(L, 1);
   const moons__worker_config *config = &s->workshop->config;
+  moons__report_push_handler(L, &s->workshop->reporter);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
   moons__stdlib_open(L, s->libraries);
   moons__sandbox_install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
@@ -110,7 +112,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   lua_call(L, 0, 0);
 }
 
-/* Leaves the caller in the registry. */
+/* Leaves the caller in the registry, under a reference of the program's. */
 static int apply_setup(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
   lua_newtable(L);
@@ -127,7 +129,7 @@ static int apply_setup(lua_State *L) {
   lua_pushvalue(L, classes);
   push_seed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, x->session);
+  x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -164,10 +166,10 @@ static int fail_set_up(const setting_up *x, int status) {
   return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
 }
 
-/* Puts the handler at the stack's base. */
+/* Puts the handler at the stack's base. Allocates nothing, for nothing would catch an error here. */
 static void put_handler(moons__session *s) {
   lua_settop(s->image.L, 0);
-  moons__report_push_handler(s->image.L, &s->workshop->reporter);
+  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, &s->workshop->reporter);
 }
 
 /* Brings the state to the set-up, and the caller onto the stack. */
@@ -175,7 +177,7 @@ static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
   if (status != LUA_OK) return fail_set_up(x, status);
-  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, s);
+  lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, x->program->caller);
   return 0;
 }
 
@@ -308,7 +310,6 @@ static moons__program *kept_program(moons__session *s, const moons__terms *terms
     program_close(p);
     return NULL;
   }
-  p->caller = luaL_ref(s->image.L, LUA_REGISTRYINDEX);
   return p;
 }
 

@@ -35,7 +35,7 @@ typedef struct moons__program {
   int uses_seed;          /* `init` could draw random numbers */
   uint64_t seed;          /* what it drew them from */
   moons__classes classes; /* that came with it */
-  int caller;             /* kept sessions: reference of the function that makes a call */
+  int caller;             /* reference of the function that makes a call */
 } moons__program;
 
 typedef struct moons__session {
