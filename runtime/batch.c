@@ -50,6 +50,15 @@ int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_number(
 
 int moons__batch_float(moons__batch_writer *w, double n) { return put_number(w, FLOATS, &n); }
 
+int moons__batch_numbers(moons__batch_writer *w, moons__item_kind kind, const uint64_t *words,
+                         uint32_t n_items) {
+  size_t n_bytes = n_items * sizeof *words;
+  int error = need_segment(w, kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS, n_bytes);
+  if (error) return error;
+  add_to_count(w, n_items);
+  return moons__buffer_append(w->out, words, n_bytes);
+}
+
 static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
                      uint32_t n_items) {
   w->segment = NO_SEGMENT;

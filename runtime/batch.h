@@ -42,7 +42,8 @@ typedef struct moons__batch_writer {
   size_t item_at;   /* where the length of the item being written stands */
 } moons__batch_writer;
 
-/* A range of floats is first + i * step, i from n_before on.
+/* A range of floats is first + i * step, i from n_before on. `words` are integers or floats, as `kind`
+** says.
 ** All return 0 or MOONS_ENOMEM, and leave `out` as it was on failure. */
 int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
 int moons__batch_integer(moons__batch_writer *writer, int64_t n);
@@ -52,6 +53,8 @@ int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64
 int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
                              uint64_t n_before, uint32_t n_items);
 
+int moons__batch_numbers(moons__batch_writer *writer, moons__item_kind kind, const uint64_t *words,
+                         uint32_t n_items);
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
 
@@ -81,6 +84,11 @@ typedef struct moons__batch_reader {
 
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
+
+/* Whether the next item is a number of the kind of the last one. */
+static inline int moons__batch_goes_on(const moons__batch_reader *reader, moons__item_kind kind) {
+  return reader->n_left > 0 && kind <= MOONS__ITEM_FLOAT;
+}
 
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
 ** MALFORMED. */

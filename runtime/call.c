@@ -1,20 +1,29 @@
 #include "call.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "moons.h"
 
-static void seed_random(lua_State *L, const moons__call *c) {
-  if (lua_isnil(L, lua_upvalueindex(MOONS__CALLER_SEED))) return;
+/* Upvalue `seed` of the function that runs is math.randomseed. */
+static void seed_random(lua_State *L, const moons__call *c, uint64_t index) {
+  if (!c->seeds) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  moons__session_seed(L, c->terms->seed, c->index);
+  moons__session_seed(L, c->terms->seed, index);
+}
+
+static void push_number(lua_State *L, const moons__item *item) {
+  if (item->kind == MOONS__ITEM_INTEGER)
+    lua_pushinteger(L, (lua_Integer)item->integer);
+  else
+    lua_pushnumber(L, item->number);
 }
 
 /* Pushes the arguments; returns how many. */
 static int push_arguments(lua_State *L, moons__call *c) {
   switch (c->item.kind) {
-  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)c->item.integer); return 1;
-  case MOONS__ITEM_FLOAT: lua_pushnumber(L, c->item.number); return 1;
+  case MOONS__ITEM_INTEGER:
+  case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
   case MOONS__ITEM_MESSAGE: break;
   default: return luaL_error(L, "malformed bytes: no arguments");
   }
@@ -47,23 +56,29 @@ static void put_message(lua_State *L, moons__call *c) {
   c->result.kind = MOONS__ITEM_MESSAGE;
 }
 
-static void put_results(lua_State *L, moons__call *c) {
-  if (c->terms->pack || lua_type(L, 1) != LUA_TNUMBER) {
-    put_message(L, c);
-  } else if (lua_isinteger(L, 1)) {
-    c->result.kind = MOONS__ITEM_INTEGER;
-    c->result.integer = lua_tointeger(L, 1);
+/* Takes the value at `index` where it is a number. */
+static int put_number(lua_State *L, int index, moons__item *result) {
+  if (lua_isinteger(L, index)) {
+    result->kind = MOONS__ITEM_INTEGER;
+    result->integer = lua_tointeger(L, index);
+  } else if (lua_type(L, index) == LUA_TNUMBER) {
+    result->kind = MOONS__ITEM_FLOAT;
+    result->number = lua_tonumber(L, index);
   } else {
-    c->result.kind = MOONS__ITEM_FLOAT;
-    c->result.number = lua_tonumber(L, 1);
+    return 0;
   }
+  return 1;
+}
+
+static void put_results(lua_State *L, moons__call *c) {
+  if (c->terms->pack || !put_number(L, 1, &c->result)) put_message(L, c);
 }
 
 int moons__call_main(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   c->stage = MOONS__CALL_RECEIVING;
-  seed_random(L, c);
+  seed_random(L, c, c->index);
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
   int n_arguments = push_arguments(L, c);
   c->stage = MOONS__CALL_RUNNING;
@@ -72,6 +87,94 @@ int moons__call_main(lua_State *L) {
   put_results(L, c);
   return 0;
 }
+
+/* Numbers. */
+
+/* Arguments: a call, the value. */
+static int send_value(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  lua_remove(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+/* Where the argument is a number and nothing is to be seeded, the function is called without the
+** caller in between. */
+static int is_direct(const moons__call *c) {
+  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->pack;
+}
+
+static int call_directly(lua_State *L, moons__call *c) {
+  c->stage = MOONS__CALL_RUNNING;
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  push_number(L, &c->item);
+  int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
+  if (status != LUA_OK || put_number(L, -1, &c->result)) return status;
+  c->stage = MOONS__CALL_SENDING;
+  lua_pushcfunction(L, send_value);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, c);
+  lua_insert(L, -2);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+static int call_caller(lua_State *L, moons__call *c) {
+  lua_pushvalue(L, MOONS__SESSION_CALLER);
+  lua_pushlightuserdata(L, c);
+  return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Takes the result on top among the numbers, where it is one of their kind. */
+static int keep_number(lua_State *L, moons__call *c) {
+  unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
+  if (!put_number(L, -1, &c->result)) return 0;
+  if (n > 0 && c->result.kind != c->kind) return 0;
+  c->kind = c->result.kind;
+  if (c->kind == MOONS__ITEM_INTEGER)
+    memcpy(&c->numbers[n], &c->result.integer, sizeof c->numbers[n]);
+  else
+    memcpy(&c->numbers[n], &c->result.number, sizeof c->numbers[n]);
+  c->result.kind = MOONS__ITEM_END;
+  atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
+  return 1;
+}
+
+static int is_to_end(const moons__call *c) {
+  return moons__stop_reason_of(&c->session->workshop->sandbox.stop) != 0 ||
+         atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
+}
+
+/* Arguments: a call, the function. */
+static int call_some(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  for (unsigned n = 1;; n++) {
+    c->stage = MOONS__CALL_RUNNING;
+    lua_pushvalue(L, 2);
+    push_number(L, &c->item);
+    lua_call(L, 1, 1);
+    if (!keep_number(L, c)) break;
+    lua_settop(L, 2);
+    moons__sandbox_flush(&c->session->workshop->sandbox);
+    if (n == MOONS__CALLS_IN_ONE_GO || is_to_end(c)) return 0;
+    if (!moons__batch_goes_on(c->arguments, c->item.kind)) return 0;
+    moons__batch_next(c->arguments, &c->item);
+  }
+  if (c->result.kind != MOONS__ITEM_END) return 0; /* a number of the other kind */
+  c->stage = MOONS__CALL_SENDING;
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+static int call_those(lua_State *L, moons__call *c) {
+  lua_pushcfunction(L, call_some);
+  lua_pushlightuserdata(L, c);
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Errors. */
 
 static moons__failure_kind kind_of(const moons__call *c) {
   return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
@@ -115,22 +218,25 @@ static int finish(moons__call *c, int error) {
   return error;
 }
 
-int moons__call_run(moons__call *c) {
+/* Makes calls in one of the ways above, and puts the failure of the one that fails. */
+static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) {
   lua_State *L = c->session->image.L;
   moons__stop *stop = &c->session->workshop->sandbox.stop;
-  int top = lua_gettop(L), error = 0;
+  int error = 0;
   c->session->workshop->reporter.traceback.n_bytes = 0;
   c->message.n_bytes = 0;
-  lua_pushvalue(L, MOONS__SESSION_CALLER);
-  lua_pushlightuserdata(L, c);
+  c->result.kind = MOONS__ITEM_END;
   moons__stop_begin(stop, L);
-  int status = lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
+  int status = make_calls(L, c);
   int is_told = moons__stop_reason_of(stop) != 0;
   if (status != LUA_OK && !is_told) error = put_error(c, status);
   moons__stop_reason reason = moons__stop_end(stop);
   if (reason == MOONS__STOP(LOST)) return 1;
   if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;
   if (reason != 0) error = put_end(c, reason, is_told && status != LUA_OK);
-  lua_settop(L, top);
   return finish(c, error);
 }
+
+int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
+
+int moons__call_run_some(moons__call *c) { return run(c, is_direct(c) ? call_those : call_caller); }

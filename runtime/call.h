@@ -11,6 +11,8 @@
 #include "session.h"
 #include "worker.h"
 
+enum { MOONS__CALLS_IN_ONE_GO = 128 };
+
 typedef struct moons__call {
   moons__session *session;
   moons__program *program;
@@ -19,8 +21,15 @@ typedef struct moons__call {
   moons__encoder encoder;
   moons__item item;      /* the arguments */
   uint64_t index;        /* number of the call */
-  moons__item result;    /* a number, a message or an error; those are in `bytes` */
+  int seeds;             /* its random numbers */
+  moons__item result;    /* a number, a message or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
+
+  /* Of calls made in one go, in a kept state, the first results: numbers of one kind. */
+  moons__batch_reader *arguments; /* where `item` came from */
+  moons__item_kind kind;
+  atomic_uint n_numbers; /* written last, for whoever gives the call up */
+  uint64_t numbers[MOONS__CALLS_IN_ONE_GO];
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
 } moons__call;
 
@@ -30,5 +39,9 @@ int moons__call_main(lua_State *L);
 /* Makes the call in the state of the session, which has begun it. Returns 0 with its result; MOONS_ENOMEM
 ** where there is no memory for that; or 1 where it was given up. */
 int moons__call_run(moons__call *call);
+
+/* The same for the call and those after it, in a kept state, as long as arguments and results are
+** numbers: `numbers` holds the results of the first of them, and `result` that of the next, or none. */
+int moons__call_run_some(moons__call *call);
 
 #endif

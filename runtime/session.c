@@ -172,12 +172,22 @@ static void put_handler(moons__session *s) {
   lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, &s->workshop->reporter);
 }
 
+/* Pushes the caller, and the function that it calls. */
+static void push_caller(moons__session *s, moons__program *p) {
+  lua_State *L = s->image.L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->caller);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
+  p->has_random = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_FUNCTION);
+}
+
 /* Brings the state to the set-up, and the caller onto the stack. */
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
   if (status != LUA_OK) return fail_set_up(x, status);
-  lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, x->program->caller);
+  push_caller(s, x->program);
   return 0;
 }
 
@@ -319,7 +329,7 @@ moons__program *moons__session_enter(moons__session *s, const moons__terms *term
   moons__program *p = kept_program(s, terms);
   if (p == NULL) return NULL;
   put_handler(s);
-  lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, p->caller);
+  push_caller(s, p);
   return p;
 }
 

@@ -36,6 +36,7 @@ typedef struct moons__program {
   uint64_t seed;          /* what it drew them from */
   moons__classes classes; /* that came with it */
   int caller;             /* reference of the function that makes a call */
+  int has_random;         /* the state has random numbers, to be seeded for each call */
 } moons__program;
 
 typedef struct moons__session {
@@ -43,7 +44,8 @@ typedef struct moons__session {
   moons__image image;
   moons__libraries libraries; /* open in the state */
   moons__names names;
-  int names_known; /* no module was loaded since they were looked at */
+  moons__libraries reached; /* by any set-up or argument so far */
+  int names_known;          /* no module was loaded since they were looked at */
   int fresh;
   int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
   int dirty;                /* a call was made since the image was put back */
@@ -58,7 +60,8 @@ typedef struct moons__session {
 enum {
   MOONS__SESSION_HANDLER = 1, /* the message handler */
   MOONS__SESSION_CALLER,      /* workshop->make_call, with the upvalues below */
-  MOONS__SESSION_TOP = MOONS__SESSION_CALLER
+  MOONS__SESSION_FUNCTION,    /* what is mapped */
+  MOONS__SESSION_TOP = MOONS__SESSION_FUNCTION
 };
 
 /* The upvalues of the caller. */

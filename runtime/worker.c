@@ -132,11 +132,14 @@ static moons__session *kept_session(moons__worker *w, const moons__terms *terms,
 
 static int enter(moons__worker *w, const moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->setup, terms->setup_bytes);
+  if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
   moons__session *s = terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;
   moons__program *p = moons__session_enter(s, terms);
   if (p == NULL) return -1;
   s->last_used = p->last_used = ++w->clock;
+  s->reached |= needs;
+  w->call.seeds = p->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
   w->call.session = s;
   w->call.program = p;
   w->call.classes.outer = &p->classes;
@@ -167,6 +170,17 @@ static void note_failed(moons__task *task) {
   task->n_failed++;
 }
 
+/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them. */
+static int put_numbers(moons__worker *w) {
+  moons__call *c = &w->call;
+  uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
+  if (n == 0) return 1;
+  if (moons__batch_numbers(&w->results, c->kind, c->numbers, n)) return 0;
+  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
+  w->task->n_run += n;
+  return 1;
+}
+
 /* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
 static int put_outcome(moons__worker *w, const moons__item *item) {
   if (put_result(&w->results, item)) return 0;
@@ -194,6 +208,11 @@ int moons__worker_is_lost(const moons__worker *w) {
   return moons__stop_is_lost(&w->workshop.sandbox.stop);
 }
 
+/* In a kept state, calls without limits of their own may be made in one go. */
+static int may_go_on(const moons__call *c) {
+  return !c->terms->fresh && c->terms->timeout_ns == 0 && c->terms->n_retries == 0;
+}
+
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
 ** given up. */
 static int run_call(moons__worker *w) {
@@ -204,7 +223,7 @@ static int run_call(moons__worker *w) {
     return moons__worker_is_lost(w);
   }
   if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
-  int outcome = moons__call_run(c);
+  int outcome = may_go_on(c) ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
   stop_clock(w);
   if (c->terms->fresh) w->task->n_restored++;
@@ -237,7 +256,8 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
     w->n_tries = 0;
-    if (outcome != 0 || !put_outcome(w, &w->call.result)) break;
+    if (!put_numbers(w) || outcome != 0) break;
+    if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
   }
   return 0;
 }
@@ -252,6 +272,7 @@ static void fail_calls(moons__worker *w) {
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
 static int run_task(moons__worker *w, moons__task *task) {
   moons__batch_reader arguments;
+  w->call.arguments = &arguments;
   moons__batch_open(&arguments, task->bytes, task->n_bytes);
   for (uint32_t i = 0; i < task->n_skipped; i++)
     moons__batch_next(&arguments, &w->call.item);
@@ -379,6 +400,7 @@ static void keep_bytes(moons__worker *w) {
 }
 
 static void give_up_task(moons__worker *w) {
+  put_numbers(w);
   moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
