@@ -59,11 +59,11 @@ typedef struct moons__encoder {
   moons__ptrmap seen; /* object, upvalue or string -> place */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
-  int dynamic;              /* a function may reach any global; 2: and all are queued */
-  struct wire_frame *frame; /* where in the value we are, for errors */
-  const char *what;         /* "argument", "result", ...: the root of paths */
-  int number;               /* which of them */
-  const void *globals;      /* the table of globals */
+  int dynamic;                     /* a function may reach any global; 2: and all are queued */
+  struct moons__wire_frame *frame; /* where in the value we are, for errors */
+  const char *what;                /* "argument", "result", ...: the root of paths */
+  int number;                      /* which of them */
+  const void *globals;             /* the table of globals */
 } moons__encoder;
 
 /* Reserves a few stack slots of L until end. */

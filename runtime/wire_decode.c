@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "limits.h"
-#include "moons.h"
+#include "raise.h"
 #include "wire.h"
 #include "wire_format.h"
 
@@ -96,29 +96,23 @@ static void defer(decoder *d) {
 
 /* Tables. */
 
-static lua_Integer decode_integers(decoder *d, int table, lua_Integer next, lua_Integer n) {
+/* Sets a run of numbers of one kind from element `next` on; returns the number of the next one. */
+static lua_Integer decode_run(decoder *d, unsigned kind, int table, lua_Integer next,
+                              lua_Integer n) {
   uint32_t count;
   memcpy(&count, take(d, sizeof count), sizeof count);
   if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
   const char *bytes = take(d, (size_t)count * 8);
   for (uint32_t i = 0; i < count; i++, bytes += 8) {
-    lua_Integer number;
-    memcpy(&number, bytes, sizeof number);
-    lua_pushinteger(d->L, number);
-    lua_rawseti(d->L, table, next + i);
-  }
-  return next + count;
-}
-
-static lua_Integer decode_floats(decoder *d, int table, lua_Integer next, lua_Integer n) {
-  uint32_t count;
-  memcpy(&count, take(d, sizeof count), sizeof count);
-  if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
-  const char *bytes = take(d, (size_t)count * 8);
-  for (uint32_t i = 0; i < count; i++, bytes += 8) {
-    lua_Number number;
-    memcpy(&number, bytes, sizeof number);
-    lua_pushnumber(d->L, number);
+    if (kind == WIRE_FLOATS) {
+      lua_Number number;
+      memcpy(&number, bytes, sizeof number);
+      lua_pushnumber(d->L, number);
+    } else {
+      lua_Integer number;
+      memcpy(&number, bytes, sizeof number);
+      lua_pushinteger(d->L, number);
+    }
     lua_rawseti(d->L, table, next + i);
   }
   return next + count;
@@ -131,8 +125,7 @@ static void decode_elements(decoder *d, int table, lua_Integer n) {
     unsigned tag = (unsigned char)*d->at;
     if (tag == WIRE_INTEGERS || tag == WIRE_FLOATS) {
       d->at++;
-      next = tag == WIRE_FLOATS ? decode_floats(d, table, next, n)
-                                : decode_integers(d, table, next, n);
+      next = decode_run(d, tag, table, next, n);
       continue;
     }
     decode_value(d);
@@ -176,8 +169,7 @@ static void decode_class(decoder *d, int table) {
   if (d->class_index == 0 || d->classes == NULL) return;
   lua_pushvalue(L, table);
   lua_rawseti(L, d->class_index, (lua_Integer)number);
-  int error = moons__ptrmap_put(&d->classes->numbers, lua_topointer(L, table), number);
-  if (error) luaL_error(L, "%s", moons_error_text(error));
+  moons__check(L, moons__ptrmap_put(&d->classes->numbers, lua_topointer(L, table), number));
 }
 
 /* Reads a table's content, from its flags on, into the table on top. */

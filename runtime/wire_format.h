@@ -1,5 +1,5 @@
 /*
-** The bytes of a message. Private to wire_encode.c and wire_decode.c; numbers in the byte order of
+** The bytes of a message. Private to the wire; numbers in the byte order of
 ** the machine, for both ends are one process.
 **
 ** message  = n_values:varint value* later* END
