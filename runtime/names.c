@@ -90,12 +90,19 @@ static int is_known(const moons__names *names, const void *object) {
   return moons__ptrmap_get(&names->known, object) != MOONS__PTRMAP_NONE;
 }
 
+static void widen(moons__names *names, const char *object) {
+  if (names->first == NULL || object < names->first) names->first = object;
+  if (object > names->last) names->last = object;
+}
+
 /* Notes the value on top under a key of a path, where it is not known yet; returns its path, or 0. */
 static size_t note(moons__names *names, lua_State *L, size_t path, int key) {
   const void *object = address_of(L, -1);
   if (!is_object(L, -1) || is_known(names, object)) return 0;
   size_t child = add_path(names, L, path, key);
-  if (child != 0) moons__check(L, moons__ptrmap_put(&names->known, object, child));
+  if (child == 0) return 0;
+  moons__check(L, moons__ptrmap_put(&names->known, object, child));
+  if (!lua_iscfunction(L, -1) && !lua_islightuserdata(L, -1)) widen(names, object);
   return child;
 }
 
@@ -166,6 +173,7 @@ static void look(moons__names *names, lua_State *L) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 16, NULL);
   moons__ptrmap_clear(&names->known);
+  names->first = names->last = NULL;
   names->paths.n_bytes = 0;
   moons__check(L, moons__buffer_append(&names->paths, "", 1)); /* no path begins at 0 */
   lua_newtable(L);

@@ -53,9 +53,11 @@ typedef struct moons__encoder {
   int changes_standard;   /* a standard global was replaced, and is sent */
 
   /* Private. */
-  int base;     /* first of the stack slots in use */
-  size_t start; /* of the message, in out */
+  int base;        /* first of the stack slots in use */
+  int stack_limit; /* stack slots up to this one are free to use */
+  size_t start;    /* of the message, in out */
   int names_refreshed;
+  int needs_lists;    /* to decode the message */
   moons__ptrmap seen; /* object, upvalue or string -> place */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
@@ -91,7 +93,9 @@ typedef struct moons__decoder {
 
   /* Private. */
   const char *at, *end, *start;
-  int base;
+  size_t n_room;   /* entries that tables may still be made for */
+  int base;        /* first of the stack slots in use; 0: there are none */
+  int stack_limit; /* stack slots up to this one are free to use */
   int depth;
   lua_Integer n_deferred, n_done, n_late, n_globals;
 } moons__decoder;

@@ -21,51 +21,18 @@ lua_Integer moons__wire_list_add(encoder *e, int which, lua_Integer n) {
 }
 
 void moons__wire_defer(encoder *e, int index) {
+  e->needs_lists = 1;
   lua_pushvalue(e->L, index);
   e->n_deferred = moons__wire_list_add(e, MOONS__SLOT_DEFERRED, e->n_deferred);
 }
 
 /* Plain values. */
 
-static void encode_integer(encoder *e, lua_Integer n) {
-  if (n >= INT8_MIN && n <= INT8_MAX) {
-    int8_t small = (int8_t)n;
-    put_tagged(e, WIRE_INT8, &small, sizeof small);
-  } else if (n >= INT32_MIN && n <= INT32_MAX) {
-    int32_t medium = (int32_t)n;
-    put_tagged(e, WIRE_INT32, &medium, sizeof medium);
-  } else {
-    put_tagged(e, WIRE_INT64, &n, sizeof n);
-  }
-}
-
-static void encode_number(encoder *e, int index) {
-  if (lua_isinteger(e->L, index)) {
-    encode_integer(e, lua_tointeger(e->L, index));
-  } else {
-    lua_Number n = lua_tonumber(e->L, index);
-    put_tagged(e, WIRE_FLOAT, &n, sizeof n);
-  }
-}
-
-void moons__wire_string(encoder *e, int index) {
-  size_t n_bytes;
-  const char *bytes = lua_tolstring(e->L, index, &n_bytes);
-  if (n_bytes >= MOONS_WIRE_SHARED_STRING_BYTES) {
-    if (put_reference(e, bytes)) return;
-    remember(e, bytes, place(e));
-  }
-  if (n_bytes <= UINT8_MAX) {
-    char *at = room(e, 2 + n_bytes);
-    at[0] = WIRE_STRING8;
-    at[1] = (char)n_bytes;
-    memcpy(at + 2, bytes, n_bytes);
-    e->out->n_bytes += 2 + n_bytes;
-  } else {
-    put_byte(e, WIRE_STRING);
-    put_varint(e, n_bytes);
-    put_bytes(e, bytes, n_bytes);
-  }
+void moons__wire_long_string(encoder *e, const char *bytes, size_t n_bytes) {
+  if (put_reference(e, bytes)) return;
+  put_byte(e, WIRE_STRING);
+  put_varint(e, n_bytes);
+  put_bytes(e, bytes, n_bytes);
 }
 
 /* Values that have a name on both sides. */
@@ -77,10 +44,6 @@ void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
 
 int moons__wire_named(encoder *e, int index) {
   if (e->names == NULL) return 0;
-  if (e->own_start != NULL && !lua_iscfunction(e->L, index)) {
-    const char *object = lua_topointer(e->L, index);
-    if (object < (const char *)e->own_start || object >= (const char *)e->own_end) return 0;
-  }
   if (!e->names_refreshed) moons__names_refresh(e->names, e->L);
   e->names_refreshed = 1;
   size_t n_bytes, n_name_bytes;
@@ -144,7 +107,7 @@ static void encode_marshalled(encoder *e, int index, int depth) {
     leave(e);
     moons__wire_refuse(e, "its __marshal must return a function and that function's arguments");
   }
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  need_stack(e, last + LUA_MINSTACK);
   anchor(e, first, last);
   put_byte(e, WIRE_MARSHAL);
   put_varint(e, (uint64_t)(last - first + 1));
@@ -157,7 +120,7 @@ static void encode_marshalled(encoder *e, int index, int depth) {
 }
 
 int moons__wire_marshalled(encoder *e, int index, int depth) {
-  luaL_checkstack(e->L, LUA_MINSTACK, NULL);
+  need_stack(e, index);
   if (!push_marshal(e->L, index)) return 0;
   encode_marshalled(e, index, depth);
   return 1;
@@ -177,17 +140,16 @@ static void refuse_userdata(encoder *e, int index) {
 }
 
 static void encode_userdata(encoder *e, int index, int depth) {
-  if (put_reference(e, lua_topointer(e->L, index))) return;
-  if (moons__wire_named(e, index)) return;
+  const void *userdata = lua_topointer(e->L, index);
+  if (put_reference(e, userdata)) return;
+  if (may_be_named(e, userdata) && moons__wire_named(e, index)) return;
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
 
 void moons__wire_value(encoder *e, int index, int depth) {
-  switch (lua_type(e->L, index)) {
-  case LUA_TNIL: put_byte(e, WIRE_NIL); break;
-  case LUA_TBOOLEAN: put_byte(e, lua_toboolean(e->L, index) ? WIRE_TRUE : WIRE_FALSE); break;
-  case LUA_TNUMBER: encode_number(e, index); break;
-  case LUA_TSTRING: moons__wire_string(e, index); break;
+  int type = lua_type(e->L, index);
+  if (put_plain(e, index, type)) return;
+  switch (type) {
   case LUA_TTABLE: moons__wire_table(e, index, depth, 0); break;
   case LUA_TFUNCTION: moons__wire_function(e, index, depth); break;
   case LUA_TUSERDATA: encode_userdata(e, index, depth); break;
@@ -209,7 +171,7 @@ static void encode_deferred(encoder *e, int depth) {
   put_byte(e, WIRE_CONTENT);
   int object = lua_gettop(L);
   if (lua_istable(L, object))
-    moons__wire_table_content(e, object, depth, 0);
+    moons__wire_table_content(e, object, depth);
   else
     moons__wire_function_content(e, object, depth);
   e->frame = outer;
@@ -237,10 +199,10 @@ void moons__encoder_begin(moons__encoder *e) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   e->globals = lua_topointer(L, -1);
-  lua_pop(L, 1);
-  e->base = lua_gettop(L) + 1;
-  for (int i = 0; i < MOONS__N_SLOTS; i++)
-    lua_pushnil(L);
+  e->base = lua_gettop(L);
+  e->stack_limit = e->base - 1 + LUA_MINSTACK;
+  lua_settop(L, e->base - 1);
+  lua_settop(L, e->base - 1 + MOONS__N_SLOTS);
 }
 
 void moons__encoder_end(moons__encoder *e) { moons__ptrmap_free(&e->seen); }
@@ -253,7 +215,7 @@ static void start_message(encoder *e) {
       lua_replace(e->L, slot(e, i));
     }
   e->n_deferred = e->n_done = e->n_globals = e->n_globals_done = 0;
-  e->dynamic = 0;
+  e->dynamic = e->needs_lists = 0;
   e->frame = NULL;
   e->start = e->out->n_bytes;
 }
@@ -261,12 +223,15 @@ static void start_message(encoder *e) {
 void moons__encode(moons__encoder *e, int first, int n_values, const char *what) {
   start_message(e);
   e->what = what;
+  need_stack(e, first + n_values - 1);
+  put_byte(e, 0);
   put_varint(e, (uint64_t)n_values);
   for (int i = 0; i < n_values; i++) {
     e->number = i + 1;
     moons__wire_value(e, first + i, 0);
   }
   moons__wire_later(e, 1);
+  *byte_at(e, 0) = (char)e->needs_lists;
 }
 
 void moons__classes_free(moons__classes *classes) { moons__ptrmap_free(&classes->numbers); }

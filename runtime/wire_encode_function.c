@@ -113,15 +113,16 @@ void moons__wire_function(encoder *e, int index, int depth) {
   lua_State *L = e->L;
   const void *function = lua_topointer(L, index);
   if (put_reference(e, function)) return;
-  if (moons__wire_named(e, index)) return;
+  if ((lua_iscfunction(L, index) || may_be_named(e, function)) && moons__wire_named(e, index))
+    return;
   if (lua_iscfunction(L, index))
     moons__wire_refuse(e, "cannot send a C function of no loaded module");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_Debug info;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">u", &info);
-  remember(e, function, place(e));
   int deferred = depth >= MOONS_WIRE_DEPTH;
+  e->needs_lists = 1;
   put_byte(e, deferred ? WIRE_DEFERRED_FUNCTION : WIRE_FUNCTION);
   put_byte(e, info.nups);
   uint64_t length_at = place(e), n_bytes = 0;
@@ -146,7 +147,8 @@ void moons__wire_global(encoder *e, int depth) {
   lua_State *L = e->L;
   lua_rawgeti(L, slot(e, MOONS__SLOT_GLOBALS), ++e->n_globals_done);
   put_byte(e, WIRE_GLOBAL);
-  moons__wire_string(e, lua_gettop(L));
+  e->needs_lists = 1;
+  put_string(e, lua_gettop(L));
   moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, -1)}, *outer = e->frame;
   e->frame = NULL;
   enter(e, &frame);

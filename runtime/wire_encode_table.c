@@ -1,69 +1,185 @@
 #include "limits.h"
 #include "wire_encode.h"
 
-enum { RUN_MIN_ELEMENTS = 4 }; /* shorter arrays are not looked through for runs */
+enum {
+  RUN_ROOM = 64 /* numbers that room is made for at a time */
+};
 
 typedef moons__encoder encoder;
 
-/* The elements of an array, of which numbers of one kind that stand side by side make a run. */
-typedef struct array {
-  lua_Unsigned n;     /* how many there are */
-  lua_Unsigned n_put; /* how many have been put */
-  enum wire_tag run;  /* kind of the open run; WIRE_END: none */
-  uint64_t run_at;    /* place of its count */
-  uint32_t n_run;
-} array;
+/* A table on its way. While it is walked, the pair at hand lies at `key` and above. */
+typedef struct walk {
+  encoder *e;
+  int table; /* stack index */
+  int key;   /* stack index; the value is above */
+  int depth;
+  int has_pair;   /* one is at hand */
+  int is_class;   /* a key is that of a metamethod */
+  lua_Unsigned n; /* elements that have been put */
+  size_t n_pairs; /* put besides */
+  moons__wire_frame frame;
+} walk;
 
-static void run_close(encoder *e, array *a) {
-  if (a->run == WIRE_END) return;
-  memcpy(byte_at(e, a->run_at), &a->n_run, sizeof a->n_run);
-  a->run = WIRE_END;
+static void walk_begin(walk *w, encoder *e, int table, int depth) {
+  *w = (walk){.e = e, .table = table, .depth = depth, .key = lua_gettop(e->L) + 1};
+  lua_pushnil(e->L);
+  w->has_pair = lua_next(e->L, table);
+  enter(e, &w->frame);
 }
 
-static void run_put(encoder *e, array *a, enum wire_tag kind, const void *number) {
-  if (a->run != kind || a->n_run == UINT32_MAX) {
-    run_close(e, a);
-    a->run = kind;
-    a->n_run = 0;
-    put_byte(e, kind);
-    a->run_at = place(e);
-    put_bytes(e, &a->n_run, sizeof a->n_run);
+/* Goes on to the next pair. */
+static void walk_next(walk *w) {
+  lua_settop(w->e->L, w->key);
+  w->has_pair = lua_next(w->e->L, w->table);
+}
+
+static void walk_end(walk *w) {
+  lua_settop(w->e->L, w->key - 1);
+  leave(w->e);
+}
+
+/* Whether the key at hand is that of the next element. */
+static int is_next_element(const walk *w) {
+  lua_State *L = w->e->L;
+  return lua_isinteger(L, w->key) && (lua_Unsigned)lua_tointeger(L, w->key) == w->n + 1;
+}
+
+/* {== Runs: numbers of one kind that stand side by side ======================================= */
+
+/* Whether a float may be equal to an integer. */
+static int may_be_integral(lua_Number n) {
+  return n >= -0x1p63 && n < 0x1p63 && (lua_Number)(lua_Integer)n == n;
+}
+
+/* Writes the value on top, where that is a number of the kind; returns 0 where it is not. */
+static int take_number(lua_State *L, enum wire_tag kind, char *to) {
+  if (lua_type(L, -1) != LUA_TNUMBER) return 0;
+  if (kind == WIRE_INTEGERS) {
+    if (!lua_isinteger(L, -1)) return 0;
+    lua_Integer n = lua_tointeger(L, -1);
+    memcpy(to, &n, sizeof n);
+  } else {
+    lua_Number n = lua_tonumber(L, -1);
+    if (may_be_integral(n) && lua_isinteger(L, -1)) return 0;
+    memcpy(to, &n, sizeof n);
   }
-  memcpy(room(e, 8), number, 8);
-  e->out->n_bytes += 8;
-  a->n_run++;
+  return 1;
 }
 
-/* Puts the element on top of the stack. */
-static void element_put(encoder *e, array *a, int depth) {
-  lua_State *L = e->L;
-  a->n_put++;
-  if (lua_type(L, -1) == LUA_TNUMBER && a->n >= RUN_MIN_ELEMENTS) {
-    if (lua_isinteger(L, -1)) {
-      lua_Integer n = lua_tointeger(L, -1);
-      run_put(e, a, WIRE_INTEGERS, &n);
+/* Puts numbers that go on a run, at most RUN_ROOM of them; returns how many. */
+static uint32_t run_put_some(walk *w, enum wire_tag kind) {
+  lua_State *L = w->e->L;
+  int table = w->table, more = w->has_pair;
+  lua_Unsigned n = w->n;
+  char *start = room(w->e, RUN_ROOM * 8), *at = start, *end = start + RUN_ROOM * 8;
+  while (at < end && more && lua_isinteger(L, -2) && (lua_Unsigned)lua_tointeger(L, -2) == n + 1 &&
+         take_number(L, kind, at)) {
+    at += 8;
+    n++;
+    lua_settop(L, -2);
+    more = lua_next(L, table);
+  }
+  w->n = n;
+  w->has_pair = more;
+  w->e->out->n_bytes += (size_t)(at - start);
+  return (uint32_t)(at - start) / 8;
+}
+
+/* Puts the run that begins with the element at hand. */
+static void run_put(walk *w) {
+  encoder *e = w->e;
+  enum wire_tag kind = lua_isinteger(e->L, -1) ? WIRE_INTEGERS : WIRE_FLOATS;
+  uint32_t count = 0, n_more = 0;
+  put_tagged(e, kind, &count, sizeof count);
+  uint64_t count_at = place(e) - sizeof count;
+  do {
+    n_more = run_put_some(w, kind);
+    count += n_more;
+  } while (n_more == RUN_ROOM && count < UINT32_MAX - RUN_ROOM);
+  memcpy(byte_at(e, count_at), &count, sizeof count);
+}
+
+/* {== Elements and pairs ====================================================================== */
+
+static void element_put(walk *w, int value, int type) {
+  w->frame.index = (lua_Integer)++w->n;
+  if (!put_plain(w->e, value, type)) moons__wire_value(w->e, value, w->depth);
+}
+
+static void element_at_hand_put(walk *w) {
+  int value = w->key + 1, type = lua_type(w->e->L, value);
+  if (type == LUA_TNUMBER) {
+    run_put(w);
+  } else {
+    element_put(w, value, type);
+    walk_next(w);
+  }
+}
+
+/* Puts elements by index as far as `last`. Above the pair at hand there is room. */
+static void elements_fetch(walk *w, lua_Unsigned last) {
+  lua_State *L = w->e->L;
+  while (w->n < last) {
+    lua_settop(L, w->key + 1);
+    int type = lua_rawgeti(L, w->table, (lua_Integer)w->n + 1);
+    element_put(w, w->key + 2, type);
+  }
+  if (w->has_pair) lua_settop(L, w->key + 1);
+}
+
+static int is_element(const walk *w, lua_Unsigned n) {
+  if (n == 0 || !lua_isinteger(w->e->L, w->key)) return 0;
+  return (lua_Unsigned)lua_tointeger(w->e->L, w->key) - 1 < n;
+}
+
+/* Puts the elements of a table with holes, or with elements in its hash part: what the walk does not come to
+** in order is fetched by index, and passed over when the walk comes to it. */
+static void elements_put_rest(walk *w, lua_Unsigned n) {
+  while (w->has_pair && is_element(w, n)) {
+    lua_Unsigned index = (lua_Unsigned)lua_tointeger(w->e->L, w->key);
+    if (index > w->n) {
+      elements_fetch(w, index - 1);
+      element_at_hand_put(w);
     } else {
-      lua_Number n = lua_tonumber(L, -1);
-      run_put(e, a, WIRE_FLOATS, &n);
+      walk_next(w);
     }
-    return;
   }
-  run_close(e, a);
-  moons__wire_frame frame = {.kind = AT_INDEX, .index = (lua_Integer)a->n_put};
-  enter(e, &frame);
-  moons__wire_value(e, lua_gettop(L), depth);
-  leave(e);
+  elements_fetch(w, n);
 }
 
-/* Puts the elements that are still missing. */
-static void elements_finish(encoder *e, array *a, int table, int depth) {
-  while (a->n_put < a->n) {
-    lua_rawgeti(e->L, table, (lua_Integer)a->n_put + 1);
-    element_put(e, a, depth);
-    lua_pop(e->L, 1);
-  }
-  run_close(e, a);
+/* Puts the elements. Lua gives those of an array first and in order. */
+static void elements_put(walk *w) {
+  w->frame.kind = AT_INDEX;
+  while (w->has_pair && is_next_element(w))
+    element_at_hand_put(w);
+  lua_Unsigned n = lua_rawlen(w->e->L, w->table);
+  if (n > w->n) elements_put_rest(w, n);
 }
+
+static void pair_put(walk *w) {
+  encoder *e = w->e;
+  int key = w->key, type = lua_type(e->L, key);
+  if (type == LUA_TSTRING) {
+    const char *name = put_string(e, key);
+    w->is_class |= name[0] == '_' && name[1] == '_';
+  } else if (!put_plain(e, key, type)) {
+    moons__wire_value(e, key, w->depth);
+  }
+  type = lua_type(e->L, key + 1);
+  if (!put_plain(e, key + 1, type)) moons__wire_value(e, key + 1, w->depth);
+  w->n_pairs++;
+}
+
+/* Puts what is left of the pairs. */
+static void pairs_put(walk *w) {
+  w->frame.kind = AT_KEY;
+  w->frame.index = w->key;
+  for (; w->has_pair; walk_next(w))
+    if (!is_element(w, w->n)) pair_put(w);
+  if (w->n_pairs > 0) put_byte(w->e, WIRE_END);
+}
+
+/* {== Tables =================================================================================== */
 
 /* The size of the hash part as flags say it: 0 for none, n for at most 2^(n-1) pairs. */
 static unsigned hash_flags(size_t n_pairs) {
@@ -71,53 +187,6 @@ static unsigned hash_flags(size_t n_pairs) {
   while (n_pairs > 0 && (size_t)1 << n < n_pairs)
     n++;
   return n_pairs > 0 ? (n < WIRE_HASH_MASK ? n + 1 : WIRE_HASH_MASK) : 0;
-}
-
-/* Puts the pair on top of the stack; returns whether its key is that of a metamethod. */
-static int pair_put(encoder *e, int depth) {
-  lua_State *L = e->L;
-  int value = lua_gettop(L), key = value - 1, is_metamethod = 0;
-  moons__wire_frame frame = {.kind = AT_KEY, .index = key};
-  enter(e, &frame);
-  if (lua_type(L, key) == LUA_TSTRING) {
-    const char *name = lua_tostring(L, key);
-    is_metamethod = name[0] == '_' && name[1] == '_';
-    moons__wire_string(e, key);
-  } else {
-    moons__wire_value(e, key, depth);
-  }
-  moons__wire_value(e, value, depth);
-  leave(e);
-  return is_metamethod;
-}
-
-static int is_element(lua_State *L, int key, const array *a) {
-  if (!lua_isinteger(L, key)) return 0;
-  lua_Integer n = lua_tointeger(L, key);
-  return n >= 1 && (lua_Unsigned)n <= a->n;
-}
-
-/* Walks a table once: Lua gives the elements of an array first and in order. Where it does not,
-** for some lie in the hash part, the rest of them is fetched by index and passed over later. */
-static int pairs_and_elements(encoder *e, int table, array *a, size_t *n_pairs, int depth) {
-  lua_State *L = e->L;
-  int is_class = 0;
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    int key = lua_gettop(L) - 1;
-    if (is_element(L, key, a)) {
-      if (a->n_put == a->n || (lua_Unsigned)lua_tointeger(L, key) <= a->n_put) continue;
-      if ((lua_Unsigned)lua_tointeger(L, key) == a->n_put + 1) {
-        element_put(e, a, depth);
-        continue;
-      }
-    }
-    elements_finish(e, a, table, depth);
-    if (is_element(L, key, a)) continue;
-    is_class |= pair_put(e, depth);
-    ++*n_pairs;
-  }
-  elements_finish(e, a, table, depth);
-  return is_class;
 }
 
 static unsigned encode_metatable(encoder *e, int table, int depth) {
@@ -131,6 +200,7 @@ static unsigned encode_metatable(encoder *e, int table, int depth) {
   lua_pushliteral(L, "__gc");
   int has_finalizer = lua_rawget(L, metatable) != LUA_TNIL;
   lua_settop(L, metatable - 1);
+  if (has_finalizer) e->needs_lists = 1;
   return has_finalizer ? WIRE_HAS_METATABLE | WIRE_LATE_METATABLE : WIRE_HAS_METATABLE;
 }
 
@@ -158,19 +228,50 @@ static unsigned encode_class(encoder *e, int table) {
   return WIRE_HAS_CLASS;
 }
 
-void moons__wire_table_content(encoder *e, int table, int depth, int as_metatable) {
-  lua_State *L = e->L;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  uint64_t flags_at = place(e);
-  put_byte(e, 0);
-  array a = {.n = lua_rawlen(L, table), .run = WIRE_END};
-  put_varint(e, a.n);
-  size_t n_pairs = 0;
-  int is_class = pairs_and_elements(e, table, &a, &n_pairs, depth) || as_metatable;
-  if (n_pairs > 0) put_byte(e, WIRE_END);
-  unsigned flags = hash_flags(n_pairs) | encode_metatable(e, table, depth);
-  if (is_class) flags |= encode_class(e, table);
+/* Puts what follows the pairs, and the flags of all. */
+static void finish(walk *w, uint64_t flags_at, int as_metatable) {
+  encoder *e = w->e;
+  walk_end(w);
+  unsigned flags = hash_flags(w->n_pairs) | encode_metatable(e, w->table, w->depth);
+  if (w->is_class || as_metatable) flags |= encode_class(e, w->table);
   *byte_at(e, flags_at) = (char)flags;
+}
+
+static void array_put(walk *w, int as_metatable) {
+  encoder *e = w->e;
+  uint64_t flags_at = place(e);
+  uint32_t n = 0;
+  put_byte(e, 0);
+  put_bytes(e, &n, sizeof n);
+  elements_put(w);
+  if (w->n > INT32_MAX) moons__wire_refuse(e, "cannot send an array of so many elements");
+  n = (uint32_t)w->n;
+  memcpy(byte_at(e, flags_at + 1), &n, sizeof n);
+  pairs_put(w);
+  finish(w, flags_at, as_metatable);
+}
+
+void moons__wire_table_content(encoder *e, int table, int depth) {
+  walk w;
+  need_stack(e, table);
+  walk_begin(&w, e, table, depth);
+  array_put(&w, 0);
+}
+
+/* Puts a table, its tag first. */
+static void table_put(encoder *e, int table, int depth, int as_metatable) {
+  walk w;
+  walk_begin(&w, e, table, depth);
+  if (w.has_pair && (is_next_element(&w) || lua_rawlen(e->L, table) > 0)) {
+    put_byte(e, WIRE_ARRAY);
+    array_put(&w, as_metatable);
+  } else {
+    put_byte(e, WIRE_TABLE);
+    uint64_t flags_at = place(e);
+    put_byte(e, 0);
+    pairs_put(&w);
+    finish(&w, flags_at, as_metatable);
+  }
 }
 
 static int encode_known_class(encoder *e, const void *table) {
@@ -188,22 +289,28 @@ static void encode_globals(encoder *e) {
   if (!e->dynamic) e->dynamic = 1;
 }
 
-void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
-  const void *table = lua_topointer(e->L, index);
-  if (put_reference(e, table)) return;
+/* Puts a table that is known by another way than its content; returns 0 where it is not. */
+static int encode_known_table(encoder *e, int index, int depth, const void *table) {
   if (table == e->globals) {
     encode_globals(e);
-    return;
+    return 1;
   }
-  if (e->classes != NULL && encode_known_class(e, table)) return;
-  if (moons__wire_named(e, index)) return;
-  if (moons__wire_marshalled(e, index, depth)) return;
-  remember(e, table, place(e));
+  if (e->classes != NULL && encode_known_class(e, table)) return 1;
+  if (may_be_named(e, table) && moons__wire_named(e, index)) return 1;
+  if (!lua_getmetatable(e->L, index)) return 0;
+  lua_pop(e->L, 1);
+  return moons__wire_marshalled(e, index, depth);
+}
+
+void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
+  const void *table = lua_topointer(e->L, index);
+  need_stack(e, index);
+  if (put_reference(e, table)) return;
+  if (encode_known_table(e, index, depth, table)) return;
   if (depth >= MOONS_WIRE_DEPTH) {
     put_byte(e, WIRE_DEFERRED);
     moons__wire_defer(e, index);
     return;
   }
-  put_byte(e, WIRE_TABLE);
-  moons__wire_table_content(e, index, depth + 1, as_metatable);
+  table_put(e, index, depth + 1, as_metatable);
 }
