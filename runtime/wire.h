@@ -57,8 +57,9 @@ typedef struct moons__encoder {
   int stack_limit; /* stack slots up to this one are free to use */
   size_t start;    /* of the message, in out */
   int names_refreshed;
-  int needs_lists;    /* to decode the message */
-  moons__ptrmap seen; /* object, upvalue or string -> place */
+  int needs_lists;              /* to decode the message */
+  moons__ptrmap seen;           /* object, upvalue or string -> place */
+  struct moons__shapes *shapes; /* that the message has; NULL: none yet; owned */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
   int dynamic;                     /* a function may reach any global; 2: and all are queued */
@@ -97,6 +98,8 @@ typedef struct moons__decoder {
   int base;        /* first of the stack slots in use; 0: there are none */
   int stack_limit; /* stack slots up to this one are free to use */
   int depth;
+  unsigned n_keys, n_shapes; /* keys that the shapes have in all; shapes that have come */
+  unsigned char *shape_ends; /* of each shape, the number of the key after its last */
   lua_Integer n_deferred, n_done, n_late, n_globals;
 } moons__decoder;
 

@@ -226,6 +226,49 @@ static void decode_table(decoder *d, unsigned tag, const char *at, int top) {
   if (flags != 0) decode_rest(d, table, flags);
 }
 
+/* Records. */
+
+static int key_slot(const decoder *d, unsigned key) { return d->base + N_SLOTS + (int)key; }
+
+/* Number of the first key of a shape. */
+static unsigned shape_first(const decoder *d, unsigned shape) {
+  return shape > 0 ? d->shape_ends[shape - 1] : 0;
+}
+
+/* Reads the keys of the next shape. */
+static void decode_shape(decoder *d, int top) {
+  unsigned n = take_byte(d), first = shape_first(d, d->n_shapes);
+  if (n == 0 || n > d->n_keys - first) malformed(d, "a shape that was not announced");
+  for (unsigned key = first; key < first + n; key++) {
+    decode_value(d, top);
+    if (lua_type(d->L, -1) != LUA_TSTRING) malformed(d, "a key of a shape is no string");
+    lua_replace(d->L, key_slot(d, key));
+  }
+  d->shape_ends[d->n_shapes++] = (unsigned char)(first + n);
+}
+
+static void decode_record(decoder *d, unsigned tag, const char *at, int top) {
+  lua_State *L = d->L;
+  int is_new = (tag & ~(unsigned)WIRE_SHARED) == WIRE_SHAPE, table = top + 1;
+  if (is_new) decode_shape(d, top);
+  unsigned shape = is_new ? d->n_shapes - 1 : take_byte(d);
+  if (shape >= d->n_shapes) malformed(d, "no such shape");
+  unsigned flags = take_byte(d), end = d->shape_ends[shape];
+  lua_createtable(L, 0, take_pairs(d, flags));
+  keep_shared(d, tag, at);
+  for (unsigned key = shape_first(d, shape); key < end; key++) {
+    if (left(d) > 0 && *d->at == WIRE_NIL) {
+      d->at++;
+      continue;
+    }
+    lua_pushvalue(L, key_slot(d, key));
+    decode_value(d, table + 1);
+    lua_rawset(L, table);
+  }
+  decode_pairs(d, table);
+  if (flags != 0) decode_rest(d, table, flags & ~(unsigned)WIRE_HASH_MASK);
+}
+
 /* Functions. */
 
 static int n_upvalues(lua_State *L, int function) {
@@ -354,6 +397,8 @@ static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
   switch (tag & ~(unsigned)WIRE_SHARED) {
   case WIRE_TABLE:
   case WIRE_ARRAY: decode_table(d, tag, at, top); break;
+  case WIRE_RECORD:
+  case WIRE_SHAPE: decode_record(d, tag, at, top); break;
   case WIRE_DEFERRED:
     lua_newtable(d->L);
     keep_shared(d, tag, at);
@@ -474,14 +519,19 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   d->n_room = n_bytes;
   d->depth = 0;
   d->n_deferred = d->n_done = d->n_late = d->n_globals = 0;
+  unsigned char shape_ends[MOONS_WIRE_ALL_SHAPE_KEYS];
   unsigned lists = take_byte(d);
+  d->shape_ends = shape_ends;
+  d->n_shapes = 0;
+  d->n_keys = lists > 0 ? lists - 1 : 0;
   size_t n_values = take_count(d, 1);
   if (n_values > LUAI_MAXSTACK) malformed(d, "too many values");
-  luaL_checkstack(L, (int)n_values + LUA_MINSTACK, "too many values");
+  if (d->n_keys > MOONS_WIRE_ALL_SHAPE_KEYS || d->n_keys > n_bytes) malformed(d, "too many shapes");
+  luaL_checkstack(L, (int)n_values + (int)d->n_keys + LUA_MINSTACK, "too many values");
   int top = lua_gettop(L);
   d->stack_limit = top + LUA_MINSTACK;
   d->base = lists != 0 ? top + 1 : 0;
-  if (lists != 0) lua_settop(L, top += N_SLOTS);
+  if (lists != 0) lua_settop(L, top += N_SLOTS + (int)d->n_keys);
   for (size_t i = 0; i < n_values; i++)
     decode_value(d, top++);
   decode_later(d, top);

@@ -1,4 +1,5 @@
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "limits.h"
@@ -75,7 +76,14 @@ static int push_marshal(lua_State *L, int index) {
   return 1;
 }
 
-/* Keeps values alive until the message is made: addresses in `seen` must not be used again. */
+void moons__wire_anchor(encoder *e) {
+  lua_State *L = e->L;
+  int anchors = slot(e, MOONS__SLOT_ANCHORS);
+  moons__wire_list_add(e, MOONS__SLOT_ANCHORS,
+                       lua_istable(L, anchors) ? (lua_Integer)lua_rawlen(L, anchors) : 0);
+}
+
+/* Anchors the values between two stack indices. */
 static void anchor(encoder *e, int first, int last) {
   lua_State *L = e->L;
   lua_createtable(L, last - first + 1, 0);
@@ -83,10 +91,7 @@ static void anchor(encoder *e, int first, int last) {
     lua_pushvalue(L, i);
     lua_rawseti(L, -2, i - first + 1);
   }
-  lua_Integer n = lua_istable(L, slot(e, MOONS__SLOT_ANCHORS))
-                      ? (lua_Integer)lua_rawlen(L, slot(e, MOONS__SLOT_ANCHORS))
-                      : 0;
-  moons__wire_list_add(e, MOONS__SLOT_ANCHORS, n);
+  moons__wire_anchor(e);
 }
 
 /* The metamethod is on top; it is popped. */
@@ -205,7 +210,11 @@ void moons__encoder_begin(moons__encoder *e) {
   lua_settop(L, e->base - 1 + MOONS__N_SLOTS);
 }
 
-void moons__encoder_end(moons__encoder *e) { moons__ptrmap_free(&e->seen); }
+void moons__encoder_end(moons__encoder *e) {
+  moons__ptrmap_free(&e->seen);
+  free(e->shapes);
+  e->shapes = NULL;
+}
 
 static void start_message(encoder *e) {
   moons__ptrmap_clear(&e->seen);
@@ -216,6 +225,7 @@ static void start_message(encoder *e) {
     }
   e->n_deferred = e->n_done = e->n_globals = e->n_globals_done = 0;
   e->dynamic = e->needs_lists = 0;
+  if (e->shapes != NULL) e->shapes->n_shapes = e->shapes->n_keys = 0;
   e->frame = NULL;
   e->start = e->out->n_bytes;
 }
@@ -231,7 +241,8 @@ void moons__encode(moons__encoder *e, int first, int n_values, const char *what)
     moons__wire_value(e, first + i, 0);
   }
   moons__wire_later(e, 1);
-  *byte_at(e, 0) = (char)e->needs_lists;
+  unsigned n_keys = e->shapes != NULL ? e->shapes->n_keys : 0;
+  if (e->needs_lists || n_keys > 0) *byte_at(e, 0) = (char)(1 + n_keys);
 }
 
 void moons__classes_free(moons__classes *classes) { moons__ptrmap_free(&classes->numbers); }

@@ -19,7 +19,7 @@
 enum {
   MOONS__SLOT_DEFERRED, /* list of objects whose content comes later */
   MOONS__SLOT_GLOBALS,  /* list and set of names of globals to send */
-  MOONS__SLOT_ANCHORS,  /* list of what __marshal returned: must live while the message is made */
+  MOONS__SLOT_ANCHORS,  /* list of what must live while the message is made */
   MOONS__N_SLOTS
 };
 
@@ -28,6 +28,19 @@ enum { MOONS__STACK_NEED = 8 };
 
 /* In place of a place: an object is within its own __marshal. */
 #define MOONS__IN_PROGRESS (UINT64_C(1) << 63)
+
+/* {== Shapes: the keys that many tables have in common ======================================= */
+
+typedef struct moons__shape {
+  unsigned first, n_keys; /* in `keys` */
+  int score;              /* falls where tables have other keys too */
+} moons__shape;
+
+typedef struct moons__shapes {
+  unsigned n_shapes, n_keys;
+  moons__shape all[MOONS_WIRE_ALL_SHAPE_KEYS];
+  const void *keys[MOONS_WIRE_ALL_SHAPE_KEYS]; /* addresses of strings, which are anchored */
+} moons__shapes;
 
 /* {== Where in the value we are =============================================================== */
 
@@ -198,6 +211,10 @@ lua_Integer moons__wire_list_add(moons__encoder *e, int which, lua_Integer n);
 
 /* Leaves the content of the object at a stack index for later. */
 void moons__wire_defer(moons__encoder *e, int index);
+
+/* Keeps the value on top, which it pops, alive until the message is made: addresses in `seen` and in shapes
+** must not be used again. */
+void moons__wire_anchor(moons__encoder *e);
 
 /* {== Values ================================================================================== */
 

@@ -186,7 +186,7 @@ static int can_be_sent(encoder *e) {
   lua_pushvalue(L, -3);
   int status = lua_pcall(L, 2, 0, 0);
   if (status != LUA_OK) lua_pop(L, 1);
-  moons__ptrmap_free(&inner.seen);
+  moons__encoder_end(&inner);
   moons__buffer_free(&scratch);
   return status == LUA_OK;
 }

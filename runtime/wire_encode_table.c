@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "limits.h"
 #include "wire_encode.h"
 
@@ -179,6 +181,137 @@ static void pairs_put(walk *w) {
   if (w->n_pairs > 0) put_byte(w->e, WIRE_END);
 }
 
+/* {== Records: tables with the keys of a shape ================================================ */
+
+/* What `seen` keeps for the string that is the first key of tables. */
+enum { SHAPE_SIGHTED, SHAPE_UNFIT, SHAPE_FIRST };
+
+/* How far a score can rise, and what a table with other keys takes from it. */
+enum { SCORE_MOST = 32, SCORE_MISS = 4 };
+
+static moons__shapes *need_shapes(encoder *e) {
+  if (e->shapes == NULL) e->shapes = calloc(1, sizeof *e->shapes);
+  if (e->shapes == NULL) moons__check(e->L, MOONS_ENOMEM);
+  return e->shapes;
+}
+
+/* Puts the string at the top of the stack as a key of a shape, where it can be one. */
+static int shape_key_put(encoder *e) {
+  lua_State *L = e->L;
+  size_t n_bytes;
+  if (lua_type(L, -1) != LUA_TSTRING) return 0;
+  const char *bytes = lua_tolstring(L, -1, &n_bytes);
+  if (n_bytes >= MOONS_WIRE_SHARED_STRING_BYTES) return 0;
+  if (bytes[0] == '_' && bytes[1] == '_') return 0; /* it may be a class */
+  put_string(e, -1);
+  return 1;
+}
+
+/* Puts all keys of a table and leaves them on the stack; returns how many, or 0 where they make no shape. */
+static unsigned shape_keys_put(walk *w, unsigned n_most) {
+  lua_State *L = w->e->L;
+  unsigned n = 0;
+  luaL_checkstack(L, (int)n_most + LUA_MINSTACK, NULL);
+  for (lua_pushnil(L); lua_next(L, w->table); n++) {
+    lua_pop(L, 1);
+    if (n == n_most || !shape_key_put(w->e)) return 0;
+    lua_pushvalue(L, -1);
+  }
+  return n;
+}
+
+/* Notes the `n` keys on top of the stack as those of the next shape. */
+static void shape_note(encoder *e, unsigned n) {
+  moons__shapes *shapes = e->shapes;
+  shapes->all[shapes->n_shapes++] = (moons__shape){shapes->n_keys, n, SCORE_MOST};
+  for (unsigned i = 0; i < n; i++)
+    shapes->keys[shapes->n_keys + i] = lua_topointer(e->L, (int)i - (int)n);
+  shapes->n_keys += n;
+  for (unsigned i = 0; i < n; i++)
+    moons__wire_anchor(e);
+}
+
+/* Makes a shape of a table's keys and puts it; returns its number as `seen` keeps it. */
+static uint64_t shape_put(walk *w) {
+  encoder *e = w->e;
+  moons__shapes *shapes = need_shapes(e);
+  unsigned n_left = MOONS_WIRE_ALL_SHAPE_KEYS - shapes->n_keys;
+  unsigned n_most = n_left < MOONS_WIRE_SHAPE_KEYS ? n_left : MOONS_WIRE_SHAPE_KEYS;
+  uint64_t at = place(e);
+  put_byte(e, WIRE_SHAPE);
+  put_byte(e, 0);
+  unsigned n = shape_keys_put(w, n_most);
+  *byte_at(e, at + 1) = (char)n;
+  if (n > 0)
+    shape_note(e, n);
+  else
+    e->out->n_bytes = e->start + at;
+  lua_settop(e->L, w->key + 1);
+  return n > 0 ? SHAPE_FIRST + shapes->n_shapes - 1 : SHAPE_UNFIT;
+}
+
+/* Puts the tag of a record, if the table at hand is to be one: that is so where another one began with
+** the same key. Returns its shape, or NULL. */
+static moons__shape *record_begin(walk *w) {
+  encoder *e = w->e;
+  uint64_t *kept = moons__ptrmap_at(&e->seen, lua_topointer(e->L, w->key));
+  if (kept == NULL) moons__check(e->L, MOONS_ENOMEM);
+  if (*kept == MOONS__PTRMAP_NONE) {
+    *kept = SHAPE_SIGHTED;
+    return NULL;
+  }
+  if (*kept == SHAPE_SIGHTED) {
+    *kept = shape_put(w);
+    return *kept == SHAPE_UNFIT ? NULL : &e->shapes->all[*kept - SHAPE_FIRST];
+  }
+  if (*kept == SHAPE_UNFIT) return NULL;
+  moons__shape *shape = &e->shapes->all[*kept - SHAPE_FIRST];
+  if (shape->score < 0) {
+    *kept = SHAPE_UNFIT;
+    return NULL;
+  }
+  put_byte(e, WIRE_RECORD);
+  put_byte(e, (unsigned)(*kept - SHAPE_FIRST));
+  return shape;
+}
+
+/* Where in the shape the key at hand is, from `i` on; n_keys where it is not. */
+static unsigned record_find(const walk *w, const moons__shape *shape, unsigned i) {
+  const void *const *keys = w->e->shapes->keys + shape->first;
+  const void *key = lua_topointer(w->e->L, w->key);
+  while (i < shape->n_keys && keys[i] != key)
+    i++;
+  return i;
+}
+
+static void put_nils(encoder *e, unsigned n) {
+  if (n == 0) return;
+  memset(room(e, n), WIRE_NIL, n);
+  e->out->n_bytes += n;
+}
+
+/* Puts the values for the keys of a shape; then the pairs with other keys. */
+static void record_put(walk *w, moons__shape *shape) {
+  encoder *e = w->e;
+  unsigned i = 0;
+  w->frame.kind = AT_KEY;
+  w->frame.index = w->key;
+  while (w->has_pair) {
+    unsigned found = record_find(w, shape, i);
+    if (found == shape->n_keys) break;
+    put_nils(e, found - i);
+    int value = w->key + 1, type = lua_type(e->L, value);
+    if (!put_plain(e, value, type)) moons__wire_value(e, value, w->depth);
+    w->n_pairs++;
+    i = found + 1;
+    walk_next(w);
+  }
+  put_nils(e, shape->n_keys - i);
+  if (w->has_pair) shape->score -= SCORE_MISS;
+  if (shape->score < SCORE_MOST) shape->score++;
+  pairs_put(w);
+}
+
 /* {== Tables =================================================================================== */
 
 /* The size of the hash part as flags say it: 0 for none, n for at most 2^(n-1) pairs. */
@@ -258,6 +391,22 @@ void moons__wire_table_content(encoder *e, int table, int depth) {
   array_put(&w, 0);
 }
 
+/* Puts a table without elements. */
+static void fields_put(walk *w, int as_metatable) {
+  encoder *e = w->e;
+  moons__shape *shape = NULL;
+  if (w->depth > 1 && w->has_pair && !as_metatable && lua_type(e->L, w->key) == LUA_TSTRING)
+    shape = record_begin(w);
+  if (shape == NULL) put_byte(e, WIRE_TABLE);
+  uint64_t flags_at = place(e);
+  put_byte(e, 0);
+  if (shape != NULL)
+    record_put(w, shape);
+  else
+    pairs_put(w);
+  finish(w, flags_at, as_metatable);
+}
+
 /* Puts a table, its tag first. */
 static void table_put(encoder *e, int table, int depth, int as_metatable) {
   walk w;
@@ -266,11 +415,7 @@ static void table_put(encoder *e, int table, int depth, int as_metatable) {
     put_byte(e, WIRE_ARRAY);
     array_put(&w, as_metatable);
   } else {
-    put_byte(e, WIRE_TABLE);
-    uint64_t flags_at = place(e);
-    put_byte(e, 0);
-    pairs_put(&w);
-    finish(&w, flags_at, as_metatable);
+    fields_put(&w, as_metatable);
   }
 }
 
