@@ -10,6 +10,7 @@
 
 #include "moons.h"
 #include "names.h"
+#include "raise.h"
 
 /* Keys in the registry. */
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons_preload */
@@ -24,9 +25,6 @@ typedef struct moons__state_data {
   int owns_runtime;
   moons__names names;
 } moons__state_data;
-
-/* Raises the error of a code that is not 0. */
-void moons__check(lua_State *L, int error);
 
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);

@@ -11,10 +11,6 @@ typedef struct pool_data {
   moons_runtime *runtime; /* NULL: closed */
 } pool_data;
 
-void moons__check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
-}
-
 /* {== States ================================================================================== */
 
 static int state_gc(lua_State *L) {

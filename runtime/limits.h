@@ -99,6 +99,15 @@
 #define MOONS_WIRE_SHARED_STRING_BYTES 41
 #endif
 
+/* Tables with the same string keys are sent without them from the third on, as long as they have at
+** most so many: where keys are missing, space is wasted. In all so many keys are kept for a message. */
+#ifndef MOONS_WIRE_SHAPE_KEYS
+#define MOONS_WIRE_SHAPE_KEYS 32
+#endif
+#ifndef MOONS_WIRE_ALL_SHAPE_KEYS
+#define MOONS_WIRE_ALL_SHAPE_KEYS 240
+#endif
+
 /* Longest message that an error carries home, in bytes; Lua bounds tracebacks. */
 #ifndef MOONS_ERROR_TEXT_BYTES
 #define MOONS_ERROR_TEXT_BYTES ((size_t)16 << 10)
