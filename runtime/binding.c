@@ -60,7 +60,6 @@ static int open_core(lua_State *L) {
       {"now", core_now},
       {"wait", moons__core_wait},
       {"new_workers", moons__core_new_workers},
-      {"stats", moons__core_stats},
       {NULL, NULL},
   };
   moons__make_pool_types(L);

@@ -1,6 +1,6 @@
 /*
 ** What the parts of the binding share. The module's C half is binding.c (the module), binding_pool.c
-** (the runtimes of a Lua state) and binding_job.c (jobs as objects of a Lua state); the Lua half
+** (the runtimes of a Lua state) and binding_job.h (jobs as objects of a Lua state); the Lua half
 ** (lua/parallel) makes the calls of the module out of it.
 */
 #ifndef MOONS_BINDING_H
@@ -40,8 +40,12 @@ void moons__make_job_types(lua_State *L);
 
 /* Functions of the module "parallel.core". */
 int moons__core_new_workers(lua_State *L);
-int moons__core_stats(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_wait(lua_State *L);
+
+/* Methods of jobs. */
+int moons__core_feed(lua_State *L);
+int moons__core_feed_range(lua_State *L);
+int moons__core_collect(lua_State *L);
 
 #endif

@@ -76,9 +76,10 @@ static void set_count(lua_State *L, const char *field, uint64_t n) {
   lua_setfield(L, -2, field);
 }
 
-static int push_stats(lua_State *L, moons_runtime *runtime) {
+/* workers:stats() */
+static int pool_stats(lua_State *L) {
   moons_stats stats;
-  moons_runtime_stats(runtime, &stats);
+  moons_runtime_stats(moons__check_workers(L, 1), &stats);
   lua_createtable(L, 0, 8);
   set_count(L, "workers", stats.n_workers);
   set_count(L, "done", stats.n_done);
@@ -90,12 +91,6 @@ static int push_stats(lua_State *L, moons_runtime *runtime) {
   set_count(L, "restored", stats.n_restored);
   return 1;
 }
-
-/* workers:stats() */
-static int pool_stats(lua_State *L) { return push_stats(L, moons__check_workers(L, 1)); }
-
-/* core.stats(): of the state's own workers. */
-int moons__core_stats(lua_State *L) { return push_stats(L, moons__push_state(L)->runtime); }
 
 /* core.new_workers(n): workers like those of the state, but n of them. */
 int moons__core_new_workers(lua_State *L) {

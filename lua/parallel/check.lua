@@ -62,10 +62,16 @@ local function boolean(value)
   return type(value) == "boolean", "a boolean"
 end
 
+--- A number that is an integer, be it written as 4 or 4.0, as an integer.
+-- @return nil for all else
+function check.integer(value)
+  return type(value) == "number" and math.tointeger(value) or nil
+end
+
 local function integer_between(least, most)
   local expected = ("an integer from %d to %d"):format(least, most)
   return function(value)
-    local number = math.type(value) == "integer" and value or nil
+    local number = check.integer(value)
     return number and number >= least and number <= most, expected
   end
 end
@@ -80,7 +86,7 @@ local OPTIONS = {
     return is_callable(value), "a function"
   end,
   seed = function(value)
-    return math.type(value) == "integer", "an integer"
+    return check.integer(value), "an integer"
   end,
   timeout = function(value)
     return type(value) == "number" and value > 0 and value <= MOST_SECONDS, "seconds, more than 0"

@@ -21,10 +21,7 @@ local CHUNKS_PER_WORKER = 8
 -- for all its calls
 -- @treturn table the pool
 function Pool.new(options)
-  if math.type(options) == "integer" then
-    options = {workers = options}
-  end
-  options = check.options("pool", 1, options)
+  options = check.options("pool", 1, check.integer(options) and {workers = options} or options)
   local n_workers = options.workers or core.workers()
   local self = {
     options = options,
@@ -57,11 +54,6 @@ local function options_of(pool, where, number, own)
   return options
 end
 
-local function finish(run)
-  local closing <close> = run
-  return closing:finish()
-end
-
 -- Begins a map to iterate over. A failed call stops none before it: the loop raises its error when it
 -- comes to it. Returns the run and whether it does.
 local function begin(pool, f, xs, is_rows, options)
@@ -86,14 +78,14 @@ end
 function Pool:map(f, xs, options)
   check.callable("map", 1, f)
   check.sequence("map", 2, xs)
-  return finish(Run.new(f, xs, false, options_of(self, "map", 3, options), self.place))
+  return Run.new(f, xs, false, options_of(self, "map", 3, options), self.place):finish()
 end
 
 --- As `parallel.starmap`.
 function Pool:starmap(f, rows, options)
   check.callable("starmap", 1, f)
   check.sequence("starmap", 2, rows)
-  return finish(Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.place))
+  return Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.place):finish()
 end
 
 --- As `parallel.run`.
@@ -101,7 +93,7 @@ function Pool:run(calls, options)
   check.sequence("run", 1, calls)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
-  return finish(Run.new(f, rows, true, options, self.place))
+  return Run.new(f, rows, true, options, self.place):finish()
 end
 
 --- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
@@ -132,7 +124,7 @@ function Pool:apply(f, ...)
   check.callable("apply", 1, f)
   local options = options_of(self, "apply", 2, nil)
   options.pack, options.errors = true, nil
-  local values = finish(Run.new(f, {table.pack(...)}, true, options, self.place))[1]
+  local values = Run.new(f, {table.pack(...)}, true, options, self.place):finish()[1]
   return table.unpack(values, 1, values.n)
 end
 

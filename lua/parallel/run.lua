@@ -114,10 +114,11 @@ function Run:outcome()
   return self.results, n
 end
 
---- Feeds and collects until all is home.
+--- Feeds and collects until all is home, then closes.
 -- @return as `outcome`
 -- @raise the error with the lowest index known, unless errors are collected
 function Run:finish()
+  local _ <close> = self
   local n_calls
   repeat
     self:feed()

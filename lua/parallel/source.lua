@@ -3,6 +3,7 @@
 -- is ever read ahead.
 -- @module parallel.source
 
+local check = require "parallel.check"
 local range = require "parallel.range"
 
 local source = {}
@@ -29,8 +30,8 @@ function Range:feed(job)
 end
 
 local function length(items)
-  local n = rawget(items, "n")
-  return math.type(n) == "integer" and n >= 0 and n or #items
+  local n = check.integer(rawget(items, "n"))
+  return n and n >= 0 and n or #items
 end
 
 --- Makes a source.

@@ -1,0 +1,226 @@
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "binding_job.h"
+#include "limits.h"
+
+/* {== Collecting ============================================================================== */
+
+/* The results of a job's chunk on their way into tables. */
+typedef struct harvest {
+  moons__job_data *job;
+  moons__batch_reader reader;
+  moons__item item;
+  uint32_t n_read; /* results so far */
+  uint32_t n_failed;
+} harvest;
+
+enum { HARVEST_JOB = 1, HARVEST_RESULTS, HARVEST_ERRORS, HARVEST_DATA };
+
+static lua_Integer number_of(const harvest *h) {
+  return (lua_Integer)(h->job->taken.first + h->n_read);
+}
+
+/* Packs the `n` values on top. */
+static void pack_values(lua_State *L, int n) {
+  lua_createtable(L, n, 1);
+  lua_insert(L, -n - 1);
+  for (int i = n; i >= 1; i--)
+    lua_rawseti(L, -i - 1, i);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+}
+
+static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pack) {
+  lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_CLASSES);
+  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = lua_gettop(L)};
+  int n = moons__decode(&decoder, bytes, n_bytes);
+  lua_remove(L, decoder.class_index);
+  if (pack)
+    pack_values(L, n);
+  else
+    lua_settop(L, decoder.class_index); /* the first value, or nil */
+}
+
+static void push_failure(lua_State *L, const harvest *h) {
+  moons__failure failure;
+  moons__check(L, moons__failure_read(&failure, h->item.bytes, h->item.n_bytes));
+  moons__push_error(L, number_of(h), &failure);
+  if (failure.value == NULL) return;
+  int error = lua_gettop(L);
+  push_decoded(L, failure.value, failure.value_bytes, 0);
+  lua_setfield(L, error, "value");
+}
+
+/* Puts a result where it belongs. */
+static void harvest_item(lua_State *L, harvest *h) {
+  switch (h->item.kind) {
+  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)h->item.integer); break;
+  case MOONS__ITEM_FLOAT: lua_pushnumber(L, h->item.number); break;
+  case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
+  case MOONS__ITEM_ERROR:
+    push_failure(L, h);
+    lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+    h->n_failed++;
+    return;
+  default: luaL_error(L, "malformed bytes: no results");
+  }
+  lua_rawseti(L, HARVEST_RESULTS, number_of(h));
+}
+
+static int harvest_items(lua_State *L) {
+  harvest *h = lua_touserdata(L, HARVEST_DATA);
+  int top = lua_gettop(L);
+  for (;;) {
+    moons__batch_next(&h->reader, &h->item);
+    if (h->item.kind == MOONS__ITEM_END) break;
+    harvest_item(L, h);
+    h->n_read++;
+    lua_settop(L, top);
+  }
+  return 0;
+}
+
+/* Puts the error on top, which it pops, where that of the next call belongs. */
+static void put_own_error(lua_State *L, harvest *h, int status) {
+  moons__push_own_error(L, h->job, number_of(h), status);
+  lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+  h->n_failed++;
+  h->n_read++;
+}
+
+/* A result that cannot be received is that call's error; the others are taken all the same. */
+static void harvest_all(lua_State *L, harvest *h) {
+  for (int status = LUA_ERRRUN; status != LUA_OK && h->n_read < h->job->taken.n_calls;) {
+    lua_pushcfunction(L, harvest_items);
+    for (int i = HARVEST_JOB; i <= HARVEST_ERRORS; i++)
+      lua_pushvalue(L, i);
+    lua_pushlightuserdata(L, h);
+    status = moons__call_in_use(L, h->job, HARVEST_DATA, 0);
+    if (status != LUA_OK) put_own_error(L, h, status);
+  }
+}
+
+/* Calls whose results are missing though nothing stopped them: there was no memory for these. */
+static void harvest_lost(lua_State *L, harvest *h) {
+  moons__failure failure = {.kind = MOONS__FAILURE_MEMORY, .traceback = ""};
+  failure.message = "not enough memory for the results";
+  failure.message_bytes = strlen(failure.message);
+  for (; h->n_read < h->job->taken.n_calls; h->n_read++, h->n_failed++) {
+    moons__push_error(L, number_of(h), &failure);
+    lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+  }
+}
+
+static void drop_taken(moons__job_data *j) {
+  free(j->taken.bytes);
+  j->taken.bytes = NULL;
+}
+
+static void harvest_chunk(lua_State *L, harvest *h) {
+  moons__job_data *j = h->job;
+  moons__batch_open(&h->reader, j->taken.bytes, j->taken.n_bytes);
+  harvest_all(L, h);
+  drop_taken(j);
+  if (!j->taken.is_cut) harvest_lost(L, h);
+  moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
+}
+
+/* {== Waiting ================================================================================= */
+
+/* Seconds at stack index `index` in ns; -1, for ever, where there are none. */
+static int64_t check_timeout(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return -1;
+  lua_Number seconds = luaL_checknumber(L, index);
+  return seconds <= 0 ? 0 : seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Lets a hook run that was set while this thread was waiting in C, as a signal handler does to end
+** the script: it raises an error. */
+static void run_hook(lua_State *L) {
+  if (lua_gethook(L) == NULL) return;
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+/* The jobs of some objects; raises an error where one is closed. */
+static void find_jobs(lua_State *L, moons__job_data *const *objects, moons_job **jobs,
+                      unsigned n_jobs) {
+  for (unsigned i = 0; i < n_jobs; i++) {
+    jobs[i] = objects[i]->job;
+    if (jobs[i] == NULL) luaL_error(L, "a job is closed");
+  }
+}
+
+/* Waits until one of the jobs has something to take; returns its place or an error. Wakes up now and
+** then to let hooks run, which may close jobs. `jobs` is room for as many. */
+static int wait_for_jobs(lua_State *L, moons__job_data *const *objects, moons_job **jobs,
+                         unsigned n_jobs, int64_t timeout_ns) {
+  uint64_t end_ns = timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
+  for (;;) {
+    uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    int is_last = left_ns <= MOONS_LOOK_NS;
+    find_jobs(L, objects, jobs, n_jobs);
+    int ready = moons_jobs_wait(jobs, n_jobs, is_last ? (int64_t)left_ns : MOONS_LOOK_NS);
+    if (ready != MOONS_ETIMEDOUT || is_last) return ready;
+    run_hook(L);
+  }
+}
+
+/* Waits for a finished chunk of the job and takes it. */
+static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
+  moons_job *job;
+  drop_taken(j); /* left by an error */
+  int ready = wait_for_jobs(L, &j, &job, 1, timeout_ns);
+  return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
+}
+
+/* job:collect(results, errors [, seconds]): waits for a chunk and puts its results and errors into
+** the tables, by number. Returns how many calls were made, how many of them failed, and the number of
+** the first; nil when all chunks have been collected; false when none finished in time. */
+int moons__core_collect(lua_State *L) {
+  harvest h = {.job = moons__check_job(L, HARVEST_JOB)};
+  luaL_checktype(L, HARVEST_RESULTS, LUA_TTABLE);
+  luaL_checktype(L, HARVEST_ERRORS, LUA_TTABLE);
+  int64_t timeout_ns = check_timeout(L, 4);
+  lua_settop(L, HARVEST_ERRORS);
+  int error = take_chunk(L, h.job, timeout_ns);
+  if (error == MOONS_EEND) return 0;
+  if (error == MOONS_ETIMEDOUT) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  moons__check(L, error);
+  harvest_chunk(L, &h);
+  lua_pushinteger(L, h.n_read);
+  lua_pushinteger(L, h.n_failed);
+  lua_pushinteger(L, (lua_Integer)h.job->taken.first);
+  return 3;
+}
+
+/* core.wait(jobs [, seconds]): waits until one of the jobs in the list has something to collect, or
+** nothing more to come. Returns its place; nil when the time is over. */
+int moons__core_wait(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int64_t timeout_ns = check_timeout(L, 2);
+  unsigned n_jobs = (unsigned)lua_rawlen(L, 1);
+  luaL_argcheck(L, n_jobs > 0, 1, "no jobs");
+  moons_job **jobs = lua_newuserdatauv(L, n_jobs * sizeof *jobs, 0);
+  moons__job_data **objects = lua_newuserdatauv(L, n_jobs * sizeof(void *), 0);
+  for (unsigned i = 0; i < n_jobs; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i + 1);
+    objects[i] = moons__check_job(L, -1);
+    lua_pop(L, 1);
+  }
+  int ready = wait_for_jobs(L, objects, jobs, n_jobs, timeout_ns);
+  if (ready == MOONS_ETIMEDOUT) return 0;
+  if (ready < 0) moons__check(L, ready);
+  lua_pushinteger(L, ready + 1);
+  return 1;
+}
