@@ -53,11 +53,9 @@ static void push_failure(lua_State *L, const harvest *h) {
   lua_setfield(L, error, "value");
 }
 
-/* Puts a result where it belongs. */
+/* Puts a result that is no number where it belongs. */
 static void harvest_item(lua_State *L, harvest *h) {
   switch (h->item.kind) {
-  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)h->item.integer); break;
-  case MOONS__ITEM_FLOAT: lua_pushnumber(L, h->item.number); break;
   case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
   case MOONS__ITEM_ERROR:
     push_failure(L, h);
@@ -69,10 +67,31 @@ static void harvest_item(lua_State *L, harvest *h) {
   lua_rawseti(L, HARVEST_RESULTS, number_of(h));
 }
 
+/* Puts `n` numbers of one kind where they belong. An error leaves the others to be read. */
+static void harvest_numbers(lua_State *L, harvest *h, moons__item_kind kind, uint32_t n) {
+  if (kind == MOONS__ITEM_INTEGER) {
+    for (; n > 0; n--, h->n_read++) {
+      lua_pushinteger(L, (lua_Integer)moons__batch_next_integer(&h->reader));
+      lua_rawseti(L, HARVEST_RESULTS, number_of(h));
+    }
+  } else {
+    for (; n > 0; n--, h->n_read++) {
+      lua_pushnumber(L, moons__batch_next_float(&h->reader));
+      lua_rawseti(L, HARVEST_RESULTS, number_of(h));
+    }
+  }
+}
+
 static int harvest_items(lua_State *L) {
   harvest *h = lua_touserdata(L, HARVEST_DATA);
   int top = lua_gettop(L);
   for (;;) {
+    moons__item_kind kind;
+    uint32_t n = moons__batch_numbers(&h->reader, &kind);
+    if (n > 0) {
+      harvest_numbers(L, h, kind, n);
+      continue;
+    }
     moons__batch_next(&h->reader, &h->item);
     if (h->item.kind == MOONS__ITEM_END) break;
     harvest_item(L, h);

@@ -1,5 +1,6 @@
 #include <lauxlib.h>
 #include <limits.h>
+#include <string.h>
 
 #include "binding_job.h"
 
@@ -15,6 +16,8 @@ typedef struct feed {
   int ended;          /* the iterator has ended */
   enum { FETCHING, ENCODING } stage;
 } feed;
+
+enum { N_AT_ONCE = 32 }; /* numbers on the stack before they are popped */
 
 /* The arguments of the protected part. */
 enum { ARG_JOB = 1, ARG_SOURCE, ARG_FEED };
@@ -64,7 +67,8 @@ static void encode_message(lua_State *L, moons__job_data *j, int first, int n_va
   j->item_is_open = 0;
 }
 
-static void encode_item(lua_State *L, moons__job_data *j, const feed *f) {
+/* Returns whether the item on top was a number. */
+static int encode_item(lua_State *L, moons__job_data *j, const feed *f) {
   int item = lua_gettop(L);
   if (f->star) {
     int n_values = push_row(L);
@@ -73,23 +77,89 @@ static void encode_item(lua_State *L, moons__job_data *j, const feed *f) {
     encode_message(L, j, item, 1);
   } else if (lua_isinteger(L, item)) {
     moons__check(L, moons__batch_integer(&j->writer, lua_tointeger(L, item)));
+    return 1;
   } else {
     moons__check(L, moons__batch_float(&j->writer, lua_tonumber(L, item)));
+    return 1;
   }
+  return 0;
 }
 
+/* Puts an item on the stack and returns its type: lua_geti, or lua_rawgeti, which is slower, where the
+** table has a metatable: __index is asked for items one by one. */
+typedef int get_item(lua_State *L, int table, lua_Integer i);
+
+/* Copies the floats that lie in the table from element `i` on, up to `n_most`; returns how many. */
+static uint32_t copy_floats(lua_State *L, get_item *get, lua_Integer i, char *to, uint32_t n_most) {
+  int top = lua_gettop(L);
+  for (uint32_t n = 0; n < n_most; n++) {
+    if (n % N_AT_ONCE == 0) lua_settop(L, top);
+    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || lua_isinteger(L, -1)) return n;
+    lua_Number number = lua_tonumber(L, -1);
+    memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
+  }
+  return n_most;
+}
+
+/* The same for integers. */
+static uint32_t copy_integers(lua_State *L, get_item *get, lua_Integer i, char *to,
+                              uint32_t n_most) {
+  int top = lua_gettop(L);
+  for (uint32_t n = 0; n < n_most; n++) {
+    if (n % N_AT_ONCE == 0) lua_settop(L, top);
+    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || !lua_isinteger(L, -1)) return n;
+    lua_Integer number = lua_tointeger(L, -1);
+    memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
+  }
+  return n_most;
+}
+
+/* Encodes the numbers of one kind that come next in a table; returns whether there were any. */
+static int encode_run(lua_State *L, moons__job_data *j, feed *f, get_item *get) {
+  lua_Integer i = f->from + f->n_encoded;
+  if (get(L, ARG_SOURCE, i) != LUA_TNUMBER) return 0;
+  int is_integer = lua_isinteger(L, -1);
+  uint32_t n_most = f->wanted - f->n_encoded;
+  char *room;
+  moons__check(L, moons__batch_numbers_begin(&j->writer,
+                                             is_integer ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT,
+                                             n_most, &room));
+  uint32_t n =
+      is_integer ? copy_integers(L, get, i, room, n_most) : copy_floats(L, get, i, room, n_most);
+  moons__batch_numbers_end(&j->writer, n);
+  f->n_encoded += n;
+  return 1;
+}
+
+/* Encodes the numbers that come next in a table, as far as there are any. */
+static void encode_numbers(lua_State *L, moons__job_data *j, feed *f) {
+  get_item *get = lua_geti;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, N_AT_ONCE + LUA_MINSTACK, NULL);
+  if (lua_getmetatable(L, ARG_SOURCE)) get = lua_rawgeti;
+  do {
+    lua_settop(L, top);
+  } while (f->n_encoded < f->wanted && encode_run(L, j, f, get));
+  lua_settop(L, top);
+}
+
+/* Numbers are looked for in runs after each number. */
 static int encode_items(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, ARG_JOB);
   feed *f = lua_touserdata(L, ARG_FEED);
+  int may_run = f->n >= 0 && !f->star;
+  if (may_run) encode_numbers(L, j, f);
+  if (f->n_encoded == f->wanted) return 0;
   moons__begin_encoding(L, j, ARG_JOB);
   int top = lua_gettop(L);
   while (f->n_encoded < f->wanted) {
     f->stage = FETCHING;
     if (!push_item(L, f)) break;
     f->stage = ENCODING;
-    encode_item(L, j, f);
+    int is_number = encode_item(L, j, f);
     f->n_encoded++;
     lua_settop(L, top);
+    if (is_number && may_run) encode_numbers(L, j, f);
   }
   return 0;
 }
