@@ -1,21 +1,11 @@
 #include "binding.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <stdint.h>
 
 #include "limits.h"
 #include "lua_sources.h"
 #include "pristine.h"
-
-enum { MOST_PREPARED = 1 << 22 }; /* elements: larger tables grow as they fill */
-
-/* core.table(n): an empty table with room for the elements 1 to n. */
-static int core_table(lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 1);
-  lua_createtable(L, n < 0 ? 0 : n < MOST_PREPARED ? (int)n : MOST_PREPARED, 0);
-  return 1;
-}
 
 static int core_cpus(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons_cpus());
@@ -55,7 +45,6 @@ static int open_core(lua_State *L) {
       {"cpus", core_cpus},
       {"workers", core_workers},
       {"seed", core_seed},
-      {"table", core_table},
       {"is_worker", core_is_worker},
       {"now", core_now},
       {"wait", moons__core_wait},

@@ -1,9 +1,11 @@
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "binding_job.h"
 #include "limits.h"
+#include "pages.h"
 
 /* {== Collecting ============================================================================== */
 
@@ -146,6 +148,68 @@ static void harvest_chunk(lua_State *L, harvest *h) {
   moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
 }
 
+/* {== The table of results ==================================================================== */
+
+enum { ELEMENT_BYTES = 16 }; /* of a table's array */
+
+static lua_Integer first_room(lua_Integer n) {
+  while (n > MOONS_RESULTS_AT_ONCE)
+    n = n / MOONS_RESULTS_GROWTH + 1;
+  return n;
+}
+
+/* Elements that may be prepared: all of them in half of the machine's memory. */
+static lua_Integer most_room(void) {
+  size_t n = moons__pages_memory() / 2 / ELEMENT_BYTES;
+  return n < INT_MAX ? (lua_Integer)n : INT_MAX;
+}
+
+/* Arguments: a table, how many elements of it count, for how many there is to be room. Returns a table with
+** the same elements and that room. */
+static int copy_table(lua_State *L) {
+  lua_Integer n = lua_tointeger(L, 2);
+  lua_createtable(L, (int)lua_tointeger(L, 3), 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (lua_rawgeti(L, 1, i) == LUA_TNIL)
+      lua_pop(L, 1);
+    else
+      lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+/* Makes room for more results. Where there is no memory for that, the table grows as it fills. */
+static void grow_results(lua_State *L, moons__job_data *j) {
+  lua_Integer room = j->n_results;
+  if (room / MOONS_RESULTS_GROWTH > j->n_room) room = j->n_room * MOONS_RESULTS_GROWTH;
+  lua_Integer n = j->n_room;
+  j->n_room = 0;
+  if (room > most_room()) return;
+  lua_pushcfunction(L, copy_table);
+  lua_pushvalue(L, HARVEST_RESULTS);
+  lua_pushinteger(L, n);
+  lua_pushinteger(L, room);
+  if (lua_pcall(L, 3, 1, 0) == LUA_OK) {
+    lua_replace(L, HARVEST_RESULTS);
+    j->n_room = room;
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+/* Makes the table of results where there is none yet, and sees to it that there is room in it for those of
+** the chunk. */
+static void need_results(lua_State *L, moons__job_data *j) {
+  if (lua_isnil(L, HARVEST_RESULTS)) {
+    j->n_room = first_room(j->n_results);
+    lua_createtable(L, (int)j->n_room, 0);
+    lua_replace(L, HARVEST_RESULTS);
+  }
+  lua_Integer last = (lua_Integer)(j->taken.first + j->taken.n_calls - 1);
+  while (j->n_room > 0 && last > j->n_room && j->n_room < j->n_results)
+    grow_results(L, j);
+}
+
 /* {== Waiting ================================================================================= */
 
 /* Seconds at stack index `index` in ns; -1, for ever, where there are none. */
@@ -200,12 +264,13 @@ static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
 }
 
-/* job:collect(results, errors [, seconds]): waits for a chunk and puts its results and errors into
-** the tables, by number. Returns how many calls were made, how many of them failed, and the number of
-** the first; nil when all chunks have been collected; false when none finished in time. */
+/* job:collect(results | nil, errors [, seconds]): waits for a chunk and puts its results and errors into
+** the tables, by number. Returns how many calls were made, how many of them failed, the number of
+** the first, and the results: that table, or for none, or one that it has returned, another with
+** more room; nil when all chunks have been collected; false when none finished in time. */
 int moons__core_collect(lua_State *L) {
   harvest h = {.job = moons__check_job(L, HARVEST_JOB)};
-  luaL_checktype(L, HARVEST_RESULTS, LUA_TTABLE);
+  if (!lua_isnil(L, HARVEST_RESULTS)) luaL_checktype(L, HARVEST_RESULTS, LUA_TTABLE);
   luaL_checktype(L, HARVEST_ERRORS, LUA_TTABLE);
   int64_t timeout_ns = check_timeout(L, 4);
   lua_settop(L, HARVEST_ERRORS);
@@ -216,11 +281,13 @@ int moons__core_collect(lua_State *L) {
     return 1;
   }
   moons__check(L, error);
+  need_results(L, h.job);
   harvest_chunk(L, &h);
   lua_pushinteger(L, h.n_read);
   lua_pushinteger(L, h.n_failed);
   lua_pushinteger(L, (lua_Integer)h.job->taken.first);
-  return 3;
+  lua_pushvalue(L, HARVEST_RESULTS);
+  return 4;
 }
 
 /* core.wait(jobs [, seconds]): waits until one of the jobs in the list has something to collect, or

@@ -177,12 +177,14 @@ static int option_boolean(lua_State *L, const char *name) {
   return is_true;
 }
 
-/* core.job(f, init | nil, options, workers | nil): the options have been checked and are complete:
+/* core.job(f, init | nil, options, workers | nil, n): a map of `n` items, -1 where nobody knows. The options have been checked and are complete:
 ** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`, `timeout_ns` (0: none), `memory`
 ** in bytes (0: no limit of its own), `retries`. Returns a job. */
 int moons__core_job(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 5);
   lua_settop(L, 4);
   moons__job_data *j = push_job(L, 4);
+  j->n_results = n > 0 ? n : 0;
   int job = lua_gettop(L);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, job, MOONS__VALUE_FUNCTION);

@@ -37,9 +37,11 @@ typedef struct moons__job_data {
   moons__buffer bytes;        /* of the chunk being made */
   moons__batch_writer writer;
   moons__chunker chunker;
-  moons_chunk taken; /* whose results are being read; its bytes are owned */
-  int item_is_open;  /* in the writer */
-  int is_in_use;     /* by what may run the script's code */
+  lua_Integer n_results; /* in all; 0: nobody knows */
+  lua_Integer n_room;    /* elements that the table of results was made with; 0: it just grows */
+  moons_chunk taken;     /* whose results are being read; its bytes are owned */
+  int item_is_open;      /* in the writer */
+  int is_in_use;         /* by what may run the script's code */
   int pack;
 } moons__job_data;
 

@@ -121,6 +121,17 @@
 #define MOONS_CHUNKS_PER_WORKER 2u
 #endif
 
+/* Most results for which room is made before the first one is there. A table that grows as it fills
+** ends up with up to twice the room that it needs, and copies all of it each time; but a map may fail
+** early, and its length be a mistake. A longer map gets more room when what it has is full: this many
+** times more, so that the copies cost little, and at most for all its results. */
+#ifndef MOONS_RESULTS_AT_ONCE
+#define MOONS_RESULTS_AT_ONCE (1 << 22)
+#endif
+#ifndef MOONS_RESULTS_GROWTH
+#define MOONS_RESULTS_GROWTH 32
+#endif
+
 /* A thread that waits for calls looks after this many ns whether it is to do something else: end, as
 ** part of a call that is to end, or run a hook that a signal has set. */
 #ifndef MOONS_LOOK_NS

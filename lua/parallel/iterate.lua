@@ -13,6 +13,7 @@ local Iteration = {}
 Iteration.__index = Iteration
 
 local function new_iteration(run, raises)
+  run.results = {} -- which only passes them on: it needs no room for all
   local self = {run = run, raises = raises, chunks = {}, n_chunks = 0, current = nil, last = 0}
   return setmetatable(self, Iteration)
 end

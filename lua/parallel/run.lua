@@ -15,7 +15,7 @@ local function default_seed()
   return core.is_worker() and random(0) or core.seed()
 end
 
-local function new_job(f, options, workers, chunk, pool)
+local function new_job(f, options, workers, chunk, pool, n)
   local made, job = pcall(core.job, f, options.init, {
     workers = workers,
     chunk = options.chunk or chunk,
@@ -26,7 +26,7 @@ local function new_job(f, options, workers, chunk, pool)
     timeout_ns = math.ceil((options.timeout or 0) * 1e9),
     memory = options.memory or 0,
     retries = options.retries or 0,
-  }, pool)
+  }, pool, n)
   if not made then
     error(errors.new("marshal", job), 0)
   end
@@ -41,15 +41,16 @@ end
 -- @tparam ?table place where it runs: `workers`, how many, and `pool`, whose; the run is noted in the
 -- set `runs`; by default the state's workers
 -- @tparam[opt=0] integer chunk size of chunks where the options do not say; 0: measured
--- @treturn table with the fields `results` and `errors` (by number), `collects`, `items`
+-- @treturn table with the fields `results` (by number; nil where there are none yet) and `errors` (by
+-- number), `collects`, `items`
 function Run.new(f, xs, is_rows, options, place, chunk)
   local workers = options.workers or place and place.workers or core.workers()
   local items = source.new(xs, is_rows)
   local self = {
     items = items,
-    job = new_job(f, options, workers, chunk or 0, place and place.pool),
+    job = new_job(f, options, workers, chunk or 0, place and place.pool, items.n),
     most_chunks = workers * core.chunks_per_worker,
-    results = core.table(items.n),
+    results = nil, -- made when the first of them are there: workers need not wait for that
     errors = {},
     collects = options.errors == "collect",
     has_failed = false,
@@ -87,9 +88,10 @@ end
 -- @treturn ?integer how many calls it had; nil: all have come home; false: not in time
 -- @treturn ?integer the number of the first of them
 function Run:collect(seconds)
-  local n_calls, n_failed, first = self.job:collect(self.results, self.errors, seconds)
-  if n_calls and n_failed > 0 then
-    self.has_failed = true
+  local n_calls, n_failed, first, results = self.job:collect(self.results, self.errors, seconds)
+  if n_calls then
+    self.results = results
+    self.has_failed = self.has_failed or n_failed > 0
   end
   return n_calls, first
 end
@@ -107,11 +109,11 @@ end
 -- @treturn integer how many calls there were
 -- @treturn ?table the errors, where they are collected
 function Run:outcome()
-  local n = self.items.next - 1
+  local n, results = self.items.next - 1, self.results or {}
   if self.collects then
-    return self.results, n, self.errors
+    return results, n, self.errors
   end
-  return self.results, n
+  return results, n
 end
 
 --- Feeds and collects until all is home, then closes.

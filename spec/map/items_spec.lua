@@ -107,3 +107,23 @@ for _, host in ipairs(script.hosts) do
     end)
   end)
 end
+
+describe("a map of more results than are prepared at once #threads #unsanitized", function()
+  it("gives all of them, with their places and errors", function()
+    script.passes [[
+      local n = 4500000
+      local function f(x)
+        if x == 4400000 then error "no" end
+        return x % 1000 ~= 0 and x or nil
+      end
+      local options = {fresh = false, errors = "collect"}
+      local results, n_calls, errors = parallel.map(f, parallel.range(1, n), options)
+      equal(n_calls, n)
+      equal(errors[4400000].index, 4400000)
+      for i = 1, n do
+        local expected = i % 1000 ~= 0 and i ~= 4400000 and i or nil
+        if results[i] ~= expected then error(i) end
+      end
+    ]]
+  end)
+end)
