@@ -18,7 +18,7 @@ typedef struct harvest {
   uint32_t n_failed;
 } harvest;
 
-enum { HARVEST_JOB = 1, HARVEST_RESULTS, HARVEST_ERRORS, HARVEST_DATA };
+enum { HARVEST_JOB = 1, HARVEST_RESULTS, HARVEST_DATA };
 
 static lua_Integer number_of(const harvest *h) {
   return (lua_Integer)(h->job->taken.first + h->n_read);
@@ -34,15 +34,21 @@ static void pack_values(lua_State *L, int n) {
   lua_setfield(L, -2, "n");
 }
 
-static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pack) {
+/* Pushes the values of a message; returns how many. */
+static int decode(lua_State *L, const char *bytes, size_t n_bytes) {
   lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_CLASSES);
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = lua_gettop(L)};
   int n = moons__decode(&decoder, bytes, n_bytes);
   lua_remove(L, decoder.class_index);
+  return n;
+}
+
+static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pack) {
+  int top = lua_gettop(L), n = decode(L, bytes, n_bytes);
   if (pack)
     pack_values(L, n);
   else
-    lua_settop(L, decoder.class_index); /* the first value, or nil */
+    lua_settop(L, top + 1); /* the first value, or nil */
 }
 
 static void push_failure(lua_State *L, const harvest *h) {
@@ -61,7 +67,7 @@ static void harvest_item(lua_State *L, harvest *h) {
   case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
   case MOONS__ITEM_ERROR:
     push_failure(L, h);
-    lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+    moons__put_error(L, h->job, number_of(h));
     h->n_failed++;
     return;
   default: luaL_error(L, "malformed bytes: no results");
@@ -106,7 +112,7 @@ static int harvest_items(lua_State *L) {
 /* Puts the error on top, which it pops, where that of the next call belongs. */
 static void put_own_error(lua_State *L, harvest *h, int status) {
   moons__push_own_error(L, h->job, number_of(h), status);
-  lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+  moons__put_error(L, h->job, number_of(h));
   h->n_failed++;
   h->n_read++;
 }
@@ -115,7 +121,7 @@ static void put_own_error(lua_State *L, harvest *h, int status) {
 static void harvest_all(lua_State *L, harvest *h) {
   for (int status = LUA_ERRRUN; status != LUA_OK && h->n_read < h->job->taken.n_calls;) {
     lua_pushcfunction(L, harvest_items);
-    for (int i = HARVEST_JOB; i <= HARVEST_ERRORS; i++)
+    for (int i = HARVEST_JOB; i <= HARVEST_RESULTS; i++)
       lua_pushvalue(L, i);
     lua_pushlightuserdata(L, h);
     status = moons__call_in_use(L, h->job, HARVEST_DATA, 0);
@@ -123,29 +129,20 @@ static void harvest_all(lua_State *L, harvest *h) {
   }
 }
 
-/* Calls whose results are missing though nothing stopped them: there was no memory for these. */
-static void harvest_lost(lua_State *L, harvest *h) {
+/* Pushes the error of a call whose result is missing though nothing stopped it: there was no memory for
+** it. */
+static void push_lost(lua_State *L, const harvest *h) {
   moons__failure failure = {.kind = MOONS__FAILURE_MEMORY, .traceback = ""};
   failure.message = "not enough memory for the results";
   failure.message_bytes = strlen(failure.message);
+  moons__push_error(L, number_of(h), &failure);
+}
+
+static void harvest_lost(lua_State *L, harvest *h) {
   for (; h->n_read < h->job->taken.n_calls; h->n_read++, h->n_failed++) {
-    moons__push_error(L, number_of(h), &failure);
-    lua_rawseti(L, HARVEST_ERRORS, number_of(h));
+    push_lost(L, h);
+    moons__put_error(L, h->job, number_of(h));
   }
-}
-
-static void drop_taken(moons__job_data *j) {
-  free(j->taken.bytes);
-  j->taken.bytes = NULL;
-}
-
-static void harvest_chunk(lua_State *L, harvest *h) {
-  moons__job_data *j = h->job;
-  moons__batch_open(&h->reader, j->taken.bytes, j->taken.n_bytes);
-  harvest_all(L, h);
-  drop_taken(j);
-  if (!j->taken.is_cut) harvest_lost(L, h);
-  moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
 }
 
 /* {== The table of results ==================================================================== */
@@ -153,6 +150,7 @@ static void harvest_chunk(lua_State *L, harvest *h) {
 enum { ELEMENT_BYTES = 16 }; /* of a table's array */
 
 static lua_Integer first_room(lua_Integer n) {
+  if (n < 0) return 0;
   while (n > MOONS_RESULTS_AT_ONCE)
     n = n / MOONS_RESULTS_GROWTH + 1;
   return n;
@@ -180,7 +178,7 @@ static int copy_table(lua_State *L) {
 
 /* Makes room for more results. Where there is no memory for that, the table grows as it fills. */
 static void grow_results(lua_State *L, moons__job_data *j) {
-  lua_Integer room = j->n_results;
+  lua_Integer room = j->n;
   if (room / MOONS_RESULTS_GROWTH > j->n_room) room = j->n_room * MOONS_RESULTS_GROWTH;
   lua_Integer n = j->n_room;
   j->n_room = 0;
@@ -190,24 +188,46 @@ static void grow_results(lua_State *L, moons__job_data *j) {
   lua_pushinteger(L, n);
   lua_pushinteger(L, room);
   if (lua_pcall(L, 3, 1, 0) == LUA_OK) {
+    lua_pushvalue(L, -1);
     lua_replace(L, HARVEST_RESULTS);
+    lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);
     j->n_room = room;
   } else {
     lua_pop(L, 1);
   }
 }
 
-/* Makes the table of results where there is none yet, and sees to it that there is room in it for those of
+/* Pushes the table of results, made where there is none yet, and sees to it that there is room in it for those of
 ** the chunk. */
 static void need_results(lua_State *L, moons__job_data *j) {
-  if (lua_isnil(L, HARVEST_RESULTS)) {
-    j->n_room = first_room(j->n_results);
+  if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) == LUA_TNIL) {
+    lua_pop(L, 1);
+    j->n_room = first_room(j->n);
     lua_createtable(L, (int)j->n_room, 0);
-    lua_replace(L, HARVEST_RESULTS);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);
   }
   lua_Integer last = (lua_Integer)(j->taken.first + j->taken.n_calls - 1);
-  while (j->n_room > 0 && last > j->n_room && j->n_room < j->n_results)
+  while (j->n_room > 0 && last > j->n_room && j->n_room < j->n)
     grow_results(L, j);
+}
+
+static void drop_taken(moons__job_data *j) {
+  free(j->taken.bytes);
+  j->taken.bytes = NULL;
+}
+
+/* Puts the results of the chunk that was taken where they belong. Leaves the stack as it was. */
+static void harvest_chunk(lua_State *L, harvest *h) {
+  moons__job_data *j = h->job;
+  lua_settop(L, HARVEST_JOB);
+  need_results(L, j);
+  moons__batch_open(&h->reader, j->taken.bytes, j->taken.n_bytes);
+  harvest_all(L, h);
+  drop_taken(j);
+  if (!j->taken.is_cut) harvest_lost(L, h);
+  moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
+  lua_settop(L, HARVEST_JOB);
 }
 
 /* {== Waiting ================================================================================= */
@@ -261,33 +281,94 @@ static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   moons_job *job;
   drop_taken(j); /* left by an error */
   int ready = wait_for_jobs(L, &j, &job, 1, timeout_ns);
-  return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
+  if (ready < 0) return ready;
+  int error = moons_job_take(j->job, 0, &j->taken);
+  j->n_pending = error == MOONS_EEND ? 0 : j->n_pending - 1; /* a job that stops drops chunks */
+  return error;
 }
 
-/* job:collect(results | nil, errors [, seconds]): waits for a chunk and puts its results and errors into
-** the tables, by number. Returns how many calls were made, how many of them failed, the number of
-** the first, and the results: that table, or for none, or one that it has returned, another with
-** more room; nil when all chunks have been collected; false when none finished in time. */
+/* job:collect([seconds]): waits for a chunk and notes its results and errors. Returns how many calls
+** were made, how many of them failed, and the number of the first; nil when all chunks have been
+** collected; false when none finished in time. */
 int moons__core_collect(lua_State *L) {
-  harvest h = {.job = moons__check_job(L, HARVEST_JOB)};
-  if (!lua_isnil(L, HARVEST_RESULTS)) luaL_checktype(L, HARVEST_RESULTS, LUA_TTABLE);
-  luaL_checktype(L, HARVEST_ERRORS, LUA_TTABLE);
-  int64_t timeout_ns = check_timeout(L, 4);
-  lua_settop(L, HARVEST_ERRORS);
-  int error = take_chunk(L, h.job, timeout_ns);
+  harvest h = {.job = moons__check_job(L)};
+  int error = take_chunk(L, h.job, check_timeout(L, 2));
   if (error == MOONS_EEND) return 0;
   if (error == MOONS_ETIMEDOUT) {
     lua_pushboolean(L, 0);
     return 1;
   }
   moons__check(L, error);
-  need_results(L, h.job);
   harvest_chunk(L, &h);
   lua_pushinteger(L, h.n_read);
   lua_pushinteger(L, h.n_failed);
   lua_pushinteger(L, (lua_Integer)h.job->taken.first);
-  lua_pushvalue(L, HARVEST_RESULTS);
-  return 4;
+  return 3;
+}
+
+/* Waits for a chunk and notes its results and errors. */
+static void collect(lua_State *L, moons__job_data *j) {
+  harvest h = {.job = j};
+  int error = take_chunk(L, j, -1);
+  if (error == MOONS_EEND) return;
+  moons__check(L, error);
+  harvest_chunk(L, &h);
+}
+
+/* job:finish(): feeds and collects until all is home. Returns false where a failure has ended the map
+** before its time; then what had finished has been collected. */
+int moons__core_finish(lua_State *L) {
+  moons__job_data *j = moons__check_job(L);
+  lua_settop(L, 1);
+  while (!moons__is_stopped(j) && !(j->has_ended && j->n_pending == 0)) {
+    moons__feed(L, j, (lua_Integer)j->most_chunks);
+    if (!moons__is_stopped(j) && j->n_pending > 0) collect(L, j);
+  }
+  while (moons__is_stopped(j) && moons_job_ready(j->job) > 0)
+    collect(L, j);
+  lua_pushboolean(L, !moons__is_stopped(j));
+  return 1;
+}
+
+/* Pushes the values of a job's only call, or else its error value and notes that it failed. Arguments: the
+** job, a harvest. */
+static int read_values(lua_State *L) {
+  harvest *h = lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  moons__batch_next(&h->reader, &h->item);
+  h->n_failed = h->item.kind == MOONS__ITEM_ERROR;
+  if (h->n_failed > 0) {
+    push_failure(L, h);
+  } else if (h->item.kind == MOONS__ITEM_MESSAGE) {
+    lua_settop(L, 1);
+    return decode(L, h->item.bytes, h->item.n_bytes);
+  } else {
+    push_lost(L, h);
+    h->n_failed = 1;
+  }
+  return 1;
+}
+
+/* job:values(): waits for a job's only call, with the option `pack`, and returns its values; raises its error
+** value. */
+int moons__core_values(lua_State *L) {
+  harvest h = {.job = moons__check_job(L)};
+  moons__job_data *j = h.job;
+  lua_settop(L, 1);
+  if (j->has_failed) { /* for its arguments cannot be sent */
+    lua_getiuservalue(L, 1, MOONS__VALUE_ERRORS);
+    lua_rawgeti(L, -1, 1);
+    return lua_error(L);
+  }
+  moons__check(L, take_chunk(L, j, -1));
+  moons__batch_open(&h.reader, j->taken.bytes, j->taken.n_bytes);
+  lua_pushcfunction(L, read_values);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, &h);
+  int status = moons__call_in_use(L, j, 2, LUA_MULTRET);
+  if (status != LUA_OK) moons__push_own_error(L, j, number_of(&h), status);
+  drop_taken(j);
+  return status == LUA_OK && h.n_failed == 0 ? lua_gettop(L) - 1 : lua_error(L);
 }
 
 /* core.wait(jobs [, seconds]): waits until one of the jobs in the list has something to collect, or
@@ -301,7 +382,7 @@ int moons__core_wait(lua_State *L) {
   moons__job_data **objects = lua_newuserdatauv(L, n_jobs * sizeof(void *), 0);
   for (unsigned i = 0; i < n_jobs; i++) {
     lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    objects[i] = moons__check_job(L, -1);
+    objects[i] = moons__check_job_at(L, -1);
     lua_pop(L, 1);
   }
   int ready = wait_for_jobs(L, objects, jobs, n_jobs, timeout_ns);

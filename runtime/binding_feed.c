@@ -4,15 +4,10 @@
 
 #include "binding_job.h"
 
-/* {== Feeding ================================================================================= */
-
 /* The items of one chunk on their way into bytes. */
 typedef struct feed {
-  lua_Integer from;   /* number of the first */
-  lua_Integer n;      /* how many there are in all; -1: an iterator, nobody knows */
   uint32_t wanted;    /* in this chunk */
   uint32_t n_encoded; /* so far */
-  int star;           /* items are rows of arguments */
   int ended;          /* the iterator has ended */
   enum { FETCHING, ENCODING } stage;
 } feed;
@@ -22,18 +17,21 @@ enum { N_AT_ONCE = 32 }; /* numbers on the stack before they are popped */
 /* The arguments of the protected part. */
 enum { ARG_JOB = 1, ARG_SOURCE, ARG_FEED };
 
+/* The number of the next item to encode. */
+static lua_Integer number_of(const moons__job_data *j, const feed *f) {
+  return j->next + f->n_encoded;
+}
+
 /* Pushes the next item; returns 0 at the end of an iterator. */
-static int push_item(lua_State *L, feed *f) {
-  lua_Integer i = f->from + f->n_encoded;
-  if (f->n < 0) {
-    lua_pushvalue(L, ARG_SOURCE);
-    lua_call(L, 0, 1);
-    if (!lua_isnil(L, -1)) return 1;
-    f->ended = 1;
-    return 0;
+static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
+  if (j->source == MOONS__FROM_TABLE) {
+    lua_geti(L, ARG_SOURCE, number_of(j, f));
+    return 1;
   }
-  lua_geti(L, ARG_SOURCE, i);
-  return 1;
+  lua_pushvalue(L, ARG_SOURCE);
+  lua_call(L, 0, 1);
+  f->ended = lua_isnil(L, -1);
+  return !f->ended;
 }
 
 /* How many arguments the row at stack index `row` has. */
@@ -68,9 +66,9 @@ static void encode_message(lua_State *L, moons__job_data *j, int first, int n_va
 }
 
 /* Returns whether the item on top was a number. */
-static int encode_item(lua_State *L, moons__job_data *j, const feed *f) {
+static int encode_item(lua_State *L, moons__job_data *j) {
   int item = lua_gettop(L);
-  if (f->star) {
+  if (j->is_rows) {
     int n_values = push_row(L);
     encode_message(L, j, item + 1, n_values);
   } else if (lua_type(L, item) != LUA_TNUMBER) {
@@ -116,7 +114,7 @@ static uint32_t copy_integers(lua_State *L, get_item *get, lua_Integer i, char *
 
 /* Encodes the numbers of one kind that come next in a table; returns whether there were any. */
 static int encode_run(lua_State *L, moons__job_data *j, feed *f, get_item *get) {
-  lua_Integer i = f->from + f->n_encoded;
+  lua_Integer i = number_of(j, f);
   if (get(L, ARG_SOURCE, i) != LUA_TNUMBER) return 0;
   int is_integer = lua_isinteger(L, -1);
   uint32_t n_most = f->wanted - f->n_encoded;
@@ -147,16 +145,16 @@ static void encode_numbers(lua_State *L, moons__job_data *j, feed *f) {
 static int encode_items(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, ARG_JOB);
   feed *f = lua_touserdata(L, ARG_FEED);
-  int may_run = f->n >= 0 && !f->star;
+  int may_run = j->source == MOONS__FROM_TABLE && !j->is_rows;
   if (may_run) encode_numbers(L, j, f);
   if (f->n_encoded == f->wanted) return 0;
-  moons__begin_encoding(L, j, ARG_JOB);
+  moons__begin_encoding(L, j);
   int top = lua_gettop(L);
   while (f->n_encoded < f->wanted) {
     f->stage = FETCHING;
-    if (!push_item(L, f)) break;
+    if (!push_item(L, j, f)) break;
     f->stage = ENCODING;
-    int is_number = encode_item(L, j, f);
+    int is_number = encode_item(L, j);
     f->n_encoded++;
     lua_settop(L, top);
     if (is_number && may_run) encode_numbers(L, j, f);
@@ -164,78 +162,121 @@ static int encode_items(lua_State *L) {
   return 0;
 }
 
-/* Hands the chunk that was encoded to the job; returns whether the job wants more. */
-static int put_chunk(lua_State *L, moons__job_data *j, const feed *f, moons__libraries needs) {
-  moons__batch_needs(&j->writer, needs);
-  char *bytes = j->bytes.bytes;
-  size_t n_bytes = j->bytes.n_bytes;
-  j->bytes = (moons__buffer){0};
-  int error = moons_job_put(j->job, (uint64_t)f->from, f->n_encoded, bytes, n_bytes);
-  if (error == MOONS_ESTOPPED) return 0;
-  moons__check(L, error);
-  return 1;
-}
-
-/* Puts items into a chunk as far as that goes. On an error the chunk holds those before, and the
-** error value is on top. */
-static int feed_protected(lua_State *L, moons__job_data *j, feed *f) {
+static void begin_chunk(lua_State *L, moons__job_data *j) {
   j->bytes.n_bytes = 0;
   j->encoder.needs = 0;
   moons__check(L, moons__batch_begin(&j->writer, &j->bytes));
-  lua_pushcfunction(L, encode_items);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushlightuserdata(L, f);
-  int status = moons__call_in_use(L, j, 3, 0);
+}
+
+/* Calls a function that puts items into the chunk. On an error the chunk holds those before, and the
+** error value is on top. */
+static int call_encoding(lua_State *L, moons__job_data *j, int n_arguments) {
+  int status = moons__call_in_use(L, j, n_arguments, 0);
   if (j->item_is_open) moons__batch_item_drop(&j->writer);
   j->item_is_open = 0;
   return status;
 }
 
-/* job:feed(source, from, n, star): puts a chunk of the items from number `from` on; `n` is how many
-** there are in the sequence `source`, or -1 where that is an iterator. Returns the number of the
-** next item, whether no more are wanted or an iterator has none, and the error of an item that cannot
-** be sent, which is then passed over. */
-int moons__core_feed(lua_State *L) {
-  moons__job_data *j = moons__check_job(L, 1);
-  feed f = {.from = luaL_checkinteger(L, 3), .n = luaL_checkinteger(L, 4)};
-  f.star = lua_toboolean(L, 5);
-  uint64_t n_left = f.n < 0 ? UINT64_MAX : (uint64_t)(f.n - f.from + 1);
-  f.wanted = moons__chunker_next(&j->chunker, n_left);
-  int status = feed_protected(L, j, &f);
-  if (status != LUA_OK && f.stage == FETCHING) return lua_error(L);
-  moons__libraries needs = j->encoder.needs;
-  moons__need_libraries(L, j, 1, needs);
-  if (f.n_encoded > 0 && !put_chunk(L, j, &f, needs)) f.ended = 1;
-  lua_Integer next = f.from + f.n_encoded;
-  if (status != LUA_OK) moons__push_own_error(L, j, next++, status);
-  lua_pushinteger(L, next);
-  lua_pushboolean(L, f.ended);
-  if (status == LUA_OK) return 2;
-  lua_rotate(L, -3, -1);
-  return 3;
+static int encode_from_source(lua_State *L, moons__job_data *j, feed *f) {
+  lua_pushcfunction(L, encode_items);
+  lua_pushvalue(L, 1);
+  lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE);
+  lua_pushlightuserdata(L, f);
+  return call_encoding(L, j, ARG_FEED);
 }
 
-/* job:feed_range(first, step, from, n): the same for evenly spaced numbers, of which `first` is number
-** 1. Returns the number of the next one. */
-int moons__core_feed_range(lua_State *L) {
-  moons__job_data *j = moons__check_job(L, 1);
-  lua_Integer from = luaL_checkinteger(L, 4), n = luaL_checkinteger(L, 5);
-  uint32_t n_calls = moons__chunker_next(&j->chunker, (uint64_t)(n - from + 1));
-  j->bytes.n_bytes = 0;
-  moons__check(L, moons__batch_begin(&j->writer, &j->bytes));
-  if (lua_isinteger(L, 2)) {
-    uint64_t step = (uint64_t)luaL_checkinteger(L, 3);
-    uint64_t first = (uint64_t)lua_tointeger(L, 2) + step * (uint64_t)(from - 1);
-    moons__check(L, moons__batch_integer_range(&j->writer, (int64_t)first, (int64_t)step, n_calls));
+/* Puts a rule for the items of a range. */
+static int encode_range(moons__job_data *j, uint32_t n_items) {
+  uint64_t n_before = (uint64_t)j->next - 1;
+  if (j->source == MOONS__FROM_FLOATS)
+    return moons__batch_float_range(&j->writer, j->number_first, j->number_step, n_before, n_items);
+  uint64_t first = (uint64_t)j->first + (uint64_t)j->step * n_before;
+  return moons__batch_integer_range(&j->writer, (int64_t)first, j->step, n_items);
+}
+
+/* Hands the chunk that was encoded to the job. */
+static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
+  moons__libraries needs = j->encoder.needs;
+  moons__need_libraries(L, j, needs);
+  if (n_items == 0) return;
+  moons__batch_needs(&j->writer, needs);
+  char *bytes = j->bytes.bytes;
+  size_t n_bytes = j->bytes.n_bytes;
+  j->bytes = (moons__buffer){0};
+  int error = moons_job_put(j->job, (uint64_t)j->next, n_items, bytes, n_bytes);
+  if (error == MOONS_ESTOPPED)
+    j->has_ended = 1;
+  else
+    moons__check(L, error);
+  if (!error) j->n_pending++;
+  j->next += n_items;
+}
+
+/* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that of the
+** item after them: it is passed over, and its error noted. */
+static void end_chunk(lua_State *L, moons__job_data *j, uint32_t n_items, int status) {
+  put_chunk(L, j, n_items);
+  if (status == LUA_OK) return;
+  moons__push_own_error(L, j, j->next, status);
+  moons__put_error(L, j, j->next++);
+}
+
+static uint64_t n_left(const moons__job_data *j) {
+  return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
+}
+
+/* Puts a chunk of the next items. Returns whether there was one that cannot be sent. */
+static int feed_chunk(lua_State *L, moons__job_data *j) {
+  feed f = {.wanted = moons__chunker_next(&j->chunker, n_left(j))};
+  int status = LUA_OK;
+  begin_chunk(L, j);
+  if (j->source == MOONS__FROM_TABLE || j->source == MOONS__FROM_ITERATOR) {
+    status = encode_from_source(L, j, &f);
+    if (status != LUA_OK && f.stage == FETCHING) lua_error(L);
   } else {
-    lua_Number first = luaL_checknumber(L, 2), step = luaL_checknumber(L, 3);
-    moons__check(L,
-                 moons__batch_float_range(&j->writer, first, step, (uint64_t)(from - 1), n_calls));
+    moons__check(L, encode_range(j, f.wanted));
+    f.n_encoded = f.wanted;
   }
-  feed f = {.from = from, .n_encoded = n_calls};
-  int wants_more = put_chunk(L, j, &f, 0);
-  lua_pushinteger(L, from + n_calls);
-  lua_pushboolean(L, !wants_more);
-  return 2;
+  end_chunk(L, j, f.n_encoded, status);
+  if (f.ended || n_left(j) == 0) j->has_ended = 1;
+  return status != LUA_OK;
+}
+
+/* Arguments: the job, those of the call. */
+static int encode_call(lua_State *L) {
+  moons__job_data *j = lua_touserdata(L, ARG_JOB);
+  int n_values = lua_gettop(L) - ARG_JOB;
+  moons__begin_encoding(L, j);
+  encode_message(L, j, ARG_JOB + 1, n_values);
+  return 0;
+}
+
+void moons__feed_call(lua_State *L, moons__job_data *j, int first) {
+  begin_chunk(L, j);
+  luaL_checkstack(L, 2, NULL);
+  lua_pushcfunction(L, encode_call);
+  lua_insert(L, first);
+  lua_pushvalue(L, 1);
+  lua_insert(L, first + 1);
+  int status = call_encoding(L, j, lua_gettop(L) - first);
+  j->has_ended = 1;
+  end_chunk(L, j, status == LUA_OK, status);
+}
+
+lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
+  lua_Integer n_failed = 0;
+  while (!j->has_ended && !moons__is_stopped(j) && j->n_pending < most)
+    n_failed += feed_chunk(L, j);
+  return n_failed;
+}
+
+/* job:feed([most]): puts chunks until so many are under way, by default as many as keep all workers busy.
+** Returns how many items could not be sent: their errors are noted. Passes on errors of reading
+** items. */
+int moons__core_feed(lua_State *L) {
+  moons__job_data *j = moons__check_job(L);
+  lua_Integer most = luaL_optinteger(L, 2, (lua_Integer)j->most_chunks);
+  lua_settop(L, 1);
+  lua_pushinteger(L, moons__feed(L, j, most));
+  return 1;
 }

@@ -1,13 +1,18 @@
 #include "binding_job.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "limits.h"
 #include "pristine.h"
 #include "setup.h"
 
 static const char JOB_TYPE[] = "parallel.job";
+
+/* Larger set-ups leave their memory to none. */
+enum { MOST_SPARE_BYTES = 64 << 10 };
 
 /* {== Errors of calls ========================================================================= */
 
@@ -53,13 +58,32 @@ void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, 
   lua_pop(L, 1);
 }
 
+/* Pushes the table that is a user value of the job, made when it is needed first. */
+static void push_table(lua_State *L, int which) {
+  if (lua_getiuservalue(L, 1, which) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, which);
+}
+
+void moons__put_error(lua_State *L, moons__job_data *j, lua_Integer index) {
+  push_table(L, MOONS__VALUE_ERRORS);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 1);
+  j->has_failed = 1;
+}
+
 /* {== Making jobs ============================================================================= */
 
-moons__job_data *moons__check_job(lua_State *L, int index) {
+moons__job_data *moons__check_job_at(lua_State *L, int index) {
   moons__job_data *j = luaL_checkudata(L, index, JOB_TYPE);
   if (j->job == NULL) luaL_error(L, "the job is closed");
   return j;
 }
+
+moons__job_data *moons__check_job(lua_State *L) { return moons__check_job_at(L, 1); }
 
 int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
   int is_in_use = j->is_in_use;
@@ -69,43 +93,70 @@ int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_
   return status;
 }
 
-static int job_close(lua_State *L) {
-  moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
-  if (j->is_in_use) return luaL_error(L, "a map cannot be ended by what it reads or sends");
+/* Leaves memory that was used to the next job. */
+static void leave_spare(moons__job_data *j) {
+  moons__state_data *state = j->state;
+  if (state->has_spare || j->setup.capacity > MOST_SPARE_BYTES) {
+    moons__encoder_end(&j->encoder);
+    moons__buffer_free(&j->setup);
+    return;
+  }
+  state->has_spare = 1;
+  state->spare_encoder = j->encoder;
+  state->spare_setup = j->setup;
+  j->setup = (moons__buffer){0};
+}
+
+static void take_spare(moons__job_data *j) {
+  moons__state_data *state = j->state;
+  if (!state->has_spare) return;
+  state->has_spare = 0;
+  j->encoder = state->spare_encoder;
+  j->setup = state->spare_setup;
+  state->spare_encoder = (moons__encoder){0};
+  state->spare_setup = (moons__buffer){0};
+}
+
+static void unlink_job(moons__job_data *j) {
+  if (j->workers == NULL) return;
+  moons__job_data **at = &j->workers->jobs;
+  while (*at != j)
+    at = &(*at)->next_of_workers;
+  *at = j->next_of_workers;
+  j->workers = NULL;
+}
+
+void moons__close_job(lua_State *L, moons__job_data *j) {
+  if (j->is_in_use) luaL_error(L, "a map cannot be ended by what it reads or sends");
+  if (j->state == NULL) return;
+  unlink_job(j);
   moons_job_free(j->job);
   j->job = NULL;
-  moons__encoder_end(&j->encoder);
+  leave_spare(j);
   moons__classes_free(&j->classes);
-  moons__buffer_free(&j->setup);
   moons__buffer_free(&j->bytes);
   free(j->taken.bytes);
   j->taken.bytes = NULL;
+  j->state = NULL;
+}
+
+static int job_close(lua_State *L) {
+  moons__close_job(L, luaL_checkudata(L, 1, JOB_TYPE));
   return 0;
 }
 
-/* Pushes a job without its set-up, for the workers at stack index `pool` or, where there are none, the
-** state's. */
-static moons__job_data *push_job(lua_State *L, int pool) {
-  moons__push_state(L); /* is finalized after the jobs, for it is made before */
-  lua_pop(L, 1);
+/* Pushes a job without its set-up. */
+static moons__job_data *push_job(lua_State *L) {
+  moons__state_data *state = moons__push_state(L); /* is finalized after jobs: it is made before */
   moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
-  *j = (moons__job_data){0};
+  *j = (moons__job_data){.state = state, .next = 1};
+  take_spare(j);
   luaL_setmetatable(L, JOB_TYPE);
-  int job = lua_gettop(L);
-  j->state = moons__push_state(L);
-  lua_setiuservalue(L, job, MOONS__VALUE_STATE);
-  lua_pushvalue(L, pool);
-  lua_setiuservalue(L, job, MOONS__VALUE_POOL);
-  lua_newtable(L);
-  lua_setiuservalue(L, job, MOONS__VALUE_CLASSES);
-  lua_newtable(L);
-  lua_setiuservalue(L, job, MOONS__VALUE_SENT);
-  moons__pristine_push_globals(L);
-  lua_setiuservalue(L, job, MOONS__VALUE_PRISTINE);
+  lua_replace(L, -2);
   return j;
 }
 
-moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j, int job) {
+moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   moons__encoder *e = &j->encoder;
   e->L = L;
@@ -114,29 +165,29 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j, int job)
   e->names_refreshed = 0;
   e->classes = &j->classes;
   e->needs = 0;
-  lua_getiuservalue(L, job, MOONS__VALUE_CLASSES);
+  push_table(L, MOONS__VALUE_CLASSES);
   e->class_index = lua_gettop(L);
-  lua_getiuservalue(L, job, MOONS__VALUE_SENT);
+  push_table(L, MOONS__VALUE_SENT);
   e->sent_index = lua_gettop(L);
-  lua_getiuservalue(L, job, MOONS__VALUE_PRISTINE);
+  moons__pristine_push_globals(L);
   e->pristine_index = lua_gettop(L);
   moons__encoder_begin(e);
   return e;
 }
 
 /* Encodes a set-up that brings at least these libraries, with all that goes with them. */
-static void encode_setup(lua_State *L, moons__job_data *j, int job, moons__libraries libraries) {
+static void encode_setup(lua_State *L, moons__job_data *j, moons__libraries libraries) {
   int top = lua_gettop(L);
-  lua_newtable(L);
-  lua_setiuservalue(L, job, MOONS__VALUE_SENT);
-  moons__encoder *e = moons__begin_encoding(L, j, job);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, MOONS__VALUE_SENT);
+  moons__encoder *e = moons__begin_encoding(L, j);
   e->out = &j->setup;
   e->needs = libraries;
   e->marks_sent = 1;
   j->setup.n_bytes = 0;
   j->classes.n_known = 0;
-  lua_getiuservalue(L, job, MOONS__VALUE_FUNCTION);
-  lua_getiuservalue(L, job, MOONS__VALUE_INIT);
+  lua_getiuservalue(L, 1, MOONS__VALUE_FUNCTION);
+  lua_getiuservalue(L, 1, MOONS__VALUE_INIT);
   moons__setup_encode(e, lua_gettop(L) - 1, lua_gettop(L));
   e->marks_sent = 0;
   j->libraries = e->needs;
@@ -147,91 +198,201 @@ static void encode_setup(lua_State *L, moons__job_data *j, int job, moons__libra
 static int extend_setup(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, 1);
   uint32_t n_known = j->classes.n_known;
-  encode_setup(L, j, 1, (moons__libraries)lua_tointeger(L, 2));
+  encode_setup(L, j, (moons__libraries)lua_tointeger(L, 2));
   j->classes.n_known = n_known;
   return 0;
 }
 
-void moons__need_libraries(lua_State *L, moons__job_data *j, int job, moons__libraries needs) {
+void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs) {
   if ((needs & ~j->libraries) == 0 || j->is_extended) return;
   lua_pushcfunction(L, extend_setup);
-  lua_pushvalue(L, job);
+  lua_pushvalue(L, 1);
   lua_pushinteger(L, (lua_Integer)(needs | MOONS__LIBRARIES_ALL));
   if (moons__call_in_use(L, j, 2, 0) != LUA_OK) lua_error(L);
   j->is_extended = 1;
   moons__check(L, moons_job_extend(j->job, j->setup.bytes, j->setup.n_bytes));
-  moons__buffer_free(&j->setup);
 }
 
+/* The arguments of core.job and core.call, after which the job comes to stand at stack index 1. */
+enum {
+  ARG_FUNCTION = 2,
+  ARG_OPTIONS,
+  ARG_WORKERS,
+  ARG_SEED,
+  ARG_POOL,
+  ARG_CHUNK, /* of core.call: the first argument of the call */
+  ARG_SOURCE,
+  ARG_IS_ROWS,
+  ARG_N,
+  ARG_FIRST,
+  ARG_STEP
+};
+
 static lua_Integer option_integer(lua_State *L, const char *name) {
-  lua_getfield(L, 3, name);
+  lua_getfield(L, ARG_OPTIONS, name);
   lua_Integer n = lua_tointeger(L, -1);
   lua_pop(L, 1);
   return n;
 }
 
-static int option_boolean(lua_State *L, const char *name) {
-  lua_getfield(L, 3, name);
-  int is_true = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return is_true;
+/* Options that are not given are 0. */
+static void read_options(lua_State *L, moons_job_options *options) {
+  options->fresh = lua_getfield(L, ARG_OPTIONS, "fresh") == LUA_TNIL || lua_toboolean(L, -1);
+  lua_getfield(L, ARG_OPTIONS, "pack");
+  options->pack = lua_toboolean(L, -1);
+  lua_getfield(L, ARG_OPTIONS, "errors");
+  options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
+  lua_getfield(L, ARG_OPTIONS, "timeout");
+  options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
+  lua_pop(L, 4);
+  options->memory_bytes = (size_t)option_integer(L, "memory");
+  options->n_retries = (unsigned)option_integer(L, "retries");
+  options->n_workers = (unsigned)luaL_checkinteger(L, ARG_WORKERS);
+  options->seed = (uint64_t)luaL_checkinteger(L, ARG_SEED);
 }
 
-/* core.job(f, init | nil, options, workers | nil, n): a map of `n` items, -1 where nobody knows. The options have been checked and are complete:
-** `workers`, `chunk` (0: measured), `fresh`, `pack`, `collect`, `seed`, `timeout_ns` (0: none), `memory`
-** in bytes (0: no limit of its own), `retries`. Returns a job. */
-int moons__core_job(lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 5);
-  lua_settop(L, 4);
-  moons__job_data *j = push_job(L, 4);
-  j->n_results = n > 0 ? n : 0;
-  int job = lua_gettop(L);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, job, MOONS__VALUE_FUNCTION);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, job, MOONS__VALUE_INIT);
-  encode_setup(L, j, job, 0);
-  j->classes.n_known = j->classes.n_numbers;
-  moons_runtime *runtime = lua_isnil(L, 4) ? j->state->runtime : moons__check_workers(L, 4);
+static void read_source(lua_State *L, moons__job_data *j) {
+  j->is_rows = lua_toboolean(L, ARG_IS_ROWS);
+  j->n = luaL_checkinteger(L, ARG_N);
+  j->has_ended = j->n == 0;
+  lua_pushvalue(L, ARG_SOURCE);
+  lua_setiuservalue(L, 1, MOONS__VALUE_SOURCE);
+  if (lua_isinteger(L, ARG_FIRST)) {
+    j->source = MOONS__FROM_INTEGERS;
+    j->first = lua_tointeger(L, ARG_FIRST);
+    j->step = luaL_checkinteger(L, ARG_STEP);
+  } else if (!lua_isnil(L, ARG_FIRST)) {
+    j->source = MOONS__FROM_FLOATS;
+    j->number_first = luaL_checknumber(L, ARG_FIRST);
+    j->number_step = luaL_checknumber(L, ARG_STEP);
+  } else if (j->n < 0) {
+    j->source = MOONS__FROM_ITERATOR;
+  } else {
+    luaL_checktype(L, ARG_SOURCE, LUA_TTABLE);
+  }
+}
+
+/* The workers that were given, or NULL. */
+static moons__workers_data *given_workers(lua_State *L) {
+  return lua_isnil(L, ARG_POOL) ? NULL : moons__check_workers(L, ARG_POOL);
+}
+
+/* Makes the job with the set-up that was encoded, for the workers that were given or, where none were, the
+** state's. */
+static void start_job(lua_State *L, moons__job_data *j, moons_job_options *options) {
+  options->setup = j->setup.bytes;
+  options->setup_bytes = j->setup.n_bytes;
+  moons__workers_data *workers = given_workers(L); /* which encoding may have closed */
+  moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
+  moons__check(L, moons_job_new(&j->job, runtime, options));
+  if (workers == NULL) return;
+  j->workers = workers;
+  j->next_of_workers = workers->jobs;
+  workers->jobs = j;
+}
+
+/* Makes a job of the arguments up to ARG_POOL, and puts it below them. */
+static moons__job_data *open_job(lua_State *L) {
+  moons__job_data *j = push_job(L);
+  lua_insert(L, 1);
   moons_job_options options;
   moons_job_options_init(&options);
-  options.setup = j->setup.bytes;
-  options.setup_bytes = j->setup.n_bytes;
-  options.n_workers = (unsigned)option_integer(L, "workers");
-  options.fresh = option_boolean(L, "fresh");
-  options.pack = j->pack = option_boolean(L, "pack");
-  options.collect = option_boolean(L, "collect");
-  options.seed = (uint64_t)option_integer(L, "seed");
-  options.timeout_ns = (uint64_t)option_integer(L, "timeout_ns");
-  options.memory_bytes = (size_t)option_integer(L, "memory");
-  options.n_retries = (unsigned)option_integer(L, "retries");
-  moons__check(L, moons_job_new(&j->job, runtime, &options));
-  moons__buffer_free(&j->setup);
-  moons__chunker_init(&j->chunker, options.n_workers, (uint32_t)option_integer(L, "chunk"), 0);
+  read_options(L, &options);
+  given_workers(L);
+  j->pack = options.pack;
+  j->collects = options.collect;
+  j->most_chunks = options.n_workers * MOONS_CHUNKS_PER_WORKER;
+  moons__chunker_init(&j->chunker, options.n_workers, 0, 0);
+  lua_pushvalue(L, ARG_FUNCTION);
+  lua_setiuservalue(L, 1, MOONS__VALUE_FUNCTION);
+  lua_getfield(L, ARG_OPTIONS, "init");
+  lua_setiuservalue(L, 1, MOONS__VALUE_INIT);
+  lua_pushvalue(L, ARG_POOL);
+  lua_setiuservalue(L, 1, MOONS__VALUE_POOL);
+  encode_setup(L, j, 0);
+  j->classes.n_known = j->classes.n_numbers;
+  start_job(L, j, &options);
+  return j;
+}
+
+/* core.job(f, options, workers, seed, pool | nil, chunk, source, is_rows, n, first, step): a map over the
+** `n` elements of a table, or over what an iterator gives, then n is -1, or, where `first` is there, over
+** evenly spaced numbers; in chunks of `chunk` calls, 0: by measurement. The options are as a script
+** gives them, and have been checked: `fresh`, `init`, `pack`, `errors`, `timeout`, `memory`, `retries`.
+** Returns a job. */
+int moons__core_job(lua_State *L) {
+  lua_settop(L, ARG_STEP - 1);
+  moons__job_data *j = open_job(L);
+  j->chunker.fixed = (uint32_t)luaL_checkinteger(L, ARG_CHUNK);
+  read_source(L, j);
+  lua_settop(L, 1);
   return 1;
 }
 
-/* job:pending(): chunks that were put and not collected. job:ready(): those that can be collected
-** without waiting. */
-static int job_pending(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_pending(moons__check_job(L, 1)->job));
+/* core.call(f, options, workers, seed, pool | nil, ...): a job of one call with these arguments, which is
+** under way. */
+int moons__core_call(lua_State *L) {
+  luaL_checkany(L, ARG_POOL - 1);
+  moons__job_data *j = open_job(L);
+  j->n = 1;
+  moons__feed_call(L, j, ARG_CHUNK);
+  lua_settop(L, 1);
   return 1;
 }
 
+/* job:results(), job:errors(): the tables by number. The former has no room for all where it is asked for
+** before the first are there. */
+static int job_results(lua_State *L) {
+  luaL_checkudata(L, 1, JOB_TYPE);
+  push_table(L, MOONS__VALUE_RESULTS);
+  return 1;
+}
+
+static int job_errors(lua_State *L) {
+  luaL_checkudata(L, 1, JOB_TYPE);
+  push_table(L, MOONS__VALUE_ERRORS);
+  return 1;
+}
+
+/* job:outcome(): what a map returns: its results, how many calls there were, and where they are
+** collected, the errors. Also of a job that is closed. */
+static int job_outcome(lua_State *L) {
+  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  push_table(L, MOONS__VALUE_RESULTS);
+  lua_pushinteger(L, j->next - 1);
+  if (!j->collects) return 2;
+  push_table(L, MOONS__VALUE_ERRORS);
+  return 3;
+}
+
+/* job:is_stopped(): whether a failure has ended the map before its time. job:has_ended(): whether there are
+** no more items to feed. Also of a job that is closed. */
+static int job_is_stopped(lua_State *L) {
+  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  lua_pushboolean(L, moons__is_stopped(j));
+  return 1;
+}
+
+static int job_has_ended(lua_State *L) {
+  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  lua_pushboolean(L, j->has_ended);
+  return 1;
+}
+
+/* job:ready(): chunks that can be collected without waiting. */
 static int job_ready(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_ready(moons__check_job(L, 1)->job));
+  lua_pushinteger(L, (lua_Integer)moons_job_ready(moons__check_job(L)->job));
   return 1;
 }
 
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},
-      {"feed_range", moons__core_feed_range},
-      {"collect", moons__core_collect},
-      {"pending", job_pending},
-      {"ready", job_ready},
-      {"close", job_close},
-      {NULL, NULL},
+      {"feed", moons__core_feed},     {"collect", moons__core_collect},
+      {"finish", moons__core_finish}, {"values", moons__core_values},
+      {"results", job_results},       {"errors", job_errors},
+      {"outcome", job_outcome},       {"is_stopped", job_is_stopped},
+      {"has_ended", job_has_ended},   {"ready", job_ready},
+      {"close", job_close},           {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

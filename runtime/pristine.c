@@ -73,7 +73,7 @@ typedef struct field {
 enum { MOST_FIELDS = 64 }; /* of standard libraries math has most, 27 */
 
 /* The field whose key and value are on top. */
-static field field_on_top(lua_State *L) {
+static inline field field_on_top(lua_State *L) {
   const void *address = lua_topointer(L, -1);
   field f = {.key = lua_topointer(L, -2), .value = (uintptr_t)address, .kind = OBJECT};
   if (address != NULL) return f;

@@ -98,6 +98,8 @@ local OPTIONS = {
   end,
 }
 
+local NONE = {}
+
 local function describe(value)
   if type(value) == "string" then
     return ("%q"):format(value)
@@ -110,10 +112,10 @@ end
 -- @tparam integer number which argument the options are
 -- @tparam ?table options as the script gave them
 -- @tparam[opt=0] integer depth of calls between this one and the one of the script, beyond one
--- @treturn table the options; empty where none were given
+-- @treturn table the options; empty where none were given. Not to be changed.
 function check.options(where, number, options, depth)
   if options == nil then
-    return {}
+    return NONE
   end
   local level = CALLER - 1 + (depth or 0)
   if type(options) ~= "table" then

@@ -67,4 +67,20 @@ describe("regression: the caller", function()
       assert(not ok and tostring(err):find "closed", err)
     ]]
   end)
+
+  it("frees iterations that it has dropped before their pool is closed", function()
+    passes [[
+      local pool <close> = parallel.pool(1)
+      local alive = setmetatable({}, {__mode = "k"})
+      for _ = 1, 10 do
+        local i = 0
+        local function items() i = i + 1 return i end
+        alive[items] = true
+        equal({pool:imap(function(x) return x end, items)()}, {1, 1})
+      end
+      for _ = 1, 4 do collectgarbage() end
+      equal(next(alive), nil)
+      equal(pool:apply(function() return 5 end), 5)
+    ]]
+  end)
 end)
