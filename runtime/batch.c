@@ -180,7 +180,7 @@ static int find_items(moons__batch_reader *r) {
   return 1;
 }
 
-uint32_t moons__batch_numbers(moons__batch_reader *r, moons__item_kind *kind) {
+uint32_t moons__batch_numbers_next(moons__batch_reader *r, moons__item_kind *kind) {
   if (!find_items(r) || r->segment > FLOATS) return 0;
   *kind = r->segment == INTEGERS ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT;
   return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);

@@ -91,7 +91,7 @@ void moons__batch_next(moons__batch_reader *reader, moons__item *item);
 
 /* How many numbers of one kind come next, side by side, and which kind; 0 where something else comes.
 ** So many can then be read by the functions below. */
-uint32_t moons__batch_numbers(moons__batch_reader *reader, moons__item_kind *kind);
+uint32_t moons__batch_numbers_next(moons__batch_reader *reader, moons__item_kind *kind);
 
 static inline void moons__batch_number(moons__batch_reader *reader, void *number) {
   memcpy(number, reader->at, 8);

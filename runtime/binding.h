@@ -9,6 +9,7 @@
 #include <lua.h>
 #include <stdint.h>
 
+#include "chunk.h"
 #include "moons.h"
 #include "names.h"
 #include "wire.h"
@@ -26,6 +27,7 @@ typedef struct moons__state_data {
   int owns_runtime;
   uint64_t seed; /* the last that was given to a map; 0: none was */
   moons__names names;
+  moons__costs costs;
 
   /* Memory that the last job left for the next; owned. */
   int has_spare;

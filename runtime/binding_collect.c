@@ -95,7 +95,7 @@ static int harvest_items(lua_State *L) {
   int top = lua_gettop(L);
   for (;;) {
     moons__item_kind kind;
-    uint32_t n = moons__batch_numbers(&h->reader, &kind);
+    uint32_t n = moons__batch_numbers_next(&h->reader, &kind);
     if (n > 0) {
       harvest_numbers(L, h, kind, n);
       continue;

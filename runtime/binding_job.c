@@ -126,9 +126,16 @@ static void unlink_job(moons__job_data *j) {
   j->workers = NULL;
 }
 
+/* Notes how long calls took. */
+static void tell_cost(const moons__job_data *j) {
+  if (j->function != 0)
+    moons__chunker_tell(&j->chunker, moons__costs_find(&j->state->costs, j->function));
+}
+
 void moons__close_job(lua_State *L, moons__job_data *j) {
   if (j->is_in_use) luaL_error(L, "a map cannot be ended by what it reads or sends");
   if (j->state == NULL) return;
+  tell_cost(j);
   unlink_job(j);
   moons_job_free(j->job);
   j->job = NULL;
@@ -291,6 +298,22 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   workers->jobs = j;
 }
 
+/* A number for the function at ARG_FUNCTION; 0 for what is none, and for those of the module, which stand for
+** any other. It is told by where its code stands: what it captures may be another each time. */
+static uint64_t function_number(lua_State *L, int fresh) {
+  if (lua_iscfunction(L, ARG_FUNCTION)) {
+    lua_CFunction function = lua_tocfunction(L, ARG_FUNCTION);
+    return moons__costs_number(&function, sizeof function, (uint64_t)fresh);
+  }
+  if (!lua_isfunction(L, ARG_FUNCTION)) return 0;
+  lua_Debug info;
+  lua_pushvalue(L, ARG_FUNCTION);
+  lua_getinfo(L, ">S", &info);
+  if (strncmp(info.source, "=parallel.", 10) == 0) return 0;
+  uint64_t place = (uint64_t)info.linedefined << 33 | (uint64_t)info.lastlinedefined << 1;
+  return moons__costs_number(info.short_src, strlen(info.short_src), place | (uint64_t)fresh);
+}
+
 /* Makes a job of the arguments up to ARG_POOL, and puts it below them. */
 static moons__job_data *open_job(lua_State *L) {
   moons__job_data *j = push_job(L);
@@ -302,7 +325,10 @@ static moons__job_data *open_job(lua_State *L) {
   j->pack = options.pack;
   j->collects = options.collect;
   j->most_chunks = options.n_workers * MOONS_CHUNKS_PER_WORKER;
-  moons__chunker_init(&j->chunker, options.n_workers, 0, 0);
+  j->function = function_number(L, options.fresh);
+  const moons__cost *cost = NULL;
+  if (j->function != 0) cost = moons__costs_find(&j->state->costs, j->function);
+  moons__chunker_init(&j->chunker, options.n_workers, 0, cost);
   lua_pushvalue(L, ARG_FUNCTION);
   lua_setiuservalue(L, 1, MOONS__VALUE_FUNCTION);
   lua_getfield(L, ARG_OPTIONS, "init");

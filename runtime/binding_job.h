@@ -10,7 +10,6 @@
 
 #include "batch.h"
 #include "binding.h"
-#include "chunk.h"
 #include "failure.h"
 #include "wire.h"
 
@@ -51,6 +50,7 @@ typedef struct moons__job_data {
   lua_Integer first, step;              /* a range of integers */
   lua_Number number_first, number_step; /* a range of floats */
   moons__chunker chunker;
+  uint64_t function;    /* a number for it (chunk.h); 0: none */
   unsigned most_chunks; /* to keep under way */
   moons__buffer bytes;  /* of the chunk being made */
   moons__batch_writer writer;

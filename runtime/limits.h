@@ -115,6 +115,11 @@
 #define MOONS_CHUNK_MAX_CALLS 16384u
 #endif
 
+/* How many functions a state remembers how long their calls took. */
+#ifndef MOONS_COSTS
+#define MOONS_COSTS 32
+#endif
+
 /* Chunks under way for each worker: one that runs and one that waits, so that no worker idles while
 ** the caller encodes. */
 #ifndef MOONS_CHUNKS_PER_WORKER

@@ -127,21 +127,21 @@ static void reads_side_by_side(void) {
   put_bytes(&w, MOONS__ITEM_MESSAGE, "x", 1);
   CHECK(moons__batch_integer_range(&w, 1, 1, 5) == 0);
   moons__batch_reader r = open_batch(&out);
-  CHECK(moons__batch_numbers(&r, &kind) == 100 && kind == MOONS__ITEM_FLOAT);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 100 && kind == MOONS__ITEM_FLOAT);
   for (int i = 0; i < 60; i++)
     CHECK(same_bits(moons__batch_next_float(&r), i));
-  CHECK(moons__batch_numbers(&r, &kind) == 40 && kind == MOONS__ITEM_FLOAT);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 40 && kind == MOONS__ITEM_FLOAT);
   for (int i = 60; i < 100; i++)
     check_float(&r, i);
-  CHECK(moons__batch_numbers(&r, &kind) == 50 && kind == MOONS__ITEM_INTEGER);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 50 && kind == MOONS__ITEM_INTEGER);
   for (int i = 0; i < 50; i++)
     CHECK(moons__batch_next_integer(&r) == -i);
-  CHECK(moons__batch_numbers(&r, &kind) == 0);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
   CHECK(next_item(&r).kind == MOONS__ITEM_MESSAGE);
-  CHECK(moons__batch_numbers(&r, &kind) == 0); /* a range lies not side by side */
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0); /* a range lies not side by side */
   for (int i = 1; i <= 5; i++)
     check_integer(&r, i);
-  CHECK(moons__batch_numbers(&r, &kind) == 0);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
   check_end(&r);
   moons__buffer_free(&out);
 }
@@ -293,7 +293,7 @@ static void round_trips(void) {
 /* Reads numbers that lie side by side, as far as there are any. */
 static void read_numbers(moons__batch_reader *r) {
   moons__item_kind kind;
-  for (uint32_t n = moons__batch_numbers(r, &kind); n > 0; n--)
+  for (uint32_t n = moons__batch_numbers_next(r, &kind); n > 0; n--)
     moons__batch_next_integer(r);
 }
 
@@ -352,10 +352,10 @@ static void truncated_is_malformed(void) {
   CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__item_kind kind;
   moons__batch_open(&r, out.bytes, out.n_bytes - 1);
-  CHECK(moons__batch_numbers(&r, &kind) == 1 && moons__batch_next_integer(&r) == 1);
-  CHECK(moons__batch_numbers(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 1 && moons__batch_next_integer(&r) == 1);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__batch_open(&r, out.bytes, sizeof(uint32_t) + 3); /* half of a segment's head */
-  CHECK(moons__batch_numbers(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__buffer_free(&out);
 }
 
