@@ -50,13 +50,17 @@ int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_number(
 
 int moons__batch_float(moons__batch_writer *w, double n) { return put_number(w, FLOATS, &n); }
 
-int moons__batch_numbers(moons__batch_writer *w, moons__item_kind kind, const uint64_t *words,
-                         uint32_t n_items) {
-  size_t n_bytes = n_items * sizeof *words;
-  int error = need_segment(w, kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS, n_bytes);
-  if (error) return error;
+int moons__batch_numbers_begin(moons__batch_writer *w, moons__item_kind kind, uint32_t n_most,
+                               char **room) {
+  int segment = kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS;
+  int error = need_segment(w, segment, (size_t)n_most * 8);
+  if (!error) *room = w->out->bytes + w->out->n_bytes;
+  return error;
+}
+
+void moons__batch_numbers_end(moons__batch_writer *w, uint32_t n_items) {
+  w->out->n_bytes += (size_t)n_items * 8;
   add_to_count(w, n_items);
-  return moons__buffer_append(w->out, words, n_bytes);
 }
 
 static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
@@ -144,11 +148,17 @@ static int open_range(moons__batch_reader *r) {
   return 1;
 }
 
+/* Opens the next segment; returns 0, with the reader where it was, where there is none. */
 static int open_segment(moons__batch_reader *r) {
+  const char *start = r->at;
   unsigned char kind;
-  if (!take(r, &kind, 1) || kind > ERRORS || !take(r, &r->n_left, sizeof r->n_left)) return 0;
-  r->segment = kind;
-  return open_range(r);
+  if (take(r, &kind, 1) && kind <= ERRORS && take(r, &r->n_left, sizeof r->n_left)) {
+    r->segment = kind;
+    if (open_range(r)) return 1;
+  }
+  r->at = start;
+  r->n_left = 0;
+  return 0;
 }
 
 static moons__item_kind next_bytes(moons__batch_reader *r, moons__item *item) {
@@ -175,11 +185,22 @@ static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *ite
   }
 }
 
+/* Opens segments up to one that has items; returns 0 where there is none. */
+static int find_items(moons__batch_reader *r) {
+  while (r->n_left == 0)
+    if (!open_segment(r)) return 0;
+  return 1;
+}
+
+uint32_t moons__batch_numbers_next(moons__batch_reader *r, moons__item_kind *kind) {
+  if (!find_items(r) || r->segment > FLOATS) return 0;
+  *kind = r->segment == INTEGERS ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT;
+  return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);
+}
+
 void moons__batch_next(moons__batch_reader *r, moons__item *item) {
-  while (r->n_left == 0) {
-    int is_end = left(r) == 0;
-    if (!is_end && open_segment(r)) continue;
-    item->kind = is_end ? MOONS__ITEM_END : MOONS__ITEM_MALFORMED;
+  if (!find_items(r)) {
+    item->kind = left(r) == 0 ? MOONS__ITEM_END : MOONS__ITEM_MALFORMED;
     return;
   }
   r->n_left--;

@@ -53,8 +53,12 @@ int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64
 int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
                              uint64_t n_before, uint32_t n_items);
 
-int moons__batch_numbers(moons__batch_writer *writer, moons__item_kind kind, const uint64_t *words,
-                         uint32_t n_items);
+/* Numbers of one kind (MOONS__ITEM_INTEGER or MOONS__ITEM_FLOAT) side by side: begin makes room for up
+** to `n_most` at *room, the user puts some there, 8 bytes each, and end says how many. */
+int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kind, uint32_t n_most,
+                               char **room);
+void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
+
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
 
@@ -93,5 +97,27 @@ static inline int moons__batch_goes_on(const moons__batch_reader *reader, moons_
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
 ** MALFORMED. */
 void moons__batch_next(moons__batch_reader *reader, moons__item *item);
+
+/* How many numbers of one kind come next, side by side, and which kind; 0 where something else comes.
+** So many can then be read by the functions below. */
+uint32_t moons__batch_numbers_next(moons__batch_reader *reader, moons__item_kind *kind);
+
+static inline void moons__batch_number(moons__batch_reader *reader, void *number) {
+  memcpy(number, reader->at, 8);
+  reader->at += 8;
+  reader->n_left--;
+}
+
+static inline int64_t moons__batch_next_integer(moons__batch_reader *reader) {
+  int64_t n;
+  moons__batch_number(reader, &n);
+  return n;
+}
+
+static inline double moons__batch_next_float(moons__batch_reader *reader) {
+  double n;
+  moons__batch_number(reader, &n);
+  return n;
+}
 
 #endif

@@ -1,21 +1,11 @@
 #include "binding.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <stdint.h>
 
 #include "limits.h"
 #include "lua_sources.h"
 #include "pristine.h"
-
-enum { MOST_PREPARED = 1 << 22 }; /* elements: larger tables grow as they fill */
-
-/* core.table(n): an empty table with room for the elements 1 to n. */
-static int core_table(lua_State *L) {
-  lua_Integer n = luaL_checkinteger(L, 1);
-  lua_createtable(L, n < 0 ? 0 : n < MOST_PREPARED ? (int)n : MOST_PREPARED, 0);
-  return 1;
-}
 
 static int core_cpus(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons_cpus());
@@ -29,8 +19,13 @@ static int core_workers(lua_State *L) {
   return 1;
 }
 
+/* core.seed(): a seed that no map of this state has had. The system is asked once: it takes longer than
+** many a call. The distance is 2^64 by the golden ratio, which comes close to no seed before for long. */
 static int core_seed(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_random_seed());
+  moons__state_data *state = moons__push_state(L);
+  if (state->seed == 0) state->seed = moons_random_seed();
+  state->seed += UINT64_C(0x9E3779B97F4A7C15);
+  lua_pushinteger(L, (lua_Integer)state->seed);
   return 1;
 }
 
@@ -52,15 +47,14 @@ static int core_is_worker(lua_State *L) {
 static int open_core(lua_State *L) {
   static const luaL_Reg FUNCTIONS[] = {
       {"job", moons__core_job},
+      {"call", moons__core_call},
       {"cpus", core_cpus},
       {"workers", core_workers},
       {"seed", core_seed},
-      {"table", core_table},
       {"is_worker", core_is_worker},
       {"now", core_now},
       {"wait", moons__core_wait},
       {"new_workers", moons__core_new_workers},
-      {"stats", moons__core_stats},
       {NULL, NULL},
   };
   moons__make_pool_types(L);

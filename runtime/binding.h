@@ -1,16 +1,19 @@
 /*
 ** What the parts of the binding share. The module's C half is binding.c (the module), binding_pool.c
-** (the runtimes of a Lua state) and binding_job.c (jobs as objects of a Lua state); the Lua half
+** (the runtimes of a Lua state) and binding_job.h (jobs as objects of a Lua state); the Lua half
 ** (lua/parallel) makes the calls of the module out of it.
 */
 #ifndef MOONS_BINDING_H
 #define MOONS_BINDING_H
 
 #include <lua.h>
+#include <stdint.h>
 
+#include "chunk.h"
 #include "moons.h"
 #include "names.h"
 #include "raise.h"
+#include "wire.h"
 
 /* Keys in the registry. */
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons_preload */
@@ -23,14 +26,30 @@
 typedef struct moons__state_data {
   moons_runtime *runtime;
   int owns_runtime;
+  uint64_t seed; /* the last that was given to a map; 0: none was */
   moons__names names;
+  moons__costs costs;
+
+  /* Memory that the last job left for the next; owned. */
+  int has_spare;
+  moons__encoder spare_encoder;
+  moons__buffer spare_setup;
 } moons__state_data;
+
+/* Workers of a script's own. */
+typedef struct moons__workers_data {
+  moons_runtime *runtime;       /* NULL: closed */
+  struct moons__job_data *jobs; /* that are open */
+} moons__workers_data;
 
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);
 
-/* The runtime of the workers object at a stack index; raises an error where it is closed. */
-moons_runtime *moons__check_workers(lua_State *L, int index);
+/* The workers object at a stack index; raises an error where it is closed. */
+moons__workers_data *moons__check_workers(lua_State *L, int index);
+
+/* Closes a job; raises an error where what it runs wants that. Does nothing to one that is closed. */
+void moons__close_job(lua_State *L, struct moons__job_data *job);
 
 /* Makes the metatables of states and workers, and of jobs. */
 void moons__make_pool_types(lua_State *L);
@@ -38,8 +57,14 @@ void moons__make_job_types(lua_State *L);
 
 /* Functions of the module "parallel.core". */
 int moons__core_new_workers(lua_State *L);
-int moons__core_stats(lua_State *L);
 int moons__core_job(lua_State *L);
+int moons__core_call(lua_State *L);
 int moons__core_wait(lua_State *L);
+
+/* Methods of jobs. */
+int moons__core_feed(lua_State *L);
+int moons__core_collect(lua_State *L);
+int moons__core_finish(lua_State *L);
+int moons__core_values(lua_State *L);
 
 #endif

@@ -6,16 +6,13 @@ static const char STATE[] = "moons.state"; /* key in the registry: a moons__stat
 static const char STATE_TYPE[] = "parallel.state";
 static const char POOL_TYPE[] = "parallel.workers";
 
-/* Workers of a script's own. */
-typedef struct pool_data {
-  moons_runtime *runtime; /* NULL: closed */
-} pool_data;
-
 /* {== States ================================================================================== */
 
 static int state_gc(lua_State *L) {
   moons__state_data *state = lua_touserdata(L, 1);
   moons__names_free(&state->names);
+  moons__encoder_end(&state->spare_encoder);
+  moons__buffer_free(&state->spare_setup);
   if (state->owns_runtime) moons_runtime_free(state->runtime);
   state->runtime = NULL;
   return 0;
@@ -48,24 +45,27 @@ moons__state_data *moons__push_state(lua_State *L) {
 
 /* {== Workers of a script's own =============================================================== */
 
-moons_runtime *moons__check_workers(lua_State *L, int index) {
-  const pool_data *pool = luaL_checkudata(L, index, POOL_TYPE);
-  if (pool->runtime == NULL) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
-  return pool->runtime;
+moons__workers_data *moons__check_workers(lua_State *L, int index) {
+  moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
+  if (workers->runtime == NULL) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
+  return workers;
 }
 
-/* workers:close(): waits for the calls that run. All jobs must be closed. */
+/* workers:close(): closes the jobs that are open, and waits for the calls that run. */
 static int pool_close(lua_State *L) {
-  pool_data *pool = luaL_checkudata(L, 1, POOL_TYPE);
-  moons_runtime_free(pool->runtime);
-  pool->runtime = NULL;
+  moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  while (workers->jobs != NULL)
+    moons__close_job(L, workers->jobs);
+  moons_runtime_free(workers->runtime);
+  workers->runtime = NULL;
   return 0;
 }
 
-/* A pool that nobody has closed: its jobs have been collected before it. */
+/* A pool that nobody has closed. */
 static int pool_gc(lua_State *L) {
-  const pool_data *pool = luaL_checkudata(L, 1, POOL_TYPE);
-  if (pool->runtime != NULL) lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  if (workers->runtime != NULL)
+    lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
   return pool_close(L);
 }
 
@@ -79,9 +79,10 @@ static void set_count(lua_State *L, const char *field, uint64_t n) {
   lua_setfield(L, -2, field);
 }
 
-static int push_stats(lua_State *L, moons_runtime *runtime) {
+/* workers:stats() */
+static int pool_stats(lua_State *L) {
   moons_stats stats;
-  moons_runtime_stats(runtime, &stats);
+  moons_runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
   lua_createtable(L, 0, 8);
   set_count(L, "workers", stats.n_workers);
   set_count(L, "done", stats.n_done);
@@ -94,24 +95,18 @@ static int push_stats(lua_State *L, moons_runtime *runtime) {
   return 1;
 }
 
-/* workers:stats() */
-static int pool_stats(lua_State *L) { return push_stats(L, moons__check_workers(L, 1)); }
-
-/* core.stats(): of the state's own workers. */
-int moons__core_stats(lua_State *L) { return push_stats(L, moons__push_state(L)->runtime); }
-
 /* core.new_workers(n): workers like those of the state, but n of them. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const moons__state_data *state = moons__push_state(L);
-  pool_data *pool = lua_newuserdatauv(L, sizeof *pool, 1);
-  pool->runtime = NULL;
+  moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
+  *workers = (moons__workers_data){0};
   luaL_setmetatable(L, POOL_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
-  moons__check(L, moons_runtime_new(&pool->runtime, &options));
+  moons__check(L, moons_runtime_new(&workers->runtime, &options));
   return 1;
 }
 

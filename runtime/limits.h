@@ -124,10 +124,26 @@
 #define MOONS_CHUNK_MAX_CALLS 16384u
 #endif
 
+/* How many functions a state remembers how long their calls took. */
+#ifndef MOONS_COSTS
+#define MOONS_COSTS 32
+#endif
+
 /* Chunks under way for each worker: one that runs and one that waits, so that no worker idles while
 ** the caller encodes. */
 #ifndef MOONS_CHUNKS_PER_WORKER
 #define MOONS_CHUNKS_PER_WORKER 2u
+#endif
+
+/* Most results for which room is made before the first one is there. A table that grows as it fills
+** ends up with up to twice the room that it needs, and copies all of it each time; but a map may fail
+** early, and its length be a mistake. A longer map gets more room when what it has is full: this many
+** times more, so that the copies cost little, and at most for all its results. */
+#ifndef MOONS_RESULTS_AT_ONCE
+#define MOONS_RESULTS_AT_ONCE (1 << 22)
+#endif
+#ifndef MOONS_RESULTS_GROWTH
+#define MOONS_RESULTS_GROWTH 32
 #endif
 
 /* A thread that waits for calls looks after this many ns whether it is to do something else: end, as

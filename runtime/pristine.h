@@ -32,4 +32,7 @@ int moons__pristine_push_present(lua_State *L, const char *name);
 ** of a library, all for the metatable of strings. */
 const char *moons__pristine_table(unsigned n, moons__libraries *libraries);
 
+/* Whether that table, whose name it is, may have other fields than were noted: quick, and seldom wrong. */
+int moons__pristine_may_have_changed(lua_State *L, unsigned n, const char *name);
+
 #endif

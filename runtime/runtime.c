@@ -293,6 +293,7 @@ static void put_rest(moons_job *job, moons__work *chunk) {
                              .bytes = task->bytes,
                              .n_bytes = task->n_bytes};
   task->n_calls = task->n_run;
+  task->is_split = 1;
   task->bytes = NULL;
   moons__job_put_rest(&job->chunks, rest);
 }
@@ -363,6 +364,7 @@ static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
                          .bytes = work->task.results.bytes,
                          .n_bytes = work->task.results.n_bytes,
                          .is_cut = is_cut,
+                         .is_part = work->task.is_split,
                          .busy_ns = work->busy_ns};
   work->task.results = (moons__buffer){0};
   chunk_free(work);

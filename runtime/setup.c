@@ -14,13 +14,18 @@ enum { N_MESSAGES = 4 };
 /* The fields of what is said of a changed table. */
 static const char SET[] = "set", REMOVED[] = "removed";
 
+/* Whether the two values on top are the same. */
+static int is_same(lua_State *L) {
+  return lua_rawequal(L, -1, -2) && lua_isinteger(L, -1) == lua_isinteger(L, -2);
+}
+
 /* Puts into the table on top the fields of `table` that are not the same in `before`. */
 static int put_set(lua_State *L, int table, int before) {
   int changes = lua_gettop(L), found = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     lua_pushvalue(L, -2);
     lua_rawget(L, before);
-    int same = lua_rawequal(L, -1, -2);
+    int same = is_same(L);
     lua_pop(L, 1);
     if (same) continue;
     lua_pushvalue(L, -2);
@@ -75,7 +80,8 @@ static void push_patches(lua_State *L, moons__libraries libraries) {
   const char *name;
   moons__libraries bits;
   for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
-    if (!may_change(bits, libraries) || !moons__pristine_push_present(L, name)) continue;
+    if (!may_change(bits, libraries) || !moons__pristine_may_have_changed(L, n, name)) continue;
+    moons__pristine_push_present(L, name);
     push_changes(L, name);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);

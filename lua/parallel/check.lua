@@ -62,10 +62,16 @@ local function boolean(value)
   return type(value) == "boolean", "a boolean"
 end
 
+--- A number that is an integer, be it written as 4 or 4.0, as an integer.
+-- @return nil for all else
+function check.integer(value)
+  return type(value) == "number" and math.tointeger(value) or nil
+end
+
 local function integer_between(least, most)
   local expected = ("an integer from %d to %d"):format(least, most)
   return function(value)
-    local number = math.type(value) == "integer" and value or nil
+    local number = check.integer(value)
     return number and number >= least and number <= most, expected
   end
 end
@@ -80,7 +86,7 @@ local OPTIONS = {
     return is_callable(value), "a function"
   end,
   seed = function(value)
-    return math.type(value) == "integer", "an integer"
+    return check.integer(value), "an integer"
   end,
   timeout = function(value)
     return type(value) == "number" and value > 0 and value <= MOST_SECONDS, "seconds, more than 0"
@@ -91,6 +97,8 @@ local OPTIONS = {
     return value == "raise" or value == "collect", '"raise" or "collect"'
   end,
 }
+
+local NONE = {}
 
 local function describe(value)
   if type(value) == "string" then
@@ -104,10 +112,10 @@ end
 -- @tparam integer number which argument the options are
 -- @tparam ?table options as the script gave them
 -- @tparam[opt=0] integer depth of calls between this one and the one of the script, beyond one
--- @treturn table the options; empty where none were given
+-- @treturn table the options; empty where none were given. Not to be changed.
 function check.options(where, number, options, depth)
   if options == nil then
-    return {}
+    return NONE
   end
   local level = CALLER - 1 + (depth or 0)
   if type(options) ~= "table" then

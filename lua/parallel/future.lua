@@ -34,7 +34,7 @@ end
 
 -- The error that a run which is over raises, if any.
 local function failure_of(run)
-  return run:is_stopped() and errors.lowest(run.errors) or nil
+  return run:is_stopped() and errors.lowest(run:errors()) or nil
 end
 
 -- Takes what is there without waiting.
@@ -45,7 +45,7 @@ local function poll(self)
     local n_calls = run:collect(0)
     if n_calls == false then
       return
-    elseif run:is_stopped() or n_calls == nil and run.items.ended then
+    elseif run:is_stopped() or n_calls == nil and run:has_ended() then
       settle(self, failure_of(run))
     end
   end
@@ -119,7 +119,7 @@ function Future:get(seconds)
   if not self.is_call then
     return self.run:outcome()
   end
-  local values = self.run.results[1]
+  local values = self.run:results()[1]
   return table.unpack(values, 1, values.n)
 end
 

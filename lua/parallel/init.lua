@@ -17,11 +17,6 @@ local parallel = {}
 --- The version of Moons.
 parallel._VERSION = "Moons " .. core.version
 
-local function finish(run)
-  local closing <close> = run
-  return closing:finish()
-end
-
 --- Calls `f(x)` for each x, in parallel.
 -- @tparam function f or a value with `__call`
 -- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
@@ -35,7 +30,7 @@ end
 function parallel.map(f, xs, options)
   check.callable("map", 1, f)
   check.sequence("map", 2, xs)
-  return finish(Run.new(f, xs, false, check.options("map", 3, options)))
+  return Run.new(f, xs, false, check.options("map", 3, options)):finish()
 end
 
 --- Calls `f(table.unpack(row, 1, row.n or #row))` for each row, in parallel.
@@ -47,7 +42,7 @@ end
 function parallel.starmap(f, rows, options)
   check.callable("starmap", 1, f)
   check.sequence("starmap", 2, rows)
-  return finish(Run.new(f, rows, true, check.options("starmap", 3, options)))
+  return Run.new(f, rows, true, check.options("starmap", 3, options)):finish()
 end
 
 --- Makes the calls of a list or an iterator of `parallel.delayed(f)(...)`, in parallel.
@@ -59,7 +54,7 @@ function parallel.run(calls, options)
   check.sequence("run", 1, calls)
   options = check.options("run", 2, options)
   local f, rows = delayed.plan(calls)
-  return finish(Run.new(f, rows, true, options))
+  return Run.new(f, rows, true, options):finish()
 end
 
 --- Notes a call to be made by `run`: `parallel.delayed(f)(...)`.

@@ -13,7 +13,16 @@ local Iteration = {}
 Iteration.__index = Iteration
 
 local function new_iteration(run, raises)
-  local self = {run = run, raises = raises, chunks = {}, n_chunks = 0, current = nil, last = 0}
+  local self = {
+    run = run,
+    raises = raises,
+    results = run:results(),
+    errors = run:errors(),
+    chunks = {},
+    n_chunks = 0,
+    current = nil,
+    last = 0,
+  }
   return setmetatable(self, Iteration)
 end
 
@@ -29,7 +38,7 @@ function Iteration:receive()
     self.n_chunks = self.n_chunks + 1
     return first
   end
-  if run.items.ended or run:is_stopped() then
+  if run:has_ended() or run:is_stopped() then
     return nil
   end
   return self:receive()
@@ -44,10 +53,10 @@ end
 
 -- Takes the next result of the current chunk.
 function Iteration:take()
-  local i, run = self.current, self.run
+  local i = self.current
   self.current = i < self.last and i + 1 or nil
-  local value, failure = run.results[i], run.errors[i]
-  run.results[i], run.errors[i] = nil, nil
+  local value, failure = self.results[i], self.errors[i]
+  self.results[i], self.errors[i] = nil, nil
   if failure and self.raises then
     error(failure, 0)
   end
@@ -56,7 +65,7 @@ end
 
 -- Calls whose arguments could not be sent are in no chunk: their errors stand for them.
 function Iteration:is_unsent(i)
-  return self.run.errors[i] ~= nil and not self.chunks[i]
+  return self.errors[i] ~= nil and not self.chunks[i]
 end
 
 -- At the end there is nothing to give; a map that a failure has stopped raises it.
@@ -89,7 +98,7 @@ function Iteration:next_ready()
     if first then
       self:enter(first)
     else
-      local unsent = next(self.run.errors)
+      local unsent = next(self.errors)
       if not unsent then
         return nil
       end

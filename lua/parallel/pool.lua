@@ -16,23 +16,37 @@ Pool.__name = "parallel.pool"
 -- for calls that take unlike times.
 local CHUNKS_PER_WORKER = 8
 
+-- Some options, and others that come before them, in a new table.
+local function merge(options, first)
+  local merged = {}
+  for name, value in pairs(options) do
+    merged[name] = value
+  end
+  for name, value in pairs(first) do
+    merged[name] = value
+  end
+  return merged
+end
+
+-- The options of a single call: its values come home all, and its error is raised.
+local function options_of_call(options)
+  local merged = merge(options, {pack = true})
+  merged.errors = nil
+  return merged
+end
+
 --- Makes a pool.
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
 -- for all its calls
 -- @treturn table the pool
 function Pool.new(options)
-  if math.type(options) == "integer" then
-    options = {workers = options}
-  end
-  options = check.options("pool", 1, options)
+  options = check.options("pool", 1, check.integer(options) and {workers = options} or options)
   local n_workers = options.workers or core.workers()
+  options = merge(options, {workers = n_workers})
   local self = {
     options = options,
-    place = {
-      workers = n_workers,
-      pool = core.new_workers(n_workers),
-      runs = {},
-    },
+    call_options = options_of_call(options),
+    workers = core.new_workers(n_workers),
     open = setmetatable({}, {__mode = "k"}),
     told = {},
     is_closed = false,
@@ -40,45 +54,35 @@ function Pool.new(options)
   return setmetatable(self, Pool)
 end
 
--- The options of a call: its own, then the pool's.
-local function options_of(pool, where, number, own)
-  own = check.options(where, number, own, 1)
+local function check_open(pool, level)
   if pool.is_closed then
-    error("the pool is closed", 3)
+    error("the pool is closed", level)
   end
-  local options = {}
-  for name, value in pairs(pool.options) do
-    options[name] = value
-  end
-  for name, value in pairs(own) do
-    options[name] = value
-  end
-  options.workers = math.min(options.workers or pool.place.workers, pool.place.workers)
-  return options
 end
 
-local function finish(run)
-  local closing <close> = run
-  return closing:finish()
+-- The options of a call: its own, then the pool's. Not to be changed.
+local function options_of(pool, where, number, own)
+  own = check.options(where, number, own, 1)
+  check_open(pool, 4)
+  if next(own) == nil then
+    return pool.options
+  end
+  local options = merge(pool.options, own)
+  options.workers = math.min(options.workers, pool.options.workers)
+  return options
 end
 
 -- Begins a map to iterate over. A failed call stops none before it: the loop raises its error when it
 -- comes to it. Returns the run and whether it does.
 local function begin(pool, f, xs, is_rows, options)
   local raises = options.errors ~= "collect"
-  options.errors = "collect"
-  return Run.new(f, xs, is_rows, options, pool.place), raises
+  return Run.new(f, xs, is_rows, merge(options, {errors = "collect"}), pool.workers), raises
 end
 
 -- A future of a map whose items are all sent at once, as far as they are known.
 local function future_of(pool, f, xs, is_rows, options)
-  local run = Run.new(f, xs, is_rows, options, pool.place)
-  if run.items.n > 0 and not options.chunk then
-    run:close()
-    local share = run.items.n // (CHUNKS_PER_WORKER * options.workers)
-    run = Run.new(f, xs, is_rows, options, pool.place, math.max(1, math.min(share, core.max_chunk)))
-  end
-  run:feed(run.items.n >= 0 and math.maxinteger or nil)
+  local run = Run.new(f, xs, is_rows, options, pool.workers, CHUNKS_PER_WORKER * options.workers)
+  run:feed(run.n >= 0 and math.maxinteger or nil)
   return Future.new(run, false, pool)
 end
 
@@ -86,14 +90,14 @@ end
 function Pool:map(f, xs, options)
   check.callable("map", 1, f)
   check.sequence("map", 2, xs)
-  return finish(Run.new(f, xs, false, options_of(self, "map", 3, options), self.place))
+  return Run.new(f, xs, false, options_of(self, "map", 3, options), self.workers):finish()
 end
 
 --- As `parallel.starmap`.
 function Pool:starmap(f, rows, options)
   check.callable("starmap", 1, f)
   check.sequence("starmap", 2, rows)
-  return finish(Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.place))
+  return Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.workers):finish()
 end
 
 --- As `parallel.run`.
@@ -101,7 +105,7 @@ function Pool:run(calls, options)
   check.sequence("run", 1, calls)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
-  return finish(Run.new(f, rows, true, options, self.place))
+  return Run.new(f, rows, true, options, self.workers):finish()
 end
 
 --- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
@@ -130,21 +134,17 @@ end
 -- @return all its values
 function Pool:apply(f, ...)
   check.callable("apply", 1, f)
-  local options = options_of(self, "apply", 2, nil)
-  options.pack, options.errors = true, nil
-  local values = finish(Run.new(f, {table.pack(...)}, true, options, self.place))[1]
-  return table.unpack(values, 1, values.n)
+  check_open(self, 3)
+  local job <close> = Run.call(f, self.call_options, self.workers, ...)
+  return job:values()
 end
 
 --- Makes one call and does not wait for it.
 -- @treturn table a future
 function Pool:submit(f, ...)
   check.callable("submit", 1, f)
-  local options = options_of(self, "submit", 2, nil)
-  options.pack, options.errors = true, nil
-  local run = Run.new(f, {table.pack(...)}, true, options, self.place)
-  run:feed()
-  return Future.new(run, true, self)
+  check_open(self, 3)
+  return Future.new(Run.of(Run.call(f, self.call_options, self.workers, ...)), true, self)
 end
 
 --- Begins a map and does not wait for it.
@@ -170,15 +170,6 @@ local function open_futures(pool)
   return futures
 end
 
--- Frees the threads. Iterations that have not come to their end cannot go on.
-local function free(pool)
-  for run in pairs(pool.place.runs) do
-    run.job:close()
-  end
-  pool.place.runs = {}
-  pool.place.pool:close()
-end
-
 --- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
 function Pool:close()
   if self.is_closed then
@@ -188,7 +179,7 @@ function Pool:close()
   for _, future in ipairs(open_futures(self)) do
     future:wait()
   end
-  free(self)
+  self.workers:close() -- iterations that have not come to their end cannot go on
 end
 
 --- Drops waiting calls, ends those that run, and frees the threads; futures that are not done fail with "cancelled".
@@ -200,17 +191,15 @@ function Pool:terminate()
   for _, future in ipairs(open_futures(self)) do
     future:cancel()
   end
-  free(self)
+  self.workers:close() -- iterations that have not come to their end cannot go on
 end
 
 --- What the pool has done so far.
 -- @treturn table `workers`; calls `done`, `failed`, `retried`; seconds `busy`; bytes `sent` and
 -- `received`; states `restored`
 function Pool:stats()
-  if self.is_closed then
-    error("the pool is closed", 2)
-  end
-  return self.place.pool:stats()
+  check_open(self, 3)
+  return self.workers:stats()
 end
 
 -- Left in peace, a pool finishes what it has; left by an error, it does not.

@@ -8,25 +8,33 @@ local source = require "parallel.source"
 local Run = {}
 Run.__index = Run
 
+local CHUNKS_PER_WORKER, MOST_CALLS = core.chunks_per_worker, core.max_chunk
+
 -- In a call that is itself part of a map, a map without a seed takes one from the call's random
 -- numbers, so that the outer map's seed decides on everything within it.
-local random = math.random
+local random, is_worker = math.random, core.is_worker()
 local function default_seed()
-  return core.is_worker() and random(0) or core.seed()
+  return is_worker and random(0) or core.seed()
 end
 
-local function new_job(f, options, workers, chunk, pool)
-  local made, job = pcall(core.job, f, options.init, {
-    workers = workers,
-    chunk = options.chunk or chunk,
-    fresh = options.fresh ~= false,
-    pack = options.pack == true,
-    collect = options.errors == "collect",
-    seed = options.seed or default_seed(),
-    timeout_ns = math.ceil((options.timeout or 0) * 1e9),
-    memory = options.memory or 0,
-    retries = options.retries or 0,
-  }, pool)
+-- Asking for it starts the workers where there are none yet.
+local default_workers
+local function count_workers()
+  default_workers = default_workers or core.workers()
+  return default_workers
+end
+
+-- The size of chunks that divide `n` items into `n_chunks`; 0, by measurement, where it is not known how.
+local function size_of_chunks(n, n_chunks)
+  if not n_chunks or n <= 0 then
+    return 0
+  end
+  return math.max(1, math.min(n // n_chunks, MOST_CALLS))
+end
+
+-- Calls a function that makes a job. Where it cannot, for the function cannot be sent, that is an error value.
+local function make_job(make, f, options, ...)
+  local made, job = pcall(make, f, options, ...)
   if not made then
     error(errors.new("marshal", job), 0)
   end
@@ -37,60 +45,66 @@ end
 -- @tparam function f
 -- @param xs a sequence, a range, or an iterator function
 -- @tparam boolean is_rows each item is a table of arguments
--- @tparam table options checked
--- @tparam ?table place where it runs: `workers`, how many, and `pool`, whose; the run is noted in the
--- set `runs`; by default the state's workers
--- @tparam[opt=0] integer chunk size of chunks where the options do not say; 0: measured
--- @treturn table with the fields `results` and `errors` (by number), `collects`, `items`
-function Run.new(f, xs, is_rows, options, place, chunk)
-  local workers = options.workers or place and place.workers or core.workers()
-  local items = source.new(xs, is_rows)
-  local self = {
-    items = items,
-    job = new_job(f, options, workers, chunk or 0, place and place.pool),
-    most_chunks = workers * core.chunks_per_worker,
-    results = core.table(items.n),
-    errors = {},
-    collects = options.errors == "collect",
-    has_failed = false,
-    place = place,
-  }
-  if place then
-    place.runs[self] = true
-  end
-  return setmetatable(self, Run)
+-- @tparam table options checked; not changed
+-- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
+-- @tparam[opt] integer n_chunks how many chunks there are to be where the options do not say their size;
+-- by default they are measured
+-- @treturn table with the fields `n`, how many items there are (-1: nobody knows), and `most_chunks`, how many
+-- chunks keep all workers busy
+function Run.new(f, xs, is_rows, options, pool, n_chunks)
+  local workers = options.workers or count_workers()
+  local n, first, step = source.measure(xs, is_rows)
+  local chunk, seed = options.chunk or size_of_chunks(n, n_chunks), options.seed or default_seed()
+  local job = make_job(core.job, f, options, workers, seed, pool, chunk, xs, is_rows, n, first, step)
+  return setmetatable({job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER}, Run)
 end
 
--- Puts one more chunk into the job. An item that cannot be sent is an error like that of a call.
-function Run:put()
-  local failure = self.items:feed(self.job)
-  if failure then
-    self.errors[failure.index] = failure
-    self.has_failed = true
-  end
+--- Makes one call.
+-- @tparam function f
+-- @tparam table options checked, with `pack` and `workers`
+-- @tparam table pool
+-- @param ... arguments of the call
+-- @return the job, which is under way
+function Run.call(f, options, pool, ...)
+  return make_job(core.call, f, options, options.workers, options.seed or default_seed(), pool, ...)
+end
+
+--- Makes a run of a job that is under way.
+function Run.of(job)
+  return setmetatable({job = job, n = 1, most_chunks = 1}, Run)
+end
+
+--- Results, and errors, by number. To be asked for at the end, or for a map that only passes its results on,
+-- at its begin.
+function Run:results()
+  return self.job:results()
+end
+
+function Run:errors()
+  return self.job:errors()
 end
 
 --- Whether a failure has ended the map before its time.
 function Run:is_stopped()
-  return self.has_failed and not self.collects
+  return self.job:is_stopped()
 end
 
---- Keeps `most` chunks under way, by default as many as keep all workers busy.
+--- Whether there are no more items to feed.
+function Run:has_ended()
+  return self.job:has_ended()
+end
+
+--- Keeps `most` chunks under way, by default as many as keep all workers busy. The error of an item
+-- that cannot be sent is like that of a call.
 function Run:feed(most)
-  most = most or self.most_chunks
-  while not self.items.ended and not self:is_stopped() and self.job:pending() < most do
-    self:put()
-  end
+  self.job:feed(most)
 end
 
 --- Waits for a chunk of results, for some seconds or for ever.
 -- @treturn ?integer how many calls it had; nil: all have come home; false: not in time
 -- @treturn ?integer the number of the first of them
 function Run:collect(seconds)
-  local n_calls, n_failed, first = self.job:collect(self.results, self.errors, seconds)
-  if n_calls and n_failed > 0 then
-    self.has_failed = true
-  end
+  local n_calls, _, first = self.job:collect(seconds)
   return n_calls, first
 end
 
@@ -99,7 +113,7 @@ function Run:fail()
   while self.job:ready() > 0 do
     self:collect()
   end
-  error(errors.lowest(self.errors), 0)
+  error(errors.lowest(self:errors()), 0)
 end
 
 --- What a map returns, once it is over.
@@ -107,37 +121,23 @@ end
 -- @treturn integer how many calls there were
 -- @treturn ?table the errors, where they are collected
 function Run:outcome()
-  local n = self.items.next - 1
-  if self.collects then
-    return self.results, n, self.errors
-  end
-  return self.results, n
+  return self.job:outcome()
 end
 
---- Feeds and collects until all is home.
+--- Feeds and collects until all is home, then closes.
 -- @return as `outcome`
 -- @raise the error with the lowest index known, unless errors are collected
 function Run:finish()
-  local n_calls
-  repeat
-    self:feed()
-    if self:is_stopped() then
-      self:fail()
-    end
-    n_calls = self:collect()
-    if self:is_stopped() then
-      self:fail()
-    end
-  until not n_calls and self.items.ended
-  return self:outcome()
+  local job <close> = self.job
+  if not job:finish() then
+    self:fail()
+  end
+  return job:outcome()
 end
 
 --- Drops what has not begun, ends what runs, and frees what the map holds.
 function Run:close()
   self.job:close()
-  if self.place then
-    self.place.runs[self] = nil
-  end
 end
 
 Run.__close = Run.close

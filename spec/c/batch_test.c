@@ -81,6 +81,71 @@ static void numbers(void) {
   moons__buffer_free(&out);
 }
 
+/* Puts `n` numbers of one kind side by side, with room for more. */
+static void put_numbers(moons__batch_writer *w, moons__item_kind kind, const void *numbers,
+                        uint32_t n, uint32_t n_most) {
+  char *room;
+  CHECK(moons__batch_numbers_begin(w, kind, n_most, &room) == 0);
+  memset(room, 0x55, (size_t)n_most * 8); /* all of it is there to be written to */
+  if (n > 0) memcpy(room, numbers, (size_t)n * 8);
+  moons__batch_numbers_end(w, n);
+}
+
+static void numbers_side_by_side(void) {
+  static const int64_t INTEGERS[] = {5, -6, INT64_MIN};
+  static const double FLOATS[] = {0.5, -0.0, 1e300, 4};
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  put_numbers(&w, MOONS__ITEM_INTEGER, INTEGERS, 3, 1000);
+  put_numbers(&w, MOONS__ITEM_INTEGER, INTEGERS, 2, 2);
+  put_numbers(&w, MOONS__ITEM_FLOAT, NULL, 0, 7);
+  put_numbers(&w, MOONS__ITEM_FLOAT, FLOATS, 4, 4);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "x", 1);
+  put_numbers(&w, MOONS__ITEM_INTEGER, NULL, 0, 50);
+  CHECK(moons__batch_float(&w, 9) == 0);
+  moons__batch_reader r = open_batch(&out);
+  for (int i = 0; i < 5; i++)
+    check_integer(&r, INTEGERS[i % 3]);
+  for (int i = 0; i < 4; i++)
+    check_float(&r, FLOATS[i]);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MESSAGE);
+  check_float(&r, 9);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
+static void reads_side_by_side(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  moons__item_kind kind;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (int i = 0; i < 100; i++)
+    CHECK(moons__batch_float(&w, i) == 0);
+  for (int i = 0; i < 50; i++)
+    CHECK(moons__batch_integer(&w, -i) == 0);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "x", 1);
+  CHECK(moons__batch_integer_range(&w, 1, 1, 5) == 0);
+  moons__batch_reader r = open_batch(&out);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 100 && kind == MOONS__ITEM_FLOAT);
+  for (int i = 0; i < 60; i++)
+    CHECK(same_bits(moons__batch_next_float(&r), i));
+  CHECK(moons__batch_numbers_next(&r, &kind) == 40 && kind == MOONS__ITEM_FLOAT);
+  for (int i = 60; i < 100; i++)
+    check_float(&r, i);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 50 && kind == MOONS__ITEM_INTEGER);
+  for (int i = 0; i < 50; i++)
+    CHECK(moons__batch_next_integer(&r) == -i);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MESSAGE);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0); /* a range lies not side by side */
+  for (int i = 1; i <= 5; i++)
+    check_integer(&r, i);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
 static void ranges(void) {
   moons__buffer out = {0};
   moons__batch_writer w;
@@ -225,6 +290,13 @@ static void round_trips(void) {
   }
 }
 
+/* Reads numbers that lie side by side, as far as there are any. */
+static void read_numbers(moons__batch_reader *r) {
+  moons__item_kind kind;
+  for (uint32_t n = moons__batch_numbers_next(r, &kind); n > 0; n--)
+    moons__batch_next_integer(r);
+}
+
 /* Reads what may be no batch, as far as a user would. */
 static void read_anything(const char *bytes, size_t n_bytes) {
   char *copy = copy_exactly(bytes, n_bytes);
@@ -232,6 +304,7 @@ static void read_anything(const char *bytes, size_t n_bytes) {
   moons__batch_reader r;
   moons__batch_open(&r, copy, n_bytes);
   for (int i = 0; i < 500; i++) {
+    if (i % 3 == 2) read_numbers(&r);
     moons__item item = next_item(&r);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
     if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
@@ -277,6 +350,12 @@ static void truncated_is_malformed(void) {
   moons__batch_open(&r, out.bytes, out.n_bytes - 1);
   check_integer(&r, 1);
   CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  moons__item_kind kind;
+  moons__batch_open(&r, out.bytes, out.n_bytes - 1);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 1 && moons__batch_next_integer(&r) == 1);
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  moons__batch_open(&r, out.bytes, sizeof(uint32_t) + 3); /* half of a segment's head */
+  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__buffer_free(&out);
 }
 
@@ -284,6 +363,8 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"an empty batch ends at once", empty_ends},
       {"numbers keep every bit", numbers},
+      {"numbers are put side by side, with room for more than are put", numbers_side_by_side},
+      {"numbers that lie side by side are told, and read at once", reads_side_by_side},
       {"ranges give what a loop computes, in a few bytes", ranges},
       {"messages and errors keep their bytes", messages},
       {"an item that was dropped leaves no trace", drops},

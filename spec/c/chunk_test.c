@@ -31,7 +31,7 @@ static uint32_t settle(moons__chunker *c, double call_ns) {
 
 static void starts_small(void) {
   moons__chunker c;
-  moons__chunker_init(&c, 4, 0, 0);
+  moons__chunker_init(&c, 4, 0, NULL);
   for (int i = 0; i < 20; i++) /* nothing has been measured yet */
     CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
 }
@@ -40,9 +40,10 @@ static void grows_by_twice(void) {
   static const double CALLS_NS[] = {1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e9};
   for (size_t i = 0; i < sizeof CALLS_NS / sizeof CALLS_NS[0]; i++) {
     moons__chunker c;
-    moons__chunker_init(&c, 2, 0, 0);
+    moons__chunker_init(&c, 2, 0, NULL);
     uint32_t before = moons__chunker_next(&c, UINT64_MAX);
     for (int j = 0; j < 60; j++) {
+      CHECK(moons__chunker_next(&c, UINT64_MAX) <= before); /* nothing more has been measured */
       moons__chunker_measured(&c, before, (uint64_t)(CALLS_NS[i] * before));
       uint32_t size = moons__chunker_next(&c, UINT64_MAX);
       CHECK(size >= 1 && size <= 2 * before && size <= MOONS_CHUNK_MAX_CALLS);
@@ -55,7 +56,7 @@ static void aims_at_a_duration(void) {
   static const double CALLS_NS[] = {200, 1000, 1e4, 1e5};
   for (size_t i = 0; i < sizeof CALLS_NS / sizeof CALLS_NS[0]; i++) {
     moons__chunker c;
-    moons__chunker_init(&c, 2, 0, 0);
+    moons__chunker_init(&c, 2, 0, NULL);
     double chunk_ns = CALLS_NS[i] * settle(&c, CALLS_NS[i]);
     CHECK(chunk_ns > MOONS_CHUNK_TARGET_NS / 3 && chunk_ns < MOONS_CHUNK_TARGET_NS * 3);
   }
@@ -63,7 +64,7 @@ static void aims_at_a_duration(void) {
 
 static void shrinks_at_once(void) {
   moons__chunker c;
-  moons__chunker_init(&c, 2, 0, 0);
+  moons__chunker_init(&c, 2, 0, NULL);
   CHECK(settle(&c, 100) > 1000);
   moons__chunker_measured(&c, 10, (uint64_t)(10 * 20 * MS));
   CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
@@ -72,7 +73,7 @@ static void shrinks_at_once(void) {
 static void smaller_towards_the_end(void) {
   for (unsigned n_workers = 1; n_workers <= 64; n_workers *= 4) {
     moons__chunker c;
-    moons__chunker_init(&c, n_workers, 0, 0);
+    moons__chunker_init(&c, n_workers, 0, NULL);
     uint32_t full = settle(&c, 10000); /* 10 us a call: some 100 make a chunk */
     uint32_t before = full;
     for (uint64_t n_left = 4 * (uint64_t)full * n_workers; n_left > 0; n_left -= before) {
@@ -90,7 +91,7 @@ static void fixed_stays(void) {
   static const uint32_t SIZES[] = {1, 2, 7, 1000, MOONS_CHUNK_MAX_CALLS};
   for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
     moons__chunker c;
-    moons__chunker_init(&c, 3, SIZES[i], 0);
+    moons__chunker_init(&c, 3, SIZES[i], NULL);
     for (int j = 0; j < 5; j++) {
       CHECK(moons__chunker_next(&c, UINT64_MAX) == SIZES[i]);
       CHECK(moons__chunker_next(&c, SIZES[i]) == SIZES[i]);
@@ -100,18 +101,96 @@ static void fixed_stays(void) {
   }
 }
 
+/* What is known after `n_maps` maps of `n` calls of `call_ns` each. */
+static moons__cost known(unsigned n_maps, uint64_t n, double call_ns) {
+  moons__cost cost = {.function = 1};
+  for (; n_maps > 0; n_maps--) {
+    moons__chunker c;
+    moons__chunker_init(&c, 2, 0, &cost);
+    run(&c, n, call_ns);
+    moons__chunker_tell(&c, &cost);
+  }
+  return cost;
+}
+
 static void knows_from_before(void) {
   moons__chunker c;
-  moons__chunker_init(&c, 2, 0, 1000);
+  moons__cost cost = known(3, 100000, 1000);
+  moons__chunker_init(&c, 2, 0, &cost);
   uint32_t size = moons__chunker_next(&c, UINT64_MAX);
   CHECK(size > 300 && size < 3000); /* at once */
-  moons__chunker_init(&c, 2, 0, 1000 * MS);
+  cost = known(3, 100, 1000 * MS);
+  moons__chunker_init(&c, 2, 0, &cost);
   CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
+}
+
+static void few_cheap_calls_in_one(void) {
+  moons__chunker c;
+  moons__cost cost = known(3, 10, 500);
+  moons__chunker_init(&c, 8, 0, &cost);
+  CHECK(moons__chunker_next(&c, 10) == 10);
+}
+
+/* Calls of the same function may take another time with other arguments. */
+static void trusts_slowly(void) {
+  for (unsigned n_maps = 1; n_maps <= 2; n_maps++) {
+    moons__chunker c;
+    moons__cost cost = known(n_maps, 10, 500);
+    moons__chunker_init(&c, 8, 0, &cost);
+    CHECK(moons__chunker_next(&c, 15) == 1); /* an even share */
+    moons__chunker_init(&c, 2, 0, &cost);
+    CHECK(moons__chunker_next(&c, 10) == 5);
+    moons__chunker_init(&c, 2, 0, &cost);
+    CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
+  }
+}
+
+static void surprises_are_remembered(void) {
+  moons__cost cost = known(10, 1000, 500);
+  moons__chunker c;
+  moons__chunker_init(&c, 2, 0, &cost);
+  run(&c, 15, 100 * MS);
+  moons__chunker_tell(&c, &cost);
+  CHECK(cost.n_maps == 0 && cost.call_ns > 50 * MS);
+  moons__chunker_init(&c, 2, 0, &cost);
+  for (int i = 0; i < 4; i++)
+    CHECK(moons__chunker_next(&c, 15) == 1);
+}
+
+static void nothing_measured_tells_nothing(void) {
+  moons__cost cost = known(5, 1000, 500), before = cost;
+  moons__chunker c;
+  moons__chunker_init(&c, 2, 0, &cost);
+  moons__chunker_next(&c, 10);
+  moons__chunker_tell(&c, &cost);
+  CHECK(cost.n_maps == before.n_maps && cost.call_ns <= before.call_ns);
+}
+
+static void costs_are_found_again(void) {
+  moons__costs costs = {0};
+  for (uint64_t i = 1; i <= MOONS_COSTS; i++)
+    moons__costs_find(&costs, i)->call_ns = (double)i;
+  CHECK(moons__costs_find(&costs, 1)->call_ns == 1);
+  for (uint64_t i = 0; i < 3; i++) /* take the places of 2, 3 and 4 */
+    CHECK(moons__costs_find(&costs, 1000 + i)->call_ns == 0);
+  CHECK(moons__costs_find(&costs, 1)->call_ns == 1);
+  for (uint64_t i = 5; i <= MOONS_COSTS; i++)
+    CHECK(moons__costs_find(&costs, i)->call_ns == (double)i);
+  CHECK(moons__costs_find(&costs, 2)->call_ns == 0);
+}
+
+static void numbers_differ(void) {
+  uint64_t number = moons__costs_number("script.lua", 10, 7);
+  CHECK(number != 0 && number == moons__costs_number("script.lua", 10, 7));
+  CHECK(number != moons__costs_number("script.lua", 10, 8));
+  CHECK(number != moons__costs_number("script.lub", 10, 7));
+  CHECK(number != moons__costs_number("script.lu", 9, 7));
+  CHECK(moons__costs_number(NULL, 0, 0) != 0);
 }
 
 static void odd_numbers(void) {
   moons__chunker c;
-  moons__chunker_init(&c, 0, 0, 0); /* no workers: taken as one */
+  moons__chunker_init(&c, 0, 0, NULL); /* no workers: taken as one */
   CHECK(moons__chunker_next(&c, 10) == 1);
   moons__chunker_measured(&c, 0, 0);
   moons__chunker_measured(&c, 0, UINT64_MAX);
@@ -120,7 +199,7 @@ static void odd_numbers(void) {
   CHECK(moons__chunker_next(&c, 10) >= 1);
   moons__chunker_measured(&c, 1, UINT64_MAX);
   CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
-  moons__chunker_init(&c, UINT32_MAX, 0, 0);
+  moons__chunker_init(&c, UINT32_MAX, 0, NULL);
   run(&c, 100000, 5);
 }
 
@@ -128,7 +207,7 @@ static void all_calls_are_made(void) {
   uint64_t random = 1;
   for (int i = 0; i < 300; i++) {
     moons__chunker c;
-    moons__chunker_init(&c, (unsigned)random_below(&random, 70), 0, 0);
+    moons__chunker_init(&c, (unsigned)random_below(&random, 70), 0, NULL);
     run(&c, random_below(&random, 200000), 1 + (double)random_below(&random, 100000));
   }
 }
@@ -136,7 +215,7 @@ static void all_calls_are_made(void) {
 /* Handing over must not cost more than the calls: cheap ones make few chunks. */
 static void few_chunks(void) {
   moons__chunker c;
-  moons__chunker_init(&c, 2, 0, 0);
+  moons__chunker_init(&c, 2, 0, NULL);
   CHECK(run(&c, 1000000, 100) < 300);
 }
 
@@ -148,7 +227,13 @@ int main(int argc, char **argv) {
       {"slow calls make the next chunk small at once", shrinks_at_once},
       {"chunks get smaller towards the end", smaller_towards_the_end},
       {"a size that was asked for stays", fixed_stays},
-      {"a duration that is known counts from the first chunk", knows_from_before},
+      {"a duration that maps have told counts from the first chunk", knows_from_before},
+      {"few calls that are known to be cheap travel together", few_cheap_calls_in_one},
+      {"a duration that few maps have told gives no worker more than its share", trusts_slowly},
+      {"calls that take far longer than known are trusted no more", surprises_are_remembered},
+      {"a map of which nothing was measured tells nothing", nothing_measured_tells_nothing},
+      {"costs are found again, and the one used longest ago makes room", costs_are_found_again},
+      {"functions have numbers of their own", numbers_differ},
       {"no numbers make a chunk of nothing", odd_numbers},
       {"every call is in a chunk", all_calls_are_made},
       {"a million cheap calls travel in a few hundred chunks", few_chunks},

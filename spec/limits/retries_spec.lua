@@ -146,7 +146,7 @@ describe("a number of retries", function()
     script.passes [[
       local function f(x) return x end
       local pool <close> = parallel.pool(1)
-      for _, value in ipairs {-1, 1.5, 2.0, "1", true, {}, print, 0 / 0, math.maxinteger} do
+      for _, value in ipairs {-1, 1.5, 2.25, "1", true, {}, print, 0 / 0, math.maxinteger} do
         local options = {retries = value}
         for name, call in pairs {
           map = function() parallel.map(f, {1}, options) end,

@@ -116,4 +116,15 @@ describe("regression: a map", function()
         {{true, true, true}})
     ]]
   end)
+
+  it("sends a number that took the place of a standard one, though both are equal", function()
+    passes [[
+      local kinds = {}
+      for _, n in ipairs {math.mininteger + 0.0, math.mininteger} do
+        math.mininteger = n
+        kinds[#kinds + 1] = parallel.map(function() return math.type(math.mininteger) end, {1})[1]
+      end
+      equal(kinds, {"float", "integer"})
+    ]]
+  end)
 end)

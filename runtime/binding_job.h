@@ -1,0 +1,107 @@
+/*
+** Jobs as objects of a Lua state, as the parts of the binding that work on them see them: making
+** them is binding_job.c, putting items into them binding_feed.c, taking results out of them
+** binding_collect.c.
+*/
+#ifndef MOONS_BINDING_JOB_H
+#define MOONS_BINDING_JOB_H
+
+#include <lua.h>
+
+#include "batch.h"
+#include "binding.h"
+#include "failure.h"
+#include "wire.h"
+
+/* The user values of a job. */
+enum {
+  MOONS__VALUE_FUNCTION = 1,
+  MOONS__VALUE_INIT,
+  MOONS__VALUE_SOURCE,  /* of the items: a table or a function */
+  MOONS__VALUE_RESULTS, /* number -> result; nil: there are none yet */
+  MOONS__VALUE_ERRORS,  /* number -> error value; nil: there are none yet */
+  MOONS__VALUE_CLASSES, /* number -> class */
+  MOONS__VALUE_SENT,    /* name -> true: globals that went with the set-up */
+  MOONS__VALUE_POOL,    /* the workers, where they are not the state's */
+  MOONS__N_VALUES = MOONS__VALUE_POOL
+};
+
+typedef struct moons__job_data {
+  moons_job *job; /* NULL: closed */
+  moons__state_data *state;
+  moons__workers_data *workers;            /* whose they are, or NULL: the state's */
+  struct moons__job_data *next_of_workers; /* of their open jobs */
+  moons__encoder encoder;
+  moons__classes classes;
+  moons__buffer setup;        /* being made */
+  moons__libraries libraries; /* that the set-up brings */
+  int is_extended;            /* it was made anew, with more than the function needs */
+  int is_in_use;              /* by what may run the script's code */
+  int pack;                   /* a result is all values of a call, packed */
+  int collects;               /* failures do not stop it */
+  int has_failed;             /* a call, or an item that could not be sent */
+
+  /* Feeding. */
+  enum { MOONS__FROM_TABLE, MOONS__FROM_ITERATOR, MOONS__FROM_INTEGERS, MOONS__FROM_FLOATS } source;
+  int is_rows;                          /* items are rows of arguments */
+  int has_ended;                        /* there are no more items, or no more are wanted */
+  lua_Integer next;                     /* number of the next item */
+  lua_Integer n;                        /* how many there are in all; -1: nobody knows */
+  lua_Integer first, step;              /* a range of integers */
+  lua_Number number_first, number_step; /* a range of floats */
+  moons__chunker chunker;
+  uint64_t function;    /* a number for it (chunk.h); 0: none */
+  unsigned most_chunks; /* to keep under way */
+  moons__buffer bytes;  /* of the chunk being made */
+  moons__batch_writer writer;
+  int item_is_open; /* in the writer */
+
+  /* Collecting. */
+  unsigned n_pending; /* chunks that were put and not taken */
+  moons_chunk taken;  /* whose results are being read; its bytes are owned */
+  lua_Integer n_room; /* elements that the table of results was made with; 0: it just grows */
+} moons__job_data;
+
+/* The job at stack index 1, where it is in all that follows; raises an error where it is closed. */
+moons__job_data *moons__check_job(lua_State *L);
+
+/* The job at any stack index, or an error. */
+moons__job_data *moons__check_job_at(lua_State *L, int index);
+
+/* Calls the function below its `n_arguments` on top, which may run the script's code: that cannot close
+** the job meanwhile. Returns the status of lua_pcall. */
+int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results);
+
+/* Begins encoding for the job; leaves what that needs on the stack. */
+moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j);
+
+/* Makes the set-up anew where a chunk's arguments need more than it brings: changed libraries, and
+** where modules are found. May raise any error. */
+void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs);
+
+/* Puts chunks until `most` are under way, or there are no more items, or a failure has stopped the job.
+** Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
+lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
+
+/* Puts one call, with the values from stack index `first` on as its arguments. Where they cannot be sent,
+** that error is noted. */
+void moons__feed_call(lua_State *L, moons__job_data *j, int first);
+
+/* Whether a failure has ended the map before its time. */
+static inline int moons__is_stopped(const moons__job_data *j) {
+  return j->has_failed && !j->collects;
+}
+
+/* {== Errors of calls ========================================================================= */
+
+/* Pushes an error value without `value`. */
+void moons__push_error(lua_State *L, lua_Integer index, const moons__failure *failure);
+
+/* Replaces the error on top by an error value of this side, whose `value` it becomes. Raises memory
+** errors alone, whatever the error is. */
+void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, int status);
+
+/* Notes the error value on top, which it pops, as that of an item. */
+void moons__put_error(lua_State *L, moons__job_data *j, lua_Integer index);
+
+#endif

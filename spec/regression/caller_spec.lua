@@ -1,0 +1,86 @@
+local script = require "support.script"
+
+describe("regression: the caller", function()
+  local passes = script.passes
+
+  it("gets the error of an item even where telling that error raises another", function()
+    passes [[
+      local untold = setmetatable({}, {__tostring = function() error "no" end})
+      local bad = setmetatable({}, {__marshal = function() error(untold) end})
+      for _ = 1, 3 do
+        local results, n, errors = parallel.map(function(x) return x end, {1, bad, 3}, {errors = "collect"})
+        equal({results, n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
+        assert(rawequal(errors[2].value, untold))
+        assert(errors[2].message:find "cannot be told")
+      end
+    ]]
+  end)
+
+  it("gets the error of a result even where telling that error raises another", function()
+    passes [[
+      local function f(x)
+        if x ~= 2 then return x end
+        return setmetatable({}, {__marshal = function()
+          return function() error(setmetatable({}, {__tostring = function() error "no" end})) end
+        end})
+      end
+      for _ = 1, 3 do
+        local results, n, errors = parallel.map(f, {1, 2, 3}, {errors = "collect", chunk = 3})
+        equal({results, n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
+        local ok, err = pcall(parallel.map, f, {1, 2, 3})
+        equal({ok, err.kind, err.index}, {false, "marshal", 2})
+      end
+    ]]
+  end)
+
+  it("may write integers of options as floats", function()
+    passes [[
+      local function f(x) return x + math.random(100) end
+      local options = {workers = 2, chunk = 3, seed = 7, memory = 10000000, retries = 1}
+      local floats = {workers = 2.0, chunk = 3.0, seed = 7.0, memory = 1e7, retries = 1.0}
+      equal(parallel.map(f, parallel.range(1, 20), floats), parallel.map(f, parallel.range(1, 20), options))
+      local pool <close> = parallel.pool(2.0)
+      equal(pool:stats().workers, 2)
+      local results = pool:map_async(f, parallel.range(1, 20), floats):get()
+      equal(results, parallel.map(f, parallel.range(1, 20), options))
+      equal({parallel.map(function(x) return x end, {n = 3.0, 1})}, {{1}, 3})
+      equal(parallel.starmap(function(...) return select("#", ...) end, {{n = 3.0}}), {3})
+    ]]
+  end)
+
+  it("may close its pool by what is sent, and the map then fails", function()
+    passes [[
+      local pool = parallel.pool(1)
+      local closing = setmetatable({}, {__marshal = function() pool:close() return function() end end})
+      assert(not pcall(pool.map, pool, function() return closing end, {1}))
+    ]]
+  end)
+
+  it("may end its pool by a hook while it waits #threads", function()
+    passes [[
+      local pool = parallel.pool(1)
+      local start = os.time()
+      debug.sethook(function()
+        if os.time() > start then debug.sethook() pool:terminate() end
+      end, "c")
+      local ok, err = pcall(pool.map, pool, function() while true do end end, {1})
+      assert(not ok and tostring(err):find "closed", err)
+    ]]
+  end)
+
+  it("frees iterations that it has dropped before their pool is closed", function()
+    passes [[
+      local pool <close> = parallel.pool(1)
+      local alive = setmetatable({}, {__mode = "k"})
+      for _ = 1, 10 do
+        local i = 0
+        local function items() i = i + 1 return i end
+        alive[items] = true
+        equal({pool:imap(function(x) return x end, items)()}, {1, 1})
+      end
+      for _ = 1, 4 do collectgarbage() end
+      equal(next(alive), nil)
+      equal(pool:apply(function() return 5 end), 5)
+    ]]
+  end)
+end)
