@@ -14,15 +14,15 @@ set -eu
 cd "$(dirname "$0")/../runtime"
 
 rules='
-only uv.h : backend_*.c deadline.c runtime.c
+only uv.h : backend_*.c deadline.c runtime.c console.c
 only lua.h lauxlib.h lualib.h : arena.[ch] image.[ch] wire*.[ch] capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] pristine.[ch] binding*.[ch] main.c
 both uv.h lua.h :
-never job.[ch] chunk.[ch] moons.h limits.h : uv.h lua.h lauxlib.h lualib.h
+never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h
 just backend_*.c : backend.h worker.h deadline.h limits.h moons.h uv.h
-just binding*.[ch] main.c : moons.h binding.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h limits.h chunk.h buffer.h lua.h lauxlib.h lualib.h
+just binding*.[ch] main.c : moons.h binding.h console.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h limits.h chunk.h buffer.h lua.h lauxlib.h lualib.h
 calls main.c : exit _exit quick_exit abort signal sigaction getenv secure_getenv setenv putenv
 calls : strerror strtok localtime gmtime asctime ctime rand srand setlocale
-calls main.c sandbox.c : printf vprintf puts putchar perror stdout stderr
+calls main.c sandbox.c console.c : printf vprintf puts putchar perror stdout stderr
 '
 
 breaches=0
