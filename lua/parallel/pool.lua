@@ -16,6 +16,9 @@ Pool.__name = "parallel.pool"
 -- for calls that take unlike times.
 local CHUNKS_PER_WORKER = 8
 
+-- The least number of chunks of such a map that shows its progress.
+local STEPS = 100
+
 --- Makes a pool.
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
 -- for all its calls
@@ -40,11 +43,12 @@ function Pool.new(options)
   return setmetatable(self, Pool)
 end
 
--- The options of a call: its own, then the pool's.
-local function options_of(pool, where, number, own)
+-- The options of a call: its own, then the pool's. `depth` is how many calls there are between this
+-- one and the method.
+local function options_of(pool, where, number, own, depth)
   own = check.options(where, number, own, 1)
   if pool.is_closed then
-    error("the pool is closed", 3)
+    error("the pool is closed", 3 + (depth or 0))
   end
   local options = {}
   for name, value in pairs(pool.options) do
@@ -62,6 +66,13 @@ local function finish(run)
   return closing:finish()
 end
 
+-- The options of a single call.
+local function options_of_call(pool, where)
+  local options = options_of(pool, where, 2, nil, 1)
+  options.pack, options.errors, options.progress = true, nil, nil
+  return options
+end
+
 -- Begins a map to iterate over. A failed call stops none before it: the loop raises its error when it
 -- comes to it. Returns the run and whether it does.
 local function begin(pool, f, xs, is_rows, options)
@@ -75,7 +86,8 @@ local function future_of(pool, f, xs, is_rows, options)
   local run = Run.new(f, xs, is_rows, options, pool.place)
   if run.items.n > 0 and not options.chunk then
     run:close()
-    local share = run.items.n // (CHUNKS_PER_WORKER * options.workers)
+    local n_chunks = CHUNKS_PER_WORKER * options.workers
+    local share = run.items.n // (options.progress and math.max(STEPS, n_chunks) or n_chunks)
     run = Run.new(f, xs, is_rows, options, pool.place, math.max(1, math.min(share, core.max_chunk)))
   end
   run:feed(run.items.n >= 0 and math.maxinteger or nil)
@@ -130,8 +142,7 @@ end
 -- @return all its values
 function Pool:apply(f, ...)
   check.callable("apply", 1, f)
-  local options = options_of(self, "apply", 2, nil)
-  options.pack, options.errors = true, nil
+  local options = options_of_call(self, "apply")
   local values = finish(Run.new(f, {table.pack(...)}, true, options, self.place))[1]
   return table.unpack(values, 1, values.n)
 end
@@ -140,8 +151,7 @@ end
 -- @treturn table a future
 function Pool:submit(f, ...)
   check.callable("submit", 1, f)
-  local options = options_of(self, "submit", 2, nil)
-  options.pack, options.errors = true, nil
+  local options = options_of_call(self, "submit")
   local run = Run.new(f, {table.pack(...)}, true, options, self.place)
   run:feed()
   return Future.new(run, true, self)

@@ -33,6 +33,18 @@ local function new_job(f, options, workers, chunk, pool)
   return job
 end
 
+-- What the option `progress` asks for. Only here, and only where it is used, is its file needed.
+local function new_progress(option, n)
+  if not option then
+    return nil
+  end
+  local found, progress = pcall(require, "parallel.progress")
+  if not found then
+    error("option 'progress' cannot be used: " .. tostring(progress), 0)
+  end
+  return progress.new(option, n)
+end
+
 --- Begins a map; nothing is sent yet.
 -- @tparam function f
 -- @param xs a sequence, a range, or an iterator function
@@ -41,12 +53,15 @@ end
 -- @tparam ?table place where it runs: `workers`, how many, and `pool`, whose; the run is noted in the
 -- set `runs`; by default the state's workers
 -- @tparam[opt=0] integer chunk size of chunks where the options do not say; 0: measured
--- @treturn table with the fields `results` and `errors` (by number), `collects`, `items`
+-- @treturn table with the fields `results` and `errors` (by number), `collects`, `items`, and `progress`
+-- where it shows any
 function Run.new(f, xs, is_rows, options, place, chunk)
   local workers = options.workers or place and place.workers or core.workers()
   local items = source.new(xs, is_rows)
+  local progress = new_progress(options.progress, items.n)
   local self = {
     items = items,
+    progress = progress,
     job = new_job(f, options, workers, chunk or 0, place and place.pool),
     most_chunks = workers * core.chunks_per_worker,
     results = core.table(items.n),
@@ -67,6 +82,9 @@ function Run:put()
   if failure then
     self.errors[failure.index] = failure
     self.has_failed = true
+    if self.progress then
+      self.progress:count(1, 1)
+    end
   end
 end
 
@@ -87,7 +105,12 @@ end
 -- @treturn ?integer how many calls it had; nil: all have come home; false: not in time
 -- @treturn ?integer the number of the first of them
 function Run:collect(seconds)
-  local n_calls, n_failed, first = self.job:collect(self.results, self.errors, seconds)
+  local n_calls, n_failed, first
+  if self.progress then
+    n_calls, n_failed, first = self.progress:collect(self, seconds)
+  else
+    n_calls, n_failed, first = self.job:collect(self.results, self.errors, seconds)
+  end
   if n_calls and n_failed > 0 then
     self.has_failed = true
   end
@@ -134,6 +157,9 @@ end
 
 --- Drops what has not begun, ends what runs, and frees what the map holds.
 function Run:close()
+  if self.progress then
+    self.progress:close()
+  end
   self.job:close()
   if self.place then
     self.place.runs[self] = nil
