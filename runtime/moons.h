@@ -6,8 +6,9 @@
 ** side of its own can drive jobs by hand: bytes in, bytes out.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no
-** signal handlers, reads no environment variables, prints nothing, and never ends the process;
-** what scripts print goes to stdout and stderr, or where `write` of the options says.
+** signal handlers, reads no environment variables, prints nothing of its own accord, and never ends
+** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
+** or where `write` of the options says.
 **
 ** Functions that can fail return 0 or one of the negative codes below.
 */
@@ -95,7 +96,8 @@ typedef struct moons_options {
   void *open_data;
 
   /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2 for stdout and
-  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. */
+  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. The lines of the
+  ** option `progress` go to stream 2, on the caller's thread; a bar is only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
 } moons_options;
