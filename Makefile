@@ -69,7 +69,8 @@ else
   WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) \
                 -Wl$(comma)--no-whole-archive,$(LUA_LIBS))
   SHARED   := -shared -Wl,-soname,libmoons.so
-  MODULE   := -shared -Wl,--version-script=tools/parallel.map
+  # Stays in memory: a call that was given up may still run when its state is closed.
+  MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=tools/parallel.map
   SYS_LIBS := -lm -ldl
 endif
 

@@ -14,6 +14,7 @@
 #include "batch.h"
 #include "failure.h"
 #include "wire.h"
+#include "wire_format.h"
 #include "wire_fuzz.h"
 
 enum { MOST_CHANGES = 4, SEEDS_CAPACITY = 64 };
@@ -35,7 +36,10 @@ static const char *const VALUES[] = {
     "(function() local n = 0 return function() n = n + 1 end, function() return n end end)()",
     "setmetatable({}, {__marshal = function() return math.abs, -1 end})",
     "function(x) for i = 1, x do a[i] = b.c(i) end return a end",
-    "_G, {_G}",
+    "_G, {_G}, string, {string}",
+    "{{x = 1, y = 2}, {x = 3, y = 4}, {x = 5, y = 6}, {x = 7}, {x = 8, y = 9, z = 10}}",
+    "(function() local t = {} for i = 1, 4 do t[i] = {a = t, b = {a = i, b = {}}} end return t "
+    "end)()",
 };
 
 typedef struct seeds {
@@ -146,7 +150,7 @@ static void change(char *bytes, size_t *n_bytes) {
   switch (random_below(8)) {
   case 0: bytes[at] = (char)random_next(); break;
   case 1: bytes[at] = (char)(bytes[at] ^ 1 << random_below(8)); break;
-  case 2: bytes[at] = (char)random_below(26); break; /* as good as a tag */
+  case 2: bytes[at] = (char)random_below(WIRE_END + 1); break; /* as good as a tag */
   case 3: bytes[at] = (char)(random_below(2) ? 0xFF : 0x7F); break;
   case 4: *n_bytes = at; break;
   case 5: memmove(bytes + at, bytes + from, n); break;

@@ -1,11 +1,12 @@
 /*
 ** What a backend promises.
 **
-** A backend has workers (worker.h) and runs work on them. Work is begun in the order in which it was
-** submitted, each by one worker, and each is told `done` exactly once, on the thread that ran it,
-** unless it was withdrawn before it was begun. A backend knows no jobs: which work comes next is the
-** submitter's affair, and `owner` only says which work belongs together. Workers are numbered from
-** 0, and work may ask for the first few of them only.
+** A backend has workers (worker.h) and runs work (work.h) on them. Work is begun in the order in which
+** it was submitted, each by one worker, and each is told `done` exactly once, unless it was withdrawn
+** before it was begun: on the thread that ran it, or, where a call in it did not end though it was to,
+** on another; such work has its task marked `is_given_up`. A backend knows no jobs: which work comes
+** next is the submitter's affair, and `owner` only says which work belongs together. Workers are
+** numbered from 0, and work may ask for the first few of them only.
 **
 ** Work may submit work and wait for it (a map within a map). The waiting thread then asks whether it
 ** can run work itself, withdraws what has not been begun, and runs it, so that it never waits for
@@ -17,26 +18,21 @@
 #define MOONS_BACKEND_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#include "worker.h"
-
-typedef struct moons__work {
-  moons__task task;
-  void *owner;
-  void (*done)(struct moons__work *work); /* takes the work back */
-  unsigned n_workers;                     /* the first so many workers may run it */
-  unsigned depth;                         /* 1 for work that was submitted from outside of work */
-  uint64_t busy_ns;                       /* how long it ran */
-  struct moons__work *next;               /* whoever has the work may keep it in a list */
-} moons__work;
+#include "work.h"
 
 typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
+  unsigned n_cores;   /* that all threads together may use */
   size_t stack_bytes; /* C stack of each worker thread */
   moons__worker_config worker;
+
+  /* The backend is gone, and what its workers used may go too: at its close, or where a call that was
+  ** given up goes on, when that ends. Any thread. */
+  void (*gone)(void *data);
+  void *gone_data;
 } moons__backend_config;
 
 typedef struct moons__backend_functions {
@@ -45,10 +41,12 @@ typedef struct moons__backend_functions {
   /* Work runs on the thread that waits for it: asking whether it is done has to run some. */
   int runs_when_asked;
 
-  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind. */
+  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind; `gone` is
+  ** not told then. */
   int (*open)(moons__backend **backend, const moons__backend_config *config);
 
-  /* Ends the workers, after the work that runs. No work may wait. */
+  /* Ends the workers, after the work that runs; does not wait for calls that do not end though they
+  ** are to. No work may wait. */
   void (*close)(moons__backend *backend);
 
   /* Sees to it that there are at least so many workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
@@ -67,14 +65,18 @@ typedef struct moons__backend_functions {
   /* Whether the work that the calling thread runs is to end. */
   int (*is_ending)(moons__backend *backend);
 
+  /* Whether there is a core that no worker uses: another thread may wait busily. */
+  int (*has_idle_core)(moons__backend *backend);
+
   /* The depth of the work that the calling thread runs; 0: none. */
   unsigned (*depth)(moons__backend *backend);
 
-  /* Whether the calling thread is one that can run work while it waits: 1, 0, or MOONS_EDEPTH where
-  ** it is but has no stack left for it. It may then run any work. */
+  /* Whether the calling thread is one that can run work while it waits: 1, 0, or an error:
+  ** MOONS_EDEPTH where it is but has no stack left for it, MOONS_ESTOPPED where it was given up. It
+  ** may then run any work. */
   int (*can_run)(moons__backend *backend);
 
-  /* Runs work on the calling thread, and tells that it is done. */
+  /* Runs work on the calling thread, and sees to it that it is told done. */
   void (*run)(moons__backend *backend, moons__work *work);
 } moons__backend_functions;
 

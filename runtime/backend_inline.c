@@ -13,27 +13,53 @@
 struct moons__backend {
   moons__worker_config config;
   moons__deadlines *deadlines;
-  moons__work *first, *last;
+  void (*gone)(void *data);
+  void *gone_data;
+  moons__work_list queue;
+
+  uv_mutex_t mutex; /* guards the list of workers, which another thread watches */
   moons__worker *workers[MOONS_MAX_DEPTH]; /* one for each depth, made when it is needed */
   unsigned depth;                          /* of the work that runs */
 };
 
+/* A call that does not end cannot be given up: its thread is the caller's own. */
+static uint64_t look(void *data, uint64_t now_ns) {
+  moons__backend *b = data;
+  uint64_t next_ns = UINT64_MAX;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < MOONS_MAX_DEPTH && b->workers[i] != NULL; i++) {
+    uint64_t at_ns = moons__worker_watch(b->workers[i], now_ns);
+    if (at_ns == 0) at_ns = now_ns + MOONS_LOOK_NS;
+    if (at_ns < next_ns) next_ns = at_ns;
+  }
+  uv_mutex_unlock(&b->mutex);
+  return next_ns;
+}
+
 static int open_inline(moons__backend **backend, const moons__backend_config *config) {
-  *backend = calloc(1, sizeof **backend);
-  if (*backend == NULL) return MOONS_ENOMEM;
-  (*backend)->config = config->worker;
-  (*backend)->config.clock_ns = uv_hrtime;
-  int error = moons__deadlines_open(&(*backend)->deadlines);
-  if (error) free(*backend);
-  return error;
+  moons__backend *b = calloc(1, sizeof *b);
+  if (b == NULL) return MOONS_ENOMEM;
+  b->config = config->worker;
+  b->config.clock_ns = uv_hrtime;
+  b->gone = config->gone;
+  b->gone_data = config->gone_data;
+  int error = uv_mutex_init(&b->mutex) ? MOONS_ENOMEM : 0;
+  if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0)
+    uv_mutex_destroy(&b->mutex);
+  if (error) {
+    free(b);
+    return error;
+  }
+  *backend = b;
+  return 0;
 }
 
 static void close_inline(moons__backend *b) {
-  for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
-    if (b->workers[i] != NULL) moons__deadlines_remove(b->deadlines, b->workers[i]);
   moons__deadlines_close(b->deadlines);
   for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
     moons__worker_close(b->workers[i]);
+  uv_mutex_destroy(&b->mutex);
+  b->gone(b->gone_data);
   free(b);
 }
 
@@ -43,28 +69,10 @@ static int grow(moons__backend *b, unsigned n_workers) {
   return 0;
 }
 
-static void submit(moons__backend *b, moons__work *work) {
-  work->next = NULL;
-  if (b->last != NULL)
-    b->last->next = work;
-  else
-    b->first = work;
-  b->last = work;
-}
+static void submit(moons__backend *b, moons__work *work) { moons__work_append(&b->queue, work); }
 
 static moons__work *withdraw(moons__backend *b, const void *owner) {
-  moons__work *before = NULL, *work = b->first;
-  while (work != NULL && work->owner != owner) {
-    before = work;
-    work = work->next;
-  }
-  if (work == NULL) return NULL;
-  if (before != NULL)
-    before->next = work->next;
-  else
-    b->first = work->next;
-  if (b->last == work) b->last = before;
-  return work;
+  return moons__work_take_of(&b->queue, owner);
 }
 
 /* The work that runs was begun by the thread that would cancel it, so it has ended. */
@@ -77,15 +85,24 @@ static int is_ending(moons__backend *b) {
   return b->depth > 0 && moons__worker_is_ending(b->workers[b->depth - 1]);
 }
 
+static int has_idle_core(moons__backend *b) {
+  (void)b;
+  return 0;
+}
+
 static unsigned depth(moons__backend *b) { return b->depth; }
 
 static int can_run(moons__backend *b) {
   if (b->depth == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   if (b->workers[b->depth] != NULL) return 1;
   const moons__worker *outer = b->depth > 0 ? b->workers[b->depth - 1] : NULL;
-  int error = moons__worker_open(&b->workers[b->depth], &b->config, outer);
-  if (!error) error = moons__deadlines_add(b->deadlines, b->workers[b->depth]);
-  return error ? error : 1;
+  moons__worker *worker;
+  int error = moons__worker_open(&worker, &b->config, outer);
+  if (error) return error;
+  uv_mutex_lock(&b->mutex);
+  b->workers[b->depth] = worker;
+  uv_mutex_unlock(&b->mutex);
+  return 1;
 }
 
 static void run(moons__backend *b, moons__work *work) {
@@ -111,6 +128,7 @@ const moons__backend_functions moons__backend_inline = {
     .withdraw = withdraw,
     .cancel = cancel,
     .is_ending = is_ending,
+    .has_idle_core = has_idle_core,
     .depth = depth,
     .can_run = can_run,
     .run = run,

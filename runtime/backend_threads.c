@@ -1,6 +1,9 @@
 /*
-** Work runs on threads of our own, which take it from one queue.
+** Work runs on threads of our own, which take it from one queue. A thread whose call does not end
+** though it was told to is given up: it leaves the pool with what it holds, another takes its place,
+** and it ends by itself if its call ever does.
 */
+#include <pthread.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -8,25 +11,31 @@
 #include "deadline.h"
 #include "limits.h"
 #include "moons.h"
+#include "spin.h"
 
 /* A worker, and the work that it runs: the first of a thread runs what comes from the queue, the next
 ** what that work waits for, and so on. */
 typedef struct station {
   moons__worker *worker;
-  moons__work *work; /* NULL: none. Guarded by the mutex of the backend */
+  moons__work *work; /* NULL: none */
+  uint64_t start_ns; /* when it began */
 } station;
 
-/* The threads form a list that only grows. What a thread owns, only that thread touches, but for its
-** stations, which it changes under the mutex of the backend. */
+/* What a thread owns, only that thread touches, but for what the mutex of the backend guards. */
 typedef struct thread {
   moons__backend *backend;
-  struct thread *next;
   uv_thread_t id;
   unsigned number;   /* from 0 */
   const char *stack; /* an address at the start of its stack */
+  unsigned n_busy;   /* stations that run: work within work */
+  unsigned depth;    /* of the work that runs; 0: none */
+
+  /* Changed by the thread under the mutex of the backend, read by others under it. */
   station *stations;
-  unsigned n_stations, n_busy; /* how many there are, and run: work within work */
-  unsigned depth;              /* of the work that runs; 0: none */
+  unsigned n_stations;
+
+  int is_lost; /* it was given up, and is in no list; guarded by the mutex */
+  struct thread *next;
 } thread;
 
 struct moons__backend {
@@ -34,77 +43,91 @@ struct moons__backend {
   uv_key_t current; /* the thread that runs, where it is ours */
   moons__deadlines *deadlines;
 
+  moons__patience patience; /* of threads that wait for work */
+  atomic_uint n_submitted;  /* changed when the mutex is free again, for those who wait busily */
+  atomic_uint n_running;    /* threads that run work */
+
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t wake;   /* there is work, or the end */
-  moons__work *first, *last;
-  thread *threads;
-  unsigned n_threads;
+  uv_cond_t left;   /* a thread has ended, or was given up */
+  moons__work_list queue;
+  unsigned n_spinning; /* threads that wait busily for work */
+  thread *threads;     /* those that run */
+  thread *over;        /* those that have ended, to be joined */
+  unsigned n_threads;  /* that there should be */
+  unsigned n_alive;
+  char is_taken[MOONS_MAX_WORKERS]; /* by number: a thread has it */
+  unsigned n_users;                 /* the owner, and threads that were given up and go on */
   int closing;
 };
 
 /* The queue. */
 
-static void enqueue(moons__backend *b, moons__work *work) {
-  work->next = NULL;
-  if (b->last != NULL)
-    b->last->next = work;
-  else
-    b->first = work;
-  b->last = work;
+/* At most one thread for two cores is awake for work to come, and only on a core that is left. */
+static int may_spin(const moons__backend *b) {
+  unsigned n_cores = b->config.n_cores;
+  unsigned n_awake = b->n_spinning + atomic_load_explicit(&b->n_running, memory_order_relaxed);
+  return n_cores > 1 && b->n_spinning < (n_cores + 1) / 2 && n_awake < n_cores &&
+         moons__spin_pays(&b->patience);
 }
 
-static void unlink_work(moons__backend *b, moons__work *before, moons__work *work) {
-  if (before != NULL)
-    before->next = work->next;
-  else
-    b->first = work->next;
-  if (b->last == work) b->last = before;
+/* Waits busily for work for a moment. The mutex is held before and after. */
+static void spin(moons__backend *b) {
+  unsigned n_submitted = atomic_load_explicit(&b->n_submitted, memory_order_relaxed);
+  b->n_spinning++;
+  uv_mutex_unlock(&b->mutex);
+  moons__spin(&b->n_submitted, n_submitted);
+  uv_mutex_lock(&b->mutex);
+  b->n_spinning--;
 }
 
-/* Takes the first work that this thread may run, or returns NULL. The mutex is held. */
-static moons__work *find_work(moons__backend *b, const thread *t) {
-  moons__work *before = NULL, *work = b->first;
-  while (work != NULL && work->n_workers <= t->number) {
-    before = work;
-    work = work->next;
-  }
-  if (work != NULL) unlink_work(b, before, work);
+/* Waits until there is work for this thread, or the end. The mutex is held. */
+static moons__work *wait_for_work(moons__backend *b, const thread *t) {
+  uint64_t start_ns = uv_hrtime();
+  moons__work *work;
+  if (may_spin(b)) spin(b);
+  while ((work = moons__work_take_for(&b->queue, t->number)) == NULL && !b->closing)
+    uv_cond_wait(&b->wake, &b->mutex);
+  moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
   return work;
 }
 
-/* Waits for work; NULL at the end. */
+/* Takes work, waiting for it; NULL at the end. */
 static moons__work *dequeue(moons__backend *b, const thread *t) {
   uv_mutex_lock(&b->mutex);
-  moons__work *work;
-  while ((work = find_work(b, t)) == NULL && !b->closing)
-    uv_cond_wait(&b->wake, &b->mutex);
+  moons__work *work = moons__work_take_for(&b->queue, t->number);
+  if (work == NULL && !b->closing) work = wait_for_work(b, t);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
 
+/* Nobody is woken up while the mutex is held, which he will want. */
 static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_lock(&b->mutex);
-  enqueue(b, work);
-  if (work->n_workers >= b->n_threads)
-    uv_cond_signal(&b->wake);
-  else
-    uv_cond_broadcast(&b->wake); /* one thread may be woken that may not run it */
+  int is_for_some = work->n_workers < b->n_threads; /* one may be woken that may not run it */
+  moons__work_append(&b->queue, work);
+  int awake_suffice = b->queue.n <= b->n_spinning, nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
+  atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
+  if (is_for_some)
+    uv_cond_broadcast(&b->wake);
+  else if (!awake_suffice)
+    uv_cond_signal(&b->wake);
+  if (nobody) moons__deadlines_nudge(b->deadlines);
 }
 
 static moons__work *withdraw(moons__backend *b, const void *owner) {
   uv_mutex_lock(&b->mutex);
-  moons__work *before = NULL, *work = b->first;
-  while (work != NULL && work->owner != owner) {
-    before = work;
-    work = work->next;
-  }
-  if (work != NULL) unlink_work(b, before, work);
+  moons__work *work = moons__work_take_of(&b->queue, owner);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
 
-/* Threads. */
+static int has_idle_core(moons__backend *b) {
+  return atomic_load_explicit(&b->n_running, memory_order_relaxed) < b->config.n_cores;
+}
+
+/* Stations. */
 
 /* Adds a worker to the thread. */
 static int add_station(thread *t) {
@@ -113,20 +136,14 @@ static int add_station(thread *t) {
   moons__worker *worker;
   int error = moons__worker_open(&worker, &b->config.worker, outer);
   if (error) return error;
-  error = moons__deadlines_add(b->deadlines, worker);
-  if (error) {
-    moons__worker_close(worker);
-    return error;
-  }
   uv_mutex_lock(&b->mutex);
   station *stations = realloc(t->stations, (t->n_stations + 1) * sizeof *stations);
   if (stations != NULL) {
     t->stations = stations;
-    t->stations[t->n_stations++] = (station){worker, NULL};
+    t->stations[t->n_stations++] = (station){.worker = worker};
   }
   uv_mutex_unlock(&b->mutex);
   if (stations != NULL) return 0;
-  moons__deadlines_remove(b->deadlines, worker);
   moons__worker_close(worker);
   return MOONS_ENOMEM;
 }
@@ -134,36 +151,29 @@ static int add_station(thread *t) {
 /* Sees to it that the thread has a worker that is not busy. */
 static int need_station(thread *t) { return t->n_busy < t->n_stations ? 0 : add_station(t); }
 
-static void close_stations(moons__backend *b, station *stations, unsigned n_stations) {
-  for (unsigned i = 0; i < n_stations; i++) /* all of them first: watching one looks at its outer */
-    moons__deadlines_remove(b->deadlines, stations[i].worker);
-  for (unsigned i = 0; i < n_stations; i++)
-    moons__worker_close(stations[i].worker);
-  free(stations);
-}
-
-/* Closes the workers of a thread that ends; others that look for work to cancel see none. */
-static void leave_stations(thread *t) {
-  moons__backend *b = t->backend;
-  uv_mutex_lock(&b->mutex);
-  station *stations = t->stations;
-  unsigned n_stations = t->n_stations;
-  t->stations = NULL;
-  t->n_stations = 0;
-  uv_mutex_unlock(&b->mutex);
-  close_stations(b, stations, n_stations);
+static void close_stations(thread *t) {
+  for (unsigned i = 0; i < t->n_stations; i++)
+    moons__worker_close(t->stations[i].worker);
+  free(t->stations);
 }
 
 /* Says which work a station runs, NULL at its end: from then on it cannot be cancelled. */
 static void set_work(thread *t, unsigned at, moons__work *work) {
   uv_mutex_lock(&t->backend->mutex);
   t->stations[at].work = work;
+  t->stations[at].start_ns = uv_hrtime();
   if (work == NULL) moons__worker_cancel(t->stations[at].worker, 0);
   uv_mutex_unlock(&t->backend->mutex);
 }
 
-static void run_on(thread *t, moons__work *work) {
-  uint64_t start_ns = uv_hrtime();
+/* Waits until whoever gives this thread up has taken all from it. */
+static void wait_for_loss(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  uv_mutex_unlock(&b->mutex);
+}
+
+/* Returns 0 where the thread was given up: then the work is somebody else's. */
+static int run_on(thread *t, moons__work *work) {
   unsigned at = t->n_busy++, outer_depth = t->depth;
   set_work(t, at, work);
   t->depth = work->depth;
@@ -171,22 +181,28 @@ static void run_on(thread *t, moons__work *work) {
     moons__worker_expect(t->stations[at].worker, work->task.terms->timeout_ns);
     moons__deadlines_nudge(t->backend->deadlines);
   }
-  moons__worker_run(t->stations[at].worker, &work->task);
+  int is_given_up = moons__worker_run(t->stations[at].worker, &work->task);
   t->depth = outer_depth;
-  set_work(t, at, NULL);
   t->n_busy--;
-  work->busy_ns = uv_hrtime() - start_ns;
+  if (is_given_up) {
+    wait_for_loss(t->backend);
+    return 0;
+  }
+  work->busy_ns = uv_hrtime() - t->stations[at].start_ns;
+  set_work(t, at, NULL);
   work->done(work);
+  return 1;
 }
 
 static void cancel(moons__backend *b, const void *owner) {
   int found = 0;
+  uint64_t now_ns = uv_hrtime();
   uv_mutex_lock(&b->mutex);
   for (thread *t = b->threads; t != NULL; t = t->next)
     for (unsigned i = 0; i < t->n_stations; i++) {
       const station *s = &t->stations[i];
       if (s->work == NULL || s->work->owner != owner) continue;
-      moons__worker_cancel(s->worker, 1);
+      moons__worker_cancel(s->worker, now_ns);
       found = 1;
     }
   uv_mutex_unlock(&b->mutex);
@@ -198,15 +214,97 @@ static int is_ending(moons__backend *b) {
   return t != NULL && t->n_busy > 0 && moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
 }
 
+/* The end of a thread. */
+
+static void backend_free(moons__backend *b) {
+  moons__deadlines_close(b->deadlines);
+  uv_cond_destroy(&b->left);
+  uv_cond_destroy(&b->wake);
+  uv_mutex_destroy(&b->mutex);
+  uv_key_delete(&b->current);
+  free(b);
+}
+
+/* Told by who is done with the backend; the last frees it. */
+static void let_go(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  int is_last = --b->n_users == 0;
+  uv_mutex_unlock(&b->mutex);
+  if (!is_last) return;
+  moons__backend_config config = b->config;
+  backend_free(b);
+  config.gone(config.gone_data);
+}
+
+static void unlink_thread(moons__backend *b, const thread *t) {
+  thread **at = &b->threads;
+  while (*at != t)
+    at = &(*at)->next;
+  *at = t->next;
+  b->is_taken[t->number] = 0;
+  b->n_alive--;
+  uv_cond_broadcast(&b->left);
+}
+
+/* States that were kept close on their thread, and if their finalizers do not end, that is given up. */
+static void end_stations(thread *t) {
+  moons__backend *b = t->backend;
+  int keeps_state = 0;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < t->n_stations; i++) {
+    if (!moons__worker_keeps_state(t->stations[i].worker)) continue;
+    moons__worker_cancel(t->stations[i].worker, uv_hrtime());
+    keeps_state = 1;
+  }
+  uv_mutex_unlock(&b->mutex);
+  if (keeps_state) moons__deadlines_nudge(b->deadlines);
+  for (unsigned i = 0; i < t->n_stations; i++) {
+    moons__worker_end(t->stations[i].worker);
+    if (moons__worker_is_lost(t->stations[i].worker)) wait_for_loss(b);
+  }
+}
+
+static void leave(thread *t) {
+  moons__backend *b = t->backend;
+  uv_mutex_lock(&b->mutex);
+  int is_lost = t->is_lost;
+  if (!is_lost) {
+    unlink_thread(b, t);
+    t->next = b->over;
+    b->over = t;
+  }
+  uv_mutex_unlock(&b->mutex);
+  close_stations(t);
+  if (!is_lost) return;
+  pthread_detach(pthread_self()); /* nobody waits for it */
+  free(t);
+  let_go(b);
+}
+
 static void thread_main(void *data) {
   char here = 0;
   thread *t = data;
   t->stack = &here;
   uv_key_set(&t->backend->current, t);
   moons__work *work;
-  while ((work = dequeue(t->backend, t)) != NULL)
-    run_on(t, work);
-  leave_stations(t);
+  int goes_on = 1;
+  while (goes_on && (work = dequeue(t->backend, t)) != NULL) {
+    atomic_fetch_add_explicit(&t->backend->n_running, 1, memory_order_relaxed);
+    goes_on = run_on(t, work);
+    atomic_fetch_sub_explicit(&t->backend->n_running, 1, memory_order_relaxed);
+  }
+  end_stations(t);
+  leave(t);
+}
+
+/* Starting threads. */
+
+/* The lowest number that no thread has. */
+static unsigned free_number(const moons__backend *b) {
+  unsigned number = 0;
+  while (b->is_taken[number])
+    number++;
+  return number;
 }
 
 /* Starts one more thread. The mutex is held. */
@@ -214,32 +312,131 @@ static int start_thread(moons__backend *b) {
   thread *t = calloc(1, sizeof *t);
   if (t == NULL) return MOONS_ENOMEM;
   t->backend = b;
-  t->number = b->n_threads;
-  uv_mutex_unlock(&b->mutex);
-  int error = need_station(t);
-  uv_mutex_lock(&b->mutex);
+  t->number = free_number(b);
+  t->stations = calloc(1, sizeof *t->stations);
+  int error = t->stations == NULL ? MOONS_ENOMEM : 0;
+  if (!error) error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
+  if (!error) t->n_stations = 1;
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
   options.stack_size = b->config.stack_bytes;
   if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
   if (error) {
-    close_stations(b, t->stations, t->n_stations);
+    close_stations(t);
     free(t);
     return error;
   }
   t->next = b->threads;
   b->threads = t;
-  b->n_threads++;
+  b->is_taken[t->number] = 1;
+  b->n_alive++;
   return 0;
 }
 
-static int grow(moons__backend *b, unsigned n_workers) {
+/* Starts those that are missing. The mutex is held. */
+static int start_threads(moons__backend *b) {
   int error = 0;
-  uv_mutex_lock(&b->mutex);
-  while (!error && b->n_threads < n_workers)
+  while (!error && b->n_alive < b->n_threads)
     error = start_thread(b);
+  return error;
+}
+
+static int grow(moons__backend *b, unsigned n_workers) {
+  uv_mutex_lock(&b->mutex);
+  unsigned n_before = b->n_threads;
+  if (n_workers > n_before) b->n_threads = n_workers;
+  int error = start_threads(b);
+  if (error) b->n_threads = b->n_alive > n_before ? b->n_alive : n_before;
   uv_mutex_unlock(&b->mutex);
   return error;
 }
+
+/* Looking after calls that run. */
+
+/* Looks at the workers of a thread. Returns when to look again; 0: its innermost call does not end. */
+static uint64_t watch_thread(const thread *t, uint64_t now_ns) {
+  uint64_t next_ns = UINT64_MAX;
+  for (unsigned i = 0; i < t->n_stations; i++) {
+    uint64_t at_ns = moons__worker_watch(t->stations[i].worker, now_ns);
+    int is_innermost = i + 1 == t->n_stations || t->stations[i + 1].work == NULL;
+    if (at_ns == 0 && !is_innermost) at_ns = now_ns + MOONS_LOOK_NS; /* for what runs in it */
+    if (at_ns < next_ns) next_ns = at_ns;
+  }
+  return next_ns;
+}
+
+/* The innermost station of the thread that runs work; where none does, the thread ends, and any may be
+** closing a state. */
+static int is_stuck_at(const thread *t, unsigned i) {
+  for (unsigned k = i + 1; k < t->n_stations; k++)
+    if (t->stations[k].work != NULL) return 0;
+  return t->stations[i].work != NULL || t->stations[0].work == NULL;
+}
+
+/* Gives up the call of a thread that does not end. Returns 0 where it has just ended. */
+static int give_up_innermost(const thread *t) {
+  for (unsigned i = t->n_stations; i-- > 0;)
+    if (is_stuck_at(t, i) && moons__worker_give_up(t->stations[i].worker, 0)) return 1;
+  return 0;
+}
+
+/* Takes a thread whose call was given up out of the pool, and its work into the list. */
+static void give_up(moons__backend *b, thread *t, uint64_t now_ns, moons__work_list *given_up) {
+  for (unsigned i = t->n_stations; i-- > 0;) {
+    station *s = &t->stations[i];
+    moons__worker_give_up(s->worker, 1);
+    if (s->work == NULL) continue;
+    s->work->busy_ns = now_ns - s->start_ns;
+    moons__work_append(given_up, s->work);
+    s->work = NULL;
+  }
+  t->is_lost = 1;
+  b->n_users++;
+  unlink_thread(b, t);
+}
+
+/* Watches all threads; puts the work of those that are given up into the list. The mutex is held. */
+static uint64_t watch_threads(moons__backend *b, uint64_t now_ns, moons__work_list *given_up) {
+  uint64_t next_ns = UINT64_MAX;
+  for (thread *t = b->threads, *next; t != NULL; t = next) {
+    next = t->next;
+    uint64_t at_ns = watch_thread(t, now_ns);
+    if (at_ns == 0) {
+      at_ns = now_ns + MOONS_LOOK_NS;
+      if (give_up_innermost(t)) give_up(b, t, now_ns, given_up);
+    }
+    if (at_ns < next_ns) next_ns = at_ns;
+  }
+  return next_ns;
+}
+
+/* Work that nobody is left to run. */
+static void refuse_all(moons__work_list *queue) {
+  moons__work *work;
+  while ((work = moons__work_take(queue)) != NULL) {
+    moons__task_refuse(&work->task);
+    work->done(work);
+  }
+}
+
+static uint64_t look(void *data, uint64_t now_ns) {
+  moons__backend *b = data;
+  moons__work_list given_up = {0}, refused = {0};
+  uv_mutex_lock(&b->mutex);
+  uint64_t next_ns = watch_threads(b, now_ns, &given_up);
+  if (!b->closing && start_threads(b)) next_ns = now_ns + MOONS_GRACE_NS;
+  if (!b->closing && b->n_alive == 0) {
+    refused = b->queue;
+    b->queue = (moons__work_list){0};
+  }
+  uv_mutex_unlock(&b->mutex);
+  moons__work *work;
+  while ((work = moons__work_take(&given_up)) != NULL)
+    work->done(work);
+  refuse_all(&refused);
+  return next_ns;
+}
+
+/* Work within work. */
 
 static unsigned depth(moons__backend *b) {
   const thread *t = uv_key_get(&b->current);
@@ -248,11 +445,12 @@ static unsigned depth(moons__backend *b) {
 
 static int can_run(moons__backend *b) {
   char here = 0;
-  const thread *t = uv_key_get(&b->current);
+  thread *t = uv_key_get(&b->current);
   if (t == NULL) return 0;
+  if (moons__worker_is_lost(t->stations[0].worker)) return MOONS_ESTOPPED;
   size_t used = (size_t)(t->stack > &here ? t->stack - &here : &here - t->stack);
   if (used + MOONS_STACK_RESERVE_BYTES > b->config.stack_bytes) return MOONS_EDEPTH;
-  int error = need_station(uv_key_get(&b->current));
+  int error = need_station(t);
   return error ? error : 1;
 }
 
@@ -260,27 +458,28 @@ static void run(moons__backend *b, moons__work *work) { run_on(uv_key_get(&b->cu
 
 /* Opening and closing. */
 
-static void join_all(moons__backend *b) {
+/* Ends the threads; those that are given up meanwhile are not waited for. */
+static void end_threads(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
   b->closing = 1;
   uv_cond_broadcast(&b->wake);
+  while (b->n_alive > 0)
+    uv_cond_wait(&b->left, &b->mutex);
+  thread *over = b->over;
+  b->over = NULL;
   uv_mutex_unlock(&b->mutex);
-  for (thread *t = b->threads; t != NULL; t = t->next)
-    uv_thread_join(&t->id); /* those that still run look at the list */
-  while (b->threads != NULL) {
-    thread *t = b->threads;
-    b->threads = t->next;
+  while (over != NULL) {
+    thread *t = over;
+    over = t->next;
+    uv_thread_join(&t->id);
     free(t);
   }
 }
 
 static void close_threads(moons__backend *b) {
-  join_all(b);
-  moons__deadlines_close(b->deadlines);
-  uv_cond_destroy(&b->wake);
-  uv_mutex_destroy(&b->mutex);
-  uv_key_delete(&b->current);
-  free(b);
+  end_threads(b);
+  moons__deadlines_stop(b->deadlines);
+  let_go(b);
 }
 
 static int make_locks(moons__backend *b) {
@@ -294,6 +493,12 @@ static int make_locks(moons__backend *b) {
     uv_key_delete(&b->current);
     return MOONS_ENOMEM;
   }
+  if (uv_cond_init(&b->left)) {
+    uv_cond_destroy(&b->wake);
+    uv_mutex_destroy(&b->mutex);
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
   return 0;
 }
 
@@ -301,9 +506,10 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   moons__backend *b = calloc(1, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
+  b->n_users = 1;
   if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
   b->config.worker.clock_ns = uv_hrtime;
-  int error = moons__deadlines_open(&b->deadlines);
+  int error = moons__deadlines_open(&b->deadlines, look, b);
   if (!error) error = make_locks(b);
   if (error) {
     moons__deadlines_close(b->deadlines);
@@ -312,7 +518,8 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   }
   error = grow(b, config->n_workers);
   if (error) {
-    close_threads(b);
+    end_threads(b);
+    backend_free(b);
     return error;
   }
   *backend = b;
@@ -328,6 +535,7 @@ const moons__backend_functions moons__backend_threads = {
     .withdraw = withdraw,
     .cancel = cancel,
     .is_ending = is_ending,
+    .has_idle_core = has_idle_core,
     .depth = depth,
     .can_run = can_run,
     .run = run,

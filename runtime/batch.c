@@ -63,6 +63,15 @@ void moons__batch_numbers_end(moons__batch_writer *w, uint32_t n_items) {
   add_to_count(w, n_items);
 }
 
+int moons__batch_numbers(moons__batch_writer *w, moons__item_kind kind, const uint64_t *words,
+                         uint32_t n_items) {
+  size_t n_bytes = n_items * sizeof *words;
+  int error = need_segment(w, kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS, n_bytes);
+  if (error) return error;
+  add_to_count(w, n_items);
+  return moons__buffer_append(w->out, words, n_bytes);
+}
+
 static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
                      uint32_t n_items) {
   w->segment = NO_SEGMENT;
@@ -100,6 +109,18 @@ void moons__batch_item_end(moons__batch_writer *w) {
   uint64_t n_bytes = w->out->n_bytes - w->item_at - sizeof n_bytes;
   memcpy(w->out->bytes + w->item_at, &n_bytes, sizeof n_bytes);
   add_to_count(w, 1);
+}
+
+int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes) {
+  int error = moons__batch_item_begin(w, kind);
+  if (error) return error;
+  if (moons__buffer_append(w->out, bytes, n_bytes)) {
+    moons__batch_item_drop(w);
+    return MOONS_ENOMEM;
+  }
+  moons__batch_item_end(w);
+  return 0;
 }
 
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }

@@ -58,7 +58,15 @@ int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kin
                                char **room);
 void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
 
-/* An item of bytes: begin, append to `out`, then either end it or drop it. */
+/* The same for numbers that are there: `words` are integers or floats, as `kind` says. */
+int moons__batch_numbers(moons__batch_writer *writer, moons__item_kind kind, const uint64_t *words,
+                         uint32_t n_items);
+
+/* An item of bytes. */
+int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes);
+
+/* An item of bytes that are made on the spot: begin, append to `out`, then either end it or drop it. */
 int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
 void moons__batch_item_end(moons__batch_writer *writer);
 void moons__batch_item_drop(moons__batch_writer *writer);
@@ -84,6 +92,11 @@ typedef struct moons__batch_reader {
 
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
+
+/* Whether the next item is a number of the kind of the last one. */
+static inline int moons__batch_goes_on(const moons__batch_reader *reader, moons__item_kind kind) {
+  return reader->n_left > 0 && kind <= MOONS__ITEM_FLOAT;
+}
 
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
 ** MALFORMED. */

@@ -12,6 +12,7 @@
 #include "chunk.h"
 #include "moons.h"
 #include "names.h"
+#include "raise.h"
 #include "wire.h"
 
 /* Keys in the registry. */
@@ -40,9 +41,6 @@ typedef struct moons__workers_data {
   moons_runtime *runtime;       /* NULL: closed */
   struct moons__job_data *jobs; /* that are open */
 } moons__workers_data;
-
-/* Raises the error of a code that is not 0. */
-void moons__check(lua_State *L, int error);
 
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);

@@ -239,16 +239,11 @@ static int64_t check_timeout(lua_State *L, int index) {
   return seconds <= 0 ? 0 : seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
 }
 
-static int nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-/* Lets a hook run that was set while this thread was waiting in C, as a signal handler does to end
-** the script: it raises an error. */
+/* Lets a hook run that was set while this thread was waiting in C, as a signal handler or a deadline does
+** to end the script: it raises an error. It may wait for an instruction, so one is run. */
 static void run_hook(lua_State *L) {
   if (lua_gethook(L) == NULL) return;
-  lua_pushcfunction(L, nothing);
+  if (luaL_loadstring(L, "return") != LUA_OK) lua_error(L);
   lua_call(L, 0, 0);
 }
 
@@ -281,10 +276,7 @@ static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   moons_job *job;
   drop_taken(j); /* left by an error */
   int ready = wait_for_jobs(L, &j, &job, 1, timeout_ns);
-  if (ready < 0) return ready;
-  int error = moons_job_take(j->job, 0, &j->taken);
-  j->n_pending = error == MOONS_EEND ? 0 : j->n_pending - 1; /* a job that stops drops chunks */
-  return error;
+  return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
 }
 
 /* job:collect([seconds]): waits for a chunk and notes its results and errors. Returns how many calls
@@ -320,9 +312,9 @@ static void collect(lua_State *L, moons__job_data *j) {
 int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
-  while (!moons__is_stopped(j) && !(j->has_ended && j->n_pending == 0)) {
+  while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
     moons__feed(L, j, (lua_Integer)j->most_chunks);
-    if (!moons__is_stopped(j) && j->n_pending > 0) collect(L, j);
+    if (!moons__is_stopped(j)) collect(L, j);
   }
   while (moons__is_stopped(j) && moons_job_ready(j->job) > 0)
     collect(L, j);

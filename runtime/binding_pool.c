@@ -6,10 +6,6 @@ static const char STATE[] = "moons.state"; /* key in the registry: a moons__stat
 static const char STATE_TYPE[] = "parallel.state";
 static const char POOL_TYPE[] = "parallel.workers";
 
-void moons__check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
-}
-
 /* {== States ================================================================================== */
 
 static int state_gc(lua_State *L) {
@@ -65,6 +61,14 @@ static int pool_close(lua_State *L) {
   return 0;
 }
 
+/* A pool that nobody has closed: its jobs have been collected before it. */
+static int pool_gc(lua_State *L) {
+  const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  if (workers->runtime != NULL)
+    lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  return pool_close(L);
+}
+
 static void set_number(lua_State *L, const char *field, lua_Number n) {
   lua_pushnumber(L, n);
   lua_setfield(L, -2, field);
@@ -109,7 +113,7 @@ int moons__core_new_workers(lua_State *L) {
 void moons__make_pool_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {{"close", pool_close}, {"stats", pool_stats}, {NULL, NULL}};
   luaL_newmetatable(L, POOL_TYPE);
-  lua_pushcfunction(L, pool_close);
+  lua_pushcfunction(L, pool_gc);
   lua_setfield(L, -2, "__gc");
   luaL_newlib(L, METHODS);
   lua_setfield(L, -2, "__index");

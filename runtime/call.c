@@ -1,24 +1,29 @@
 #include "call.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "moons.h"
 
-static void check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
+/* Upvalue `seed` of the function that runs is math.randomseed. */
+static void seed_random(lua_State *L, const moons__call *c, uint64_t index) {
+  if (!c->seeds) return;
+  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
+  moons__session_seed(L, c->terms->seed, index);
 }
 
-static void seed_random(lua_State *L, const moons__call *c) {
-  if (lua_isnil(L, lua_upvalueindex(MOONS__CALLER_SEED))) return;
-  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  moons__session_seed(L, c->terms->seed, c->index);
+static void push_number(lua_State *L, const moons__item *item) {
+  if (item->kind == MOONS__ITEM_INTEGER)
+    lua_pushinteger(L, (lua_Integer)item->integer);
+  else
+    lua_pushnumber(L, item->number);
 }
 
 /* Pushes the arguments; returns how many. */
 static int push_arguments(lua_State *L, moons__call *c) {
   switch (c->item.kind) {
-  case MOONS__ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)c->item.integer); return 1;
-  case MOONS__ITEM_FLOAT: lua_pushnumber(L, c->item.number); return 1;
+  case MOONS__ITEM_INTEGER:
+  case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
   case MOONS__ITEM_MESSAGE: break;
   default: return luaL_error(L, "malformed bytes: no arguments");
   }
@@ -33,11 +38,10 @@ static int push_arguments(lua_State *L, moons__call *c) {
 static void put_message(lua_State *L, moons__call *c) {
   int n_values = lua_gettop(L);
   moons__session *s = c->session;
-  check(L, moons__batch_item_begin(&c->results, MOONS__ITEM_MESSAGE));
   if (s->workshop->sandbox.loaded_module) s->names_known = 0;
   moons__encoder *e = &c->encoder;
   e->L = L;
-  e->out = c->results.out;
+  e->out = &c->message;
   e->names = &s->names;
   e->names_refreshed = s->names_known;
   e->classes = &c->classes;
@@ -49,23 +53,32 @@ static void put_message(lua_State *L, moons__call *c) {
   moons__encoder_begin(e);
   moons__encode(e, 1, n_values, "result");
   s->names_known = e->names_refreshed;
-  moons__batch_item_end(&c->results);
+  c->result.kind = MOONS__ITEM_MESSAGE;
+}
+
+/* Takes the value at `index` where it is a number. */
+static int put_number(lua_State *L, int index, moons__item *result) {
+  if (lua_isinteger(L, index)) {
+    result->kind = MOONS__ITEM_INTEGER;
+    result->integer = lua_tointeger(L, index);
+  } else if (lua_type(L, index) == LUA_TNUMBER) {
+    result->kind = MOONS__ITEM_FLOAT;
+    result->number = lua_tonumber(L, index);
+  } else {
+    return 0;
+  }
+  return 1;
 }
 
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->terms->pack || lua_type(L, 1) != LUA_TNUMBER)
-    put_message(L, c);
-  else if (lua_isinteger(L, 1))
-    check(L, moons__batch_integer(&c->results, lua_tointeger(L, 1)));
-  else
-    check(L, moons__batch_float(&c->results, lua_tonumber(L, 1)));
+  if (c->terms->pack || !put_number(L, 1, &c->result)) put_message(L, c);
 }
 
 int moons__call_main(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   c->stage = MOONS__CALL_RECEIVING;
-  seed_random(L, c);
+  seed_random(L, c, c->index);
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
   int n_arguments = push_arguments(L, c);
   c->stage = MOONS__CALL_RUNNING;
@@ -75,62 +88,155 @@ int moons__call_main(lua_State *L) {
   return 0;
 }
 
+/* Numbers. */
+
+/* Arguments: a call, the value. */
+static int send_value(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  lua_remove(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+/* Where the argument is a number and nothing is to be seeded, the function is called without the
+** caller in between. */
+static int is_direct(const moons__call *c) {
+  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->pack;
+}
+
+static int call_directly(lua_State *L, moons__call *c) {
+  c->stage = MOONS__CALL_RUNNING;
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  push_number(L, &c->item);
+  int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
+  if (status != LUA_OK || put_number(L, -1, &c->result)) return status;
+  c->stage = MOONS__CALL_SENDING;
+  lua_pushcfunction(L, send_value);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, c);
+  lua_insert(L, -2);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+static int call_caller(lua_State *L, moons__call *c) {
+  lua_pushvalue(L, MOONS__SESSION_CALLER);
+  lua_pushlightuserdata(L, c);
+  return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Takes the result on top among the numbers, where it is one of their kind. */
+static int keep_number(lua_State *L, moons__call *c) {
+  unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
+  if (!put_number(L, -1, &c->result)) return 0;
+  if (n > 0 && c->result.kind != c->kind) return 0;
+  c->kind = c->result.kind;
+  if (c->kind == MOONS__ITEM_INTEGER)
+    memcpy(&c->numbers[n], &c->result.integer, sizeof c->numbers[n]);
+  else
+    memcpy(&c->numbers[n], &c->result.number, sizeof c->numbers[n]);
+  c->result.kind = MOONS__ITEM_END;
+  atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
+  return 1;
+}
+
+static int is_to_end(const moons__call *c) {
+  return moons__stop_reason_of(&c->session->workshop->sandbox.stop) != 0 ||
+         atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
+}
+
+/* Arguments: a call, the function. */
+static int call_some(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  for (unsigned n = 1;; n++) {
+    c->stage = MOONS__CALL_RUNNING;
+    lua_pushvalue(L, 2);
+    push_number(L, &c->item);
+    lua_call(L, 1, 1);
+    if (!keep_number(L, c)) break;
+    lua_settop(L, 2);
+    moons__sandbox_flush(&c->session->workshop->sandbox);
+    if (n == MOONS__CALLS_IN_ONE_GO || is_to_end(c)) return 0;
+    if (!moons__batch_goes_on(c->arguments, c->item.kind)) return 0;
+    moons__batch_next(c->arguments, &c->item);
+  }
+  if (c->result.kind != MOONS__ITEM_END) return 0; /* a number of the other kind */
+  c->stage = MOONS__CALL_SENDING;
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+static int call_those(lua_State *L, moons__call *c) {
+  lua_pushcfunction(L, call_some);
+  lua_pushlightuserdata(L, c);
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Errors. */
+
 static moons__failure_kind kind_of(const moons__call *c) {
   return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
 }
 
-/* Appends a failure for the error value on top, which it pops. */
-static int report_error(moons__call *c, int status) {
-  static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
-  moons__session *s = c->session;
-  return moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage],
-                       &c->classes, c->results.out);
+/* What filled a state that is kept is garbage now. Not all of Lua's functions collect it before they
+** complain that there is no memory. */
+static void collect_after(moons__session *s, const moons__buffer *message) {
+  moons__failure failure;
+  if (moons__failure_read(&failure, message->bytes, message->n_bytes)) return;
+  if (failure.kind == MOONS__FAILURE_MEMORY) lua_gc(s->image.L, LUA_GCCOLLECT);
 }
 
-/* Appends a failure for a call that was made to end, whatever it made of that. */
-static int report_end(moons__call *c, int status, int reason) {
-  static const char *const TEXTS[] = {
-      [MOONS__FAILURE_ERROR] = "os.exit was called",
-      [MOONS__FAILURE_TIMEOUT] = "timed out",
-      [MOONS__FAILURE_CANCELLED] = "cancelled",
-  };
-  moons__failure_kind kind = (moons__failure_kind)(reason - 1);
-  lua_State *L = c->session->image.L;
-  const char *text = TEXTS[kind];
-  int has_own = kind == MOONS__FAILURE_ERROR && status != LUA_OK && lua_type(L, -1) == LUA_TSTRING;
-  if (has_own) text = lua_tostring(L, -1);
-  int error = moons__report_text(&c->session->workshop->reporter, kind, text, c->results.out);
-  if (status != LUA_OK) lua_pop(L, 1);
+/* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
+static int put_error(moons__call *c, int status) {
+  static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
+  moons__session *s = c->session;
+  c->message.n_bytes = 0;
+  int error = moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c),
+                            PREFIXES[c->stage], &c->classes, &c->message);
+  if (!s->fresh && !error) collect_after(s, &c->message);
   return error;
 }
 
-/* Appends a failure in place of the results. */
-static int put_failure(moons__call *c, int status, int reason) {
-  if (moons__batch_item_begin(&c->results, MOONS__ITEM_ERROR)) return MOONS_ENOMEM;
-  int error = reason != 0 ? report_end(c, status, reason) : report_error(c, status);
-  if (error) {
-    moons__batch_item_drop(&c->results);
-    return error;
-  }
-  moons__batch_item_end(&c->results);
-  return 1;
+/* Puts a failure for a call that was made to end, whatever it made of that. `own`: the error value is
+** on top, and was that of os.exit. */
+static int put_end(moons__call *c, moons__stop_reason reason, int own) {
+  moons__failure_kind kind = (moons__failure_kind)(reason - 1);
+  const char *text = moons__failure_text(kind);
+  lua_State *L = c->session->image.L;
+  if (own && kind == MOONS__FAILURE_ERROR && lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tostring(L, -1);
+  c->message.n_bytes = 0;
+  return moons__report_text(&c->session->workshop->reporter, kind, text, &c->message);
 }
 
-int moons__call_run(moons__call *c) {
+static int finish(moons__call *c, int error) {
+  c->result.bytes = c->message.bytes;
+  c->result.n_bytes = c->message.n_bytes;
+  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
+  return error;
+}
+
+/* Makes calls in one of the ways above, and puts the failure of the one that fails. */
+static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) {
   lua_State *L = c->session->image.L;
   moons__stop *stop = &c->session->workshop->sandbox.stop;
-  moons__batch_writer before = c->results;
-  size_t n_bytes = c->results.out->n_bytes;
+  int error = 0;
   c->session->workshop->reporter.traceback.n_bytes = 0;
-  lua_pushvalue(L, MOONS__SESSION_CALLER);
-  lua_pushlightuserdata(L, c);
+  c->message.n_bytes = 0;
+  c->result.kind = MOONS__ITEM_END;
   moons__stop_begin(stop, L);
-  int status = lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
-  int reason = moons__stop_end(stop), outcome = 0;
-  if (status != LUA_OK || reason != 0) {
-    moons__batch_rewind(&c->results, &before, n_bytes);
-    outcome = put_failure(c, status, reason);
-  }
-  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
-  return outcome;
+  int status = make_calls(L, c);
+  int is_told = moons__stop_reason_of(stop) != 0;
+  if (status != LUA_OK && !is_told) error = put_error(c, status);
+  moons__stop_reason reason = moons__stop_end(stop);
+  if (reason == MOONS__STOP(LOST)) return 1;
+  if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;
+  if (reason != 0) error = put_end(c, reason, is_told && status != LUA_OK);
+  return finish(c, error);
 }
+
+int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
+
+int moons__call_run_some(moons__call *c) { return run(c, is_direct(c) ? call_those : call_caller); }

@@ -1,28 +1,28 @@
 /*
-** Ending calls that run, when their time is over or they are cancelled: a thread that watches workers.
-** It sleeps until the next deadline; workers that have none cost nothing.
+** A thread that looks after calls that run: it has a function called at the times which that asks
+** for, and at once when it is nudged. It sleeps in between, and is started when it is needed first.
 */
 #ifndef MOONS_DEADLINE_H
 #define MOONS_DEADLINE_H
 
-#include "worker.h"
+#include <stdint.h>
 
 typedef struct moons__deadlines moons__deadlines;
 
-/* The thread is started when it is needed first. Returns 0 or MOONS_ENOMEM. */
-int moons__deadlines_open(moons__deadlines **deadlines);
+/* Looks after what runs; returns the time at which to look again, UINT64_MAX: when nudged. */
+typedef uint64_t (*moons__look)(void *data, uint64_t now_ns);
 
-/* No worker may be watched any more. Accepts NULL. */
+/* Returns 0 or MOONS_ENOMEM. */
+int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *data);
+
+/* Ends the thread: nothing is looked after any more, and nudging does nothing. */
+void moons__deadlines_stop(moons__deadlines *deadlines);
+
+/* Stops and frees. Accepts NULL. */
 void moons__deadlines_close(moons__deadlines *deadlines);
 
-/* Watches a worker from now on. Returns 0 or MOONS_ENOMEM. Any thread. */
-int moons__deadlines_add(moons__deadlines *deadlines, moons__worker *worker);
-
-/* Watches it no more. Any thread. */
-void moons__deadlines_remove(moons__deadlines *deadlines, moons__worker *worker);
-
-/* Looks at once: a worker begins calls that have a timeout, or is to be cancelled. Any thread. Returns
-** 0 or MOONS_ETHREAD. */
+/* Has it look at once: calls with a timeout begin, or are to be cancelled. Any thread. Returns 0 or
+** MOONS_ETHREAD. */
 int moons__deadlines_nudge(moons__deadlines *deadlines);
 
 #endif

@@ -45,9 +45,18 @@ int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_byt
 
 const char *moons__failure_name(moons__failure_kind kind) {
   static const char *const NAMES[] = {
-#define MOONS__FAILURE_TEXT(name, text) text,
-      MOONS__FAILURES(MOONS__FAILURE_TEXT)
-#undef MOONS__FAILURE_TEXT
+#define MOONS__NAME(name, text, message) text,
+      MOONS__FAILURES(MOONS__NAME)
+#undef MOONS__NAME
   };
   return NAMES[kind];
+}
+
+const char *moons__failure_text(moons__failure_kind kind) {
+  static const char *const MESSAGES[] = {
+#define MOONS__MESSAGE(name, text, message) message,
+      MOONS__FAILURES(MOONS__MESSAGE)
+#undef MOONS__MESSAGE
+  };
+  return MESSAGES[kind];
 }

@@ -11,17 +11,17 @@
 
 #include "buffer.h"
 
-/* The kinds, as scripts see them. */
+/* The kinds: name, as scripts see them, and what a call says that was made to end. */
 #define MOONS__FAILURES(X)                                                                         \
-  X(ERROR, "error")                                                                                \
-  X(TIMEOUT, "timeout")                                                                            \
-  X(MEMORY, "memory")                                                                              \
-  X(CANCELLED, "cancelled")                                                                        \
-  X(MARSHAL, "marshal")                                                                            \
-  X(LOST, "lost")
+  X(ERROR, "error", "os.exit was called")                                                          \
+  X(TIMEOUT, "timeout", "timed out")                                                               \
+  X(MEMORY, "memory", "not enough memory")                                                         \
+  X(CANCELLED, "cancelled", "cancelled")                                                           \
+  X(MARSHAL, "marshal", "cannot be sent")                                                          \
+  X(LOST, "lost", "its worker was lost")
 
 typedef enum moons__failure_kind {
-#define MOONS__FAILURE_KIND(name, text) MOONS__FAILURE_##name,
+#define MOONS__FAILURE_KIND(name, text, message) MOONS__FAILURE_##name,
   MOONS__FAILURES(MOONS__FAILURE_KIND)
 #undef MOONS__FAILURE_KIND
 } moons__failure_kind;
@@ -38,7 +38,8 @@ int moons__failure_write(moons__buffer *out, const moons__failure *failure);
 /* Reads one; points into the bytes. Returns 0 or MOONS_EMALFORMED. */
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);
 
-/* The name of a kind. */
+/* The name of a kind, and what is said where there is nothing more to say. */
 const char *moons__failure_name(moons__failure_kind kind);
+const char *moons__failure_text(moons__failure_kind kind);
 
 #endif

@@ -7,23 +7,20 @@
 
 #include <stdint.h>
 
-#include "backend.h"
-
-typedef struct moons__chunk_list {
-  moons__work *first, *last;
-} moons__chunk_list;
+#include "work.h"
 
 /* All zero but max_running is a job without chunks. */
 typedef struct moons__job {
-  moons__chunk_list waiting, finished;
-  unsigned n_waiting, n_running, n_finished;
+  moons__work_list waiting, finished;
+  unsigned n_running;
   unsigned max_running; /* as many workers as the job may use */
   int collect;          /* failures do not stop it */
   int stopped;          /* no chunk is begun any more */
 } moons__job;
 
-/* Adds a chunk, which then waits. */
+/* Adds a chunk, which then waits; or what is left of one that was begun, which is next. */
 void moons__job_put(moons__job *job, moons__work *chunk);
+void moons__job_put_rest(moons__job *job, moons__work *chunk);
 
 /* The next chunk to run, or NULL: none waits, or as many run as may. */
 moons__work *moons__job_start(moons__job *job);

@@ -99,6 +99,15 @@
 #define MOONS_WIRE_SHARED_STRING_BYTES 41
 #endif
 
+/* Tables with the same string keys are sent without them from the third on, as long as they have at
+** most so many: where keys are missing, space is wasted. In all so many keys are kept for a message. */
+#ifndef MOONS_WIRE_SHAPE_KEYS
+#define MOONS_WIRE_SHAPE_KEYS 32
+#endif
+#ifndef MOONS_WIRE_ALL_SHAPE_KEYS
+#define MOONS_WIRE_ALL_SHAPE_KEYS 240
+#endif
+
 /* Longest message that an error carries home, in bytes; Lua bounds tracebacks. */
 #ifndef MOONS_ERROR_TEXT_BYTES
 #define MOONS_ERROR_TEXT_BYTES ((size_t)16 << 10)
@@ -141,6 +150,19 @@
 ** part of a call that is to end, or run a hook that a signal has set. */
 #ifndef MOONS_LOOK_NS
 #define MOONS_LOOK_NS 5000000
+#endif
+
+/* A call that was told to end and has not after this many ns is in something that cannot be stopped: it
+** is given up with its worker, and another takes its place. Long against the longest that a script
+** has to wait for a core, short against a person's patience. */
+#ifndef MOONS_GRACE_NS
+#define MOONS_GRACE_NS 500000000
+#endif
+
+/* A thread that waits for work or for results does so busily for at most this many ns before it goes to
+** sleep, where that has paid off lately: about what going to sleep and waking up take. */
+#ifndef MOONS_SPIN_NS
+#define MOONS_SPIN_NS 50000
 #endif
 
 /* A string written by a call that holds no newline is kept back up to this length, in bytes. */

@@ -109,7 +109,9 @@ MOONS_API void moons_options_init(moons_options *options);
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
 /* Waits for the calls that are running, ends the workers and frees the runtime. Its jobs must have
-** been freed, and the Lua states that it was given to must have been closed. Accepts NULL. */
+** been freed, and the Lua states that it was given to must have been closed. A call that was cancelled
+** and is in a C function that does not return is not waited for: its thread and its state go when it
+** returns; until then it calls neither `open` nor `write`. Accepts NULL. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
 
 /* How many workers a job uses that does not ask: those of the options. Any thread. */

@@ -9,8 +9,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "moons.h"
 #include "pristine.h"
+#include "raise.h"
 #include "stdlib.h"
 
 enum { STRING_KEY = 's', INTEGER_KEY = 'i' };
@@ -23,10 +23,6 @@ void moons__names_free(moons__names *names) {
 
 /* Paths in bytes: a length, then the steps. */
 
-static void check(lua_State *L, int error) {
-  if (error) luaL_error(L, "%s", moons_error_text(error));
-}
-
 /* Appends the key at `index` to the path being built; returns 0 for keys that paths cannot hold. */
 static int append_key(moons__names *names, lua_State *L, int index) {
   moons__buffer *paths = &names->paths;
@@ -34,16 +30,16 @@ static int append_key(moons__names *names, lua_State *L, int index) {
     size_t n_bytes;
     const char *bytes = lua_tolstring(L, index, &n_bytes);
     char tag = STRING_KEY;
-    check(L, moons__buffer_append(paths, &tag, 1));
-    check(L, moons__buffer_append(paths, &n_bytes, sizeof n_bytes));
-    check(L, moons__buffer_append(paths, bytes, n_bytes));
+    moons__check(L, moons__buffer_append(paths, &tag, 1));
+    moons__check(L, moons__buffer_append(paths, &n_bytes, sizeof n_bytes));
+    moons__check(L, moons__buffer_append(paths, bytes, n_bytes));
     return 1;
   }
   if (lua_isinteger(L, index)) {
     lua_Integer key = lua_tointeger(L, index);
     char tag = INTEGER_KEY;
-    check(L, moons__buffer_append(paths, &tag, 1));
-    check(L, moons__buffer_append(paths, &key, sizeof key));
+    moons__check(L, moons__buffer_append(paths, &tag, 1));
+    moons__check(L, moons__buffer_append(paths, &key, sizeof key));
     return 1;
   }
   return 0;
@@ -59,10 +55,10 @@ static size_t path_length(const moons__names *names, size_t at) {
 static size_t add_path(moons__names *names, lua_State *L, size_t parent, int index) {
   moons__buffer *paths = &names->paths;
   size_t at = paths->n_bytes, n_bytes = 0;
-  check(L, moons__buffer_append(paths, &n_bytes, sizeof n_bytes));
+  moons__check(L, moons__buffer_append(paths, &n_bytes, sizeof n_bytes));
   if (parent > 0) {
     size_t n_parent = path_length(names, parent);
-    check(L, moons__buffer_reserve(paths, n_parent));
+    moons__check(L, moons__buffer_reserve(paths, n_parent));
     memcpy(paths->bytes + paths->n_bytes, paths->bytes + parent + sizeof n_parent, n_parent);
     paths->n_bytes += n_parent;
   }
@@ -94,12 +90,19 @@ static int is_known(const moons__names *names, const void *object) {
   return moons__ptrmap_get(&names->known, object) != MOONS__PTRMAP_NONE;
 }
 
+static void widen(moons__names *names, const char *object) {
+  if (names->first == NULL || object < names->first) names->first = object;
+  if (object > names->last) names->last = object;
+}
+
 /* Notes the value on top under a key of a path, where it is not known yet; returns its path, or 0. */
 static size_t note(moons__names *names, lua_State *L, size_t path, int key) {
   const void *object = address_of(L, -1);
   if (!is_object(L, -1) || is_known(names, object)) return 0;
   size_t child = add_path(names, L, path, key);
-  if (child != 0) check(L, moons__ptrmap_put(&names->known, object, child));
+  if (child == 0) return 0;
+  moons__check(L, moons__ptrmap_put(&names->known, object, child));
+  if (!lua_iscfunction(L, -1) && !lua_islightuserdata(L, -1)) widen(names, object);
   return child;
 }
 
@@ -128,13 +131,8 @@ static void look_into_standard(moons__names *names, lua_State *L, const char *na
 
 /* The name of the standard library whose key in package.loaded is at `index`, or NULL. */
 static const char *standard_name(lua_State *L, int index) {
-  static const char *const NAMES[] = {
-      LUA_GNAME,     LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_UTF8LIBNAME, LUA_MATHLIBNAME,
-      LUA_COLIBNAME, LUA_OSLIBNAME,  LUA_IOLIBNAME,  LUA_DBLIBNAME,   LUA_LOADLIBNAME};
   if (lua_type(L, index) != LUA_TSTRING) return NULL;
-  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
-    if (strcmp(lua_tostring(L, index), NAMES[i]) == 0) return NAMES[i];
-  return NULL;
+  return moons__stdlib_find(lua_tostring(L, index));
 }
 
 static void push_loaded(lua_State *L) {
@@ -175,8 +173,9 @@ static void look(moons__names *names, lua_State *L) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 16, NULL);
   moons__ptrmap_clear(&names->known);
+  names->first = names->last = NULL;
   names->paths.n_bytes = 0;
-  check(L, moons__buffer_append(&names->paths, "", 1)); /* no path begins at 0 */
+  moons__check(L, moons__buffer_append(&names->paths, "", 1)); /* no path begins at 0 */
   lua_newtable(L);
   look_at_modules(names, L, top + 1);
   look_deeper(names, L, top + 1);

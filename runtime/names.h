@@ -13,9 +13,10 @@
 
 /* All zero has not looked yet. Belongs to one state. */
 typedef struct moons__names {
-  moons__ptrmap known; /* object -> where its path begins in `paths` */
-  moons__buffer paths; /* owned */
-  size_t n_modules;    /* loaded at the last look, and a sum over which they were */
+  moons__ptrmap known;      /* object -> where its path begins in `paths` */
+  moons__buffer paths;      /* owned */
+  const char *first, *last; /* the lowest and the highest address known of what Lua allocates */
+  size_t n_modules;         /* loaded at the last look, and a sum over which they were */
   size_t fingerprint;
 } moons__names;
 
@@ -23,6 +24,11 @@ void moons__names_free(moons__names *names);
 
 /* Looks again where other modules are loaded than last time. May raise a memory error. */
 void moons__names_refresh(moons__names *names, lua_State *L);
+
+/* Whether a table, userdata or Lua function at this address may be known: quick, and seldom wrong. */
+static inline int moons__names_may_know(const moons__names *names, const void *object) {
+  return (const char *)object >= names->first && (const char *)object <= names->last;
+}
 
 /* The path by which the value at `index` can be reached in a loaded module, or NULL. It is checked:
 ** following it gives that very value. Valid until the next call. Refresh first. May raise a memory error. */

@@ -22,8 +22,8 @@ typedef struct moons__ptrmap {
 /* What get returns for an address that is not there. */
 #define MOONS__PTRMAP_NONE UINT64_MAX
 
-/* The number kept for `key`, or MOONS__PTRMAP_NONE. */
-uint64_t moons__ptrmap_get(const moons__ptrmap *map, const void *key);
+/* Makes room for `n_entries` more. Returns 0, or MOONS_ENOMEM with the map as it was. */
+int moons__ptrmap_reserve(moons__ptrmap *map, size_t n_entries);
 
 /* Keeps `value` for `key` (not NULL), in place of an earlier one. Returns 0 or MOONS_ENOMEM. */
 int moons__ptrmap_put(moons__ptrmap *map, const void *key, uint64_t value);
@@ -33,5 +33,36 @@ void moons__ptrmap_clear(moons__ptrmap *map);
 
 /* Frees the memory and leaves an empty map. */
 void moons__ptrmap_free(moons__ptrmap *map);
+
+/* Open addressing with linear probing, at most half full. Neighbours in memory are mostly met one
+** after the other, so those of one page share a stretch of entries and with it cache lines; where
+** that begins, a multiplication makes of the page's number (Knuth, TAOCP 3, 6.4: the golden ratio). */
+static inline moons__ptrmap_entry *moons__ptrmap_slot(const moons__ptrmap *map, const void *key) {
+  uint64_t address = (uintptr_t)key;
+  uint64_t hash = (address >> 4) + ((address >> 12) * UINT64_C(0x9E3779B97F4A7C15) >> 32);
+  size_t slot = (size_t)hash & (map->capacity - 1);
+  while (map->entries[slot].key != NULL && map->entries[slot].key != key)
+    slot = (slot + 1) & (map->capacity - 1);
+  return &map->entries[slot];
+}
+
+/* The number kept for `key`, or MOONS__PTRMAP_NONE. */
+static inline uint64_t moons__ptrmap_get(const moons__ptrmap *map, const void *key) {
+  if (map->n_entries == 0) return MOONS__PTRMAP_NONE;
+  const moons__ptrmap_entry *entry = moons__ptrmap_slot(map, key);
+  return entry->key != NULL ? entry->value : MOONS__PTRMAP_NONE;
+}
+
+/* Where the number for `key` is kept, to be read or set: MOONS__PTRMAP_NONE where there was none.
+** Valid until an entry is added. NULL where there is no memory. */
+static inline uint64_t *moons__ptrmap_at(moons__ptrmap *map, const void *key) {
+  if (map->n_entries >= map->capacity / 2 && moons__ptrmap_reserve(map, 1)) return NULL;
+  moons__ptrmap_entry *entry = moons__ptrmap_slot(map, key);
+  if (entry->key == NULL) {
+    *entry = (moons__ptrmap_entry){key, MOONS__PTRMAP_NONE};
+    map->n_entries++;
+  }
+  return &entry->value;
+}
 
 #endif

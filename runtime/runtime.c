@@ -10,32 +10,36 @@
 #include "job.h"
 #include "limits.h"
 #include "moons.h"
+#include "spin.h"
 
 struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
-  atomic_uint n_started; /* workers; only grows */
+  atomic_uint n_started;    /* workers; only grows */
+  moons__patience patience; /* of threads that wait for results */
 
   uv_mutex_t mutex; /* guards what follows */
   moons_stats stats;
 };
 
-/* A thread that waits for one of several jobs. */
+/* A thread that waits for one of several jobs. It may wait busily, so those who ring hold no lock that
+** it will want: they count themselves in under the job's mutex, and ring without it. */
 typedef struct waiter {
-  uv_mutex_t mutex; /* guards all that follows */
+  atomic_uint is_rung, is_asleep;
+  atomic_uint n_ringing;
+  uv_mutex_t mutex; /* held where is_asleep changes, and to ring a sleeper */
   uv_cond_t wake;
-  int is_rung;
 } waiter;
 
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons__terms terms[2]; /* as made, and as extended; their set-ups are owned */
-  unsigned n_terms;
-  unsigned depth; /* 1, or one more than that of the call in which the job was made */
+  moons_job_options options;
+  moons__terms *terms[2]; /* as made, and as extended */
+  unsigned depth;         /* 1, or one more than that of the call in which the job was made */
 
-  uv_mutex_t mutex; /* guards all that follows; taken before that of a waiter */
+  uv_mutex_t mutex; /* guards all that follows */
   waiter *waiter;   /* told of each chunk that finishes; NULL: nobody waits */
   moons__job chunks;
   int is_orphan; /* the owner has gone */
@@ -80,9 +84,17 @@ static const moons__backend_functions *find_backend(const char *name) {
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
+/* The last that uses the runtime, a call that was given up included, has gone. */
+static void runtime_destroy(void *data) {
+  moons_runtime *r = data;
+  uv_mutex_destroy(&r->mutex);
+  free(r);
+}
+
 static int open_backend(moons_runtime *r) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
+      .n_cores = moons_cpus(),
       .stack_bytes = r->options.stack_bytes,
       .worker = {.state_bytes = r->options.state_bytes,
                  .open = r->options.open,
@@ -91,6 +103,8 @@ static int open_backend(moons_runtime *r) {
                  .write_data = r->options.write_data,
                  .preload = preload,
                  .preload_data = r},
+      .gone = runtime_destroy,
+      .gone_data = r,
   };
   return r->functions->open(&r->backend, &config);
 }
@@ -112,8 +126,7 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   }
   int error = open_backend(r);
   if (error) {
-    uv_mutex_destroy(&r->mutex);
-    free(r);
+    runtime_destroy(r);
     return error;
   }
   *runtime = r;
@@ -121,10 +134,7 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
 }
 
 void moons_runtime_free(moons_runtime *r) {
-  if (r == NULL) return;
-  r->functions->close(r->backend);
-  uv_mutex_destroy(&r->mutex);
-  free(r);
+  if (r != NULL) r->functions->close(r->backend);
 }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
@@ -168,37 +178,23 @@ void moons_job_options_init(moons_job_options *options) {
 
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
-  for (unsigned i = 0; i < job->n_terms; i++)
-    free((char *)job->terms[i].setup);
+  moons__terms_release(job->terms[0]);
+  moons__terms_release(job->terms[1]);
   free(job);
 }
 
-static int terms_set_up(moons__terms *terms, const void *setup, size_t n_bytes) {
-  char *copy = malloc(n_bytes + 1);
-  if (copy == NULL) return MOONS_ENOMEM;
-  if (n_bytes > 0) memcpy(copy, setup, n_bytes);
-  terms->setup = copy;
-  terms->setup_bytes = n_bytes;
-  terms->setup_hash = moons__hash(setup, n_bytes);
-  return 0;
-}
-
-static int job_fill(moons_job *job, moons_runtime *r, const moons_job_options *options) {
-  job->runtime = r;
-  job->terms[0] = (moons__terms){.fresh = options->fresh,
-                                 .pack = options->pack,
-                                 .collect = options->collect,
-                                 .seed = options->seed,
-                                 .timeout_ns = options->timeout_ns,
-                                 .memory_bytes = options->memory_bytes,
-                                 .n_retries = options->n_retries};
-  int error = terms_set_up(&job->terms[0], options->setup, options->setup_bytes);
-  if (error) return error;
-  job->n_terms = 1;
-  job->depth = r->functions->depth(r->backend) + 1;
-  job->chunks.collect = options->collect;
-  job->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
-  return 0;
+static moons__terms *terms_of(const moons_job_options *options, const void *setup,
+                              size_t setup_bytes) {
+  moons__terms *terms = moons__terms_new(setup, setup_bytes);
+  if (terms == NULL) return NULL;
+  terms->fresh = options->fresh;
+  terms->pack = options->pack;
+  terms->collect = options->collect;
+  terms->seed = options->seed;
+  terms->timeout_ns = options->timeout_ns;
+  terms->memory_bytes = options->memory_bytes;
+  terms->n_retries = options->n_retries;
+  return terms;
 }
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
@@ -209,37 +205,51 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  error = job_fill(new, r, options);
-  if (!error && uv_mutex_init(&new->mutex)) error = MOONS_ENOMEM;
-  if (error) {
-    if (new->n_terms > 0) free((char *)new->terms[0].setup);
+  new->options = *options;
+  new->options.setup = NULL; /* is not ours */
+  new->terms[0] = terms_of(options, options->setup, options->setup_bytes);
+  if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
+    moons__terms_release(new->terms[0]);
     free(new);
-    return error;
+    return MOONS_ENOMEM;
   }
+  new->runtime = r;
+  new->depth = depth + 1;
+  new->chunks.collect = options->collect;
+  new->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
   *job = new;
   return 0;
 }
 
 static void chunk_free(moons__work *chunk) {
-  free((char *)chunk->task.bytes);
+  free(chunk->task.bytes);
   moons__buffer_free(&chunk->task.results);
   free(chunk);
 }
 
-/* Hands chunks to the backend while it may. The mutex is held. */
-static void pump(moons_job *job) {
+/* Takes the chunks that are to run into a list. The mutex is held; it is not when they are submitted,
+** for who is woken up then will want it. */
+static moons__work_list start_chunks(moons_job *job) {
+  moons__work_list started = {0};
   moons__work *chunk;
   while ((chunk = moons__job_start(&job->chunks)) != NULL)
-    job->runtime->functions->submit(job->runtime->backend, chunk);
+    moons__work_append(&started, chunk);
+  return started;
+}
+
+static void submit_all(moons_runtime *r, moons__work_list *started) {
+  moons__work *chunk;
+  while ((chunk = moons__work_take(started)) != NULL)
+    r->functions->submit(r->backend, chunk);
 }
 
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
 static void drop_waiting(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__work *chunk;
-  for (unsigned i = 0; i < job->n_terms; i++)
-    atomic_store_explicit(&job->terms[i].cancelled, 1, memory_order_relaxed);
-  while ((chunk = r->functions->withdraw(r->backend, job)) != NULL) {
+  for (unsigned i = 0; i < 2 && job->terms[i] != NULL; i++)
+    atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
+  while (job->chunks.n_running > 0 && (chunk = r->functions->withdraw(r->backend, job)) != NULL) {
     moons__job_return(&job->chunks);
     chunk_free(chunk);
   }
@@ -247,29 +257,63 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
-static void ring(waiter *w) {
-  if (w == NULL) return;
-  uv_mutex_lock(&w->mutex);
-  w->is_rung = 1;
-  uv_cond_signal(&w->wake);
-  uv_mutex_unlock(&w->mutex);
+/* Whoever waits for the job, to be rung; NULL: nobody. The job's mutex is held. */
+static waiter *waiter_of(moons_job *job) {
+  if (job->waiter != NULL)
+    atomic_fetch_add_explicit(&job->waiter->n_ringing, 1, memory_order_relaxed);
+  return job->waiter;
 }
 
-/* Runs on the worker's thread. */
+/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
+** The waiter may be gone after the last line. */
+static void ring(waiter *w) {
+  if (w == NULL) return;
+  atomic_store(&w->is_rung, 1);
+  if (atomic_load(&w->is_asleep)) {
+    uv_mutex_lock(&w->mutex);
+    uv_cond_signal(&w->wake);
+    uv_mutex_unlock(&w->mutex);
+  }
+  atomic_fetch_sub_explicit(&w->n_ringing, 1, memory_order_release);
+}
+
+/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
+** their own, which is next. Without memory for that they count as lost. The mutex is held. */
+static void put_rest(moons_job *job, moons__work *chunk) {
+  moons__task *task = &chunk->task;
+  if (!task->is_given_up || task->n_run == task->n_calls || task->bytes == NULL) return;
+  moons__work *rest = calloc(1, sizeof *rest);
+  if (rest == NULL) return;
+  *rest = *chunk;
+  rest->task = (moons__task){.terms = task->terms,
+                             .first = task->first + task->n_run,
+                             .n_calls = task->n_calls - task->n_run,
+                             .n_skipped = task->n_skipped + task->n_run,
+                             .n_tries = task->n_tries,
+                             .bytes = task->bytes,
+                             .n_bytes = task->n_bytes};
+  task->n_calls = task->n_run;
+  task->bytes = NULL;
+  moons__job_put_rest(&job->chunks, rest);
+}
+
+/* Runs on the worker's thread, or where a call was given up, on that which watches. */
 static void chunk_done(moons__work *chunk) {
   moons_job *job = chunk->owner;
-  count(job->runtime, chunk);
+  moons_runtime *r = job->runtime;
+  count(r, chunk);
   uv_mutex_lock(&job->mutex);
-  free((char *)chunk->task.bytes);
+  put_rest(job, chunk);
+  free(chunk->task.bytes);
   chunk->task.bytes = NULL;
   moons__job_finish(&job->chunks, chunk);
-  if (job->chunks.stopped)
-    drop_waiting(job);
-  else
-    pump(job);
+  if (job->chunks.stopped) drop_waiting(job);
+  moons__work_list started = start_chunks(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
-  ring(job->waiter);
+  waiter *w = waiter_of(job);
   uv_mutex_unlock(&job->mutex);
+  submit_all(r, &started);
+  ring(w);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
@@ -277,13 +321,14 @@ static void chunk_done(moons__work *chunk) {
 }
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
-  if (job->n_terms == sizeof job->terms / sizeof job->terms[0]) return MOONS_EINVAL;
-  uv_mutex_lock(&job->mutex);
-  job->terms[1] = job->terms[0]; /* cancelled too, which changes under the mutex */
-  int error = terms_set_up(&job->terms[1], setup, setup_bytes);
-  if (!error) job->n_terms = 2;
+  if (job->terms[1] != NULL) return MOONS_EINVAL;
+  moons__terms *terms = terms_of(&job->options, setup, setup_bytes);
+  if (terms == NULL) return MOONS_ENOMEM;
+  uv_mutex_lock(&job->mutex); /* cancelled changes under it */
+  atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
+  job->terms[1] = terms;
   uv_mutex_unlock(&job->mutex);
-  return error;
+  return 0;
 }
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
@@ -296,17 +341,17 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->task =
-      (moons__task){.terms = &job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
+  chunk->task = (moons__task){.terms = job->terms[1] != NULL ? job->terms[1] : job->terms[0],
+                              .first = first,
+                              .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);
   int is_stopped = job->chunks.stopped;
-  if (!is_stopped) {
-    moons__job_put(&job->chunks, chunk);
-    pump(job);
-  }
+  if (!is_stopped) moons__job_put(&job->chunks, chunk);
+  moons__work_list started = start_chunks(job);
   uv_mutex_unlock(&job->mutex);
+  submit_all(job->runtime, &started);
   if (is_stopped) chunk_free(chunk);
   return is_stopped ? MOONS_ESTOPPED : 0;
 }
@@ -324,7 +369,7 @@ static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
 }
 
 static unsigned pending(const moons_job *job) {
-  return job->chunks.n_waiting + job->chunks.n_running + job->chunks.n_finished;
+  return job->chunks.waiting.n + job->chunks.n_running + job->chunks.finished.n;
 }
 
 /* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
@@ -348,16 +393,20 @@ static int waiter_open(waiter *w) {
   return MOONS_ENOMEM;
 }
 
+/* No job may know it any more. */
 static void waiter_close(waiter *w) {
+  while (atomic_load_explicit(&w->n_ringing, memory_order_acquire) > 0)
+    ;
   uv_cond_destroy(&w->wake);
   uv_mutex_destroy(&w->mutex);
 }
 
-/* Waits to be rung until `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
+/* Sleeps until rung or `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
 static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
   int error = 0;
   uv_mutex_lock(&w->mutex);
-  while (!w->is_rung && !error) {
+  atomic_store(&w->is_asleep, 1);
+  while (!atomic_load(&w->is_rung) && !error) {
     uint64_t now_ns = uv_hrtime();
     if (deadline_ns == UINT64_MAX)
       uv_cond_wait(&w->wake, &w->mutex);
@@ -366,8 +415,18 @@ static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
     else
       uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
   }
-  w->is_rung = 0;
+  atomic_store(&w->is_asleep, 0);
   uv_mutex_unlock(&w->mutex);
+  return error;
+}
+
+/* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
+static int waiter_wait(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  uint64_t start_ns = uv_hrtime();
+  int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
+  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : waiter_sleep(w, deadline_ns);
+  if (!error) atomic_store(&w->is_rung, 0);
+  moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
   return error;
 }
 
@@ -383,7 +442,7 @@ static void set_waiter(moons_job *const *jobs, unsigned n_jobs, waiter *w) {
 static int find_ready(moons_job *const *jobs, unsigned n_jobs) {
   for (unsigned i = 0; i < n_jobs; i++) {
     uv_mutex_lock(&jobs[i]->mutex);
-    int is_ready = jobs[i]->chunks.n_finished > 0 || pending(jobs[i]) == 0;
+    int is_ready = jobs[i]->chunks.finished.n > 0 || pending(jobs[i]) == 0;
     uv_mutex_unlock(&jobs[i]->mutex);
     if (is_ready) return (int)i;
   }
@@ -403,12 +462,12 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
-/* Sleeps until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
+/* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
-static int sleep_in(const moons_runtime *r, waiter *w, uint64_t deadline_ns) {
-  if (r->functions->depth(r->backend) == 0) return waiter_sleep(w, deadline_ns);
+static int wait_in(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+  if (r->functions->depth(r->backend) == 0) return waiter_wait(r, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
-  int error = waiter_sleep(w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
+  int error = waiter_wait(r, w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
   if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
@@ -425,9 +484,9 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
   uint64_t deadline_ns = deadline_after(timeout_ns);
   set_waiter(jobs, n_jobs, &w);
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
-    const moons_runtime *r = jobs[0]->runtime;
+    moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = sleep_in(r, &w, deadline_ns);
+    if (ran == 0) error = wait_in(r, &w, deadline_ns);
     if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
@@ -459,7 +518,7 @@ unsigned moons_job_pending(moons_job *job) {
 
 unsigned moons_job_ready(moons_job *job) {
   uv_mutex_lock(&job->mutex);
-  unsigned n = job->chunks.n_finished;
+  unsigned n = job->chunks.finished.n;
   uv_mutex_unlock(&job->mutex);
   return n;
 }
@@ -470,8 +529,9 @@ void moons_job_cancel(moons_job *job) {
   moons__job_stop(&job->chunks);
   drop_waiting(job);
   if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
-  ring(job->waiter);
+  waiter *w = waiter_of(job);
   uv_mutex_unlock(&job->mutex);
+  ring(w);
 }
 
 void moons_job_free(moons_job *job) {

@@ -16,12 +16,14 @@ moons__sandbox *moons__sandbox_of(lua_State *L) { return *(moons__sandbox **)lua
 
 /* Printing. */
 
+/* What a thread prints that was given up is dropped: the one who takes it may be gone. */
 static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
-  if (n_bytes == 0) return;
+  if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
   if (s->write != NULL)
     s->write(s->write_data, stream, bytes, n_bytes);
   else
     fwrite(bytes, 1, n_bytes, stream == 1 ? stdout : stderr);
+  moons__stop_unpin(&s->stop);
 }
 
 static void flush_line(moons__sandbox *s, int stream) {
@@ -156,7 +158,7 @@ static void warn(void *data, const char *message, int to_be_continued) {
 
 /* The error is raised again and again, so that no pcall keeps the call alive. */
 static int call_exit(lua_State *L) {
-  moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__FAILURE_ERROR + 1);
+  moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__STOP(ERROR));
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
 }

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +38,17 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
   moons__stop_begin(&s->workshop->sandbox.stop, L);
   int status = lua_pcall(L, 1, 0, handler);
-  int reason = moons__stop_end(&s->workshop->sandbox.stop);
-  if (reason == 0 || status != LUA_OK) return status;
-  lua_pushliteral(L, "ended while it was set up");
+  s->ended = moons__stop_end(&s->workshop->sandbox.stop);
+  if (s->ended == 0 || status != LUA_OK) return status;
+  lua_pushnil(L);
   return LUA_ERRRUN;
+}
+
+/* Closes the state: finalizers run. */
+static void close_state(moons__session *s) {
+  moons__stop_begin_closing(&s->workshop->sandbox.stop);
+  lua_close(s->image.L);
+  moons__stop_end(&s->workshop->sandbox.stop);
 }
 
 /* The first stage: libraries. */
@@ -48,6 +56,8 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
 static int open_libraries(lua_State *L) {
   moons__session *s = lua_touserdata(L, 1);
   const moons__worker_config *config = &s->workshop->config;
+  moons__report_push_handler(L, &s->workshop->reporter);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
   moons__stdlib_open(L, s->libraries);
   moons__sandbox_install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
@@ -102,7 +112,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   lua_call(L, 0, 0);
 }
 
-/* Leaves the caller in the registry. */
+/* Leaves the caller in the registry, under a reference of the program's. */
 static int apply_setup(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
   lua_newtable(L);
@@ -119,7 +129,7 @@ static int apply_setup(lua_State *L) {
   lua_pushvalue(L, classes);
   push_seed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, x->session);
+  x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -137,16 +147,39 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index) {
   lua_call(L, 2, 0);
 }
 
+/* A set-up that was made to end fails for that reason, whatever it made of it. */
+static int fail_for_end(moons__session *s, const char *prefix) {
+  moons__workshop *w = s->workshop;
+  moons__failure_kind kind = (moons__failure_kind)(s->ended - 1);
+  char text[64];
+  snprintf(text, sizeof text, "%s%s", prefix, moons__failure_text(kind));
+  lua_settop(s->image.L, 0);
+  w->failure.n_bytes = 0;
+  moons__report_text(&w->reporter, kind, text, &w->failure);
+  return -1;
+}
+
 static int fail_set_up(const setting_up *x, int status) {
   static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
+  if (x->session->ended != 0) return fail_for_end(x->session, PREFIXES[x->stage]);
   int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
   return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
 }
 
-/* Puts the handler at the stack's base. */
+/* Puts the handler at the stack's base. Allocates nothing, for nothing would catch an error here. */
 static void put_handler(moons__session *s) {
   lua_settop(s->image.L, 0);
-  moons__report_push_handler(s->image.L, &s->workshop->reporter);
+  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, &s->workshop->reporter);
+}
+
+/* Pushes the caller, and the function that it calls. */
+static void push_caller(moons__session *s, moons__program *p) {
+  lua_State *L = s->image.L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->caller);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
+  p->has_random = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_FUNCTION);
 }
 
 /* Brings the state to the set-up, and the caller onto the stack. */
@@ -154,7 +187,7 @@ static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
   if (status != LUA_OK) return fail_set_up(x, status);
-  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, s);
+  push_caller(s, x->program);
   return 0;
 }
 
@@ -178,7 +211,7 @@ static int complete(moons__session *s, const moons__terms *terms) {
   int status = call_protected(s, add_host, &x);
   int error = status == LUA_OK ? set_up(&x) : fail_set_up(&x, status);
   if (error) {
-    lua_close(s->image.L); /* what it has opened closes */
+    close_state(s); /* what it has opened closes */
     return error;
   }
   if (s->rebuilds) return 0;
@@ -187,7 +220,7 @@ static int complete(moons__session *s, const moons__terms *terms) {
   moons__arena_count_userdata(&s->image.arena, 0);
   if (s->rebuilds) {
     s->dirty = 1; /* the next call starts from the first stage */
-    lua_close(s->image.L);
+    close_state(s);
     return 0;
   }
   moons__arena_clear_mark(&s->image.arena);
@@ -248,7 +281,7 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
 }
 
 void moons__session_close(moons__session *s) {
-  if (s->image.L != NULL && !s->fresh) lua_close(s->image.L);
+  if (s->image.L != NULL && !s->fresh) close_state(s);
   for (unsigned i = 0; i < s->n_programs; i++)
     program_close(&s->programs[i]);
   moons__names_free(&s->names);
@@ -287,7 +320,6 @@ static moons__program *kept_program(moons__session *s, const moons__terms *terms
     program_close(p);
     return NULL;
   }
-  p->caller = luaL_ref(s->image.L, LUA_REGISTRYINDEX);
   return p;
 }
 
@@ -297,7 +329,7 @@ moons__program *moons__session_enter(moons__session *s, const moons__terms *term
   moons__program *p = kept_program(s, terms);
   if (p == NULL) return NULL;
   put_handler(s);
-  lua_rawgeti(s->image.L, LUA_REGISTRYINDEX, p->caller);
+  push_caller(s, p);
   return p;
 }
 
@@ -335,15 +367,14 @@ static int must_close(const moons__session *s) {
          moons__arena_made_userdata(&s->image.arena);
 }
 
-void moons__session_end_call(moons__session *s) {
+int moons__session_end_call(moons__session *s) {
   moons__arena_limit(&s->image.arena, 0);
   const moons__sandbox *sandbox = &s->workshop->sandbox;
-  if (sandbox->loaded_module) s->names_known = 0;
-  if (!s->fresh) {
+  if (!s->fresh)
     lua_settop(s->image.L, MOONS__SESSION_TOP);
-  } else if (must_close(s)) {
-    lua_close(s->image.L);
-    if (sandbox->loaded_module) s->names_known = 0;
-  }
+  else if (must_close(s))
+    close_state(s);
+  if (sandbox->loaded_module) s->names_known = 0;
   moons__sandbox_flush(&s->workshop->sandbox);
+  return moons__stop_is_lost(&sandbox->stop);
 }

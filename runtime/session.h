@@ -35,7 +35,8 @@ typedef struct moons__program {
   int uses_seed;          /* `init` could draw random numbers */
   uint64_t seed;          /* what it drew them from */
   moons__classes classes; /* that came with it */
-  int caller;             /* kept sessions: reference of the function that makes a call */
+  int caller;             /* reference of the function that makes a call */
+  int has_random;         /* the state has random numbers, to be seeded for each call */
 } moons__program;
 
 typedef struct moons__session {
@@ -43,11 +44,13 @@ typedef struct moons__session {
   moons__image image;
   moons__libraries libraries; /* open in the state */
   moons__names names;
-  int names_known; /* no module was loaded since they were looked at */
+  moons__libraries reached; /* by any set-up or argument so far */
+  int names_known;          /* no module was loaded since they were looked at */
   int fresh;
-  int rebuilds; /* the set-up cannot lie in the image: it is made anew for each call */
-  int dirty;    /* a call was made since the image was put back */
-  int warns;    /* whether `warn` is on when a call begins */
+  int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;                /* a call was made since the image was put back */
+  int warns;                /* whether `warn` is on when a call begins */
+  moons__stop_reason ended; /* why the last stage of a set-up was made to end */
   uint64_t last_used;
   moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
   unsigned n_programs;
@@ -57,7 +60,8 @@ typedef struct moons__session {
 enum {
   MOONS__SESSION_HANDLER = 1, /* the message handler */
   MOONS__SESSION_CALLER,      /* workshop->make_call, with the upvalues below */
-  MOONS__SESSION_TOP = MOONS__SESSION_CALLER
+  MOONS__SESSION_FUNCTION,    /* what is mapped */
+  MOONS__SESSION_TOP = MOONS__SESSION_FUNCTION
 };
 
 /* The upvalues of the caller. */
@@ -92,7 +96,8 @@ void moons__session_leave(moons__session *session);
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);
 
-/* Ends a call: runs finalizers where the call left any, and writes out what it printed. */
-void moons__session_end_call(moons__session *session);
+/* Ends a call: runs finalizers where the call left any, and writes out what it printed. Returns 1 where
+** these did not end and the thread was given up, otherwise 0. */
+int moons__session_end_call(moons__session *session);
 
 #endif

@@ -4,8 +4,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "moons.h"
 #include "pristine.h"
+#include "raise.h"
 
 enum { N_MESSAGES = 4 };
 
@@ -133,8 +133,7 @@ static void push_preload(lua_State *L, int wanted) {
 static void put_message(moons__encoder *e, int n_values, const char *what) {
   uint64_t n_bytes = 0;
   size_t length_at = e->out->n_bytes;
-  int error = moons__buffer_append(e->out, &n_bytes, sizeof n_bytes);
-  if (error) luaL_error(e->L, "%s", moons_error_text(error));
+  moons__check(e->L, moons__buffer_append(e->out, &n_bytes, sizeof n_bytes));
   int first = lua_gettop(e->L) - n_values + 1;
   moons__encode(e, first, n_values, what);
   n_bytes = e->out->n_bytes - length_at - sizeof n_bytes;
@@ -167,8 +166,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init) {
   header h = {0};
   e->needs |= MOONS__LIBRARIES_LEAST;
   e->changes_standard = 0;
-  int error = moons__buffer_append(e->out, &h, sizeof h);
-  if (error) luaL_error(L, "%s", moons_error_text(error));
+  moons__check(L, moons__buffer_append(e->out, &h, sizeof h));
   lua_pushvalue(L, function);
   lua_pushvalue(L, init);
   put_message(e, 2, NULL);

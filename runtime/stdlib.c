@@ -60,6 +60,12 @@ const char *moons__stdlib_name(moons__libraries bit) {
   return NULL;
 }
 
+const char *moons__stdlib_find(const char *name) {
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
+    if (strcmp(LIBRARIES[i].name, name) == 0) return LIBRARIES[i].name;
+  return NULL;
+}
+
 void moons__stdlib_open(lua_State *L, moons__libraries libraries) {
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
     if (!(libraries & 1u << i)) continue;

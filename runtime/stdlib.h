@@ -30,6 +30,9 @@ int moons__stdlib_reaches_globals(const char *name, size_t n_bytes);
 ** table is the globals'. */
 const char *moons__stdlib_name(moons__libraries bit);
 
+/* The standard library of this name (_G is base), as a constant; NULL where there is none. */
+const char *moons__stdlib_find(const char *name);
+
 /* Opens the libraries as luaL_openlibs does, but just those of the set. May raise a Lua error. */
 void moons__stdlib_open(lua_State *L, moons__libraries libraries);
 

@@ -6,28 +6,28 @@
 #include "failure.h"
 #include "sandbox.h"
 
-/* What `running` holds while another thread sets the hook: the call cannot end meanwhile. */
-static char busy_mark;
-#define BUSY ((lua_State *)(void *)&busy_mark)
+/* What `running` holds beside states: another thread holds the call, or it is pinned; a state is being
+** closed; the call was given up, for ever. */
+static char marks[3];
+#define HELD ((lua_State *)(void *)&marks[0])
+#define CLOSING ((lua_State *)(void *)&marks[1])
+#define LOST ((lua_State *)(void *)&marks[2])
 
-/* Changes who runs, waiting for a hook that is being set. Returns who ran. */
-static lua_State *change_running(moons__stop *stop, lua_State *L) {
-  lua_State *old = atomic_load_explicit(&stop->running, memory_order_relaxed);
-  for (;;) {
-    if (old == BUSY)
-      old = atomic_load_explicit(&stop->running, memory_order_relaxed);
-    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, L, memory_order_acq_rel,
-                                                   memory_order_relaxed))
-      return old;
-  }
+static lua_State *who_runs(const moons__stop *stop) {
+  return atomic_load_explicit(&stop->running, memory_order_relaxed);
 }
 
-static const char *text_of(int reason) {
-  switch (reason - 1) {
-  case MOONS__FAILURE_TIMEOUT: return "timed out";
-  case MOONS__FAILURE_CANCELLED: return "cancelled";
-  default: return "os.exit was called";
+/* Changes who runs, waiting while the call is held. Returns who ran; where that is LOST, it stays. */
+static lua_State *change_running(moons__stop *stop, lua_State *L) {
+  lua_State *old = who_runs(stop);
+  while (old != LOST) {
+    if (old == HELD)
+      old = who_runs(stop);
+    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, L, memory_order_acq_rel,
+                                                   memory_order_relaxed))
+      break;
   }
+  return old;
 }
 
 static void on_instruction(lua_State *L, lua_Debug *info) {
@@ -39,54 +39,95 @@ static void on_instruction(lua_State *L, lua_Debug *info) {
   }
   for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
     lua_sethook(r->L, on_instruction, LUA_MASKCOUNT, 1);
-  luaL_error(L, "%s", text_of(atomic_load(&stop->reason)));
+  luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(atomic_load(&stop->reason) - 1)));
 }
 
-void moons__stop_begin(moons__stop *stop, lua_State *L) {
+/* Beginning and ending. */
+
+/* What the thread has done until now is done for whoever holds the call: a release. */
+static void begin(moons__stop *stop, lua_State *L) {
+  if (who_runs(stop) == LOST) return;
   stop->resumers = NULL;
   atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
   atomic_store_explicit(&stop->running, L, memory_order_release);
 }
 
-int moons__stop_end(moons__stop *stop) {
+void moons__stop_begin(moons__stop *stop, lua_State *L) { begin(stop, L); }
+
+void moons__stop_begin_closing(moons__stop *stop) { begin(stop, CLOSING); }
+
+moons__stop_reason moons__stop_end(moons__stop *stop) {
   lua_State *L = change_running(stop, NULL);
+  if (L == LOST) return MOONS__STOP(LOST);
   int reason = atomic_load_explicit(&stop->reason, memory_order_relaxed);
   if (reason != 0) {
-    lua_sethook(L, NULL, 0, 0);
+    if (L != CLOSING) lua_sethook(L, NULL, 0, 0);
     atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
   }
   return reason;
 }
 
-void moons__stop_request(moons__stop *stop, int reason) {
-  lua_State *L = atomic_load_explicit(&stop->running, memory_order_acquire);
-  if (L == NULL || L == BUSY) return;
-  if (!atomic_compare_exchange_strong(&stop->running, &L, BUSY)) return;
-  int none = 0;
-  atomic_compare_exchange_strong(&stop->reason, &none, reason);
-  lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
-  atomic_store_explicit(&stop->running, L, memory_order_release);
+moons__stop_reason moons__stop_reason_of(const moons__stop *stop) {
+  return atomic_load(&stop->reason);
 }
 
-void moons__stop_here(moons__stop *stop, lua_State *L, int reason) {
+int moons__stop_is_lost(const moons__stop *stop) {
+  return atomic_load_explicit(&stop->running, memory_order_acquire) == LOST;
+}
+
+/* Sets the reason where there is none yet. */
+static void note_reason(moons__stop *stop, moons__stop_reason reason) {
   int none = 0;
   atomic_compare_exchange_strong(&stop->reason, &none, reason);
+}
+
+void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason) {
+  note_reason(stop, reason);
   lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
 }
+
+int moons__stop_pin(moons__stop *stop) {
+  stop->pinned = who_runs(stop) != NULL ? change_running(stop, HELD) : NULL;
+  return stop->pinned != LOST;
+}
+
+void moons__stop_unpin(moons__stop *stop) {
+  if (stop->pinned == NULL) return;
+  atomic_store_explicit(&stop->running, stop->pinned, memory_order_release);
+}
+
+/* From another thread. */
+
+lua_State *moons__stop_hold(moons__stop *stop) {
+  lua_State *L = who_runs(stop);
+  if (L == NULL || L == HELD || L == LOST) return NULL;
+  return atomic_compare_exchange_strong(&stop->running, &L, HELD) ? L : NULL;
+}
+
+void moons__stop_let_go(moons__stop *stop, lua_State *held) {
+  atomic_store_explicit(&stop->running, held, memory_order_release);
+}
+
+void moons__stop_request(moons__stop *stop, lua_State *held, moons__stop_reason reason) {
+  note_reason(stop, reason);
+  if (held != CLOSING) lua_sethook(held, on_instruction, LUA_MASKCOUNT, 1);
+}
+
+void moons__stop_give_up(moons__stop *stop) { moons__stop_let_go(stop, LOST); }
 
 /* Coroutines. */
 
 /* From here on until leave, `co` runs and L waits for it. */
 static void enter(lua_State *L, lua_State *co, moons__resumer *here) {
   moons__stop *stop = &moons__sandbox_of(L)->stop;
-  *here = (moons__resumer){L, stop->resumers};
+  *here = (moons__resumer){.L = L, .outer = stop->resumers};
   stop->resumers = here;
-  if (atomic_load_explicit(&stop->running, memory_order_relaxed) != NULL) change_running(stop, co);
+  if (who_runs(stop) != NULL) here->was_running = change_running(stop, co);
 }
 
 static void leave(lua_State *L, const moons__resumer *here) {
   moons__stop *stop = &moons__sandbox_of(L)->stop;
-  if (atomic_load_explicit(&stop->running, memory_order_relaxed) != NULL) change_running(stop, L);
+  if (here->was_running != NULL) change_running(stop, here->was_running);
   stop->resumers = here->outer;
 }
 

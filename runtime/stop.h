@@ -1,7 +1,9 @@
 /*
 ** Ending a call that runs: the Lua side. A count hook, set only when a call is to end, raises an error
 ** at the call's next instruction, and again whenever that is caught, until the call is over. It
-** reaches the coroutine that runs, and through it those that wait for it.
+** reaches the coroutine that runs, and through it those that wait for it. What it cannot reach, a C
+** function that does not return or a finalizer, which Lua runs with hooks off, can be given up: the
+** call then counts as over though its thread goes on.
 */
 #ifndef MOONS_STOP_H
 #define MOONS_STOP_H
@@ -9,36 +11,67 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+#include "failure.h"
+
 /* A coroutine that waits for another to return or yield. */
 typedef struct moons__resumer {
   lua_State *L;
+  lua_State *was_running; /* what `running` held before */
   struct moons__resumer *outer;
 } moons__resumer;
 
-/* All zero is at rest. Belongs to one worker; another thread only requests. */
+/* Why a call is to end: 0: it is not; otherwise a failure kind plus 1. */
+typedef int moons__stop_reason;
+#define MOONS__STOP(kind) (MOONS__FAILURE_##kind + 1)
+
+/* All zero is at rest. Belongs to one worker. */
 typedef struct moons__stop {
-  _Atomic(lua_State *)
-      running;              /* NULL between calls; a mark of its own while the hook is being set */
-  atomic_int reason;        /* why the call is to end: a moons__failure_kind plus 1; 0: it is not */
+  _Atomic(lua_State *) running; /* NULL between calls; or a mark, see stop.c */
+  atomic_int reason;
   moons__resumer *resumers; /* the coroutines that wait, the innermost first */
+  lua_State *pinned;        /* what `running` held before pin */
 } moons__stop;
 
-/* Begins a call in L. */
+/* {== The thread of the call ================================================================== */
+
+/* Begins a call in L; or what is done without a hook, closing a state. Does nothing where the thread
+** was given up. */
 void moons__stop_begin(moons__stop *stop, lua_State *L);
+void moons__stop_begin_closing(moons__stop *stop);
 
-/* Ends it; returns the reason for which it was to end, or 0. */
-int moons__stop_end(moons__stop *stop);
+/* Ends it. Returns why it was to end, or 0; MOONS__STOP(LOST): it was given up, and from then on
+** nothing may be touched that the thread does not own. */
+moons__stop_reason moons__stop_end(moons__stop *stop);
 
-/* Has the call end that runs now, if any. To be repeated until it has ended: the script may take the
-** hook away. Any thread. */
-void moons__stop_request(moons__stop *stop, int reason);
+/* Why the call that runs is to end, or 0. */
+moons__stop_reason moons__stop_reason_of(const moons__stop *stop);
 
-/* Has the call end that runs now. The thread of the call. */
-void moons__stop_here(moons__stop *stop, lua_State *L, int reason);
+/* Whether the thread was given up. Any thread. */
+int moons__stop_is_lost(const moons__stop *stop);
+
+/* Has the call end that runs now. */
+void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason);
+
+/* Until unpin the call cannot be given up. Returns 0 where it was. For what reaches out of the worker. */
+int moons__stop_pin(moons__stop *stop);
+void moons__stop_unpin(moons__stop *stop);
 
 /* Puts functions in the places of coroutine.resume and coroutine.wrap, which say who runs, and of
 ** xpcall, whose handler must not run when a call is to end: no hook can reach it. May raise a memory
 ** error. */
 void moons__stop_install(lua_State *L);
+
+/* {== Another thread ========================================================================== */
+
+/* Keeps the call that runs from ending until let_go. Returns it, or NULL: none runs, or it is held or
+** pinned. */
+lua_State *moons__stop_hold(moons__stop *stop);
+void moons__stop_let_go(moons__stop *stop, lua_State *held);
+
+/* Has the held call end. To be repeated until it has ended: the script may take the hook away. */
+void moons__stop_request(moons__stop *stop, lua_State *held, moons__stop_reason reason);
+
+/* Gives the held call up, in place of letting it go. */
+void moons__stop_give_up(moons__stop *stop);
 
 #endif

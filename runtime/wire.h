@@ -53,17 +53,20 @@ typedef struct moons__encoder {
   int changes_standard;   /* a standard global was replaced, and is sent */
 
   /* Private. */
-  int base;     /* first of the stack slots in use */
-  size_t start; /* of the message, in out */
+  int base;        /* first of the stack slots in use */
+  int stack_limit; /* stack slots up to this one are free to use */
+  size_t start;    /* of the message, in out */
   int names_refreshed;
-  moons__ptrmap seen; /* object, upvalue or string -> place */
+  int needs_lists;              /* to decode the message */
+  moons__ptrmap seen;           /* object, upvalue or string -> place */
+  struct moons__shapes *shapes; /* that the message has; NULL: none yet; owned */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
-  int dynamic;              /* a function may reach any global; 2: and all are queued */
-  struct wire_frame *frame; /* where in the value we are, for errors */
-  const char *what;         /* "argument", "result", ...: the root of paths */
-  int number;               /* which of them */
-  const void *globals;      /* the table of globals */
+  int dynamic;                     /* a function may reach any global; 2: and all are queued */
+  struct moons__wire_frame *frame; /* where in the value we are, for errors */
+  const char *what;                /* "argument", "result", ...: the root of paths */
+  int number;                      /* which of them */
+  const void *globals;             /* the table of globals */
 } moons__encoder;
 
 /* Reserves a few stack slots of L until end. */
@@ -91,8 +94,12 @@ typedef struct moons__decoder {
 
   /* Private. */
   const char *at, *end, *start;
-  int base;
+  size_t n_room;   /* entries that tables may still be made for */
+  int base;        /* first of the stack slots in use; 0: there are none */
+  int stack_limit; /* stack slots up to this one are free to use */
   int depth;
+  unsigned n_keys, n_shapes; /* keys that the shapes have in all; shapes that have come */
+  unsigned char *shape_ends; /* of each shape, the number of the key after its last */
   lua_Integer n_deferred, n_done, n_late, n_globals;
 } moons__decoder;
 

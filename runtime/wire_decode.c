@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "limits.h"
-#include "moons.h"
+#include "raise.h"
 #include "wire.h"
 #include "wire_format.h"
 
@@ -21,16 +21,17 @@ enum {
 /* What an encoder makes is less deep; bytes that go deeper are not an encoder's. */
 enum { MAX_DEPTH = MOONS_WIRE_DEPTH + 64 };
 
+/* Free stack slots that a value needs, without the values in it. */
+enum { STACK_NEED = 8 };
+
 typedef moons__decoder decoder;
 
-static void decode_value(decoder *d);
-static void decode_later(decoder *d);
+static void decode_value(decoder *d, int top);
+static void decode_later(decoder *d, int top);
 
 static void malformed(decoder *d, const char *what) {
   luaL_error(d->L, "malformed bytes: %s at byte %d", what, (int)(d->at - d->start));
 }
-
-static int slot(const decoder *d, int which) { return d->base + which; }
 
 /* Bytes. */
 
@@ -63,9 +64,12 @@ static size_t take_count(decoder *d, size_t item_bytes) {
   return (size_t)n;
 }
 
-/* Objects. */
+/* Lists. */
+
+static int slot(const decoder *d, int which) { return d->base + which; }
 
 static void need_list(decoder *d, int which) {
+  if (d->base == 0) malformed(d, "a list that was not announced");
   if (!lua_isnil(d->L, slot(d, which))) return;
   lua_newtable(d->L);
   lua_replace(d->L, slot(d, which));
@@ -79,7 +83,7 @@ static void keep(decoder *d, lua_Integer place) {
 }
 
 static void push_kept(decoder *d, lua_Integer place) {
-  if (!lua_istable(d->L, slot(d, SLOT_OBJECTS)) ||
+  if (d->base == 0 || !lua_istable(d->L, slot(d, SLOT_OBJECTS)) ||
       lua_rawgeti(d->L, slot(d, SLOT_OBJECTS), place) == LUA_TNIL)
     malformed(d, "a reference to nothing");
 }
@@ -94,31 +98,32 @@ static void defer(decoder *d) {
   lua_rawseti(d->L, slot(d, SLOT_DEFERRED), ++d->n_deferred);
 }
 
-/* Tables. */
-
-static lua_Integer decode_integers(decoder *d, int table, lua_Integer next, lua_Integer n) {
-  uint32_t count;
-  memcpy(&count, take(d, sizeof count), sizeof count);
-  if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
-  const char *bytes = take(d, (size_t)count * 8);
-  for (uint32_t i = 0; i < count; i++, bytes += 8) {
-    lua_Integer number;
-    memcpy(&number, bytes, sizeof number);
-    lua_pushinteger(d->L, number);
-    lua_rawseti(d->L, table, next + i);
-  }
-  return next + count;
+/* Makes sure of a few free slots above `top`. */
+static void need_stack(decoder *d, int top) {
+  if (top + STACK_NEED <= d->stack_limit) return;
+  luaL_checkstack(d->L, LUA_MINSTACK, NULL);
+  d->stack_limit = lua_gettop(d->L) + LUA_MINSTACK;
 }
 
-static lua_Integer decode_floats(decoder *d, int table, lua_Integer next, lua_Integer n) {
+/* Tables. */
+
+/* Sets a run of numbers of one kind from element `next` on; returns the number of the next one. */
+static lua_Integer decode_run(decoder *d, unsigned kind, int table, lua_Integer next,
+                              lua_Integer n) {
   uint32_t count;
   memcpy(&count, take(d, sizeof count), sizeof count);
   if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
   const char *bytes = take(d, (size_t)count * 8);
   for (uint32_t i = 0; i < count; i++, bytes += 8) {
-    lua_Number number;
-    memcpy(&number, bytes, sizeof number);
-    lua_pushnumber(d->L, number);
+    if (kind == WIRE_FLOATS) {
+      lua_Number number;
+      memcpy(&number, bytes, sizeof number);
+      lua_pushnumber(d->L, number);
+    } else {
+      lua_Integer number;
+      memcpy(&number, bytes, sizeof number);
+      lua_pushinteger(d->L, number);
+    }
     lua_rawseti(d->L, table, next + i);
   }
   return next + count;
@@ -131,32 +136,36 @@ static void decode_elements(decoder *d, int table, lua_Integer n) {
     unsigned tag = (unsigned char)*d->at;
     if (tag == WIRE_INTEGERS || tag == WIRE_FLOATS) {
       d->at++;
-      next = tag == WIRE_FLOATS ? decode_floats(d, table, next, n)
-                                : decode_integers(d, table, next, n);
+      next = decode_run(d, tag, table, next, n);
       continue;
     }
-    decode_value(d);
+    decode_value(d, table);
     lua_rawseti(d->L, table, next++);
   }
 }
 
+static void check_key(decoder *d) {
+  int type = lua_type(d->L, -1);
+  if (type == LUA_TSTRING) return;
+  lua_Number key = type == LUA_TNUMBER ? lua_tonumber(d->L, -1) : 0;
+  if (type == LUA_TNIL || key != key) malformed(d, "a key is nil or not a number");
+}
+
 static void decode_pairs(decoder *d, int table) {
-  lua_State *L = d->L;
   for (;;) {
     if (left(d) == 0) malformed(d, "the end comes early");
     if ((unsigned char)*d->at == WIRE_END) break;
-    decode_value(d);
-    lua_Number key = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-    if (lua_isnil(L, -1) || key != key) malformed(d, "a key is nil or not a number");
-    decode_value(d);
-    lua_rawset(L, table);
+    decode_value(d, table);
+    check_key(d);
+    decode_value(d, table + 1);
+    lua_rawset(d->L, table);
   }
   d->at++;
 }
 
 static void decode_metatable(decoder *d, int table, unsigned flags) {
   lua_State *L = d->L;
-  decode_value(d);
+  decode_value(d, table);
   if (!lua_istable(L, -1)) malformed(d, "a metatable is no table");
   if (flags & WIRE_LATE_METATABLE) {
     need_list(d, SLOT_LATE);
@@ -176,40 +185,88 @@ static void decode_class(decoder *d, int table) {
   if (d->class_index == 0 || d->classes == NULL) return;
   lua_pushvalue(L, table);
   lua_rawseti(L, d->class_index, (lua_Integer)number);
-  int error = moons__ptrmap_put(&d->classes->numbers, lua_topointer(L, table), number);
-  if (error) luaL_error(L, "%s", moons_error_text(error));
+  moons__check(L, moons__ptrmap_put(&d->classes->numbers, lua_topointer(L, table), number));
 }
 
-/* Reads a table's content, from its flags on, into the table on top. */
-static void fill_table(decoder *d, unsigned flags, lua_Integer n_elements) {
-  int table = lua_gettop(d->L);
-  decode_elements(d, table, n_elements);
+/* Reads what follows the elements of the table at the top of the stack. */
+static void decode_rest(decoder *d, int table, unsigned flags) {
   if (flags & WIRE_HASH_MASK) decode_pairs(d, table);
   if (flags & WIRE_HAS_METATABLE) decode_metatable(d, table, flags);
   if (flags & WIRE_HAS_CLASS) decode_class(d, table);
 }
 
-static lua_Integer take_elements_count(decoder *d) {
-  uint64_t n = take_varint(d);
-  if (n > left(d)) malformed(d, "too many elements");
-  if (n > INT_MAX) malformed(d, "too many elements");
-  return (lua_Integer)n;
+/* Takes from what tables may take in all: an entry takes a byte at least, so a message that asks for more
+** entries than it has bytes is none. Without this, nested tables could each ask for all that is left. */
+static int take_room(decoder *d, size_t n_entries) {
+  if (n_entries > d->n_room || n_entries > INT_MAX) malformed(d, "too many elements");
+  d->n_room -= n_entries;
+  return (int)n_entries;
 }
 
-static int pairs_hint(const decoder *d, unsigned flags) {
+static int take_elements(decoder *d) {
+  uint32_t n;
+  memcpy(&n, take(d, sizeof n), sizeof n);
+  return take_room(d, n);
+}
+
+/* A pair takes two bytes, and the number of pairs is rounded up to at most its double. */
+static int take_pairs(decoder *d, unsigned flags) {
   unsigned log2 = flags & WIRE_HASH_MASK;
-  if (log2 == 0) return 0;
-  size_t n = (size_t)1 << (log2 - 1), most = left(d) / 2; /* a pair takes two bytes at least */
-  if (n > most) n = most;
-  return n < INT_MAX ? (int)n : INT_MAX;
+  return log2 == 0 ? 0 : take_room(d, (size_t)1 << (log2 - 1));
 }
 
-static void decode_table(decoder *d, unsigned tag, const char *at) {
+/* Makes a table at the top of the stack and reads it. */
+static void decode_table(decoder *d, unsigned tag, const char *at, int top) {
   unsigned flags = take_byte(d);
-  lua_Integer n_elements = take_elements_count(d);
-  lua_createtable(d->L, (int)n_elements, pairs_hint(d, flags));
+  int is_array = (tag & ~(unsigned)WIRE_SHARED) == WIRE_ARRAY;
+  int n = is_array ? take_elements(d) : 0, table = top + 1;
+  lua_createtable(d->L, n, take_pairs(d, flags));
   keep_shared(d, tag, at);
-  fill_table(d, flags, n_elements);
+  if (n > 0) decode_elements(d, table, n);
+  if (flags != 0) decode_rest(d, table, flags);
+}
+
+/* Records. */
+
+static int key_slot(const decoder *d, unsigned key) { return d->base + N_SLOTS + (int)key; }
+
+/* Number of the first key of a shape. */
+static unsigned shape_first(const decoder *d, unsigned shape) {
+  return shape > 0 ? d->shape_ends[shape - 1] : 0;
+}
+
+/* Reads the keys of the next shape. */
+static void decode_shape(decoder *d, int top) {
+  unsigned n = take_byte(d), first = shape_first(d, d->n_shapes);
+  if (n == 0 || n > d->n_keys - first) malformed(d, "a shape that was not announced");
+  for (unsigned key = first; key < first + n; key++) {
+    decode_value(d, top);
+    if (lua_type(d->L, -1) != LUA_TSTRING) malformed(d, "a key of a shape is no string");
+    lua_replace(d->L, key_slot(d, key));
+  }
+  d->shape_ends[d->n_shapes++] = (unsigned char)(first + n);
+}
+
+static void decode_record(decoder *d, unsigned tag, const char *at, int top) {
+  lua_State *L = d->L;
+  int is_new = (tag & ~(unsigned)WIRE_SHARED) == WIRE_SHAPE, table = top + 1;
+  if (is_new) decode_shape(d, top);
+  unsigned shape = is_new ? d->n_shapes - 1 : take_byte(d);
+  if (shape >= d->n_shapes) malformed(d, "no such shape");
+  unsigned flags = take_byte(d), end = d->shape_ends[shape];
+  lua_createtable(L, 0, take_pairs(d, flags));
+  keep_shared(d, tag, at);
+  for (unsigned key = shape_first(d, shape); key < end; key++) {
+    if (left(d) > 0 && *d->at == WIRE_NIL) {
+      d->at++;
+      continue;
+    }
+    lua_pushvalue(L, key_slot(d, key));
+    decode_value(d, table + 1);
+    lua_rawset(L, table);
+  }
+  decode_pairs(d, table);
+  if (flags != 0) decode_rest(d, table, flags & ~(unsigned)WIRE_HASH_MASK);
 }
 
 /* Functions. */
@@ -242,14 +299,13 @@ static void decode_upvalue(decoder *d, int function, int which, lua_Integer plac
   lua_pushinteger(L, which);
   keep(d, -place);
   lua_pop(L, 1);
-  decode_value(d);
+  decode_value(d, function);
   lua_setupvalue(L, function, which);
 }
 
 /* Reads the upvalues of the function on top. */
-static void fill_function(decoder *d) {
-  lua_State *L = d->L;
-  int function = lua_gettop(L), n = n_upvalues(L, function);
+static void fill_function(decoder *d, int function) {
+  int n = n_upvalues(d->L, function);
   for (int i = 1; i <= n; i++) {
     lua_Integer place = (lua_Integer)(d->at - d->start);
     unsigned tag = take_byte(d);
@@ -262,7 +318,7 @@ static void fill_function(decoder *d) {
   }
 }
 
-static void decode_function(decoder *d, unsigned tag, const char *at, int deferred) {
+static void decode_function(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
   if (!d->trusted) malformed(d, "a function from elsewhere");
   take_byte(d);
@@ -271,10 +327,10 @@ static void decode_function(decoder *d, unsigned tag, const char *at, int deferr
   const char *dump = take(d, n_bytes <= left(d) ? (size_t)n_bytes : left(d) + 1);
   if (luaL_loadbufferx(L, dump, (size_t)n_bytes, "=?", "b") != LUA_OK) lua_error(L);
   keep_shared(d, tag, at);
-  if (deferred)
+  if ((tag & ~(unsigned)WIRE_SHARED) == WIRE_DEFERRED_FUNCTION)
     defer(d);
   else
-    fill_function(d);
+    fill_function(d, top + 1);
 }
 
 /* Others. */
@@ -291,18 +347,17 @@ static void decode_named(decoder *d) {
   moons__names_push(d->L, take(d, n_bytes), n_bytes, d->trusted);
 }
 
-static void decode_marshalled(decoder *d, unsigned tag, const char *at) {
+static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
   if (!d->trusted) malformed(d, "a call from elsewhere");
   size_t n_values = take_count(d, 1);
   if (n_values == 0 || n_values > INT_MAX) malformed(d, "nothing to call");
   luaL_checkstack(L, (int)(n_values < INT_MAX - LUA_MINSTACK ? n_values : INT_MAX) + LUA_MINSTACK,
                   "too many values");
-  int function = lua_gettop(L) + 1;
-  for (size_t i = 0; i < n_values; i++)
-    decode_value(d);
-  decode_later(d);
-  if (!lua_isfunction(L, function)) malformed(d, "nothing to call");
+  for (int i = 0; i < (int)n_values; i++)
+    decode_value(d, top + i);
+  decode_later(d, top + (int)n_values);
+  if (!lua_isfunction(L, top + 1)) malformed(d, "nothing to call");
   lua_call(L, (int)n_values - 1, 1);
   keep_shared(d, tag, at);
 }
@@ -336,32 +391,45 @@ static void decode_number(decoder *d, unsigned tag) {
 }
 
 /* Reads a value that may hold others. */
-static void decode_compound(decoder *d, unsigned tag, const char *at) {
+static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
   if (++d->depth > MAX_DEPTH) malformed(d, "nested too deeply");
-  luaL_checkstack(d->L, LUA_MINSTACK, NULL);
+  need_stack(d, top);
   switch (tag & ~(unsigned)WIRE_SHARED) {
-  case WIRE_TABLE: decode_table(d, tag, at); break;
+  case WIRE_TABLE:
+  case WIRE_ARRAY: decode_table(d, tag, at, top); break;
+  case WIRE_RECORD:
+  case WIRE_SHAPE: decode_record(d, tag, at, top); break;
   case WIRE_DEFERRED:
     lua_newtable(d->L);
     keep_shared(d, tag, at);
     defer(d);
     break;
-  case WIRE_FUNCTION: decode_function(d, tag, at, 0); break;
-  case WIRE_DEFERRED_FUNCTION: decode_function(d, tag, at, 1); break;
-  case WIRE_MARSHAL: decode_marshalled(d, tag, at); break;
+  case WIRE_FUNCTION:
+  case WIRE_DEFERRED_FUNCTION: decode_function(d, tag, at, top); break;
+  case WIRE_MARSHAL: decode_marshalled(d, tag, at, top); break;
   default: malformed(d, "an unknown tag");
   }
   d->depth--;
 }
 
-static void decode_value(decoder *d) {
-  lua_State *L = d->L;
+/* Reads a value that has a name on both sides. */
+static void decode_known(decoder *d, unsigned tag, const char *at) {
+  switch (tag & ~(unsigned)WIRE_SHARED) {
+  case WIRE_GLOBALS: lua_rawgeti(d->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;
+  case WIRE_NAMED: decode_named(d); break;
+  default: decode_class_number(d);
+  }
+  keep_shared(d, tag, at);
+}
+
+/* Pushes one value, where the stack has `top` values. */
+static void decode_value(decoder *d, int top) {
   const char *at = d->at;
   unsigned tag = take_byte(d);
   switch (tag & ~(unsigned)WIRE_SHARED) {
-  case WIRE_NIL: lua_pushnil(L); break;
-  case WIRE_FALSE: lua_pushboolean(L, 0); break;
-  case WIRE_TRUE: lua_pushboolean(L, 1); break;
+  case WIRE_NIL: lua_pushnil(d->L); break;
+  case WIRE_FALSE: lua_pushboolean(d->L, 0); break;
+  case WIRE_TRUE: lua_pushboolean(d->L, 1); break;
   case WIRE_INT8:
   case WIRE_INT32:
   case WIRE_INT64:
@@ -369,35 +437,36 @@ static void decode_value(decoder *d) {
   case WIRE_STRING8: decode_string(d, tag, at, take_byte(d)); break;
   case WIRE_STRING: decode_string(d, tag, at, take_count(d, 1)); break;
   case WIRE_REF: push_kept(d, (lua_Integer)take_varint(d)); break;
-  case WIRE_GLOBALS: lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;
-  case WIRE_NAMED: decode_named(d); break;
-  case WIRE_CLASS: decode_class_number(d); break;
-  default: decode_compound(d, tag, at);
+  case WIRE_GLOBALS:
+  case WIRE_NAMED:
+  case WIRE_CLASS: decode_known(d, tag, at); break;
+  default: decode_compound(d, tag, at, top);
   }
 }
 
 /* What comes after the values. */
 
-static void decode_content(decoder *d) {
+static void decode_content(decoder *d, int top) {
   lua_State *L = d->L;
   if (d->n_done >= d->n_deferred) malformed(d, "content of nothing");
   lua_rawgeti(L, slot(d, SLOT_DEFERRED), ++d->n_done);
   if (lua_istable(L, -1)) {
     unsigned flags = take_byte(d);
-    fill_table(d, flags, take_elements_count(d));
+    decode_elements(d, top + 1, take_elements(d));
+    decode_rest(d, top + 1, flags);
   } else {
-    fill_function(d);
+    fill_function(d, top + 1);
   }
   lua_pop(L, 1);
 }
 
-static void decode_global(decoder *d) {
+static void decode_global(decoder *d, int top) {
   lua_State *L = d->L;
   need_list(d, SLOT_GLOBALS);
-  decode_value(d);
+  decode_value(d, top);
   if (lua_type(L, -1) != LUA_TSTRING) malformed(d, "the name of a global is no string");
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
-  decode_value(d);
+  decode_value(d, top);
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
 }
 
@@ -412,11 +481,12 @@ static void set_globals(decoder *d) {
   lua_pop(L, 1);
 }
 
-static void decode_later(decoder *d) {
+static void decode_later(decoder *d, int top) {
+  need_stack(d, top);
   for (;;) {
     switch (take_byte(d)) {
-    case WIRE_CONTENT: decode_content(d); break;
-    case WIRE_GLOBAL: decode_global(d); break;
+    case WIRE_CONTENT: decode_content(d, top); break;
+    case WIRE_GLOBAL: decode_global(d, top); break;
     case WIRE_END: return;
     default: malformed(d, "an unknown tag");
     }
@@ -434,31 +504,38 @@ static void set_late_metatables(decoder *d) {
   }
 }
 
-/* Removes the slots, which lie below the values. */
-static void drop_slots(decoder *d, int n_values) {
-  lua_State *L = d->L;
-  lua_rotate(L, d->base, n_values);
-  lua_settop(L, d->base + n_values - 1);
+/* Does what had to wait until all values are there, and removes the slots, which lie below them. */
+static void finish(decoder *d, int n_values) {
+  if (d->n_late > 0) set_late_metatables(d);
+  if (d->n_globals > 0) set_globals(d);
+  lua_rotate(d->L, d->base, n_values);
+  lua_settop(d->L, d->base + n_values - 1);
 }
 
 int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   lua_State *L = d->L;
   d->start = d->at = bytes;
   d->end = d->start + n_bytes;
+  d->n_room = n_bytes;
   d->depth = 0;
   d->n_deferred = d->n_done = d->n_late = d->n_globals = 0;
+  unsigned char shape_ends[MOONS_WIRE_ALL_SHAPE_KEYS];
+  unsigned lists = take_byte(d);
+  d->shape_ends = shape_ends;
+  d->n_shapes = 0;
+  d->n_keys = lists > 0 ? lists - 1 : 0;
   size_t n_values = take_count(d, 1);
   if (n_values > LUAI_MAXSTACK) malformed(d, "too many values");
-  luaL_checkstack(L, (int)n_values + LUA_MINSTACK, "too many values");
-  d->base = lua_gettop(L) + 1;
-  for (int i = 0; i < N_SLOTS; i++)
-    lua_pushnil(L);
+  if (d->n_keys > MOONS_WIRE_ALL_SHAPE_KEYS || d->n_keys > n_bytes) malformed(d, "too many shapes");
+  luaL_checkstack(L, (int)n_values + (int)d->n_keys + LUA_MINSTACK, "too many values");
+  int top = lua_gettop(L);
+  d->stack_limit = top + LUA_MINSTACK;
+  d->base = lists != 0 ? top + 1 : 0;
+  if (lists != 0) lua_settop(L, top += N_SLOTS + (int)d->n_keys);
   for (size_t i = 0; i < n_values; i++)
-    decode_value(d);
-  decode_later(d);
+    decode_value(d, top++);
+  decode_later(d, top);
   if (d->at != d->end) malformed(d, "more bytes than the message has");
-  if (d->n_late > 0) set_late_metatables(d);
-  if (d->n_globals > 0) set_globals(d);
-  drop_slots(d, (int)n_values);
+  if (lists != 0) finish(d, (int)n_values);
   return (int)n_values;
 }

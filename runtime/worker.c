@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +18,23 @@ struct moons__worker {
   uint64_t clock; /* tasks so far: tells which session was used last */
   const moons__worker *outer;
 
+  /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
+  moons__task *task; /* that runs; NULL: none */
+  moons__batch_writer results;
+  unsigned n_tries;  /* that the call has had before */
+  int is_setting_up; /* what runs is no call yet */
+  char *
+      given_up_bytes; /* of the task that was given up, and its terms: the call may still use them */
+  moons__terms *given_up_terms;
+
   /* For the thread that watches. */
-  atomic_int is_cancelled;
-  _Atomic uint64_t timeout_ns; /* of the calls of the task; 0: none */
-  _Atomic uint64_t started_ns; /* when the call began; 0: no call with a timeout runs */
+  _Atomic uint64_t cancelled_ns; /* when the task was cancelled; 0: it was not */
+  _Atomic uint64_t timeout_ns;   /* of the calls of the task; 0: none */
+  _Atomic uint64_t started_ns;   /* when the call began; 0: no call with a timeout runs */
+
+  /* Of the thread that watches. */
+  uint64_t told_started_ns; /* when the call began that was told last that its time is over */
+  uint64_t told_ns;         /* when it was told */
 };
 
 enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
@@ -37,23 +51,32 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   return 0;
 }
 
-void moons__worker_close(moons__worker *w) {
-  if (w == NULL) return;
+static int is_open(const moons__session *s) { return s->image.L != NULL; }
+
+int moons__worker_keeps_state(const moons__worker *w) { return is_open(&w->kept); }
+
+void moons__worker_end(moons__worker *w) {
   for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
     moons__session_close(&w->fresh[i]);
   moons__session_close(&w->kept);
   moons__sandbox_flush(&w->workshop.sandbox);
+}
+
+void moons__worker_close(moons__worker *w) {
+  if (w == NULL) return;
+  moons__worker_end(w);
   moons__sandbox_free(&w->workshop.sandbox);
   moons__buffer_free(&w->workshop.reporter.traceback);
   moons__buffer_free(&w->workshop.failure);
   moons__classes_free(&w->call.classes);
   moons__encoder_end(&w->call.encoder);
+  moons__buffer_free(&w->call.message);
+  free(w->given_up_bytes);
+  moons__terms_release(w->given_up_terms);
   free(w);
 }
 
 /* Sessions. */
-
-static int is_open(const moons__session *s) { return s->image.L != NULL; }
 
 /* Closes the images used longest ago while those other than `in_use` hold too much together. */
 static void make_room(moons__worker *w, const moons__session *in_use) {
@@ -109,11 +132,14 @@ static moons__session *kept_session(moons__worker *w, const moons__terms *terms,
 
 static int enter(moons__worker *w, const moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->setup, terms->setup_bytes);
+  if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
   moons__session *s = terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;
   moons__program *p = moons__session_enter(s, terms);
   if (p == NULL) return -1;
   s->last_used = p->last_used = ++w->clock;
+  s->reached |= needs;
+  w->call.seeds = p->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
   w->call.session = s;
   w->call.program = p;
   w->call.classes.outer = &p->classes;
@@ -123,48 +149,19 @@ static int enter(moons__worker *w, const moons__terms *terms, moons__libraries n
 
 /* Tasks. */
 
-/* Appends the failure of a set-up as that of a call. */
-static int put_set_up_failure(moons__worker *w) {
+/* Takes the outcome of a call to the results; 1 where there is no memory for it. */
+static int put_result(moons__batch_writer *results, const moons__item *item) {
+  switch (item->kind) {
+  case MOONS__ITEM_INTEGER: return moons__batch_integer(results, item->integer);
+  case MOONS__ITEM_FLOAT: return moons__batch_float(results, item->number);
+  default: return moons__batch_bytes(results, item->kind, item->bytes, item->n_bytes);
+  }
+}
+
+static moons__item set_up_failure(const moons__worker *w) {
   const moons__buffer *failure = &w->workshop.failure;
-  moons__batch_writer *results = &w->call.results;
-  if (moons__batch_item_begin(results, MOONS__ITEM_ERROR)) return MOONS_ENOMEM;
-  if (moons__buffer_append(results->out, failure->bytes, failure->n_bytes)) {
-    moons__batch_item_drop(results);
-    return MOONS_ENOMEM;
-  }
-  moons__batch_item_end(results);
-  return 1;
-}
-
-static int is_ending(const moons__worker *w) {
-  return atomic_load_explicit(&w->is_cancelled, memory_order_relaxed) ||
-         (w->outer != NULL && moons__worker_is_ending(w->outer));
-}
-
-static int run_call(moons__worker *w, moons__task *task) {
-  moons__call *c = &w->call;
-  if (moons__session_begin_call(c->session, task->terms)) return put_set_up_failure(w);
-  if (task->terms->timeout_ns > 0)
-    atomic_store_explicit(&w->started_ns, w->workshop.config.clock_ns(), memory_order_relaxed);
-  c->index = task->first + task->n_run;
-  int outcome = moons__call_run(c);
-  atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
-  moons__session_end_call(c->session);
-  if (task->terms->fresh) task->n_restored++;
-  return outcome;
-}
-
-/* Makes a call, and again where it fails and may be tried again. */
-static int run_tries(moons__worker *w, moons__task *task) {
-  moons__batch_writer writer = w->call.results;
-  size_t n_bytes = task->results.n_bytes;
-  int outcome = run_call(w, task);
-  for (unsigned n = 0; outcome > 0 && n < task->terms->n_retries && !is_ending(w); n++) {
-    moons__batch_rewind(&w->call.results, &writer, n_bytes);
-    task->n_retried++;
-    outcome = run_call(w, task);
-  }
-  return outcome;
+  return (moons__item){
+      .kind = MOONS__ITEM_ERROR, .bytes = failure->bytes, .n_bytes = failure->n_bytes};
 }
 
 static void note_failed(moons__task *task) {
@@ -173,67 +170,272 @@ static void note_failed(moons__task *task) {
   task->n_failed++;
 }
 
-static int is_over(const moons__worker *w, const moons__task *task) {
+/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them. */
+static int put_numbers(moons__worker *w) {
+  moons__call *c = &w->call;
+  uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
+  if (n == 0) return 1;
+  if (moons__batch_numbers(&w->results, c->kind, c->numbers, n)) return 0;
+  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
+  w->task->n_run += n;
+  return 1;
+}
+
+/* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
+static int put_outcome(moons__worker *w, const moons__item *item) {
+  if (put_result(&w->results, item)) return 0;
+  if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
+  w->task->n_run++;
+  return 1;
+}
+
+/* Calls of the task that have not begun are not to begin. */
+static int is_cancelled(const moons__worker *w) {
+  return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 ||
+         (w->outer != NULL && moons__worker_is_ending(w->outer));
+}
+
+static void start_clock(moons__worker *w) {
+  if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
+  atomic_store_explicit(&w->started_ns, w->workshop.config.clock_ns(), memory_order_relaxed);
+}
+
+static void stop_clock(moons__worker *w) {
+  atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
+}
+
+int moons__worker_is_lost(const moons__worker *w) {
+  return moons__stop_is_lost(&w->workshop.sandbox.stop);
+}
+
+/* In a kept state, calls without limits of their own may be made in one go. */
+static int may_go_on(const moons__call *c) {
+  return !c->terms->fresh && c->terms->timeout_ns == 0 && c->terms->n_retries == 0;
+}
+
+/* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
+** given up. */
+static int run_call(moons__worker *w) {
+  moons__call *c = &w->call;
+  start_clock(w);
+  if (moons__session_begin_call(c->session, c->terms)) {
+    c->result = set_up_failure(w);
+    return moons__worker_is_lost(w);
+  }
+  if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
+  int outcome = may_go_on(c) ? moons__call_run_some(c) : moons__call_run(c);
+  if (outcome == 1 || moons__session_end_call(c->session)) return 1;
+  stop_clock(w);
+  if (c->terms->fresh) w->task->n_restored++;
+  return outcome;
+}
+
+/* Makes a call, and again where it fails and may be tried again. */
+static int run_tries(moons__worker *w) {
+  for (;;) {
+    int outcome = run_call(w);
+    if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
+    if (w->n_tries >= w->call.terms->n_retries || is_cancelled(w)) return outcome;
+    w->n_tries++;
+    w->task->n_retried++;
+  }
+}
+
+static int is_over(const moons__worker *w) {
+  const moons__task *task = w->task;
   if (task->n_run == task->n_calls) return 1;
-  if ((task->failed && !task->terms->collect) || is_ending(w)) return 1;
+  if ((task->failed && !task->terms->collect) || is_cancelled(w)) return 1;
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
+}
+
+/* Makes the calls of the task. Returns 1 where one was given up. */
+static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
+  while (!is_over(w)) {
+    moons__batch_next(arguments, &w->call.item);
+    w->call.index = w->task->first + w->task->n_run;
+    int outcome = run_tries(w);
+    if (outcome == 1) return 1;
+    w->n_tries = 0;
+    if (!put_numbers(w) || outcome != 0) break;
+    if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
+  }
+  return 0;
+}
+
+/* Every call of the task fails as its set-up did. */
+static void fail_calls(moons__worker *w) {
+  moons__item failure = set_up_failure(w);
+  while (!is_over(w) && put_outcome(w, &failure))
+    ;
+}
+
+/* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
+static int run_task(moons__worker *w, moons__task *task) {
+  moons__batch_reader arguments;
+  w->call.arguments = &arguments;
+  moons__batch_open(&arguments, task->bytes, task->n_bytes);
+  for (uint32_t i = 0; i < task->n_skipped; i++)
+    moons__batch_next(&arguments, &w->call.item);
+  w->is_setting_up = 1;
+  start_clock(w);
+  int is_set_up = enter(w, task->terms, arguments.needs) == 0;
+  if (moons__worker_is_lost(w)) return 1;
+  stop_clock(w);
+  w->is_setting_up = 0;
+  if (!is_set_up) fail_calls(w);
+  int is_given_up = is_set_up && run_calls(w, &arguments);
+  if (is_set_up) moons__session_leave(w->call.session);
+  return is_given_up;
 }
 
 void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
   atomic_store(&w->timeout_ns, timeout_ns);
 }
 
-void moons__worker_run(moons__worker *w, moons__task *task) {
-  moons__batch_reader arguments;
-  moons__batch_open(&arguments, task->bytes, task->n_bytes);
+int moons__worker_run(moons__worker *w, moons__task *task) {
+  w->task = task;
   w->call.terms = task->terms;
-  if (moons__batch_begin(&w->call.results, &task->results)) {
-    atomic_store(&w->timeout_ns, 0);
-    return;
-  }
-  int is_set_up = !is_over(w, task) && enter(w, task->terms, arguments.needs) == 0;
-  while (!is_over(w, task)) {
-    moons__batch_next(&arguments, &w->call.item);
-    int outcome = is_set_up ? run_tries(w, task) : put_set_up_failure(w);
-    if (outcome < 0) break;
-    if (outcome > 0) note_failed(task);
-    task->n_run++;
-  }
+  w->n_tries = task->n_tries;
+  int is_given_up = 0;
+  if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
+    is_given_up = run_task(w, task);
+  if (is_given_up) return 1;
+  w->task = NULL;
   atomic_store(&w->timeout_ns, 0);
-  if (is_set_up) moons__session_leave(w->call.session);
+  stop_clock(w);
+  if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);
+  return 0;
 }
 
 /* From any thread. */
 
-void moons__worker_cancel(moons__worker *w, int on) { atomic_store(&w->is_cancelled, on); }
+void moons__worker_cancel(moons__worker *w, uint64_t since_ns) {
+  atomic_store(&w->cancelled_ns, since_ns);
+}
 
 int moons__worker_is_ending(const moons__worker *w) {
-  return atomic_load(&w->workshop.sandbox.stop.reason) != 0 || is_ending(w);
+  return moons__worker_is_lost(w) || moons__stop_reason_of(&w->workshop.sandbox.stop) != 0 ||
+         is_cancelled(w);
+}
+
+/* From the thread that watches. */
+
+/* Whether the call that runs was told that its time is over. */
+static int was_told(const moons__worker *w) {
+  uint64_t started_ns = atomic_load(&w->started_ns);
+  return started_ns != 0 && started_ns == w->told_started_ns;
+}
+
+/* Since when the task is cancelled, also as part of a call that is to end; 0: it is not. */
+static uint64_t cancelled_since(const moons__worker *w) {
+  uint64_t since_ns = atomic_load(&w->cancelled_ns);
+  if (since_ns != 0 || w->outer == NULL) return since_ns;
+  if (was_told(w->outer)) return w->outer->told_ns;
+  return cancelled_since(w->outer);
+}
+
+/* Tells the call that runs to end; one with a timeout only where it is still the one that began at
+** `started_ns`. */
+static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  lua_State *held = moons__stop_hold(stop);
+  if (held == NULL) return;
+  if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns)
+    moons__stop_request(stop, held, reason);
+  moons__stop_let_go(stop, held);
+}
+
+static uint64_t look_again(uint64_t since_ns, uint64_t now_ns) {
+  return now_ns >= since_ns + MOONS_GRACE_NS ? 0 : now_ns + WATCH_AGAIN_NS;
 }
 
 uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
-  moons__stop *stop = &w->workshop.sandbox.stop;
-  if (is_ending(w)) {
-    moons__stop_request(stop, MOONS__FAILURE_CANCELLED + 1);
-    return now_ns + WATCH_AGAIN_NS;
+  if (moons__worker_is_lost(w)) return UINT64_MAX;
+  uint64_t since_ns = cancelled_since(w);
+  if (since_ns != 0) {
+    tell(w, MOONS__STOP(CANCELLED), 0);
+    return look_again(since_ns, now_ns);
   }
   uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
   if (timeout_ns == 0) return UINT64_MAX;
   if (started_ns == 0) return now_ns + timeout_ns;
   if (now_ns < started_ns + timeout_ns) return started_ns + timeout_ns;
-  moons__stop_request(stop, MOONS__FAILURE_TIMEOUT + 1);
-  return now_ns + WATCH_AGAIN_NS;
+  if (w->told_started_ns != started_ns) w->told_ns = now_ns;
+  w->told_started_ns = started_ns;
+  tell(w, MOONS__STOP(TIMEOUT), started_ns);
+  return look_again(w->told_ns, now_ns);
 }
 
-uint64_t moons__hash(const void *bytes, size_t n_bytes) {
-  const char *at = bytes;
-  uint64_t hash = UINT64_C(0xCBF29CE484222325), word;
-  for (; n_bytes >= sizeof word; n_bytes -= sizeof word, at += sizeof word) {
-    memcpy(&word, at, sizeof word);
-    hash = (hash ^ word) * UINT64_C(0x100000001B3);
-    hash ^= hash >> 29;
+/* Puts a failure without traceback: of the next call, or of all that are left. */
+static void put_failure(moons__worker *w, moons__failure_kind kind, const char *text, int of_all) {
+  moons__failure failure = {.kind = kind, .message = text, .message_bytes = strlen(text)};
+  moons__buffer bytes = {0};
+  if (moons__failure_write(&bytes, &failure) == 0) {
+    moons__item item = {.kind = MOONS__ITEM_ERROR};
+    item.bytes = bytes.bytes;
+    item.n_bytes = bytes.n_bytes;
+    while (put_outcome(w, &item) && of_all && w->task->n_run < w->task->n_calls)
+      ;
   }
-  for (; n_bytes > 0; n_bytes--, at++)
-    hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
-  return hash;
+  moons__buffer_free(&bytes);
+}
+
+/* A set-up that does not end would not for the next call either. */
+static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
+  static const char LOST[] = "its worker was lost: a call within it did not end";
+  char text[128];
+  snprintf(text, sizeof text, "%s in a function that cannot be stopped; its worker was given up",
+           moons__failure_text(kind));
+  put_failure(w, kind, kind == MOONS__FAILURE_LOST ? LOST : text, w->is_setting_up);
+}
+
+/* The worker keeps the bytes of its task, which get a copy where calls are left to run. */
+static void keep_bytes(moons__worker *w) {
+  moons__task *task = w->task;
+  w->given_up_bytes = task->bytes;
+  w->given_up_terms = task->terms;
+  moons__terms_share(task->terms);
+  task->bytes = task->n_run < task->n_calls ? malloc(task->n_bytes) : NULL;
+  if (task->bytes != NULL) memcpy(task->bytes, w->given_up_bytes, task->n_bytes);
+}
+
+static void give_up_task(moons__worker *w) {
+  put_numbers(w);
+  moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
+                             : was_told(w)           ? MOONS__FAILURE_TIMEOUT
+                                                     : MOONS__FAILURE_LOST;
+  moons__task *task = w->task;
+  int is_tried_again =
+      kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up && w->n_tries < task->terms->n_retries;
+  task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
+  if (is_tried_again)
+    task->n_retried++;
+  else
+    fail_given_up(w, kind);
+  task->is_given_up = 1;
+  keep_bytes(w);
+  w->task = NULL;
+}
+
+/* The call that runs, held, where it was told to end. */
+static lua_State *hold_told(moons__worker *w) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  lua_State *held = moons__stop_hold(stop);
+  if (held == NULL || cancelled_since(w) != 0 || was_told(w)) return held;
+  moons__stop_let_go(stop, held);
+  return NULL;
+}
+
+int moons__worker_give_up(moons__worker *w, int with_others) {
+  if (moons__worker_is_lost(w)) return 1;
+  if (!with_others && hold_told(w) == NULL) return 0;
+  if (w->task != NULL) give_up_task(w);
+  moons__stop_give_up(&w->workshop.sandbox.stop);
+  return 1;
+}
+
+void moons__task_refuse(moons__task *task) {
+  moons__worker w = {.task = task};
+  if (moons__batch_begin(&w.results, &task->results)) return;
+  put_failure(&w, MOONS__FAILURE_LOST, "no worker is left: the calls of all of them do not end", 1);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "terms.h"
 
 struct lua_State;
 
@@ -25,25 +26,14 @@ typedef struct moons__worker_config {
   void *preload_data;
 } moons__worker_config;
 
-/* What the calls of a job have in common. Lives as long as its tasks. */
-typedef struct moons__terms {
-  const char *setup; /* setup.h */
-  size_t setup_bytes;
-  uint64_t setup_hash;
-  int fresh, pack, collect;
-  uint64_t seed;
-  uint64_t timeout_ns;  /* one call may run so long; 0: for ever */
-  size_t memory_bytes;  /* one call's state may hold so much; 0: as the state may */
-  unsigned n_retries;   /* a failed call is tried again so often */
-  atomic_int cancelled; /* set by anyone: calls that have not begun are not begun */
-} moons__terms;
-
 /* Some calls, one after the other. */
 typedef struct moons__task {
   moons__terms *terms;
   uint64_t first; /* number of the first call */
   uint32_t n_calls;
-  const char *bytes; /* arguments (batch.h) */
+  uint32_t n_skipped; /* items of `bytes` before the first call's */
+  unsigned n_tries;   /* that the first call has had */
+  char *bytes;        /* arguments (batch.h), from malloc */
   size_t n_bytes;
 
   moons__buffer results; /* batch.h; as many as calls were run */
@@ -51,6 +41,7 @@ typedef struct moons__task {
   uint32_t n_failed, n_retried, n_restored;
   int failed; /* a call failed */
   uint64_t first_failed;
+  int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
 } moons__task;
 
 typedef struct moons__worker moons__worker;
@@ -68,23 +59,44 @@ void moons__worker_close(moons__worker *worker);
 void moons__worker_expect(moons__worker *worker, uint64_t timeout_ns);
 
 /* Runs a task, whose results are empty, and fills in the rest of it. Never fails: errors of calls
-** are results; out of memory for these, fewer are there than calls. */
-void moons__worker_run(moons__worker *worker, moons__task *task);
+** are results; out of memory for these, fewer are there than calls. Returns 1 where the task was given
+** up meanwhile: then it is no longer this thread's, and the worker is good for nothing but closing. */
+int moons__worker_run(moons__worker *worker, moons__task *task);
+
+/* Whether closing it can run the script's code: finalizers of a state that was kept. */
+int moons__worker_keeps_state(const moons__worker *worker);
+
+/* Closes its states, when no task will come any more. */
+void moons__worker_end(moons__worker *worker);
 
 /* {== From any thread ========================================================================= */
 
-/* Ends the call that runs and begins no more of the task; `on` 0 takes that back. Between tasks this
-** has to be off. The call ends at its next instruction in Lua after the next watch. */
-void moons__worker_cancel(moons__worker *worker, int on);
-
-/* Ends the call that runs where it is to be cancelled, or its time is over. Returns the time at which
-** to look again, UINT64_MAX where there is nothing to expect. */
-uint64_t moons__worker_watch(moons__worker *worker, uint64_t now_ns);
+/* Ends the call that runs and begins no more of the task; `since_ns` is the time, 0 takes that back.
+** Between tasks this has to be off. The call ends at its next instruction in Lua after the next
+** watch. */
+void moons__worker_cancel(moons__worker *worker, uint64_t since_ns);
 
 /* Whether the call that runs is to end. */
 int moons__worker_is_ending(const moons__worker *worker);
 
-/* A hash for setup_hash (FNV-1a, 64 bits, over words). */
-uint64_t moons__hash(const void *bytes, size_t n_bytes);
+/* Whether it was given up. */
+int moons__worker_is_lost(const moons__worker *worker);
+
+/* {== From one other thread at a time ========================================================= */
+
+/* Ends the call that runs where it is to be cancelled, or its time is over. Returns the time at which
+** to look again, UINT64_MAX where there is nothing to expect; 0: it was told to end long enough ago, and
+** has not. */
+uint64_t moons__worker_watch(moons__worker *worker, uint64_t now_ns);
+
+/* Gives up on the call that was told to end, or, `with_others`, on a worker of whose thread another call
+** was given up: the call failed, and its task has ended with it. What the worker may still read of the
+** task it keeps, and the task gets a copy of. Returns 0 where the call has just ended. */
+int moons__worker_give_up(moons__worker *worker, int with_others);
+
+/* {== Without a worker ======================================================================== */
+
+/* Fills in the failures of all calls of a task that nobody is left to run. */
+void moons__task_refuse(moons__task *task);
 
 #endif

@@ -18,7 +18,7 @@ static void fail(moons__work *chunk, uint64_t number) {
 
 static void check_counts(const moons__job *job, unsigned waiting, unsigned running,
                          unsigned finished) {
-  CHECK(job->n_waiting == waiting && job->n_running == running && job->n_finished == finished);
+  CHECK(job->waiting.n == waiting && job->n_running == running && job->finished.n == finished);
 }
 
 static void empty_has_nothing(void) {

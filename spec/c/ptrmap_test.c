@@ -1,6 +1,7 @@
 #include "ptrmap.h"
 
 #include "check.h"
+#include "moons.h"
 
 static const void *key(uint64_t n) { return (const void *)(uintptr_t)n; }
 
@@ -53,6 +54,26 @@ static void clears(void) {
   CHECK(map.entries == NULL && map.capacity == 0);
 }
 
+static void read_and_set_in_place(void) {
+  moons__ptrmap map = {0};
+  CHECK(moons__ptrmap_reserve(&map, 1000) == 0);
+  const moons__ptrmap_entry *entries = map.entries;
+  for (uint64_t i = 1; i <= 1000; i++) {
+    uint64_t *kept = moons__ptrmap_at(&map, key(i * 16));
+    CHECK(kept != NULL && *kept == MOONS__PTRMAP_NONE);
+    *kept = i;
+  }
+  CHECK(map.entries == entries && map.n_entries == 1000);
+  for (uint64_t i = 1; i <= 1000; i++) {
+    CHECK(*moons__ptrmap_at(&map, key(i * 16)) == i);
+    CHECK(moons__ptrmap_get(&map, key(i * 16)) == i);
+  }
+  CHECK(map.n_entries == 1000);
+  CHECK(moons__ptrmap_reserve(&map, SIZE_MAX) == MOONS_ENOMEM);
+  CHECK(map.entries == entries && moons__ptrmap_get(&map, key(16)) == 1);
+  moons__ptrmap_free(&map);
+}
+
 static void large_numbers(void) {
   moons__ptrmap map = {0};
   CHECK(moons__ptrmap_put(&map, key(8), 0) == 0);
@@ -69,6 +90,7 @@ int main(int argc, char **argv) {
       {"an empty map has no entry", empty_has_nothing},
       {"every entry is found again, whatever the addresses have in common", keeps_all},
       {"a second number for an address takes the first one's place", replaces},
+      {"a number is read and set where it is kept, in the room made for it", read_and_set_in_place},
       {"clear forgets all entries", clears},
       {"the least and the largest numbers and addresses are kept", large_numbers},
       {NULL, NULL},

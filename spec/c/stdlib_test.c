@@ -97,6 +97,16 @@ static void names_of_bits(void) {
   CHECK(strcmp(moons__stdlib_name(MOONS__LIBRARIES_PACKAGE), "package") == 0);
 }
 
+static void found_by_name(void) {
+  for (unsigned i = 1; i < 10; i++) {
+    const char *name = moons__stdlib_name(1u << i);
+    CHECK(moons__stdlib_find(name) == name);
+  }
+  CHECK(strcmp(moons__stdlib_find("_G"), "_G") == 0);
+  CHECK(moons__stdlib_find("print") == NULL);
+  CHECK(moons__stdlib_find("parallel") == NULL);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"all libraries are those of luaL_openlibs", all_is_all},
@@ -105,6 +115,7 @@ int main(int argc, char **argv) {
       {"names that reach anything need all", reaching_names},
       {"any set of libraries opens, and no other", every_subset_opens},
       {"each library has a name", names_of_bits},
+      {"a library is found by its name, what is none is not", found_by_name},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "image.h"
+#include "wire_format.h"
 
 /* A message on its way. */
 typedef struct trip {
@@ -135,6 +136,66 @@ static void arrays(void) {
   }
 }
 
+/* Tables with the same keys travel as records; those that are a little different too. */
+static void records(void) {
+  travels(
+      "local t = {} for i = 1, 100 do t[i] = {id = i, name = 'n' .. i, ok = i % 2 == 0} end"
+      " return t",
+      "for i, r in ipairs(...) do assert(r.id == i and r.name == 'n' .. i and"
+      " r.ok == (i % 2 == 0)) local n = 0 for _ in pairs(r) do n = n + 1 end assert(n == 3) end");
+  travels(
+      "local t = {} for i = 1, 300 do local r = {a = i, b = i / 2, c = 'c'}"
+      " if i % 3 == 0 then r.a = nil end if i % 5 == 0 then r.b = nil end"
+      " if i % 7 == 0 then r.d = i end if i % 11 == 0 then r[1.5] = i end"
+      " if i % 13 == 0 then r[1] = i end if i % 17 == 0 then r.c = nil end t[i] = r end return t",
+      "for i, r in ipairs(...) do assert(r.a == (i % 3 ~= 0 and i or nil) and"
+      " r.b == (i % 5 ~= 0 and i / 2 or nil) and r.c == (i % 17 ~= 0 and 'c' or nil) and"
+      " r.d == (i % 7 == 0 and i or nil) and r[1.5] == (i % 11 == 0 and i or nil) and"
+      " r[1] == (i % 13 == 0 and i or nil)) end");
+  travels("local function tree(n) if n == 0 then return {} end"
+          " return {left = tree(n - 1), right = tree(n - 1)} end return tree(8)",
+          "local function count(t) if next(t) == nil then return 1 end"
+          " return 1 + count(t.left) + count(t.right) end assert(count(...) == 511)");
+  travels(
+      "local t = {} for i = 1, 9 do t[i] = {x = i, up = t[i - 1]} t[i].self = t[i] end return t",
+      "local t = ... for i, r in ipairs(t) do assert(r.x == i and r.up == t[i - 1] and"
+      " r.self == r) end");
+}
+
+/* Many shapes, long ones, and keys that are in none. */
+static void odd_records(void) {
+  travels("local t = {} for i = 1, 400 do for _ = 1, 3 do"
+          " t[#t + 1] = {['first' .. i] = i, second = 2} end end return t",
+          "local t = ... for i = 1, 400 do for j = 1, 3 do local r = t[3 * i - 3 + j]"
+          " assert(r['first' .. i] == i and r.second == 2) end end");
+  travels("local t = {} for i = 1, 5 do t[i] = {} for k = 1, 60 do t[i]['k' .. k] = k * i end end"
+          " return t",
+          "for i, r in ipairs(...) do for k = 1, 60 do assert(r['k' .. k] == k * i) end end");
+  travels("local t = {} for i = 1, 50 do t[i] = {__name = 'x', v = i, [('long'):rep(20)] = i} end"
+          " return t",
+          "for i, r in ipairs(...) do assert(r.__name == 'x' and r.v == i and"
+          " r[('long'):rep(20)] == i) end");
+  travels(
+      "local m = {} m.__index = m local t = {}"
+      " for i = 1, 50 do t[i] = setmetatable({v = i, w = {v = -i}}, i % 2 == 0 and m or nil) end"
+      " return t, m",
+      "local t, m = ... for i, r in ipairs(t) do assert(r.v == i and r.w.v == -i and"
+      " getmetatable(r) == (i % 2 == 0 and m or nil)) end");
+}
+
+/* A key that a __marshal takes away may leave its address to another string. */
+static void keys_that_die(void) {
+  travels(
+      "local n, t = 0, {} local function boom(self) n = n + 1"
+      " for i = self.i + 2, #t do t[i] = {['k' .. n .. 'a'] = i, z = t[i].z} end"
+      " collectgarbage() return function(i) return {i = i} end, self.i end"
+      " local m = {__marshal = boom}"
+      " for i = 1, 60 do t[i] = i % 10 == 0 and setmetatable({i = i}, m) or {a = i, z = i} end"
+      " return t",
+      "local t = ... for i = 1, 60 do assert(i % 10 == 0 and t[i].i == i or next(t[i]) ~= nil) end"
+      " for i = 12, 19 do assert(t[i].k1a == i and t[i].z == i and t[i].a == nil) end");
+}
+
 static void sharing(void) {
   travels("local t = {} t.t = t; t[t] = t; return t, {t, t}",
           "local t, u = ... assert(t.t == t and t[t] == t and u[1] == t and u[2] == t)");
@@ -211,26 +272,95 @@ static void truncated(void) {
   moons__buffer_free(&whole.bytes);
 }
 
+/* Decodes bytes where memory is scarce: they must be refused for what they say. */
+static void refused_bytes(const unsigned char *bytes, size_t n_bytes, const char *why) {
+  moons__image image = {0};
+  CHECK(moons__image_open(&image, (size_t)1 << 20) == 0);
+  trip t = {0};
+  CHECK(moons__buffer_append(&t.bytes, bytes, n_bytes) == 0);
+  CHECK(try_to_decode(image.L, &t) == LUA_ERRRUN);
+  if (strstr(lua_tostring(image.L, -1), why) == NULL) {
+    fprintf(stderr, "%s\n", lua_tostring(image.L, -1));
+    FAIL("it is refused for the right reason");
+  }
+  moons__buffer_free(&t.bytes);
+  moons__image_close(&image);
+}
+
+typedef struct claim {
+  const char *why;
+  unsigned char bytes[20];
+} claim;
+
+static void refused_claims(const claim *claims, size_t n_claims) {
+  for (size_t i = 0; i < n_claims; i++)
+    refused_bytes(claims[i].bytes, sizeof claims[i].bytes, claims[i].why);
+}
+
 /* Decoding takes memory in proportion to the bytes, whatever counts stand in them. */
 static void counts_are_not_believed(void) {
-  static const unsigned char CLAIMS[][12] = {
-      {1, 11, 0, 0xFF, 0xFF, 0xFF, 0xFF, 7},       /* elements of a table */
-      {1, 11, 0x1F, 0, 0, 0},                      /* 2^30 pairs */
-      {0xFF, 0xFF, 0xFF, 0x7F},                    /* values */
-      {1, 8, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F},        /* bytes of a string */
-      {1, 11, 0, 2, 9, 0xFF, 0xFF, 0xFF, 0xFF, 0}, /* a run of integers */
-      {1, 19, 0xFF, 0xFF, 0xFF, 0x7F},             /* bytes of a path */
+  static const claim CLAIMS[] = {
+      {"too many elements", {0, 1, WIRE_ARRAY, 0, 0xFF, 0xFF, 0xFF, 0x07}},
+      {"too many elements", {0, 1, WIRE_ARRAY, 0, 0xFF, 0xFF, 0xFF, 0xFF}},
+      {"too many elements", {0, 1, WIRE_TABLE, WIRE_HASH_MASK}},
+      {"too many elements",
+       {0, 1, WIRE_ARRAY, 0, 2, 0, 0, 0, WIRE_INTEGERS, 0xFF, 0xFF, 0xFF, 0xFF}},
+      {"a count is too large", {0, 0xFF, 0xFF, 0xFF, 0x7F}},
+      {"a count is too large", {0, 1, WIRE_STRING, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}},
+      {"a count is too large", {0, 1, WIRE_NAMED, 0xFF, 0xFF, 0xFF, 0x7F}},
+      {"too many shapes", {255, 1, WIRE_NIL, WIRE_END}},
   };
-  for (size_t i = 0; i < sizeof CLAIMS / sizeof CLAIMS[0]; i++) {
-    moons__image image = {0};
-    CHECK(moons__image_open(&image, (size_t)1 << 20) == 0);
-    trip t = {0};
-    CHECK(moons__buffer_append(&t.bytes, CLAIMS[i], sizeof CLAIMS[i]) == 0);
-    CHECK(try_to_decode(image.L, &t) == LUA_ERRRUN);
-    CHECK(strstr(lua_tostring(image.L, -1), "malformed bytes") != NULL);
-    moons__buffer_free(&t.bytes);
-    moons__image_close(&image);
+  refused_claims(CLAIMS, sizeof CLAIMS / sizeof CLAIMS[0]);
+}
+
+/* Tables within each other, and side by side, cannot each ask for room for all bytes that follow. */
+static void room_is_given_once(void) {
+  moons__buffer bytes = {0};
+  static const unsigned char START[] = {0, 1};
+  CHECK(moons__buffer_append(&bytes, START, sizeof START) == 0);
+  for (int i = 0; i < 100; i++) {
+    const unsigned char array[] = {WIRE_ARRAY, 0, 0x00, 0x20, 0, 0}; /* 8192 elements */
+    CHECK(moons__buffer_append(&bytes, array, sizeof array) == 0);
   }
+  for (int i = 0; i < 9000; i++)
+    CHECK(moons__buffer_append(&bytes, "\0", 1) == 0);
+  refused_bytes((unsigned char *)bytes.bytes, bytes.n_bytes, "too many elements");
+  bytes.n_bytes = 0;
+  const unsigned char list[] = {0, 1, WIRE_ARRAY, 0, 0, 4, 0, 0}; /* 1024 elements */
+  CHECK(moons__buffer_append(&bytes, list, sizeof list) == 0);
+  for (int i = 0; i < 1024; i++) {
+    const unsigned char table[] = {WIRE_TABLE, 12, WIRE_END}; /* 2048 pairs */
+    CHECK(moons__buffer_append(&bytes, table, sizeof table) == 0);
+  }
+  refused_bytes((unsigned char *)bytes.bytes, bytes.n_bytes, "too many elements");
+  moons__buffer_free(&bytes);
+}
+
+static void shapes_are_checked(void) {
+  static const claim CLAIMS[] = {
+      {"no such shape", {2, 1, WIRE_RECORD, 0, 1}},
+      {"a shape that was not announced", {0, 1, WIRE_SHAPE, 1, WIRE_STRING8, 1, 'x'}},
+      {"a shape that was not announced", {2, 1, WIRE_SHAPE, 2, WIRE_STRING8, 1, 'x'}},
+      {"a shape that was not announced", {2, 1, WIRE_SHAPE, 0, 1}},
+      {"a key of a shape is no string", {2, 1, WIRE_SHAPE, 1, WIRE_INT8, 1}},
+      {"a key of a shape is no string", {2, 1, WIRE_SHAPE, 1, WIRE_NIL}},
+      {"too many elements", {2, 1, WIRE_SHAPE, 1, WIRE_STRING8, 1, 'x', WIRE_HASH_MASK}},
+      {"a reference to nothing", {0, 1, WIRE_REF, 2}},
+      {"a list that was not announced", {0, 1, WIRE_TABLE | WIRE_SHARED, 0}},
+      {"a list that was not announced", {0, 1, WIRE_DEFERRED}},
+  };
+  refused_claims(CLAIMS, sizeof CLAIMS / sizeof CLAIMS[0]);
+}
+
+/* A key that a shape has twice is one field. */
+static void twice_in_a_shape(void) {
+  static const unsigned char BYTES[] = {
+      3,   1, WIRE_SHAPE, 2, WIRE_STRING8, 1, 'x',      WIRE_STRING8, 1,
+      'x', 2, WIRE_INT8,  7, WIRE_INT8,    8, WIRE_END, WIRE_END};
+  trip t = {0};
+  CHECK(moons__buffer_append(&t.bytes, BYTES, sizeof BYTES) == 0);
+  arrives(&t, "local t = ... assert(t.x == 8 and next(t, 'x') == nil)");
+  moons__buffer_free(&t.bytes);
 }
 
 static void no_memory(void) {
@@ -354,6 +484,9 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"values of every simple kind arrive as they were", plain_values},
       {"arrays of every small length and mixture arrive", arrays},
+      {"tables with the same keys arrive", records},
+      {"keys of many shapes and of none arrive", odd_records},
+      {"keys that die under way are not taken for others", keys_that_die},
       {"what is shared is shared again", sharing},
       {"depth is limited by memory alone", depth},
       {"values of modules arrive as those of the other side", names},
@@ -363,6 +496,9 @@ int main(int argc, char **argv) {
       {"a message that ends early or late is refused", truncated},
       {"counts that cannot be are refused before memory is taken for them",
        counts_are_not_believed},
+      {"room for tables is given once for each byte", room_is_given_once},
+      {"shapes and lists that were not announced are refused", shapes_are_checked},
+      {"a shape with the same key twice does no harm", twice_in_a_shape},
       {"without memory decoding ends with a clean error", no_memory},
       {"an encoder can be used after an error", after_an_error},
       {"a class comes home as itself", classes},

@@ -200,6 +200,37 @@ static void host_functions(void) {
   moons_runtime_free(runtime);
 }
 
+/* In Lua, with libraries that no script names. */
+static void open_in_lua(lua_State *L, void *data) {
+  if (luaL_dostring(L, data) != LUA_OK) lua_error(L);
+}
+
+static void host_in_lua(void) {
+  static char source[] = "function host_floor(x) return math.floor(x) + #os.date() * 0 end\n"
+                         "function host_draw() return math.random() end";
+  moons_options options;
+  moons_options_init(&options);
+  options.open = open_in_lua;
+  options.open_data = source;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  open_in_lua(L, source);
+  moons_open(L, runtime);
+  run(L, "parallel = require 'parallel'\n"
+         "for _, fresh in ipairs {true, false} do\n"
+         "  local options = {fresh = fresh, seed = 3}\n"
+         "  local r = parallel.map(function(x) return host_floor(x) end, {1.5, 2.5}, options)\n"
+         "  assert(r[1] == 1 and r[2] == 2)\n"
+         "  local function draw() return host_draw() end\n"
+         "  local a = parallel.map(draw, parallel.range(1, 20), options)\n"
+         "  local b = parallel.map(draw, parallel.range(1, 20), options)\n"
+         "  for i = 1, 20 do assert(a[i] == b[i] and a[i] ~= a[i % 20 + 1]) end\n"
+         "end");
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
 static void open_fails(lua_State *L, void *data) {
   luaL_error(L, "no host: %s", (const char *)data);
 }
@@ -425,6 +456,7 @@ int main(int argc, char **argv) {
       {"a script maps on a runtime #threads", runs_scripts},
       {"a script maps inline", runs_inline},
       {"calls use what the host adds #threads", host_functions},
+      {"what the host adds may use any library", host_in_lua},
       {"a host's function that fails to open is the calls' error", failing_hook},
       {"what calls print goes to the host, by stream", written_lines},
       {"what several workers print comes in whole lines #threads", lines_are_whole},

@@ -188,7 +188,7 @@ for _, host in ipairs({script.hosts[1]}) do
       ]]
     end)
 
-    pending("obeys it in a pool that the call makes, and in its iterators and futures", function()
+    it("obeys it in a pool that the call makes, and in its iterators and futures", function()
       passes [[
         local ways = {
           function() local pool <close> = parallel.pool(2) return pool:map(call, {"plain"}) end,
@@ -219,7 +219,7 @@ for _, host in ipairs({script.hosts[1]}) do
       ]]
     end)
 
-    pending("counts for init as for a call", function()
+    it("counts for init as for a call", function()
       passes [[
         for _, fresh in ipairs {true, false} do
           local options = {init = forever, timeout = 0.1, fresh = fresh}
@@ -277,7 +277,7 @@ describe("a timeout", function()
     ["a hook of the script"] = "debug.sethook(forever, 'l')\nforever()",
     ["a finalizer"] = "setmetatable({}, {__gc = forever})\ncollectgarbage()\nforever()",
   } do
-    pending("ends " .. name .. " that runs without end", function()
+    it("ends " .. name .. " that runs without end", function()
       script.passes(([[
         local function forever() while true do end end
         local function f() %s end

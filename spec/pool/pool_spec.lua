@@ -281,3 +281,27 @@ describe("a pool #threads", function()
     ]]
   end)
 end)
+
+describe("a pool that is dropped without being closed", function()
+  local code = [[
+    warn "@on"
+    local parallel = require "parallel"
+    do local pool = parallel.pool(1) pool:apply(print, "used") end
+    collectgarbage()
+    collectgarbage()
+    print "collected"
+    do local pool <close> = parallel.pool(1) end
+    local pool = parallel.pool(1)
+    pool:close()
+    left = parallel.pool(1)
+  ]]
+  for _, host in ipairs(script.hosts) do
+    it("is warned of, when it is collected or the program ends " .. host.name, function()
+      local result = script.run(code, host)
+      assert.equal(0, result.code)
+      assert.equal("used\ncollected\n", result.stdout)
+      local _, n = result.stderr:gsub("Lua warning: parallel: a pool was dropped that was not closed\n", "")
+      assert.equal(2, n)
+    end)
+  end
+end)

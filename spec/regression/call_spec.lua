@@ -58,4 +58,31 @@ describe("a fault that was mended", function()
       end)))(), {1})[1] == 70 * 71 // 2 + 7)
     ]]
   end)
+
+  it("calls made in one go in a kept state give numbers, others and errors in their places", function()
+    script.passes [[
+      local function f(x)
+        if x % 97 == 0 then error {x} end
+        if x % 31 == 0 then return "text " .. x end
+        if x % 13 == 0 then return nil end
+        if x % 7 == 0 then return x end
+        return x + 0.5
+      end
+      for _, xs in ipairs {parallel.range(1, 1000), parallel.range(1.0, 1000)} do
+        local options = {fresh = false, errors = "collect", chunk = 300}
+        local kept, n, kept_errors = parallel.map(f, xs, options)
+        options.fresh = true
+        local fresh, _, fresh_errors = parallel.map(f, xs, options)
+        equal(n, 1000)
+        for i = 1, n do
+          equal(kept[i], fresh[i])
+          equal(math.type(kept[i]), math.type(fresh[i]))
+          equal(kept_errors[i] and kept_errors[i].value, fresh_errors[i] and fresh_errors[i].value)
+          equal(kept_errors[i] and kept_errors[i].index, kept_errors[i] and i)
+        end
+      end
+      local ok, err = pcall(parallel.map, f, parallel.range(1, 1000), {fresh = false, chunk = 1000})
+      equal({ok, err.index}, {false, 97})
+    ]]
+  end)
 end)

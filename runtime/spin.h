@@ -1,0 +1,26 @@
+/*
+** Waiting busily for a moment before going to sleep: waking a thread up costs more than a small call.
+** It is done only where what was waited for lately came within that moment.
+*/
+#ifndef MOONS_SPIN_H
+#define MOONS_SPIN_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* How long was waited lately. All zero is hopeful. Any thread: updates may get lost, which is no harm. */
+typedef struct moons__patience {
+  _Atomic uint64_t recent_ns; /* smoothed */
+} moons__patience;
+
+/* Whether waiting busily is worth it. */
+int moons__spin_pays(const moons__patience *patience);
+
+/* Takes note of how long was waited, asleep or not. */
+void moons__spin_learn(moons__patience *patience, uint64_t waited_ns);
+
+/* Waits busily while `value` is `old`, for at most MOONS_SPIN_NS. What has happened before it was
+** changed, with release, has happened for the caller. Returns whether it was. */
+int moons__spin(const atomic_uint *value, unsigned old);
+
+#endif

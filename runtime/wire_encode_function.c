@@ -1,0 +1,205 @@
+#include "capture.h"
+#include "limits.h"
+#include "moons.h"
+#include "wire_encode.h"
+
+typedef moons__encoder encoder;
+
+static int write_dump(lua_State *L, const void *bytes, size_t n_bytes, void *data) {
+  (void)L;
+  encoder *e = data;
+  return moons__buffer_append(e->out, bytes, n_bytes);
+}
+
+/* A bit for each upvalue that is an environment. */
+static uint64_t environments_of(encoder *e, int function) {
+  uint64_t environments = 0;
+  for (int i = 1; i <= 64; i++) {
+    const char *name = lua_getupvalue(e->L, function, i);
+    if (name == NULL) break;
+    if (lua_topointer(e->L, -1) == e->globals || strcmp(name, "_ENV") == 0)
+      environments |= UINT64_C(1) << (i - 1);
+    lua_pop(e->L, 1);
+  }
+  return environments;
+}
+
+/* Whether the other side lacks the global whose name is on top: it is not one that every state has
+** as it is here, nor sent before. */
+static int is_to_be_sent(encoder *e) {
+  lua_State *L = e->L;
+  int name = lua_gettop(L);
+  lua_pushvalue(L, name);
+  int sent = lua_rawget(L, e->sent_index) != LUA_TNIL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  lua_rawget(L, -2);
+  lua_pushvalue(L, name);
+  lua_rawget(L, e->pristine_index);
+  int same = lua_rawequal(L, -1, -2);
+  lua_settop(L, name);
+  return !sent && !same;
+}
+
+/* Queues the global whose name is on top, which it pops, where the other side lacks it. */
+static void queue_global(encoder *e) {
+  lua_State *L = e->L;
+  if (is_to_be_sent(e)) {
+    int name = lua_gettop(L), known = 0;
+    if (lua_istable(L, slot(e, MOONS__SLOT_GLOBALS))) {
+      lua_pushvalue(L, name);
+      known = lua_rawget(L, slot(e, MOONS__SLOT_GLOBALS)) != LUA_TNIL;
+      lua_pop(L, 1);
+    }
+    if (!known) {
+      size_t n_bytes;
+      const char *text = lua_tolstring(L, name, &n_bytes);
+      if (moons__stdlib_of_global(text, n_bytes)) e->changes_standard = 1;
+      lua_pushvalue(L, name);
+      e->n_globals = moons__wire_list_add(e, MOONS__SLOT_GLOBALS, e->n_globals);
+      lua_pushvalue(L, name);
+      lua_pushboolean(L, 1);
+      lua_rawset(L, slot(e, MOONS__SLOT_GLOBALS));
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void note_global(void *data, const char *name, size_t n_bytes) {
+  encoder *e = data;
+  moons__wire_note_library(e, name, n_bytes);
+  lua_pushlstring(e->L, name, n_bytes);
+  queue_global(e);
+}
+
+static void note_globals(encoder *e, int function, size_t dump_at) {
+  if (e->sent_index == 0) return;
+  uint64_t environments = environments_of(e, function);
+  moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
+                                                environments, note_global, e);
+  if (result == MOONS__CAPTURE_EXACT) return;
+  e->needs |= MOONS__LIBRARIES_ALL;
+  if (!e->dynamic) e->dynamic = 1;
+}
+
+void moons__wire_function_content(encoder *e, int function, int depth) {
+  lua_State *L = e->L;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  const char *name;
+  for (int i = 1; (name = lua_getupvalue(L, function, i)) != NULL; i++) {
+    const void *upvalue = lua_upvalueid(L, function, i);
+    uint64_t at = moons__ptrmap_get(&e->seen, upvalue);
+    if (at != MOONS__PTRMAP_NONE) {
+      put_byte(e, WIRE_JOIN);
+      put_varint(e, at);
+    } else {
+      remember(e, upvalue, place(e));
+      put_byte(e, WIRE_UPVALUE);
+      if (lua_topointer(L, -1) == e->globals) { /* which it names, capture has told */
+        put_byte(e, WIRE_GLOBALS);
+        lua_pop(L, 1);
+        continue;
+      }
+      moons__wire_frame frame = {.kind = AT_UPVALUE, .name = name};
+      enter(e, &frame);
+      moons__wire_value(e, lua_gettop(L), depth);
+      leave(e);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+void moons__wire_function(encoder *e, int index, int depth) {
+  lua_State *L = e->L;
+  const void *function = lua_topointer(L, index);
+  if (put_reference(e, function)) return;
+  if ((lua_iscfunction(L, index) || may_be_named(e, function)) && moons__wire_named(e, index))
+    return;
+  if (lua_iscfunction(L, index))
+    moons__wire_refuse(e, "cannot send a C function of no loaded module");
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_Debug info;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">u", &info);
+  int deferred = depth >= MOONS_WIRE_DEPTH;
+  e->needs_lists = 1;
+  put_byte(e, deferred ? WIRE_DEFERRED_FUNCTION : WIRE_FUNCTION);
+  put_byte(e, info.nups);
+  uint64_t length_at = place(e), n_bytes = 0;
+  put_bytes(e, &n_bytes, sizeof n_bytes);
+  size_t dump_at = e->out->n_bytes;
+  lua_pushvalue(L, index);
+  int error = lua_dump(L, write_dump, e, 0);
+  lua_pop(L, 1);
+  moons__check(L, error);
+  n_bytes = e->out->n_bytes - dump_at;
+  memcpy(byte_at(e, length_at), &n_bytes, sizeof n_bytes);
+  note_globals(e, index, dump_at);
+  if (deferred)
+    moons__wire_defer(e, index);
+  else
+    moons__wire_function_content(e, index, depth + 1);
+}
+
+/* Globals. */
+
+void moons__wire_global(encoder *e, int depth) {
+  lua_State *L = e->L;
+  lua_rawgeti(L, slot(e, MOONS__SLOT_GLOBALS), ++e->n_globals_done);
+  put_byte(e, WIRE_GLOBAL);
+  e->needs_lists = 1;
+  put_string(e, lua_gettop(L));
+  moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, -1)}, *outer = e->frame;
+  e->frame = NULL;
+  enter(e, &frame);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  moons__wire_value(e, lua_gettop(L), depth);
+  e->frame = outer;
+  lua_pop(L, 2);
+  if (e->marks_sent) {
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, e->sent_index);
+  }
+  lua_pop(L, 1);
+}
+
+/* Encodes a value for trial. Arguments: an encoder to take after, the value. */
+static int trial(lua_State *L) {
+  encoder *e = lua_touserdata(L, 1);
+  lua_settop(L, 2 + MOONS__N_SLOTS);
+  moons__wire_value(e, 2, 1);
+  moons__wire_later(e, 1);
+  return 0;
+}
+
+/* Whether the value on top can be sent. */
+static int can_be_sent(encoder *e) {
+  lua_State *L = e->L;
+  moons__buffer scratch = {0};
+  encoder inner = {.L = L, .out = &scratch, .names = e->names, .globals = e->globals, .base = 3};
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, trial);
+  lua_pushlightuserdata(L, &inner);
+  lua_pushvalue(L, -3);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK) lua_pop(L, 1);
+  moons__encoder_end(&inner);
+  moons__buffer_free(&scratch);
+  return status == LUA_OK;
+}
+
+void moons__wire_queue_all_globals(encoder *e) {
+  lua_State *L = e->L;
+  e->dynamic = 2;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  int globals = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !can_be_sent(e)) continue;
+    lua_pushvalue(L, -2);
+    queue_global(e);
+  }
+  lua_pop(L, 1);
+}

@@ -1,0 +1,222 @@
+-- Calls that a thread cannot end: a C function that does not return for a while, or for ever.
+local script = require "support.script"
+local temporary = require "support.temporary"
+
+local prelude = [==[
+  -- Waits in C for somebody to write to a pipe, or for a while.
+  local pipe = os.getenv "PIPE"
+  local function for_ever() return io.open(pipe) end
+  local function for_long() return os.execute "sleep 1" end
+
+  local function f(x)
+    if x == "for ever" then return for_ever() end
+    if x == "for long" then return for_long() end
+    return x
+  end
+
+  local function assert_given_up(err, kind)
+    assert(err and err.kind == kind, tostring(err))
+    assert(err.message:find("given up", 1, true), err.message)
+  end
+]==]
+
+local function with_pipe(options, run)
+  temporary.folder({}, function(folder)
+    local pipe = folder .. "/pipe"
+    assert(os.execute("mkfifo " .. temporary.quote(pipe)))
+    local env = {PIPE = pipe}
+    for name, value in pairs(options and options.env or {}) do env[name] = value end
+    run(setmetatable({env = env}, {__index = options}))
+  end)
+end
+
+local function passes(code, options)
+  with_pipe(options, function(own)
+    script.passes(prelude .. code, own)
+  end)
+end
+
+for _, host in ipairs {script.hosts[1], script.hosts[3]} do
+  describe("a call that cannot be stopped " .. host.name, function()
+    it("fails alone when its time is over, and others of its chunk are made", function()
+      passes([[
+        local xs = {1, 2, "for ever", 4, 5, "for ever", 7, 8, 9}
+        for chunk, fresh in pairs {[2] = true, [9] = false} do
+          local results, n, errors = parallel.map(f, xs,
+            {timeout = 0.1, errors = "collect", workers = 2, chunk = chunk, fresh = fresh})
+          equal(n, 9)
+          for i, x in ipairs(xs) do
+            if x == "for ever" then
+              assert_given_up(errors[i], "timeout")
+              equal(errors[i].index, i)
+            else
+              equal({results[i], errors[i]}, {x})
+            end
+          end
+        end
+      ]], host)
+    end)
+
+    it("is raised as that call's error", function()
+      passes([[
+        local ok, err = pcall(parallel.map, f, {1, "for ever", 3}, {timeout = 0.1})
+        equal({ok, err.index}, {false, 2})
+        assert_given_up(err, "timeout")
+        equal(parallel.map(f, {1, 2}), {1, 2})
+      ]], host)
+    end)
+
+    it("leaves the pool as many workers as it had", function()
+      passes([[
+        local pool <close> = parallel.pool(2)
+        for _ = 1, 2 do
+          local _, _, errors = pool:map(f, {"for ever", "for ever"}, {timeout = 0.05, errors = "collect"})
+          assert_given_up(errors[1], "timeout")
+          assert_given_up(errors[2], "timeout")
+        end
+        local nap = function() os.execute "sleep 0.4" end
+        local now = require "parallel.core".now
+        local start = now()
+        pool:map(nap, {1, 2})
+        equal(pool:stats().workers, 2)
+        local both = now() - start
+        pool:map(nap, {1, 2}, {workers = 1})
+        assert(now() - start - both > both * 1.2, "the naps did not overlap")
+      ]], host)
+    end)
+
+    it("is tried again where it may be", function()
+      passes([[
+        local pool <close> = parallel.pool(2)
+        local results, _, errors = pool:map(f, {1, "for ever", 3, 4},
+          {timeout = 0.05, errors = "collect", retries = 1, chunk = 4})
+        equal({results[1], results[3], results[4]}, {1, 3, 4})
+        assert_given_up(errors[2], "timeout")
+        local stats = pool:stats()
+        equal({stats.done, stats.failed, stats.retried}, {4, 1, 1})
+      ]], host)
+    end)
+
+    it("does not keep a cancelled future from failing", function()
+      passes([[
+        local pool <close> = parallel.pool(1)
+        local stuck, next_one = pool:submit(f, "for ever"), pool:submit(f, 5)
+        assert(not stuck:wait(0.1))
+        stuck:cancel()
+        local ok, err = pcall(stuck.get, stuck)
+        equal({ok, err.kind}, {false, "cancelled"})
+        equal(next_one:get(), 5)
+      ]], host)
+    end)
+
+    it("keeps no pool from ending, however it ends", function()
+      passes([[
+        for _, finish in ipairs {"terminate", "close"} do
+          local pool = parallel.pool(2)
+          local a, b = pool:submit(f, "for ever"), pool:submit(f, "for ever")
+          assert(not a:wait(0.05))
+          if finish == "close" then a:cancel() b:cancel() end
+          pool[finish](pool)
+        end
+        local ok = pcall(function()
+          local pool <close> = parallel.pool(2)
+          pool:submit(f, "for ever")
+          error "left"
+        end)
+        equal(ok, false)
+        do
+          local pool = parallel.pool(2)
+          pool:submit(f, "for ever")
+        end
+        collectgarbage()
+        collectgarbage()
+      ]], host)
+    end)
+
+    it("does not keep the program from ending", function()
+      passes([[
+        local pool = parallel.pool(1)
+        pool:submit(f, "for ever"):wait(0.05)
+      ]], host)
+    end)
+
+    it("is no trouble when it ends after all", function()
+      passes([[
+        for _, fresh in ipairs {true, false} do
+          local pool <close> = parallel.pool {workers = 2, fresh = fresh}
+          local _, _, errors = pool:map(f, {"for long", 2, "for long", 4}, {timeout = 0.1, errors = "collect"})
+          assert_given_up(errors[1], "timeout")
+          assert_given_up(errors[3], "timeout")
+          equal(pool:map(f, {1, 2, 3}), {1, 2, 3})
+          os.execute "sleep 1.2"
+          equal(pool:map(f, {1, 2, 3}), {1, 2, 3})
+        end
+        -- The pool is gone before its calls end.
+        do
+          local pool <close> = parallel.pool(1)
+          pcall(pool.map, pool, f, {"for long"}, {timeout = 0.1})
+        end
+        os.execute "sleep 1.2"
+      ]], host)
+    end)
+
+    it("takes the calls around it with it", function()
+      passes([[
+        local function outer(x)
+          local ok, err = pcall(parallel.map, f, {x}, {timeout = 0.1})
+          return ok and x or err.kind
+        end
+        local pool <close> = parallel.pool(1) -- so that a call runs the calls of its maps itself
+        local results, _, errors = pool:map(outer, {1, "for ever", 3}, {errors = "collect"})
+        equal({results[1], results[3]}, {1, 3})
+        equal(errors[2].kind, "lost")
+        local ok, err = pcall(pool.map, pool, function(x) return parallel.map(f, {x}) end, {"for ever"},
+          {timeout = 0.1})
+        equal(ok, false)
+        assert_given_up(err, "timeout")
+      ]], host)
+    end)
+
+    it("fails its map where it is init that does not end", function()
+      passes([[
+        for _, fresh in ipairs {true, false} do
+          local ok, err = pcall(parallel.map, f, {1, 2, 3}, {init = for_ever, timeout = 0.1, fresh = fresh})
+          equal(ok, false)
+          assert_given_up(err, "timeout")
+        end
+        equal(parallel.map(f, {1, 2, 3}), {1, 2, 3})
+      ]], host)
+    end)
+
+    it("prints no more", function()
+      local result
+      local code = prelude .. [[
+        local parallel = require "parallel"
+        local function g()
+          setmetatable({}, {__gc = function()
+            os.execute "sleep 1.5"
+            print "too late"
+          end})
+          collectgarbage()
+          print "too late as well"
+        end
+        print(pcall(parallel.map, g, {1}, {timeout = 0.1}))
+        os.execute "sleep 1.5"
+      ]]
+      with_pipe(host, function(own) result = script.run(code, own) end)
+      assert.equal(0, result.code)
+      assert.falsy(result.stdout:find "too late")
+    end)
+  end)
+end
+
+describe("a state that was kept #threads", function()
+  it("whose finalizers do not end keeps no pool from ending", function()
+    passes [[
+      local pool <close> = parallel.pool {workers = 2, fresh = false}
+      pool:map(function()
+        leftover = setmetatable({}, {__gc = function() while true do end end})
+      end, {1, 2})
+    ]]
+  end)
+end)
