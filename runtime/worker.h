@@ -71,6 +71,11 @@ void moons__worker_end(moons__worker *worker);
 
 /* {== From any thread ========================================================================= */
 
+/* Takes calls that have not begun from the task that runs, for one of `n_sharers` who share them, the worker
+** among them. Returns 0 where it cannot be, or there are none; otherwise `rest` is a task of those calls,
+** with bytes of its own. */
+int moons__worker_share(moons__worker *worker, unsigned n_sharers, moons__task *rest);
+
 /* Ends the call that runs and begins no more of the task; `since_ns` is the time, 0 takes that back.
 ** Between tasks this has to be off. The call ends at its next instruction in Lua after the next
 ** watch. */
