@@ -59,6 +59,10 @@ typedef struct moons__backend_functions {
   /* Gives back work of this owner that has not begun, or NULL. */
   moons__work *(*withdraw)(moons__backend *backend, const void *owner);
 
+  /* Takes calls that have not begun from work of this owner that runs, so that so many share them; NULL
+  ** where there are none to be had now. From malloc. */
+  moons__work *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
+
   /* Ends the work of this owner that runs: its calls that run are cancelled, and no more begin. */
   void (*cancel)(moons__backend *backend, const void *owner);
 

@@ -75,6 +75,13 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   return moons__work_take_of(&b->queue, owner);
 }
 
+static moons__work *share(moons__backend *b, const void *owner, unsigned n_sharers) {
+  (void)b;
+  (void)owner;
+  (void)n_sharers;
+  return NULL;
+}
+
 /* The work that runs was begun by the thread that would cancel it, so it has ended. */
 static void cancel(moons__backend *b, const void *owner) {
   (void)b;
@@ -126,6 +133,7 @@ const moons__backend_functions moons__backend_inline = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .share = share,
     .cancel = cancel,
     .is_ending = is_ending,
     .has_idle_core = has_idle_core,

@@ -209,6 +209,34 @@ static void cancel(moons__backend *b, const void *owner) {
   if (found) moons__deadlines_nudge(b->deadlines);
 }
 
+/* From the first that has any: who shares with several asks again. The mutex is held. */
+static int share_any(const moons__backend *b, const void *owner, unsigned n_sharers,
+                     moons__work *rest) {
+  for (const thread *t = b->threads; t != NULL; t = t->next)
+    for (unsigned i = 0; i < t->n_stations; i++) {
+      const station *s = &t->stations[i];
+      if (s->work == NULL || s->work->owner != owner) continue;
+      if (!moons__worker_share(s->worker, n_sharers, &rest->task)) continue;
+      rest->owner = s->work->owner;
+      rest->done = s->work->done;
+      rest->n_workers = s->work->n_workers;
+      rest->depth = s->work->depth;
+      return 1;
+    }
+  return 0;
+}
+
+static moons__work *share(moons__backend *b, const void *owner, unsigned n_sharers) {
+  moons__work *rest = calloc(1, sizeof *rest);
+  if (rest == NULL) return NULL;
+  uv_mutex_lock(&b->mutex);
+  int is_shared = share_any(b, owner, n_sharers, rest);
+  uv_mutex_unlock(&b->mutex);
+  if (is_shared) return rest;
+  free(rest);
+  return NULL;
+}
+
 static int is_ending(moons__backend *b) {
   const thread *t = uv_key_get(&b->current);
   return t != NULL && t->n_busy > 0 && moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
@@ -533,6 +561,7 @@ const moons__backend_functions moons__backend_threads = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
+    .share = share,
     .cancel = cancel,
     .is_ending = is_ending,
     .has_idle_core = has_idle_core,

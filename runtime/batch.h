@@ -42,8 +42,7 @@ typedef struct moons__batch_writer {
   size_t item_at;   /* where the length of the item being written stands */
 } moons__batch_writer;
 
-/* A range of floats is first + i * step, i from n_before on. `words` are integers or floats, as `kind`
-** says.
+/* A range of floats is first + i * step, i from n_before on.
 ** All return 0 or MOONS_ENOMEM, and leave `out` as it was on failure. */
 int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
 int moons__batch_integer(moons__batch_writer *writer, int64_t n);
@@ -59,6 +58,7 @@ int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kin
                                char **room);
 void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
 
+/* An item of bytes. */
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
 

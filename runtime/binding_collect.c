@@ -276,13 +276,7 @@ static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   moons_job *job;
   drop_taken(j); /* left by an error */
   int ready = wait_for_jobs(L, &j, &job, 1, timeout_ns);
-  if (ready < 0) return ready;
-  int error = moons_job_take(j->job, 0, &j->taken);
-  if (error == MOONS_EEND)
-    j->n_pending = 0; /* a job that stops drops chunks */
-  else if (!error && !j->taken.is_part)
-    j->n_pending--;
-  return error;
+  return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
 }
 
 /* job:collect([seconds]): waits for a chunk and notes its results and errors. Returns how many calls
@@ -318,9 +312,9 @@ static void collect(lua_State *L, moons__job_data *j) {
 int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
-  while (!moons__is_stopped(j) && !(j->has_ended && j->n_pending == 0)) {
+  while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
     moons__feed(L, j, (lua_Integer)j->most_chunks);
-    if (!moons__is_stopped(j) && j->n_pending > 0) collect(L, j);
+    if (!moons__is_stopped(j)) collect(L, j);
   }
   while (moons__is_stopped(j) && moons_job_ready(j->job) > 0)
     collect(L, j);
@@ -358,9 +352,9 @@ int moons__core_values(lua_State *L) {
     lua_rawgeti(L, -1, 1);
     return lua_error(L);
   }
-  do /* a part has no calls: the only one was given up, and is tried again */
+  do /* a chunk without calls: the only one was given up, and is tried again */
     moons__check(L, take_chunk(L, j, -1));
-  while (j->taken.is_part);
+  while (j->taken.n_calls == 0);
   moons__batch_open(&h.reader, j->taken.bytes, j->taken.n_bytes);
   lua_pushcfunction(L, read_values);
   lua_pushvalue(L, 1);

@@ -208,7 +208,6 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
     j->has_ended = 1;
   else
     moons__check(L, error);
-  if (!error) j->n_pending++;
   j->next += n_items;
 }
 
@@ -265,7 +264,7 @@ void moons__feed_call(lua_State *L, moons__job_data *j, int first) {
 
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
   lua_Integer n_failed = 0;
-  while (!j->has_ended && !moons__is_stopped(j) && j->n_pending < most)
+  while (!j->has_ended && !moons__is_stopped(j) && moons_job_pending(j->job) < most)
     n_failed += feed_chunk(L, j);
   return n_failed;
 }

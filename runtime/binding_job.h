@@ -57,7 +57,6 @@ typedef struct moons__job_data {
   int item_is_open; /* in the writer */
 
   /* Collecting. */
-  unsigned n_pending; /* chunks that were put and not taken */
   moons_chunk taken;  /* whose results are being read; its bytes are owned */
   lua_Integer n_room; /* elements that the table of results was made with; 0: it just grows */
 } moons__job_data;

@@ -141,6 +141,7 @@ static int keep_number(lua_State *L, moons__call *c) {
 
 static int is_to_end(const moons__call *c) {
   return moons__stop_reason_of(&c->session->workshop->sandbox.stop) != 0 ||
+         atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
          atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
 }
 

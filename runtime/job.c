@@ -34,6 +34,10 @@ moons__work *moons__job_start(moons__job *job) {
   return chunk;
 }
 
+unsigned moons__job_idle(const moons__job *job) {
+  return job->stopped || job->waiting.n > 0 ? 0 : job->max_running - job->n_running;
+}
+
 void moons__job_finish(moons__job *job, moons__work *chunk) {
   job->n_running--;
   insert_finished(&job->finished, chunk);

@@ -25,6 +25,9 @@ void moons__job_put_rest(moons__job *job, moons__work *chunk);
 /* The next chunk to run, or NULL: none waits, or as many run as may. */
 moons__work *moons__job_start(moons__job *job);
 
+/* How many more chunks could run, were they there: 0 where some wait, or the job has stopped. */
+unsigned moons__job_idle(const moons__job *job);
+
 /* Takes a chunk back that has run: it has finished, and where it failed, stops the job. */
 void moons__job_finish(moons__job *job, moons__work *chunk);
 

@@ -152,6 +152,12 @@
 #define MOONS_LOOK_NS 5000000
 #endif
 
+/* A thread that waits for so many ns, while workers have nothing to do, has them share the calls that others
+** have not begun: a chunk takes longer than was to be expected. */
+#ifndef MOONS_SHARE_NS
+#define MOONS_SHARE_NS 2000000
+#endif
+
 /* A call that was told to end and has not after this many ns is in something that cannot be stopped: it
 ** is given up with its worker, and another takes its place. Long against the longest that a script
 ** has to wait for a core, short against a person's patience. */

@@ -183,7 +183,6 @@ typedef struct moons_chunk {
   char *bytes;      /* results (batch.h), from malloc; the taker's, who frees them */
   size_t n_bytes;
   int is_cut;       /* the job was stopped: there may be fewer results than calls */
-  int is_part;      /* a call in it was given up: those after it come as a chunk of their own */
   uint64_t busy_ns; /* time that a worker spent on it */
 } moons_chunk;
 

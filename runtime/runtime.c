@@ -299,7 +299,6 @@ static void put_rest(moons_job *job, moons__work *chunk) {
                              .bytes = task->bytes,
                              .n_bytes = task->n_bytes};
   task->n_calls = task->n_run;
-  task->is_split = 1;
   task->bytes = NULL;
   moons__job_put_rest(&job->chunks, rest);
 }
@@ -370,7 +369,6 @@ static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
                          .bytes = work->task.results.bytes,
                          .n_bytes = work->task.results.n_bytes,
                          .is_cut = is_cut,
-                         .is_part = work->task.is_split,
                          .busy_ns = work->busy_ns};
   work->task.results = (moons__buffer){0};
   chunk_free(work);
@@ -470,12 +468,40 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
+/* Has workers of the job that have nothing to do share the calls that others have not begun. */
+static void share_calls(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  moons__work *rest;
+  uv_mutex_lock(&job->mutex);
+  for (unsigned n = moons__job_idle(&job->chunks); n > 0; n--) {
+    if ((rest = r->functions->share(r->backend, job, n + 1)) == NULL) break;
+    moons__job_put_rest(&job->chunks, rest);
+  }
+  moons__work_list started = start_chunks(job);
+  uv_mutex_unlock(&job->mutex);
+  submit_all(r, &started);
+}
+
+/* Waits as waiter_wait does, for some time at first, after which calls are shared. */
+static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, waiter *w,
+                          uint64_t deadline_ns) {
+  moons_runtime *r = jobs[0]->runtime;
+  uint64_t share_ns = uv_hrtime() + MOONS_SHARE_NS;
+  if (share_ns >= deadline_ns) return waiter_wait(r, w, deadline_ns);
+  if (waiter_wait(r, w, share_ns) == 0) return 0;
+  for (unsigned i = 0; i < n_jobs; i++)
+    share_calls(jobs[i]);
+  return waiter_wait(r, w, deadline_ns);
+}
+
 /* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
-static int wait_in(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
-  if (r->functions->depth(r->backend) == 0) return waiter_wait(r, w, deadline_ns);
+static int wait_in(moons_job *const *jobs, unsigned n_jobs, waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = jobs[0]->runtime;
+  if (r->functions->depth(r->backend) == 0) return wait_and_share(jobs, n_jobs, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
-  int error = waiter_wait(r, w, moment_ns < deadline_ns ? moment_ns : deadline_ns);
+  if (moment_ns > deadline_ns) moment_ns = deadline_ns;
+  int error = wait_and_share(jobs, n_jobs, w, moment_ns);
   if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
@@ -494,7 +520,7 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
     moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = wait_in(r, &w, deadline_ns);
+    if (ran == 0) error = wait_in(jobs, n_jobs, &w, deadline_ns);
     if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;

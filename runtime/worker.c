@@ -22,6 +22,7 @@ struct moons__worker {
   moons__task *task; /* that runs; NULL: none */
   moons__batch_writer results;
   unsigned n_tries;  /* that the call has had before */
+  int goes_on;       /* after the call others are made in one go */
   int is_setting_up; /* what runs is no call yet */
   char *
       given_up_bytes; /* of the task that was given up, and its terms: the call may still use them */
@@ -211,9 +212,12 @@ int moons__worker_is_lost(const moons__worker *w) {
   return moons__stop_is_lost(&w->workshop.sandbox.stop);
 }
 
-/* In a kept state, calls without limits of their own may be made in one go. */
-static int may_go_on(const moons__call *c) {
-  return !c->terms->fresh && c->terms->timeout_ns == 0 && c->terms->n_retries == 0;
+/* In a kept state, calls without limits of their own may be made in one go; but not the first of a task,
+** nor when others are to share the calls: nobody can take any of a go that has begun. */
+static int may_go_on(const moons__worker *w) {
+  const moons__call *c = &w->call;
+  return !c->terms->fresh && c->terms->timeout_ns == 0 && c->terms->n_retries == 0 &&
+         w->task->n_run > 0 && !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
@@ -226,7 +230,8 @@ static int run_call(moons__worker *w) {
     return moons__worker_is_lost(w);
   }
   if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
-  int outcome = may_go_on(c) ? moons__call_run_some(c) : moons__call_run(c);
+  w->goes_on = may_go_on(w);
+  int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
   stop_clock(w);
   if (c->terms->fresh) w->task->n_restored++;
@@ -299,6 +304,8 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   w->task = task;
   w->call.terms = task->terms;
   w->n_tries = task->n_tries;
+  w->goes_on = 0;
+  atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
   if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
     is_given_up = run_task(w, task);
@@ -319,6 +326,37 @@ void moons__worker_cancel(moons__worker *w, uint64_t since_ns) {
 int moons__worker_is_ending(const moons__worker *w) {
   return moons__worker_is_lost(w) || moons__stop_reason_of(&w->workshop.sandbox.stop) != 0 ||
          is_cancelled(w);
+}
+
+/* Leaves the call that runs, which is held, and its part of those after it. */
+static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) {
+  uint32_t n_left = task->n_calls - task->n_run - 1;
+  uint32_t n_taken = n_left / n_sharers + (n_left % n_sharers > 0);
+  if (n_taken == 0) return 0;
+  char *bytes = malloc(task->n_bytes + 1);
+  if (bytes == NULL) return 0;
+  memcpy(bytes, task->bytes, task->n_bytes);
+  task->n_calls -= n_taken;
+  *rest = (moons__task){.terms = task->terms,
+                        .first = task->first + task->n_calls,
+                        .n_calls = n_taken,
+                        .n_skipped = task->n_skipped + task->n_calls,
+                        .bytes = bytes,
+                        .n_bytes = task->n_bytes};
+  return 1;
+}
+
+int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  lua_State *held = moons__stop_hold(stop);
+  if (held == NULL) return 0;
+  int is_shared = 0;
+  if (w->task != NULL && w->goes_on)
+    atomic_store_explicit(&w->call.is_cut_short, 1, memory_order_relaxed);
+  else if (w->task != NULL)
+    is_shared = share_task(w->task, n_sharers, rest);
+  moons__stop_let_go(stop, held);
+  return is_shared;
 }
 
 /* From the thread that watches. */

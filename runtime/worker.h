@@ -42,7 +42,6 @@ typedef struct moons__task {
   int failed; /* a call failed */
   uint64_t first_failed;
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
-  int is_split;    /* those are another task now */
 } moons__task;
 
 typedef struct moons__worker moons__worker;
@@ -71,6 +70,11 @@ int moons__worker_keeps_state(const moons__worker *worker);
 void moons__worker_end(moons__worker *worker);
 
 /* {== From any thread ========================================================================= */
+
+/* Takes calls that have not begun from the task that runs, for one of `n_sharers` who share them, the worker
+** among them. Returns 0 where it cannot be, or there are none; otherwise `rest` is a task of those calls,
+** with bytes of its own. */
+int moons__worker_share(moons__worker *worker, unsigned n_sharers, moons__task *rest);
 
 /* Ends the call that runs and begins no more of the task; `since_ns` is the time, 0 takes that back.
 ** Between tasks this has to be off. The call ends at its next instruction in Lua after the next

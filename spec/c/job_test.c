@@ -172,6 +172,21 @@ static void success_after_failures(void) {
     CHECK(moons__job_take(&job) == &chunks[i]);
 }
 
+static void idle_counts_what_could_run(void) {
+  moons__job job = {.max_running = 3};
+  moons__work chunks[2];
+  CHECK(moons__job_idle(&job) == 3);
+  put_all(&job, chunks, 2);
+  CHECK(moons__job_idle(&job) == 0); /* what waits can run */
+  moons__job_start(&job);
+  moons__job_start(&job);
+  CHECK(moons__job_idle(&job) == 1);
+  moons__job_finish(&job, &chunks[0]);
+  CHECK(moons__job_idle(&job) == 2);
+  moons__job_stop(&job);
+  CHECK(moons__job_idle(&job) == 0);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a job without chunks has none to start, take or drop", empty_has_nothing},
@@ -181,6 +196,7 @@ int main(int argc, char **argv) {
       {"a failure stops the job, and what waits can be dropped", failure_stops},
       {"a job that collects goes on after failures", collect_goes_on},
       {"a job that was stopped begins no more", stop_stops},
+      {"as many could run as may and do not, where none wait", idle_counts_what_could_run},
       {"failed chunks are taken first, the lowest failure before the others", lowest_failure_first},
       {"chunks that finish after a failure are taken too", success_after_failures},
       {NULL, NULL},
