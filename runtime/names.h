@@ -13,10 +13,10 @@
 
 /* All zero has not looked yet. Belongs to one state. */
 typedef struct moons__names {
-  moons__ptrmap known; /* object -> where its path begins in `paths` */
-  moons__buffer paths; /* owned */
+  moons__ptrmap known;      /* object -> where its path begins in `paths` */
+  moons__buffer paths;      /* owned */
   const char *first, *last; /* the lowest and the highest address known of what Lua allocates */
-  size_t n_modules;    /* loaded at the last look, and a sum over which they were */
+  size_t n_modules;         /* loaded at the last look, and a sum over which they were */
   size_t fingerprint;
 } moons__names;
 

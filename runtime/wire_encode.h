@@ -160,16 +160,21 @@ static inline int put_plain(moons__encoder *e, int index, int type) {
 
 /* {== Objects met before ====================================================================== */
 
+/* The number kept for an object, to be read or set. */
+static inline uint64_t *look_up(moons__encoder *e, const void *object) {
+  uint64_t *seen = moons__ptrmap_at(&e->seen, object);
+  moons__check(e->L, seen == NULL ? MOONS_ENOMEM : 0);
+  return seen;
+}
+
 static inline void remember(moons__encoder *e, const void *object, uint64_t at) {
-  moons__check(e->L, moons__ptrmap_put(&e->seen, object, at));
+  *look_up(e, object) = at;
 }
 
 /* Puts a reference to an object that has been met before. Otherwise remembers that it is at this place,
 ** and returns 0. */
 static inline int put_reference(moons__encoder *e, const void *object) {
-  uint64_t *seen = moons__ptrmap_at(&e->seen, object);
-  if (seen == NULL) moons__check(e->L, MOONS_ENOMEM);
-  uint64_t at = *seen;
+  uint64_t *seen = look_up(e, object), at = *seen;
   if (at == MOONS__PTRMAP_NONE) {
     *seen = place(e);
     return 0;
@@ -191,6 +196,15 @@ static inline int may_be_named(const moons__encoder *e, const void *object) {
     if (at < (const char *)e->own_start || at >= (const char *)e->own_end) return 0;
   }
   return !e->names_refreshed || moons__names_may_know(e->names, object);
+}
+
+/* The address of the table of globals. */
+static inline const void *globals_of(moons__encoder *e) {
+  if (e->globals != NULL) return e->globals;
+  lua_rawgeti(e->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  e->globals = lua_topointer(e->L, -1);
+  lua_pop(e->L, 1);
+  return e->globals;
 }
 
 /* {== The stack =============================================================================== */
