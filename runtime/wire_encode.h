@@ -31,6 +31,8 @@ enum { MOONS__STACK_NEED = 8 };
 
 /* {== Shapes: the keys that many tables have in common ======================================= */
 
+_Static_assert(MOONS_WIRE_ALL_SHAPE_KEYS < 255, "one more than the number of keys is a byte");
+
 typedef struct moons__shape {
   unsigned first, n_keys; /* in `keys` */
   int score;              /* falls where tables have other keys too */
@@ -147,7 +149,8 @@ static inline const char *put_string(moons__encoder *e, int index) {
   return bytes;
 }
 
-/* Puts the value at a stack index where it holds no others; returns 0 where it is not such a one. */
+/* Puts the value at a stack index where it holds no others; returns 0 where it is not such a
+** one. */
 static inline int put_plain(moons__encoder *e, int index, int type) {
   switch (type) {
   case LUA_TNIL: put_byte(e, WIRE_NIL); return 1;
@@ -171,8 +174,8 @@ static inline void remember(moons__encoder *e, const void *object, uint64_t at) 
   *look_up(e, object) = at;
 }
 
-/* Puts a reference to an object that has been met before. Otherwise remembers that it is at this place,
-** and returns 0. */
+/* Puts a reference to an object that has been met before. Otherwise remembers that it is at this
+** place, and returns 0. */
 static inline int put_reference(moons__encoder *e, const void *object) {
   uint64_t *seen = look_up(e, object), at = *seen;
   if (at == MOONS__PTRMAP_NONE) {
@@ -220,14 +223,15 @@ static inline void need_stack(moons__encoder *e, int top) {
 
 static inline int slot(const moons__encoder *e, int which) { return e->base + which; }
 
-/* Appends the value on top, which it pops, to the list of `n` values in a slot; returns its number. */
+/* Appends the value on top, which it pops, to the list of `n` values in a slot; returns its
+** number. */
 lua_Integer moons__wire_list_add(moons__encoder *e, int which, lua_Integer n);
 
 /* Leaves the content of the object at a stack index for later. */
 void moons__wire_defer(moons__encoder *e, int index);
 
-/* Keeps the value on top, which it pops, alive until the message is made: addresses in `seen` and in shapes
-** must not be used again. */
+/* Keeps the value on top, which it pops, alive until the message is made: addresses in `seen`
+** and in shapes must not be used again. */
 void moons__wire_anchor(moons__encoder *e);
 
 /* {== Values ================================================================================== */

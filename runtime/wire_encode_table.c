@@ -142,8 +142,8 @@ static int is_element(const walk *w, lua_Unsigned n) {
   return (lua_Unsigned)lua_tointeger(w->e->L, w->key) - 1 < n;
 }
 
-/* Puts the elements of a table with holes, or with elements in its hash part: what the walk does not come to
-** in order is fetched by index, and passed over when the walk comes to it. */
+/* Puts the elements of a table with holes, or with elements in its hash part: what the walk does
+** not come to in order is fetched by index, and passed over when the walk comes to it. */
 static void elements_put_rest(walk *w, lua_Unsigned n) {
   while (w->has_pair && is_element(w, n)) {
     lua_Unsigned index = (lua_Unsigned)lua_tointeger(w->e->L, w->key);
@@ -214,7 +214,8 @@ static int shape_key_put(encoder *e) {
   return 1;
 }
 
-/* Puts all keys of a table and leaves them on the stack; returns how many, or 0 where they make no shape. */
+/* Puts all keys of a table and leaves them on the stack; returns how many, or 0 where they make
+** no shape. */
 static unsigned shape_keys_put(walk *w, unsigned n_most) {
   lua_State *L = w->e->L;
   unsigned n = 0;
@@ -257,8 +258,8 @@ static uint64_t shape_put(walk *w) {
   return n > 0 ? SHAPE_FIRST + shapes->n_shapes - 1 : SHAPE_UNFIT;
 }
 
-/* Puts the tag of a record, if the table at hand is to be one: that is so where another one began with
-** the same key. Returns its shape, or NULL. */
+/* Puts the tag of a record, if the table at hand is to be one: that is so where another one
+** began with the same key. Returns its shape, or NULL. */
 static moons__shape *record_begin(walk *w) {
   encoder *e = w->e;
   uint64_t *kept = look_up(e, lua_topointer(e->L, w->key));
@@ -398,8 +399,8 @@ void moons__wire_table_content(encoder *e, int table, int depth) {
   array_put(&w, 0);
 }
 
-/* Whether the table at hand has elements for an array. A string is the first key where the array part is
-** empty: elements lie in the hash part then and are best put back there. */
+/* Whether the table at hand has elements for an array. A string is the first key where the array
+** part is empty: elements lie in the hash part then and are best put back there. */
 static int has_elements(const walk *w) {
   if (!w->has_pair || lua_type(w->e->L, w->key) == LUA_TSTRING) return 0;
   return is_next_element(w) || lua_rawlen(w->e->L, w->table) > 0;
