@@ -30,7 +30,7 @@ static void walk_begin(walk *w, encoder *e, int table, int depth) {
 
 /* Goes on to the next pair. */
 static void walk_next(walk *w) {
-  lua_settop(w->e->L, w->key);
+  lua_pop(w->e->L, 1);
   w->has_pair = lua_next(w->e->L, w->table);
 }
 
