@@ -38,8 +38,7 @@ static const char *const VALUES[] = {
     "function(x) for i = 1, x do a[i] = b.c(i) end return a end",
     "_G, {_G}, string, {string}",
     "{{x = 1, y = 2}, {x = 3, y = 4}, {x = 5, y = 6}, {x = 7}, {x = 8, y = 9, z = 10}}",
-    "(function() local t = {} for i = 1, 4 do t[i] = {a = t, b = {a = i, b = {}}} end return t "
-    "end)()",
+    "(function() local t = {} for i = 1, 4 do t[i] = {a = t, b = {a = i}} end return t end)()",
 };
 
 typedef struct seeds {

@@ -25,13 +25,15 @@ void moons__names_free(moons__names *names);
 /* Looks again where other modules are loaded than last time. May raise a memory error. */
 void moons__names_refresh(moons__names *names, lua_State *L);
 
-/* Whether a table, userdata or Lua function at this address may be known: quick, and seldom wrong. */
+/* Whether a table, userdata or Lua function at this address may be known: quick, and seldom
+** wrong. */
 static inline int moons__names_may_know(const moons__names *names, const void *object) {
   return (const char *)object >= names->first && (const char *)object <= names->last;
 }
 
-/* The path by which the value at `index` can be reached in a loaded module, or NULL. It is checked:
-** following it gives that very value. Valid until the next call. Refresh first. May raise a memory error. */
+/* The path by which the value at `index` can be reached in a loaded module, or NULL. It is
+** checked: following it gives that very value. Valid until the next call. Refresh first. May
+** raise a memory error. */
 const char *moons__names_find(moons__names *names, lua_State *L, int index, size_t *n_bytes);
 
 /* Pushes the value with this path; requires the module where it is not loaded, if that is allowed.
@@ -41,8 +43,8 @@ void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_r
 /* Whether a path begins at the module `parallel` or one of its parts. */
 int moons__names_is_parallel(const char *path, size_t n_bytes);
 
-/* The standard global at which a path begins: "math" for math.floor, "print" for print. NULL where it
-** begins at another module. Points into the path. */
+/* The standard global at which a path begins: "math" for math.floor, "print" for print. NULL
+** where it begins at another module. Points into the path. */
 const char *moons__names_global(const char *path, size_t n_bytes, size_t *n_name_bytes);
 
 #endif

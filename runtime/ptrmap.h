@@ -34,9 +34,10 @@ void moons__ptrmap_clear(moons__ptrmap *map);
 /* Frees the memory and leaves an empty map. */
 void moons__ptrmap_free(moons__ptrmap *map);
 
-/* Open addressing with linear probing, at most half full. Neighbours in memory are mostly met one
-** after the other, so those of one page share a stretch of entries and with it cache lines; where
-** that begins, a multiplication makes of the page's number (Knuth, TAOCP 3, 6.4: the golden ratio). */
+/* Open addressing with linear probing, at most half full. Neighbours in memory are mostly met
+** one after the other, so those of one page share a stretch of entries and with it cache lines;
+** where that begins, a multiplication makes of the page's number (Knuth, TAOCP 3, 6.4: the
+** golden ratio). */
 static inline moons__ptrmap_entry *moons__ptrmap_slot(const moons__ptrmap *map, const void *key) {
   uint64_t address = (uintptr_t)key;
   uint64_t hash = (address >> 4) + ((address >> 12) * UINT64_C(0x9E3779B97F4A7C15) >> 32);

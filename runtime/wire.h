@@ -66,7 +66,7 @@ typedef struct moons__encoder {
   struct moons__wire_frame *frame; /* where in the value we are, for errors */
   const char *what;                /* "argument", "result", ...: the root of paths */
   int number;                      /* which of them */
-  const void *globals;             /* the table of globals */
+  const void *globals;             /* the table of globals, once it was needed */
 } moons__encoder;
 
 /* Reserves a few stack slots of L until end. */

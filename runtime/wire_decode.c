@@ -21,6 +21,10 @@ enum {
 /* What an encoder makes is less deep; bytes that go deeper are not an encoder's. */
 enum { MAX_DEPTH = MOONS_WIRE_DEPTH + 64 };
 
+/* An element takes a byte at least, and so does a field of a record; the number of pairs is rounded
+** up to at most its double. */
+enum { ENTRIES_PER_BYTE = 2 };
+
 /* Free stack slots that a value needs, without the values in it. */
 enum { STACK_NEED = 8 };
 
@@ -195,8 +199,8 @@ static void decode_rest(decoder *d, int table, unsigned flags) {
   if (flags & WIRE_HAS_CLASS) decode_class(d, table);
 }
 
-/* Takes from what tables may take in all: an entry takes a byte at least, so a message that asks for more
-** entries than it has bytes is none. Without this, nested tables could each ask for all that is left. */
+/* Takes from the entries that tables may have in all. Without this, tables could each ask for as
+** many as there are bytes left. */
 static int take_room(decoder *d, size_t n_entries) {
   if (n_entries > d->n_room || n_entries > INT_MAX) malformed(d, "too many elements");
   d->n_room -= n_entries;
@@ -209,7 +213,6 @@ static int take_elements(decoder *d) {
   return take_room(d, n);
 }
 
-/* A pair takes two bytes, and the number of pairs is rounded up to at most its double. */
 static int take_pairs(decoder *d, unsigned flags) {
   unsigned log2 = flags & WIRE_HASH_MASK;
   return log2 == 0 ? 0 : take_room(d, (size_t)1 << (log2 - 1));
@@ -516,7 +519,7 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   lua_State *L = d->L;
   d->start = d->at = bytes;
   d->end = d->start + n_bytes;
-  d->n_room = n_bytes;
+  d->n_room = n_bytes > SIZE_MAX / ENTRIES_PER_BYTE ? SIZE_MAX : n_bytes * ENTRIES_PER_BYTE;
   d->depth = 0;
   d->n_deferred = d->n_done = d->n_late = d->n_globals = 0;
   unsigned char shape_ends[MOONS_WIRE_ALL_SHAPE_KEYS];

@@ -203,12 +203,11 @@ void moons__wire_later(encoder *e, int depth) {
 void moons__encoder_begin(moons__encoder *e) {
   lua_State *L = e->L;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  e->globals = lua_topointer(L, -1);
-  e->base = lua_gettop(L);
-  e->stack_limit = e->base - 1 + LUA_MINSTACK;
-  lua_settop(L, e->base - 1);
-  lua_settop(L, e->base - 1 + MOONS__N_SLOTS);
+  int top = lua_gettop(L);
+  e->base = top + 1;
+  e->stack_limit = top + LUA_MINSTACK;
+  e->globals = NULL;
+  lua_settop(L, top + MOONS__N_SLOTS);
 }
 
 void moons__encoder_end(moons__encoder *e) {

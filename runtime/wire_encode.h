@@ -31,6 +31,8 @@ enum { MOONS__STACK_NEED = 8 };
 
 /* {== Shapes: the keys that many tables have in common ======================================= */
 
+_Static_assert(MOONS_WIRE_ALL_SHAPE_KEYS < 255, "one more than the number of keys is a byte");
+
 typedef struct moons__shape {
   unsigned first, n_keys; /* in `keys` */
   int score;              /* falls where tables have other keys too */
@@ -148,7 +150,8 @@ static inline const char *put_string(moons__encoder *e, int index) {
   return bytes;
 }
 
-/* Puts the value at a stack index where it holds no others; returns 0 where it is not such a one. */
+/* Puts the value at a stack index where it holds no others; returns 0 where it is not such a
+** one. */
 static inline int put_plain(moons__encoder *e, int index, int type) {
   switch (type) {
   case LUA_TNIL: put_byte(e, WIRE_NIL); return 1;
@@ -161,16 +164,21 @@ static inline int put_plain(moons__encoder *e, int index, int type) {
 
 /* {== Objects met before ====================================================================== */
 
-static inline void remember(moons__encoder *e, const void *object, uint64_t at) {
-  moons__check(e->L, moons__ptrmap_put(&e->seen, object, at));
+/* The number kept for an object, to be read or set. */
+static inline uint64_t *look_up(moons__encoder *e, const void *object) {
+  uint64_t *seen = moons__ptrmap_at(&e->seen, object);
+  moons__check(e->L, seen == NULL ? MOONS_ENOMEM : 0);
+  return seen;
 }
 
-/* Puts a reference to an object that has been met before. Otherwise remembers that it is at this place,
-** and returns 0. */
+static inline void remember(moons__encoder *e, const void *object, uint64_t at) {
+  *look_up(e, object) = at;
+}
+
+/* Puts a reference to an object that has been met before. Otherwise remembers that it is at this
+** place, and returns 0. */
 static inline int put_reference(moons__encoder *e, const void *object) {
-  uint64_t *seen = moons__ptrmap_at(&e->seen, object);
-  if (seen == NULL) moons__check(e->L, MOONS_ENOMEM);
-  uint64_t at = *seen;
+  uint64_t *seen = look_up(e, object), at = *seen;
   if (at == MOONS__PTRMAP_NONE) {
     *seen = place(e);
     return 0;
@@ -194,6 +202,15 @@ static inline int may_be_named(const moons__encoder *e, const void *object) {
   return !e->names_refreshed || moons__names_may_know(e->names, object);
 }
 
+/* The address of the table of globals. */
+static inline const void *globals_of(moons__encoder *e) {
+  if (e->globals != NULL) return e->globals;
+  lua_rawgeti(e->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  e->globals = lua_topointer(e->L, -1);
+  lua_pop(e->L, 1);
+  return e->globals;
+}
+
 /* {== The stack =============================================================================== */
 
 /* Makes sure of a few free slots above `top`. */
@@ -207,14 +224,15 @@ static inline void need_stack(moons__encoder *e, int top) {
 
 static inline int slot(const moons__encoder *e, int which) { return e->base + which; }
 
-/* Appends the value on top, which it pops, to the list of `n` values in a slot; returns its number. */
+/* Appends the value on top, which it pops, to the list of `n` values in a slot; returns its
+** number. */
 lua_Integer moons__wire_list_add(moons__encoder *e, int which, lua_Integer n);
 
 /* Leaves the content of the object at a stack index for later. */
 void moons__wire_defer(moons__encoder *e, int index);
 
-/* Keeps the value on top, which it pops, alive until the message is made: addresses in `seen` and in shapes
-** must not be used again. */
+/* Keeps the value on top, which it pops, alive until the message is made: addresses in `seen`
+** and in shapes must not be used again. */
 void moons__wire_anchor(moons__encoder *e);
 
 /* {== Values ================================================================================== */

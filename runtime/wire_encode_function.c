@@ -17,7 +17,7 @@ static uint64_t environments_of(encoder *e, int function) {
   for (int i = 1; i <= 64; i++) {
     const char *name = lua_getupvalue(e->L, function, i);
     if (name == NULL) break;
-    if (lua_topointer(e->L, -1) == e->globals || strcmp(name, "_ENV") == 0)
+    if (lua_topointer(e->L, -1) == globals_of(e) || strcmp(name, "_ENV") == 0)
       environments |= UINT64_C(1) << (i - 1);
     lua_pop(e->L, 1);
   }
@@ -97,7 +97,7 @@ void moons__wire_function_content(encoder *e, int function, int depth) {
     } else {
       remember(e, upvalue, place(e));
       put_byte(e, WIRE_UPVALUE);
-      if (lua_topointer(L, -1) == e->globals) { /* which it names, capture has told */
+      if (lua_topointer(L, -1) == globals_of(e)) { /* which it names, capture has told */
         put_byte(e, WIRE_GLOBALS);
         lua_pop(L, 1);
         continue;
@@ -183,7 +183,7 @@ static int trial(lua_State *L) {
 static int can_be_sent(encoder *e) {
   lua_State *L = e->L;
   moons__buffer scratch = {0};
-  encoder inner = {.L = L, .out = &scratch, .names = e->names, .globals = e->globals, .base = 3};
+  encoder inner = {.L = L, .out = &scratch, .names = e->names, .base = 3};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushcfunction(L, trial);
   lua_pushlightuserdata(L, &inner);

@@ -3,9 +3,7 @@
 #include "limits.h"
 #include "wire_encode.h"
 
-enum {
-  RUN_ROOM = 64 /* numbers that room is made for at a time */
-};
+#define RUN_ROOM ((size_t)64) /* numbers that room is made for at a time */
 
 typedef moons__encoder encoder;
 
@@ -15,7 +13,8 @@ typedef struct walk {
   int table; /* stack index */
   int key;   /* stack index; the value is above */
   int depth;
-  int has_pair;   /* one is at hand */
+  int has_pair; /* one is at hand */
+  int has_metatable;
   int is_class;   /* a key is that of a metamethod */
   lua_Unsigned n; /* elements that have been put */
   size_t n_pairs; /* put besides */
@@ -31,7 +30,7 @@ static void walk_begin(walk *w, encoder *e, int table, int depth) {
 
 /* Goes on to the next pair. */
 static void walk_next(walk *w) {
-  lua_settop(w->e->L, w->key);
+  lua_pop(w->e->L, 1);
   w->has_pair = lua_next(w->e->L, w->table);
 }
 
@@ -50,7 +49,8 @@ static int is_next_element(const walk *w) {
 
 /* Whether a float may be equal to an integer. */
 static int may_be_integral(lua_Number n) {
-  return n >= -0x1p63 && n < 0x1p63 && (lua_Number)(lua_Integer)n == n;
+  return n >= -9223372036854775808.0 && n < 9223372036854775808.0 &&
+         (lua_Number)(lua_Integer)n == n;
 }
 
 /* Writes the value on top, where that is a number of the kind; returns 0 where it is not. */
@@ -103,9 +103,17 @@ static void run_put(walk *w) {
 
 /* {== Elements and pairs ====================================================================== */
 
+/* Puts the value at a stack index. */
+static void value_put(walk *w, int value, int type) {
+  if (type == LUA_TTABLE)
+    moons__wire_table(w->e, value, w->depth, 0);
+  else if (!put_plain(w->e, value, type))
+    moons__wire_value(w->e, value, w->depth);
+}
+
 static void element_put(walk *w, int value, int type) {
   w->frame.index = (lua_Integer)++w->n;
-  if (!put_plain(w->e, value, type)) moons__wire_value(w->e, value, w->depth);
+  value_put(w, value, type);
 }
 
 static void element_at_hand_put(walk *w) {
@@ -134,8 +142,8 @@ static int is_element(const walk *w, lua_Unsigned n) {
   return (lua_Unsigned)lua_tointeger(w->e->L, w->key) - 1 < n;
 }
 
-/* Puts the elements of a table with holes, or with elements in its hash part: what the walk does not come to
-** in order is fetched by index, and passed over when the walk comes to it. */
+/* Puts the elements of a table with holes, or with elements in its hash part: what the walk does
+** not come to in order is fetched by index, and passed over when the walk comes to it. */
 static void elements_put_rest(walk *w, lua_Unsigned n) {
   while (w->has_pair && is_element(w, n)) {
     lua_Unsigned index = (lua_Unsigned)lua_tointeger(w->e->L, w->key);
@@ -164,11 +172,10 @@ static void pair_put(walk *w) {
   if (type == LUA_TSTRING) {
     const char *name = put_string(e, key);
     w->is_class |= name[0] == '_' && name[1] == '_';
-  } else if (!put_plain(e, key, type)) {
-    moons__wire_value(e, key, w->depth);
+  } else {
+    value_put(w, key, type);
   }
-  type = lua_type(e->L, key + 1);
-  if (!put_plain(e, key + 1, type)) moons__wire_value(e, key + 1, w->depth);
+  value_put(w, key + 1, lua_type(e->L, key + 1));
   w->n_pairs++;
 }
 
@@ -191,7 +198,7 @@ enum { SCORE_MOST = 32, SCORE_MISS = 4 };
 
 static moons__shapes *need_shapes(encoder *e) {
   if (e->shapes == NULL) e->shapes = calloc(1, sizeof *e->shapes);
-  if (e->shapes == NULL) moons__check(e->L, MOONS_ENOMEM);
+  moons__check(e->L, e->shapes == NULL ? MOONS_ENOMEM : 0);
   return e->shapes;
 }
 
@@ -207,7 +214,8 @@ static int shape_key_put(encoder *e) {
   return 1;
 }
 
-/* Puts all keys of a table and leaves them on the stack; returns how many, or 0 where they make no shape. */
+/* Puts all keys of a table and leaves them on the stack; returns how many, or 0 where they make
+** no shape. */
 static unsigned shape_keys_put(walk *w, unsigned n_most) {
   lua_State *L = w->e->L;
   unsigned n = 0;
@@ -250,12 +258,11 @@ static uint64_t shape_put(walk *w) {
   return n > 0 ? SHAPE_FIRST + shapes->n_shapes - 1 : SHAPE_UNFIT;
 }
 
-/* Puts the tag of a record, if the table at hand is to be one: that is so where another one began with
-** the same key. Returns its shape, or NULL. */
+/* Puts the tag of a record, if the table at hand is to be one: that is so where another one
+** began with the same key. Returns its shape, or NULL. */
 static moons__shape *record_begin(walk *w) {
   encoder *e = w->e;
-  uint64_t *kept = moons__ptrmap_at(&e->seen, lua_topointer(e->L, w->key));
-  if (kept == NULL) moons__check(e->L, MOONS_ENOMEM);
+  uint64_t *kept = look_up(e, lua_topointer(e->L, w->key));
   if (*kept == MOONS__PTRMAP_NONE) {
     *kept = SHAPE_SIGHTED;
     return NULL;
@@ -300,8 +307,7 @@ static void record_put(walk *w, moons__shape *shape) {
     unsigned found = record_find(w, shape, i);
     if (found == shape->n_keys) break;
     put_nils(e, found - i);
-    int value = w->key + 1, type = lua_type(e->L, value);
-    if (!put_plain(e, value, type)) moons__wire_value(e, value, w->depth);
+    value_put(w, w->key + 1, lua_type(e->L, w->key + 1));
     w->n_pairs++;
     i = found + 1;
     walk_next(w);
@@ -365,7 +371,8 @@ static unsigned encode_class(encoder *e, int table) {
 static void finish(walk *w, uint64_t flags_at, int as_metatable) {
   encoder *e = w->e;
   walk_end(w);
-  unsigned flags = hash_flags(w->n_pairs) | encode_metatable(e, w->table, w->depth);
+  unsigned flags = hash_flags(w->n_pairs);
+  if (w->has_metatable) flags |= encode_metatable(e, w->table, w->depth);
   if (w->is_class || as_metatable) flags |= encode_class(e, w->table);
   *byte_at(e, flags_at) = (char)flags;
 }
@@ -388,7 +395,15 @@ void moons__wire_table_content(encoder *e, int table, int depth) {
   walk w;
   need_stack(e, table);
   walk_begin(&w, e, table, depth);
+  w.has_metatable = 1;
   array_put(&w, 0);
+}
+
+/* Whether the table at hand has elements for an array. A string is the first key where the array
+** part is empty: elements lie in the hash part then and are best put back there. */
+static int has_elements(const walk *w) {
+  if (!w->has_pair || lua_type(w->e->L, w->key) == LUA_TSTRING) return 0;
+  return is_next_element(w) || lua_rawlen(w->e->L, w->table) > 0;
 }
 
 /* Puts a table without elements. */
@@ -408,10 +423,11 @@ static void fields_put(walk *w, int as_metatable) {
 }
 
 /* Puts a table, its tag first. */
-static void table_put(encoder *e, int table, int depth, int as_metatable) {
+static void table_put(encoder *e, int table, int depth, int has_metatable, int as_metatable) {
   walk w;
   walk_begin(&w, e, table, depth);
-  if (w.has_pair && (is_next_element(&w) || lua_rawlen(e->L, table) > 0)) {
+  w.has_metatable = has_metatable;
+  if (has_elements(&w)) {
     put_byte(e, WIRE_ARRAY);
     array_put(&w, as_metatable);
   } else {
@@ -435,27 +451,29 @@ static void encode_globals(encoder *e) {
 }
 
 /* Puts a table that is known by another way than its content; returns 0 where it is not. */
-static int encode_known_table(encoder *e, int index, int depth, const void *table) {
-  if (table == e->globals) {
+static int encode_known_table(encoder *e, int index, const void *table) {
+  if (table == globals_of(e)) {
     encode_globals(e);
     return 1;
   }
   if (e->classes != NULL && encode_known_class(e, table)) return 1;
-  if (may_be_named(e, table) && moons__wire_named(e, index)) return 1;
-  if (!lua_getmetatable(e->L, index)) return 0;
-  lua_pop(e->L, 1);
-  return moons__wire_marshalled(e, index, depth);
+  return may_be_named(e, table) && moons__wire_named(e, index);
 }
 
 void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
   const void *table = lua_topointer(e->L, index);
   need_stack(e, index);
   if (put_reference(e, table)) return;
-  if (encode_known_table(e, index, depth, table)) return;
+  if (encode_known_table(e, index, table)) return;
+  int has_metatable = lua_getmetatable(e->L, index);
+  if (has_metatable) {
+    lua_pop(e->L, 1);
+    if (moons__wire_marshalled(e, index, depth)) return;
+  }
   if (depth >= MOONS_WIRE_DEPTH) {
     put_byte(e, WIRE_DEFERRED);
     moons__wire_defer(e, index);
     return;
   }
-  table_put(e, index, depth + 1, as_metatable);
+  table_put(e, index, depth + 1, has_metatable, as_metatable);
 }

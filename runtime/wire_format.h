@@ -1,21 +1,22 @@
 /*
-** The bytes of a message. Private to the wire; numbers in the byte order of the machine, for both ends
-** are one process.
+** The bytes of a message. Private to the wire; numbers in the byte order of the machine, for both
+** ends are one process.
 **
 ** message  = lists:byte n_values:varint value* later* END
 ** later    = CONTENT <content of the next deferred object> | GLOBAL name:string value
 ** value    = tag, and what the list below says
 ** content  = of a table: flags:byte n_elements:u32, elements, rest; of a function: for each upvalue
 **            UPVALUE value, or JOIN place
+** record   = flags:byte, for each key of the shape a value, or NIL where the table has no such key;
+**            rest, always with END
 ** rest     = pairs of values up to END where flags say that there are any, a metatable where they
 **            say so, a class number where they say so
-** record   = flags:byte, for each key of the shape a value, or NIL where the table has no such key; rest,
-**            always with END
 **
 ** Objects are numbered by their place, the offset of their tag from the message's first byte. An
-** object that is met again has SHARED set in its tag, and stands there as REF place. `lists` is 0
-** where nothing is referred to, deferred or set at the end, and there are no shapes; otherwise it is one
-** more than the number of keys that all shapes have.
+** object that is met again has SHARED set in its tag, and stands there as REF place.
+**
+** `lists` is 0 where nothing is referred to, deferred or set at the end, and there are no shapes;
+** otherwise it is one more than the number of keys that all shapes have.
 */
 #ifndef MOONS_WIRE_FORMAT_H
 #define MOONS_WIRE_FORMAT_H

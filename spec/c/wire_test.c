@@ -162,6 +162,19 @@ static void records(void) {
       " r.self == r) end");
 }
 
+/* Fields that take a byte each, just above a power of two: tables ask for twice as many entries. */
+static void narrow_records(void) {
+  for (int n = 1; n <= 33; n++) {
+    char value[200];
+    snprintf(value, sizeof value,
+             "local t = {} for i = 1, 200 do t[i] = {} for k = 1, %d do t[i]['k' .. k] = true end"
+             " end return t, %d",
+             n, n);
+    travels(value, "local t, n = ... for i = 1, 200 do for k = 1, n do assert(t[i]['k' .. k]) end"
+                   " assert(t[i]['k' .. n + 1] == nil) end");
+  }
+}
+
 /* Many shapes, long ones, and keys that are in none. */
 static void odd_records(void) {
   travels("local t = {} for i = 1, 400 do for _ = 1, 3 do"
@@ -315,7 +328,8 @@ static void counts_are_not_believed(void) {
   refused_claims(CLAIMS, sizeof CLAIMS / sizeof CLAIMS[0]);
 }
 
-/* Tables within each other, and side by side, cannot each ask for room for all bytes that follow. */
+/* Tables within each other, and side by side, cannot each ask for room for all bytes that
+** follow. */
 static void room_is_given_once(void) {
   moons__buffer bytes = {0};
   static const unsigned char START[] = {0, 1};
@@ -487,6 +501,7 @@ int main(int argc, char **argv) {
       {"values of every simple kind arrive as they were", plain_values},
       {"arrays of every small length and mixture arrive", arrays},
       {"tables with the same keys arrive", records},
+      {"tables whose fields take a byte each arrive", narrow_records},
       {"keys of many shapes and of none arrive", odd_records},
       {"keys that die under way are not taken for others", keys_that_die},
       {"what is shared is shared again", sharing},

@@ -57,6 +57,50 @@ describe("tables", function()
     ]]
   end)
 
+  it("with the same keys travel, and those that lack some or have others besides", function()
+    travels([[
+      local t = {}
+      for i = 1, 200 do
+        local r = {id = i, name = "record " .. i, score = i / 2, ok = i % 3 == 0, sub = {id = -i, up = t}}
+        if i % 4 == 0 then r.id = nil end
+        if i % 5 == 0 then r.name, r.score = nil, nil end
+        if i % 6 == 0 then r.more, r[2.5], r[1], r[2] = i, i, i, i end
+        if i % 7 == 0 then r.self = r end
+        t[i] = r
+      end
+      return t
+    ]], [[
+      local t = ...
+      for i, r in ipairs(t) do
+        equal({r.id, r.name, r.score, r.ok, n = 4}, {i % 4 ~= 0 and i or nil,
+          i % 5 ~= 0 and "record " .. i or nil, i % 5 ~= 0 and i / 2 or nil, i % 3 == 0, n = 4})
+        assert(r.sub.id == -i and r.sub.up == t and r.self == (i % 7 == 0 and r or nil))
+        for _, key in ipairs {"more", 2.5, 1, 2} do assert(r[key] == (i % 6 == 0 and i or nil)) end
+      end
+      assert(#t == 200)
+    ]])
+  end)
+
+  it("with elements in their hash part and with holes keep length and order", function()
+    travels([[
+      local backwards, mixed, holes = {}, {x = 1, y = 2, z = 3}, {1, nil, 3, nil, 5.5, 6, "7", nil, 9}
+      for i = 50, 1, -1 do backwards[i] = i % 2 == 0 and i or i / 2 end
+      mixed.x, mixed.y = nil, nil
+      mixed[2], mixed[1], mixed["1"], mixed[-1] = "b", "a", "text", "minus"
+      return backwards, mixed, holes
+    ]], [[
+      local backwards, mixed, holes = ...
+      assert(#backwards == 50 and #mixed == 2 and #holes == 9)
+      for i = 1, 50 do
+        assert(backwards[i] == (i % 2 == 0 and i or i / 2) and
+          math.type(backwards[i]) == (i % 2 == 0 and "integer" or "float"))
+      end
+      equal(mixed, {"a", "b", ["1"] = "text", [-1] = "minus", z = 3})
+      for i, v in pairs {1, nil, 3, nil, 5.5, 6, "7", nil, 9} do assert(holes[i] == v) end
+      assert(holes[2] == nil and holes[4] == nil and holes[8] == nil)
+    ]])
+  end)
+
   it("keys of every kind travel", function()
     travels([[
       local key, f = {"key"}, function() return "f" end
