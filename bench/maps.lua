@@ -1,4 +1,4 @@
---- What a map costs beside its calls: of many tiny ones, and of very few.
+--- What a map costs beside its calls: of many tiny ones, and of very few; and what showing its progress adds.
 -- @module maps
 
 local stopwatch = require "stopwatch"
@@ -7,6 +7,10 @@ local N_ITEMS = 1000000
 local ROUNDS = 9
 local FEW_ROUNDS = 15
 local MAPS_A_ROUND = 500
+
+-- Long enough for a bar to be drawn.
+local N_WATCHED = 500000
+local WATCHED_ROUNDS = 15
 
 local function square(x)
   return x ^ 2
@@ -54,10 +58,22 @@ local function measure_few(sample)
   end
 end
 
---- Measures both.
+-- By processor time, for what progress costs is less than what else the machine does.
+local function measure_progress(sample)
+  local xs = numbers(N_WATCHED)
+  for _ = 1, WATCHED_ROUNDS do
+    for kind, progress in pairs {quiet = false, told = function() end, shown = true} do
+      local _, cpu = stopwatch(parallel.map, square, xs, {progress = progress})
+      sample("progress_" .. kind, cpu / N_WATCHED)
+    end
+  end
+end
+
+--- Measures them.
 -- @tparam function sample takes a key and a value
 return function(sample)
   repeat_map({1})
   measure_many(sample)
   measure_few(sample)
+  measure_progress(sample)
 end

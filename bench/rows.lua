@@ -56,6 +56,9 @@ return {
     {"range_kept", "`map` over a range, `fresh = false`", "ns", against = "loop"},
     {"map_of_1", "a map of 1 item", "µs"},
     {"map_of_10", "a map of 10 items", "µs"},
+    {"progress_quiet", "500 000 items, processor time", "ns"},
+    {"progress_told", "the same with a progress function", "ns", against = "progress_quiet", at_least = 0.99},
+    {"progress_shown", "the same with `progress = true`", "ns", against = "progress_quiet", at_least = 0.99},
   },
   {
     part = "wire",

@@ -96,6 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes) {
   try_to_decode(&in);
   read_batch(&in);
   read_failure(&in);
-  moons__capture(bytes, n_bytes, UINT64_MAX, note_name, NULL);
+  moons__capture(bytes, n_bytes, UINT64_MAX, note_name, NULL, NULL);
   return 0;
 }

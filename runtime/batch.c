@@ -63,15 +63,6 @@ void moons__batch_numbers_end(moons__batch_writer *w, uint32_t n_items) {
   add_to_count(w, n_items);
 }
 
-int moons__batch_numbers(moons__batch_writer *w, moons__item_kind kind, const uint64_t *words,
-                         uint32_t n_items) {
-  size_t n_bytes = n_items * sizeof *words;
-  int error = need_segment(w, kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS, n_bytes);
-  if (error) return error;
-  add_to_count(w, n_items);
-  return moons__buffer_append(w->out, words, n_bytes);
-}
-
 static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
                      uint32_t n_items) {
   w->segment = NO_SEGMENT;

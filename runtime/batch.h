@@ -58,11 +58,6 @@ int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kin
                                char **room);
 void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
 
-/* The same for numbers that are there: `words` are integers or floats, as `kind` says. */
-int moons__batch_numbers(moons__batch_writer *writer, moons__item_kind kind, const uint64_t *words,
-                         uint32_t n_items);
-
-/* An item of bytes. */
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
 

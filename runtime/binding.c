@@ -35,11 +35,16 @@ static int core_now(lua_State *L) {
   return 1;
 }
 
-/* core.is_worker(): whether this is the state of a call that a worker runs. */
-static int core_is_worker(lua_State *L) {
+int moons__is_worker(lua_State *L) {
   int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) != LUA_TNIL;
   int is_host = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST) != LUA_TNIL;
-  lua_pushboolean(L, has_runtime && !is_host);
+  lua_pop(L, 2);
+  return has_runtime && !is_host;
+}
+
+/* core.is_worker() */
+static int core_is_worker(lua_State *L) {
+  lua_pushboolean(L, moons__is_worker(L));
   return 1;
 }
 
@@ -55,6 +60,10 @@ static int open_core(lua_State *L) {
       {"now", core_now},
       {"wait", moons__core_wait},
       {"new_workers", moons__core_new_workers},
+      {"columns", moons__core_columns},
+      {"say", moons__core_say},
+      {"show", moons__core_show},
+      {"hide", moons__core_hide},
       {NULL, NULL},
   };
   moons__make_pool_types(L);

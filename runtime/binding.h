@@ -1,7 +1,8 @@
 /*
 ** What the parts of the binding share. The module's C half is binding.c (the module), binding_pool.c
-** (the runtimes of a Lua state) and binding_job.h (jobs as objects of a Lua state); the Lua half
-** (lua/parallel) makes the calls of the module out of it.
+** (the runtimes of a Lua state), binding_job.h (jobs as objects of a Lua state) and binding_console.c
+** (what the caller's side shows on the terminal); the Lua half (lua/parallel) makes the calls of the
+** module out of it.
 */
 #ifndef MOONS_BINDING_H
 #define MOONS_BINDING_H
@@ -45,6 +46,9 @@ typedef struct moons__workers_data {
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);
 
+/* Whether this is the state of a call that a worker runs. */
+int moons__is_worker(lua_State *L);
+
 /* The workers object at a stack index; raises an error where it is closed. */
 moons__workers_data *moons__check_workers(lua_State *L, int index);
 
@@ -60,6 +64,10 @@ int moons__core_new_workers(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_call(lua_State *L);
 int moons__core_wait(lua_State *L);
+int moons__core_columns(lua_State *L);
+int moons__core_say(lua_State *L);
+int moons__core_show(lua_State *L);
+int moons__core_hide(lua_State *L);
 
 /* Methods of jobs. */
 int moons__core_feed(lua_State *L);

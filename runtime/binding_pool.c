@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "console.h"
+
 static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
 static const char STATE_TYPE[] = "parallel.state";
 static const char POOL_TYPE[] = "parallel.workers";
@@ -61,7 +63,7 @@ static int pool_close(lua_State *L) {
   return 0;
 }
 
-/* A pool that nobody has closed: its jobs have been collected before it. */
+/* A pool that nobody has closed. */
 static int pool_gc(lua_State *L) {
   const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
   if (workers->runtime != NULL)
@@ -95,7 +97,7 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-/* core.new_workers(n): workers like those of the state, but n of them. */
+/* core.new_workers(n): workers like those of the state, but n of them. They share its console. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const moons__state_data *state = moons__push_state(L);
@@ -106,6 +108,11 @@ int moons__core_new_workers(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
+  moons__console *console = moons__runtime_console(state->runtime);
+  if (console != NULL) {
+    options.write = moons__console_write;
+    options.write_data = console;
+  }
   moons__check(L, moons_runtime_new(&workers->runtime, &options));
   return 1;
 }

@@ -10,10 +10,18 @@
 
 enum { /* lopcodes.h */
        OP_LOADK = 3,
+       OP_LOADKX = 4,
        OP_GETUPVAL = 9,
        OP_GETTABUP = 11,
        OP_GETTABLE = 12,
-       OP_SETTABUP = 15
+       OP_GETFIELD = 14,
+       OP_SETTABUP = 15,
+       OP_SETTABLE = 16,
+       OP_SETI = 17,
+       OP_SETFIELD = 18,
+       OP_SELF = 20,
+       OP_CONCAT = 53,
+       OP_EQK = 60
 };
 
 enum { /* lobject.h: the tags of constants */
@@ -32,6 +40,7 @@ typedef struct reader {
   const unsigned char *at, *end;
   int malformed;
   int dynamic;
+  int has_strings;
   moons__capture_name *name;
   void *data;
 } reader;
@@ -40,6 +49,7 @@ typedef struct reader {
 typedef struct constant {
   const char *bytes;
   size_t n_bytes;
+  int is_name; /* of a global */
 } constant;
 
 typedef struct prototype {
@@ -79,8 +89,8 @@ static size_t take_size(reader *r) {
 
 static constant take_string(reader *r) {
   size_t size = take_size(r);
-  if (size == 0) return (constant){NULL, 0};
-  return (constant){(const char *)take(r, size - 1), size - 1};
+  if (size == 0) return (constant){0};
+  return (constant){.bytes = (const char *)take(r, size - 1), .n_bytes = size - 1};
 }
 
 /* A count of things of at least `item_bytes` each. */
@@ -101,7 +111,7 @@ static constant take_constant(reader *r) {
   case TAG_LONG_STRING: return take_string(r);
   default: r->malformed = 1;
   }
-  return (constant){NULL, 0};
+  return (constant){0};
 }
 
 static uint32_t instruction_at(const prototype *p, size_t i) {
@@ -115,6 +125,7 @@ static unsigned arg_a(uint32_t i) { return i >> 7 & 0xFF; }
 static unsigned arg_b(uint32_t i) { return i >> 16 & 0xFF; }
 static unsigned arg_c(uint32_t i) { return i >> 24; }
 static unsigned arg_bx(uint32_t i) { return i >> 15; }
+static unsigned flag_k(uint32_t i) { return i >> 15 & 1; }
 
 static int is_environment(const prototype *p, unsigned upvalue) {
   return upvalue < MAX_UPVALUES && (p->environments >> upvalue & 1) != 0;
@@ -123,6 +134,7 @@ static int is_environment(const prototype *p, unsigned upvalue) {
 /* The name is copied to where a zero can follow it. */
 static void tell(reader *r, const prototype *p, size_t index) {
   if (index >= p->n_constants || p->constants[index].bytes == NULL) return;
+  p->constants[index].is_name = 1;
   char brief[64];
   size_t n_bytes = p->constants[index].n_bytes;
   char *name = n_bytes < sizeof brief ? brief : malloc(n_bytes + 1);
@@ -143,6 +155,35 @@ static int is_wide_read(const prototype *p, size_t i) {
   uint32_t load = instruction_at(p, i + 1), get = instruction_at(p, i + 2);
   return opcode(load) == OP_LOADK && opcode(get) == OP_GETTABLE && arg_a(get) == r &&
          arg_b(get) == r && arg_c(get) == arg_a(load);
+}
+
+/* Whether a constant is used other than as the name of a global. */
+static int uses_constant(uint32_t i, size_t k) {
+  switch (opcode(i)) {
+  case OP_LOADK: return arg_bx(i) == k;
+  case OP_LOADKX: return 1; /* the next instruction says which */
+  case OP_EQK: return arg_b(i) == k;
+  case OP_GETFIELD: return arg_c(i) == k;
+  case OP_SETFIELD: return arg_b(i) == k || (flag_k(i) && arg_c(i) == k);
+  case OP_SELF:
+  case OP_SETTABUP:
+  case OP_SETTABLE:
+  case OP_SETI: return flag_k(i) && arg_c(i) == k;
+  default: return 0;
+  }
+}
+
+/* Strings come from constants, and from joining values. */
+static int makes_strings(const prototype *p) {
+  for (size_t i = 0; i < p->n_code; i++)
+    if (opcode(instruction_at(p, i)) == OP_CONCAT) return 1;
+  for (size_t k = 0; k < p->n_constants; k++) {
+    if (p->constants[k].bytes == NULL) continue;
+    if (!p->constants[k].is_name) return 1;
+    for (size_t i = 0; i < p->n_code; i++)
+      if (uses_constant(instruction_at(p, i), k)) return 1;
+  }
+  return 0;
 }
 
 static void scan_code(reader *r, const prototype *p) {
@@ -221,7 +262,10 @@ static void take_function(reader *r, uint64_t parent, int depth, uint64_t enviro
   for (size_t i = 0; i < p.n_constants && !r->malformed; i++)
     p.constants[i] = take_constant(r);
   p.environments = take_upvalues(r, parent, depth == 0, environments);
-  if (!r->malformed) scan_code(r, &p);
+  if (!r->malformed) {
+    scan_code(r, &p);
+    r->has_strings |= makes_strings(&p);
+  }
   free(p.constants);
   take_nested(r, p.environments, depth);
   if (!r->malformed) skip_debug(r);
@@ -239,11 +283,12 @@ static int header_is_known(reader *r) {
 }
 
 moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     moons__capture_name *name, void *data) {
+                                     moons__capture_name *name, void *data, int *has_strings) {
   const unsigned char *bytes = dump;
   reader r = {.at = bytes, .end = bytes + n_bytes, .name = name, .data = data};
   if (!header_is_known(&r)) return MOONS__CAPTURE_FOREIGN;
   take_function(&r, 0, 0, environments);
   if (r.malformed) return MOONS__CAPTURE_FOREIGN;
+  if (has_strings != NULL) *has_strings = r.has_strings;
   return r.dynamic ? MOONS__CAPTURE_DYNAMIC : MOONS__CAPTURE_EXACT;
 }

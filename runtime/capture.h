@@ -19,8 +19,9 @@ typedef enum moons__capture_result {
 } moons__capture_result;
 
 /* Reads a dump. `environments` has bit i set where upvalue i of the function is an environment;
-** upvalues beyond 63 are taken not to be. */
+** upvalues beyond 63 are taken not to be. Sets *has_strings where the result is EXACT and a string
+** could turn up in the function that is neither passed to it nor captured; NULL: nobody asks. */
 moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     moons__capture_name *name, void *data);
+                                     moons__capture_name *name, void *data, int *has_strings);
 
 #endif

@@ -176,4 +176,9 @@
 #define MOONS_LINE_BYTES ((size_t)64 << 10)
 #endif
 
+/* Longest status line, in bytes: no terminal has more columns. */
+#ifndef MOONS_STATUS_BYTES
+#define MOONS_STATUS_BYTES 512
+#endif
+
 #endif

@@ -6,8 +6,9 @@
 ** side of its own can drive jobs by hand: bytes in, bytes out.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no
-** signal handlers, reads no environment variables, prints nothing, and never ends the process;
-** what scripts print goes to stdout and stderr, or where `write` of the options says.
+** signal handlers, reads no environment variables, prints nothing of its own accord, and never ends
+** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
+** or where `write` of the options says.
 **
 ** Functions that can fail return 0 or one of the negative codes below.
 */
@@ -95,7 +96,8 @@ typedef struct moons_options {
   void *open_data;
 
   /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2 for stdout and
-  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. */
+  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. The lines of the
+  ** option `progress` go to stream 2, on the caller's thread; a bar is only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
 } moons_options;
@@ -174,13 +176,15 @@ MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_b
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);
 
-/* A finished chunk. */
+/* A finished chunk, or part of one: calls that had not begun may have been taken from it, for workers that had
+** nothing to do. */
 typedef struct moons_chunk {
   uint64_t first;   /* number of its first call */
-  uint32_t n_calls; /* how many calls were given */
+  uint32_t n_calls; /* how many calls it has */
   char *bytes;      /* results (batch.h), from malloc; the taker's, who frees them */
   size_t n_bytes;
   int is_cut;       /* the job was stopped: there may be fewer results than calls */
+  int is_part;      /* a call in it was given up: those after it come as a chunk of their own */
   uint64_t busy_ns; /* time that a worker spent on it */
 } moons_chunk;
 

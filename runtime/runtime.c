@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "backend.h"
+#include "console.h"
 #include "cpus.h"
 #include "job.h"
 #include "limits.h"
@@ -16,6 +17,7 @@ struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
+  moons__console *console;  /* NULL: the host takes what is printed */
   atomic_uint n_started;    /* workers; only grows */
   moons__patience patience; /* of threads that wait for results */
 
@@ -87,6 +89,7 @@ static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runti
 /* The last that uses the runtime, a call that was given up included, has gone. */
 static void runtime_destroy(void *data) {
   moons_runtime *r = data;
+  moons__console_close(r->console);
   uv_mutex_destroy(&r->mutex);
   free(r);
 }
@@ -99,8 +102,8 @@ static int open_backend(moons_runtime *r) {
       .worker = {.state_bytes = r->options.state_bytes,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
-                 .write = r->options.write,
-                 .write_data = r->options.write_data,
+                 .write = r->console != NULL ? moons__console_write : r->options.write,
+                 .write_data = r->console != NULL ? r->console : r->options.write_data,
                  .preload = preload,
                  .preload_data = r},
       .gone = runtime_destroy,
@@ -124,7 +127,8 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
     free(r);
     return MOONS_ENOMEM;
   }
-  int error = open_backend(r);
+  int error = options->write == NULL ? moons__console_open(&r->console) : 0;
+  if (!error) error = open_backend(r);
   if (error) {
     runtime_destroy(r);
     return error;
@@ -140,6 +144,8 @@ void moons_runtime_free(moons_runtime *r) {
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
+
+moons__console *moons__runtime_console(const moons_runtime *r) { return r->console; }
 
 void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
   uv_mutex_lock(&r->mutex);
@@ -293,6 +299,7 @@ static void put_rest(moons_job *job, moons__work *chunk) {
                              .bytes = task->bytes,
                              .n_bytes = task->n_bytes};
   task->n_calls = task->n_run;
+  task->is_split = 1;
   task->bytes = NULL;
   moons__job_put_rest(&job->chunks, rest);
 }
@@ -363,6 +370,7 @@ static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
                          .bytes = work->task.results.bytes,
                          .n_bytes = work->task.results.n_bytes,
                          .is_cut = is_cut,
+                         .is_part = work->task.is_split,
                          .busy_ns = work->busy_ns};
   work->task.results = (moons__buffer){0};
   chunk_free(work);

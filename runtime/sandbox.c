@@ -290,13 +290,11 @@ static void set(lua_State *L, const char *name, lua_CFunction function) {
 }
 
 static void install_base(lua_State *L) {
-  lua_pushglobaltable(L);
   set(L, "print", call_print);
   set(L, "setmetatable", call_setmetatable);
   set(L, "dofile", call_dofile);
   replace(L, "load", call_load);
   replace(L, "loadfile", call_loadfile);
-  lua_pop(L, 1);
 }
 
 static void install_io(lua_State *L) {
@@ -335,8 +333,11 @@ static int push_open(lua_State *L, const char *library) {
 void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
   *(moons__sandbox **)lua_getextraspace(L) = sandbox;
   lua_setwarnf(L, warn, sandbox);
-  install_base(L);
-  moons__stop_install(L);
+  if (push_open(L, LUA_GNAME)) {
+    install_base(L);
+    moons__stop_install(L);
+    lua_pop(L, 1);
+  }
   if (push_open(L, LUA_OSLIBNAME)) {
     set(L, "exit", call_exit);
     lua_pop(L, 1);

@@ -144,7 +144,7 @@ static void put_message(moons__encoder *e, int n_values, const char *what) {
 /* A changed field may hold anything, so where there is one, all libraries go along, with all that
 ** was changed in them. */
 static void put_patches(moons__encoder *e) {
-  push_patches(e->L, e->needs);
+  push_patches(e->L, e->needs | MOONS__LIBRARIES_LEAST); /* arguments may bring strings */
   if (!lua_isnil(e->L, -1)) {
     lua_pop(e->L, 1);
     e->needs |= MOONS__LIBRARIES_ALL;
@@ -164,7 +164,6 @@ void moons__setup_encode(moons__encoder *e, int function, int init) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   size_t start = e->out->n_bytes;
   header h = {0};
-  e->needs |= MOONS__LIBRARIES_LEAST;
   e->changes_standard = 0;
   moons__check(L, moons__buffer_append(e->out, &h, sizeof h));
   lua_pushvalue(L, function);
@@ -177,6 +176,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init) {
   put_message(e, 2, "package path");
   h = (header){e->needs, (uint32_t)e->changes_standard};
   memcpy(e->out->bytes + start, &h, sizeof h);
+  e->needs |= MOONS__LIBRARIES_LEAST;
 }
 
 /* Applying. */

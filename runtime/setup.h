@@ -16,10 +16,11 @@
 #include "wire.h"
 
 /* Appends the set-up of a function to encoder->out. `function` and `init` (nil: none) are stack indexes.
-** The encoder has been begun, and the state's pristine things have been noted (pristine.h). */
+** The encoder has been begun, and the state's pristine things have been noted (pristine.h). Afterwards
+** its `needs` are the libraries for which the set-up is complete. */
 void moons__setup_encode(moons__encoder *encoder, int function, int init);
 
-/* The libraries that a set-up needs. */
+/* The libraries that a set-up needs; none where it can meet no string but in arguments. */
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes);
 
 /* Brings a state, in which those libraries are open, to the set-up, and pushes the function and

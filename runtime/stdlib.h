@@ -10,7 +10,7 @@
 /* A set of libraries: one bit each. */
 typedef unsigned moons__libraries;
 
-/* What every state has: base and string, which any value can reach. */
+/* What every state has that may hold a string: base and string. */
 #define MOONS__LIBRARIES_LEAST ((moons__libraries)3)
 #define MOONS__LIBRARIES_MATH ((moons__libraries)1 << 4)
 #define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)

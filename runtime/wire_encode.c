@@ -39,7 +39,8 @@ void moons__wire_long_string(encoder *e, const char *bytes, size_t n_bytes) {
 /* Values that have a name on both sides. */
 
 void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
-  e->needs |= moons__stdlib_of_global(name, n_bytes);
+  moons__libraries named = moons__stdlib_of_global(name, n_bytes);
+  if (named != 0) e->needs |= named | MOONS__LIBRARIES_LEAST;
   if (!e->dynamic && moons__stdlib_reaches_globals(name, n_bytes)) e->dynamic = 1;
 }
 

@@ -135,6 +135,7 @@ _Static_assert(MOONS_WIRE_SHARED_STRING_BYTES <= 256, "the length of a short str
 static inline const char *put_string(moons__encoder *e, int index) {
   size_t n_bytes;
   const char *bytes = lua_tolstring(e->L, index, &n_bytes);
+  e->needs |= MOONS__LIBRARIES_LEAST;
   if (n_bytes >= MOONS_WIRE_SHARED_STRING_BYTES) {
     moons__wire_long_string(e, bytes, n_bytes);
     return bytes;

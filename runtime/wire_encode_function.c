@@ -75,8 +75,10 @@ static void note_global(void *data, const char *name, size_t n_bytes) {
 static void note_globals(encoder *e, int function, size_t dump_at) {
   if (e->sent_index == 0) return;
   uint64_t environments = environments_of(e, function);
+  int has_strings = 0;
   moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
-                                                environments, note_global, e);
+                                                environments, note_global, e, &has_strings);
+  if (has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
   if (result == MOONS__CAPTURE_EXACT) return;
   e->needs |= MOONS__LIBRARIES_ALL;
   if (!e->dynamic) e->dynamic = 1;
@@ -148,7 +150,9 @@ void moons__wire_global(encoder *e, int depth) {
   lua_rawgeti(L, slot(e, MOONS__SLOT_GLOBALS), ++e->n_globals_done);
   put_byte(e, WIRE_GLOBAL);
   e->needs_lists = 1;
+  moons__libraries needs = e->needs;
   put_string(e, lua_gettop(L));
+  e->needs = needs; /* a name is no value */
   moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, -1)}, *outer = e->frame;
   e->frame = NULL;
   enter(e, &frame);

@@ -176,7 +176,10 @@ static int put_numbers(moons__worker *w) {
   moons__call *c = &w->call;
   uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
   if (n == 0) return 1;
-  if (moons__batch_numbers(&w->results, c->kind, c->numbers, n)) return 0;
+  char *room;
+  if (moons__batch_numbers_begin(&w->results, c->kind, n, &room)) return 0;
+  memcpy(room, c->numbers, n * sizeof c->numbers[0]);
+  moons__batch_numbers_end(&w->results, n);
   atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
   w->task->n_run += n;
   return 1;

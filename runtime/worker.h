@@ -42,6 +42,7 @@ typedef struct moons__task {
   int failed; /* a call failed */
   uint64_t first_failed;
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
+  int is_split;    /* those are another task now */
 } moons__task;
 
 typedef struct moons__worker moons__worker;

@@ -96,6 +96,9 @@ local OPTIONS = {
   errors = function(value)
     return value == "raise" or value == "collect", '"raise" or "collect"'
   end,
+  progress = function(value)
+    return type(value) == "boolean" or is_callable(value), "a boolean or a function"
+  end,
 }
 
 local NONE = {}

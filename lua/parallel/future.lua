@@ -9,6 +9,24 @@ local Future = {}
 Future.__index = Future
 Future.__name = "parallel.future"
 
+-- Ends the future: its callbacks run, on the thread of the caller.
+local function settle(self, failure)
+  if self.is_done then
+    return -- by a callback, or by the function that is told of its progress
+  end
+  self.is_done, self.failure = true, failure
+  self.pool.open[self], self.pool.told[self] = nil, nil
+  self.run:close()
+  local callbacks = self.callbacks
+  self.callbacks = nil
+  if #callbacks > 0 then
+    core.hide() -- the bar of another map
+  end
+  for _, callback in ipairs(callbacks) do
+    callback(self)
+  end
+end
+
 --- Makes a future of a run that has been fed.
 -- @tparam table run
 -- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
@@ -17,19 +35,11 @@ Future.__name = "parallel.future"
 function Future.new(run, is_call, pool)
   local self = setmetatable({run = run, is_call = is_call, pool = pool, callbacks = {}}, Future)
   pool.open[self] = true
-  return self
-end
-
--- Ends the future: its callbacks run, on the thread of the caller.
-local function settle(self, failure)
-  self.is_done, self.failure = true, failure
-  self.pool.open[self], self.pool.told[self] = nil, nil
-  self.run:close()
-  local callbacks = self.callbacks
-  self.callbacks = nil
-  for _, callback in ipairs(callbacks) do
-    callback(self)
+  if run.progress then
+    run.progress:be_guest()
+    run.progress.on_error = function(err) settle(self, err) end
   end
+  return self
 end
 
 -- The error that a run which is over raises, if any.
@@ -37,8 +47,12 @@ local function failure_of(run)
   return run:is_stopped() and errors.lowest(run:errors()) or nil
 end
 
--- Takes what is there without waiting.
-local function poll(self)
+-- Takes what is there without waiting. `shown` is the progress that is on the screen, if any: it leaves
+-- that to what reads the items, where this is the script's.
+local function poll(self, shown)
+  if shown and self.run.n < 0 then
+    shown:leave()
+  end
   while not self.is_done do
     local run = self.run
     run:feed()
@@ -51,17 +65,32 @@ local function poll(self)
   end
 end
 
--- Takes what is there of all futures in the list, then waits for one of those that are not done.
--- Returns false when the time is over.
-local function wait_for_any(futures, seconds)
+-- Takes what is there of all futures in the list, then waits for one of those that are not done; `shown`
+-- is the progress to show meanwhile, if any.
+local function wait_for_any(futures, seconds, shown)
   local jobs = {}
   for _, future in ipairs(futures) do
-    poll(future)
+    poll(future, shown)
     if not future.is_done then
       jobs[#jobs + 1] = future.run.job
     end
   end
-  return #jobs < #futures or core.wait(jobs, seconds) ~= nil
+  if #jobs < #futures then
+    return
+  elseif shown then
+    shown:wait(jobs, seconds)
+  else
+    core.wait(jobs, seconds)
+  end
+end
+
+-- The progress of the first future that shows any: a screen has room for one.
+local function first_progress(futures)
+  for _, future in ipairs(futures) do
+    if future.run.progress and not future.is_done then
+      return future.run.progress
+    end
+  end
 end
 
 -- This future first, then those of the same pool that have callbacks to run.
@@ -89,6 +118,7 @@ function Future:wait(seconds)
   if self.is_done then
     return true
   end
+  local shown <close> = self.run.progress
   local deadline = seconds and core.now() + seconds
   poll(self)
   while not self.is_done do
@@ -96,8 +126,8 @@ function Future:wait(seconds)
     if left and left <= 0 then
       return false
     end
-    wait_for_any(with_others(self), left)
-    poll(self)
+    wait_for_any(with_others(self), left, shown)
+    poll(self, shown)
   end
   for _, other in ipairs(with_others(self)) do
     poll(other)
@@ -165,13 +195,14 @@ function Future.as_completed(futures)
   check.futures("as_completed", 1, futures, Future)
   local left = table.move(futures, 1, #futures, 1, {})
   return function()
+    local shown <close> = first_progress(left)
     while #left > 0 do
       for i, future in ipairs(left) do
         if future:done() then
           return table.remove(left, i)
         end
       end
-      wait_for_any(left)
+      wait_for_any(left, nil, shown)
     end
   end
 end

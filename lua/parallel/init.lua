@@ -22,7 +22,7 @@ parallel._VERSION = "Moons " .. core.version
 -- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
 -- is called until it returns nil
 -- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
--- `timeout`, `memory`, `retries`
+-- `timeout`, `memory`, `retries`, `progress`
 -- @treturn table the first value of each call, in the order of `xs`; with `pack` all values, packed
 -- @treturn integer how many calls there were
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index

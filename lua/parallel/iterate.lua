@@ -109,6 +109,9 @@ function Iteration:next_ready()
 end
 
 local function iterator(run, raises, step)
+  if run.progress then
+    run.progress:be_guest()
+  end
   local iteration = new_iteration(run, raises)
   return function()
     return step(iteration)

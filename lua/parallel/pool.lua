@@ -16,6 +16,9 @@ Pool.__name = "parallel.pool"
 -- for calls that take unlike times.
 local CHUNKS_PER_WORKER = 8
 
+-- The least number of chunks of such a map that shows its progress.
+local STEPS = 100
+
 -- Some options, and others that come before them, in a new table.
 local function merge(options, first)
   local merged = {}
@@ -31,7 +34,7 @@ end
 -- The options of a single call: its values come home all, and its error is raised.
 local function options_of_call(options)
   local merged = merge(options, {pack = true})
-  merged.errors = nil
+  merged.errors, merged.progress = nil, nil
   return merged
 end
 
@@ -81,7 +84,11 @@ end
 
 -- A future of a map whose items are all sent at once, as far as they are known.
 local function future_of(pool, f, xs, is_rows, options)
-  local run = Run.new(f, xs, is_rows, options, pool.workers, CHUNKS_PER_WORKER * options.workers)
+  local n_chunks = CHUNKS_PER_WORKER * options.workers
+  if options.progress then
+    n_chunks = math.max(STEPS, n_chunks)
+  end
+  local run = Run.new(f, xs, is_rows, options, pool.workers, n_chunks)
   run:feed(run.n >= 0 and math.maxinteger or nil)
   return Future.new(run, false, pool)
 end

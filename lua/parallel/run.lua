@@ -41,6 +41,18 @@ local function make_job(make, f, options, ...)
   return job
 end
 
+-- What the option `progress` asks for. Only here, and only where it is used, is its file needed.
+local function new_progress(option, n)
+  if not option then
+    return nil
+  end
+  local found, progress = pcall(require, "parallel.progress")
+  if not found then
+    error("option 'progress' cannot be used: " .. tostring(progress), 0)
+  end
+  return progress.new(option, n)
+end
+
 --- Begins a map; nothing is sent yet.
 -- @tparam function f
 -- @param xs a sequence, a range, or an iterator function
@@ -49,14 +61,15 @@ end
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
 -- @tparam[opt] integer n_chunks how many chunks there are to be where the options do not say their size;
 -- by default they are measured
--- @treturn table with the fields `n`, how many items there are (-1: nobody knows), and `most_chunks`, how many
--- chunks keep all workers busy
+-- @treturn table with the fields `n`, how many items there are (-1: nobody knows), `most_chunks`, how many
+-- chunks keep all workers busy, and `progress` where it shows any
 function Run.new(f, xs, is_rows, options, pool, n_chunks)
   local workers = options.workers or count_workers()
   local n, first, step = source.measure(xs, is_rows)
   local chunk, seed = options.chunk or size_of_chunks(n, n_chunks), options.seed or default_seed()
+  local progress = new_progress(options.progress, n)
   local job = make_job(core.job, f, options, workers, seed, pool, chunk, xs, is_rows, n, first, step)
-  return setmetatable({job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER}, Run)
+  return setmetatable({job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER, progress = progress}, Run)
 end
 
 --- Makes one call.
@@ -97,14 +110,22 @@ end
 --- Keeps `most` chunks under way, by default as many as keep all workers busy. The error of an item
 -- that cannot be sent is like that of a call.
 function Run:feed(most)
-  self.job:feed(most)
+  local n_failed = self.job:feed(most)
+  if self.progress and n_failed > 0 then
+    self.progress:count(n_failed, n_failed)
+  end
 end
 
 --- Waits for a chunk of results, for some seconds or for ever.
 -- @treturn ?integer how many calls it had; nil: all have come home; false: not in time
 -- @treturn ?integer the number of the first of them
 function Run:collect(seconds)
-  local n_calls, _, first = self.job:collect(seconds)
+  local n_calls, _, first
+  if self.progress then
+    n_calls, _, first = self.progress:collect(self, seconds)
+  else
+    n_calls, _, first = self.job:collect(seconds)
+  end
   return n_calls, first
 end
 
@@ -124,19 +145,38 @@ function Run:outcome()
   return self.job:outcome()
 end
 
+-- What `job:finish` does, step by step.
+local function finish_in_steps(self)
+  local n_calls
+  repeat
+    self:feed()
+    n_calls = not self:is_stopped() and self:collect()
+  until self:is_stopped() or not n_calls and self:has_ended()
+  return not self:is_stopped()
+end
+
 --- Feeds and collects until all is home, then closes.
 -- @return as `outcome`
 -- @raise the error with the lowest index known, unless errors are collected
 function Run:finish()
-  local job <close> = self.job
-  if not job:finish() then
+  local run <close> = self
+  local succeeded
+  if self.progress then
+    succeeded = finish_in_steps(self)
+  else
+    succeeded = self.job:finish()
+  end
+  if not succeeded then
     self:fail()
   end
-  return job:outcome()
+  return run:outcome()
 end
 
 --- Drops what has not begun, ends what runs, and frees what the map holds.
 function Run:close()
+  if self.progress then
+    self.progress:close()
+  end
   self.job:close()
 end
 

@@ -51,7 +51,7 @@ static void expect(const char *code, moons__capture_result result, const char *t
   for (int strip = 0; strip < 2; strip++) {
     names found = {0};
     moons__buffer dump = dump_of(code, strip);
-    moons__capture_result got = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+    moons__capture_result got = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found, NULL);
     if (got != result || strcmp(found.text, text) != 0) {
       fprintf(stderr, "%s\n  gives %d \"%s\", not %d \"%s\"\n", code, (int)got, found.text,
               (int)result, text);
@@ -68,7 +68,7 @@ static void expect_exact(const char *code, const char *text) {
 static int is_dynamic(const char *code) {
   names found = {0};
   moons__buffer dump = dump_of(code, 0);
-  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found, NULL);
   moons__buffer_free(&dump);
   return result == MOONS__CAPTURE_DYNAMIC;
 }
@@ -107,7 +107,7 @@ static void upvalues_that_are_none(void) {
   expect_exact("local t = {}; return function() return t.a, t.b end", "");
   moons__buffer dump = dump_of("return a", 0);
   names found = {0};
-  CHECK(moons__capture(dump.bytes, dump.n_bytes, 0, note, &found) == MOONS__CAPTURE_EXACT);
+  CHECK(moons__capture(dump.bytes, dump.n_bytes, 0, note, &found, NULL) == MOONS__CAPTURE_EXACT);
   CHECK(found.n_told == 0); /* not an environment, so not globals */
   moons__buffer_free(&dump);
 }
@@ -116,9 +116,9 @@ static void upvalues_that_are_none(void) {
 static void any_upvalue(void) {
   moons__buffer dump = make_dump("local t = {}; return function() t.x = a; t.y = b end", 0, 1);
   names found = {0}, other = {0};
-  CHECK(moons__capture(dump.bytes, dump.n_bytes, 2, note, &found) == MOONS__CAPTURE_EXACT);
+  CHECK(moons__capture(dump.bytes, dump.n_bytes, 2, note, &found, NULL) == MOONS__CAPTURE_EXACT);
   CHECK(strcmp(found.text, " a b ") == 0);
-  moons__capture(dump.bytes, dump.n_bytes, 1, note, &other);
+  moons__capture(dump.bytes, dump.n_bytes, 1, note, &other, NULL);
   CHECK(strcmp(other.text, " x y ") == 0);
   moons__buffer_free(&dump);
 }
@@ -169,7 +169,7 @@ static void many_constants_and_writes(void) {
     char *code = wide_code("local x;", COUNTS[i], "late = 1");
     names found = {0};
     moons__buffer dump = dump_of(code, 0);
-    moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+    moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found, NULL);
     /* Where the name cannot be known, all may be meant. */
     CHECK(result == MOONS__CAPTURE_DYNAMIC || strcmp(found.text, " late ") == 0);
     moons__buffer_free(&dump);
@@ -181,7 +181,7 @@ static void very_many_constants(void) {
   char *code = wide_code("local x;", 140000, "return late");
   names found = {0};
   moons__buffer dump = dump_of(code, 1);
-  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found);
+  moons__capture_result result = moons__capture(dump.bytes, dump.n_bytes, 1, note, &found, NULL);
   CHECK(result == MOONS__CAPTURE_DYNAMIC || strcmp(found.text, " late ") == 0);
   moons__buffer_free(&dump);
   free(code);
@@ -209,7 +209,7 @@ static const char RICH[] =
 static void capture_copy(const char *bytes, size_t n_bytes) {
   names found = {0};
   char *copy = copy_exactly(bytes, n_bytes);
-  moons__capture(copy, n_bytes, UINT64_MAX, note, &found);
+  moons__capture(copy, n_bytes, UINT64_MAX, note, &found, NULL);
   free(copy);
 }
 
@@ -218,7 +218,7 @@ static void truncated(void) {
   for (size_t n = 0; n < dump.n_bytes; n++) {
     names found = {0};
     char *copy = copy_exactly(dump.bytes, n);
-    CHECK(moons__capture(copy, n, 1, note, &found) == MOONS__CAPTURE_FOREIGN);
+    CHECK(moons__capture(copy, n, 1, note, &found, NULL) == MOONS__CAPTURE_FOREIGN);
     free(copy);
   }
   moons__buffer_free(&dump);
@@ -242,7 +242,7 @@ static void garbage(void) {
       else
         copy[at] = (char)random_next(&random);
     }
-    moons__capture(copy, dump.n_bytes, random_next(&random), ignore, &sum);
+    moons__capture(copy, dump.n_bytes, random_next(&random), ignore, &sum, NULL);
     free(copy);
   }
   moons__buffer_free(&dump);
@@ -252,8 +252,52 @@ static void no_dumps(void) {
   names found = {0};
   static const char *const TEXTS[] = {"", "\033", "\033Lua", "return 1", "\033LuaS"};
   for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++)
-    CHECK(moons__capture(TEXTS[i], strlen(TEXTS[i]), 1, note, &found) == MOONS__CAPTURE_FOREIGN);
+    CHECK(moons__capture(TEXTS[i], strlen(TEXTS[i]), 1, note, &found, NULL) ==
+          MOONS__CAPTURE_FOREIGN);
   capture_copy("\033Lua\x54\0\x19\x93\r\n\x1a\n\4\x8\x8", 15);
+}
+
+/* Checks whether strings can turn up in a function that captures the global environment. */
+static void expect_strings(const char *code, int expected) {
+  for (int strip = 0; strip < 2; strip++) {
+    moons__buffer dump = dump_of(code, strip);
+    names found = {0};
+    int has_strings = -1;
+    moons__capture(dump.bytes, dump.n_bytes, 1, note, &found, &has_strings);
+    if (has_strings != expected) {
+      fprintf(stderr, "%s\n  has strings: %d\n", code, has_strings);
+      FAIL("it is known whether strings turn up");
+    }
+    moons__buffer_free(&dump);
+  }
+}
+
+static void strings_are_seen(void) {
+  static const char *const WITHOUT[] = {
+      "local x = ... return x ^ 2 + 1.5 // 3",
+      "local function f(n) return n < 2 and n or f(n - 1) + f(n - 2) end return f(...)",
+      "local t = {} for i = 1, 10 do t[i] = {i, -i} end return #t",
+      "return square(...) + offset",
+      "count = count + 1",
+      "local a, b = ... return function() return a + b end",
+  };
+  static const char *const WITH[] = {
+      "return 'x'",
+      "return ... .. ...",
+      "local t = ... return t.field",
+      "local t = ... t.field = 1",
+      "local t = ... t[1] = 'x'",
+      "local t = ... return t:method()",
+      "return print, 'print'",
+      "return print == 'print'",
+      "print = 'print'",
+      "local t = ... t[print] = 'print'",
+      "return function() return function() return 'deep' end end",
+  };
+  for (size_t i = 0; i < sizeof WITHOUT / sizeof *WITHOUT; i++)
+    expect_strings(WITHOUT[i], 0);
+  for (size_t i = 0; i < sizeof WITH / sizeof *WITH; i++)
+    expect_strings(WITH[i], 1);
 }
 
 int main(int argc, char **argv) {
@@ -271,6 +315,7 @@ int main(int argc, char **argv) {
       {"a dump that ends early is foreign", truncated},
       {"what is no dump is foreign", no_dumps},
       {"any bytes give an answer", garbage},
+      {"strings that can turn up are seen", strings_are_seen},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);

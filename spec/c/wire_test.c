@@ -221,8 +221,10 @@ static void names(void) {
 
 static void needs(void) {
   trip t = {0};
-  make(&t, "return 1, 'x', {}");
+  make(&t, "return 1, 2.5, true, nil, {{}}");
   CHECK(t.encoder.needs == 0);
+  make(&t, "return {1, {'x'}}");
+  CHECK(t.encoder.needs == MOONS__LIBRARIES_LEAST);
   make(&t, "return math.floor");
   CHECK(t.encoder.needs & MOONS__LIBRARIES_MATH);
   make(&t, "return load");

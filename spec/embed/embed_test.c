@@ -290,6 +290,27 @@ static void lines_are_whole(void) {
   pthread_mutex_destroy(&w.mutex);
 }
 
+static void progress_lines(void) {
+  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 2;
+  options.write = take_written;
+  options.write_data = &w;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "local pool <close> = parallel.pool {progress = true}\n"
+         "pool:map(print, {1, 2, 3})");
+  CHECK(strcmp(moons_runtime_options(runtime)->backend, "threads") == 0);
+  CHECK(strlen(w.text[0]) == strlen("1\n2\n3\n"));
+  CHECK(strncmp(w.text[1], "3/3, 100%, ", 11) == 0);
+  CHECK(strchr(w.text[1], '\n') == w.text[1] + strlen(w.text[1]) - 1);
+  CHECK(w.n_broken == 0);
+  lua_close(L);
+  moons_runtime_free(runtime);
+  pthread_mutex_destroy(&w.mutex);
+}
+
 static void side_by_side(void) {
   host hosts[2] = {{.factor = 2, .name = "two"}, {.factor = 3, .name = "three"}};
   moons_runtime *runtimes[2];
@@ -460,6 +481,7 @@ int main(int argc, char **argv) {
       {"a host's function that fails to open is the calls' error", failing_hook},
       {"what calls print goes to the host, by stream", written_lines},
       {"what several workers print comes in whole lines #threads", lines_are_whole},
+      {"progress goes as lines to a host that takes what is printed #threads", progress_lines},
       {"two runtimes live side by side", side_by_side},
       {"states on several threads share a runtime #threads", shared_by_threads},
       {"two hundred runtimes are made and freed #threads", made_and_freed},

@@ -92,6 +92,12 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           {timeout = 0.05, errors = "collect", retries = 1, chunk = 4})
         equal({results[1], results[3], results[4]}, {1, 3, 4})
         assert_given_up(errors[2], "timeout")
+        local ok, err = pcall(function()
+          local trying <close> = parallel.pool {workers = 1, timeout = 0.05, retries = 1}
+          trying:apply(f, "for ever")
+        end)
+        equal(ok, false)
+        assert_given_up(err, "timeout")
         local stats = pool:stats()
         equal({stats.done, stats.failed, stats.retried}, {4, 1, 1})
       ]], host)

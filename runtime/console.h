@@ -1,0 +1,44 @@
+/*
+** The terminal that calls print to: where their lines go when the host does not take them, and a
+** status line below them, such as a progress bar, which no line mixes with.
+**
+** The status line is on stderr. While it is shown, what is printed to a terminal goes above it in whole
+** lines; what comes after the last newline waits for the rest of its line, or for the end of the
+** status line. While none is shown, and for streams that are no terminal, bytes go out as they come.
+**
+** All functions may be called on any thread.
+*/
+#ifndef MOONS_CONSOLE_H
+#define MOONS_CONSOLE_H
+
+#include <stddef.h>
+
+#include "moons.h"
+
+typedef struct moons__console moons__console;
+
+/* Returns 0 or MOONS_ENOMEM. */
+int moons__console_open(moons__console **console);
+
+/* Nobody may write any more. Accepts NULL. */
+void moons__console_close(moons__console *console);
+
+/* Writes to stdout or stderr (stream 1 or 2): the `write` of moons_options, whose data is the console.
+** Bytes that end a line come out whole, also among what other threads write. */
+void moons__console_write(void *console, int stream, const char *bytes, size_t n_bytes);
+
+/* How many columns the terminal on stderr has; 0: stderr is no terminal. */
+unsigned moons__console_columns(void);
+
+/* Shows a status line in place of the one before: fewer columns than the terminal has, at most
+** MOONS_STATUS_BYTES bytes, copied. Does nothing where stderr is no terminal. */
+void moons__console_show(moons__console *console, const char *text, size_t n_bytes);
+
+/* Ends the status line: erases it, or leaves it on the screen where `keeps`. The cursor is then at the
+** beginning of a line, unless a call has not ended its own. Does nothing where none is shown. */
+void moons__console_hide(moons__console *console, int keeps);
+
+/* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
+moons__console *moons__runtime_console(const moons_runtime *runtime);
+
+#endif
