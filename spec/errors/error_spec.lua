@@ -203,7 +203,7 @@ describe("the value of an error", function()
   it("whose __tostring fails does not hide that the call failed", function()
     passes [[
       local E = {__tostring = function() error "in __tostring" end}
-      local err = catch(function() error(setmetatable({code = 1}, E)) end, {1, 2})
+      local err = catch(function() error(setmetatable({code = 1}, E)) end, {1, 2}, {workers = 1})
       equal({err.index, err.kind, type(err.message)}, {1, "error", "string"})
       E = {__tostring = function() return 5 end}
       err = catch(function() error(setmetatable({}, E)) end, {1})
