@@ -116,13 +116,6 @@ int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void
 
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
 
-void moons__batch_rewind(moons__batch_writer *w, const moons__batch_writer *before,
-                         size_t n_bytes) {
-  *w = *before;
-  w->out->n_bytes = n_bytes;
-  if (w->segment != NO_SEGMENT) write_count(w);
-}
-
 /* Reading. */
 
 static size_t left(const moons__batch_reader *r) { return (size_t)(r->end - r->at); }

@@ -67,10 +67,6 @@ int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
 void moons__batch_item_end(moons__batch_writer *writer);
 void moons__batch_item_drop(moons__batch_writer *writer);
 
-/* Takes back what was written since the writer was as `before` and `out` had `n_bytes`. */
-void moons__batch_rewind(moons__batch_writer *writer, const moons__batch_writer *before,
-                         size_t n_bytes);
-
 /* Notes what the items need on the other side: bits for the user to choose. */
 void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);
 

@@ -39,10 +39,4 @@ int moons__image_take(moons__image *image);
 /* Puts the state back as it was taken, whatever has become of it, lua_close included. */
 void moons__image_restore(moons__image *image);
 
-/* Whether an object lay in the image when it was taken. */
-static inline int moons__image_holds(const moons__image *image, const void *object) {
-  const char *start = (const char *)image->arena.heap;
-  return (const char *)object >= start && (const char *)object < start + image->n_bytes;
-}
-
 #endif

@@ -219,20 +219,6 @@ static void too_small_is_refused(void) {
   }
 }
 
-static void holds_what_it_took(void) {
-  moons__image image = {0};
-  open_image(&image, "t = {}");
-  CHECK(moons__image_take(&image) == 0);
-  lua_getglobal(image.L, "t");
-  CHECK(moons__image_holds(&image, lua_topointer(image.L, -1)));
-  CHECK(moons__image_holds(&image, image.L));
-  CHECK(!moons__image_holds(&image, &image));
-  CHECK(!moons__image_holds(&image, (const char *)image.arena.heap + image.n_bytes));
-  lua_newuserdatauv(image.L, 100000, 0);
-  CHECK(!moons__image_holds(&image, lua_topointer(image.L, -1)));
-  moons__image_close(&image);
-}
-
 /* The collector starts where it stood, so it must work in every state that is put back. */
 static void collector_works(void) {
   moons__image image = {0};
@@ -263,7 +249,6 @@ int main(int argc, char **argv) {
       {"a call may use far more memory than the image has", calls_may_be_large},
       {"the limit of memory holds after each restore", limit_holds},
       {"a limit in which no state fits is refused", too_small_is_refused},
-      {"an image knows what lay in it", holds_what_it_took},
       {"the collector works in a state that came back", collector_works},
       {NULL, NULL},
   };
