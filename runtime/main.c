@@ -53,7 +53,7 @@ static void complain(const char *message) {
 ** them through a pipe to a thread, which has the script raise the error at its next instruction. A
 ** script that has not ended shortly after, or gets a second signal, is ended as it is. */
 
-enum { PATIENCE_MS = 80 };
+enum { PATIENCE_MS = 60 };
 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int signal_taken; /* 0: none */
