@@ -91,7 +91,7 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec bench asan tsan portable install clean help FORCE
+.PHONY: all deps demo test spec bench instructions instructions-accept asan tsan portable install clean help FORCE
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
@@ -152,8 +152,17 @@ test: deps ## build everything, run every check
 spec: all build/moons ## run the specs: make spec ARGS='spec/wire -t threads'
 	$(BUSTED) $(ARGS)
 
-bench: all ## measure: make bench ARGS=...
+bench: all ## measure: make bench ARGS='states maps'
 	$(BUILD)/moons bench/run.lua $(ARGS)
+
+# Counts hold for a compiler with its flags: they are part of what counts are accepted for.
+COUNT = CC='$(CC)' CFLAGS='$(CFLAGS)' $(BUILD)/moons bench/instructions.lua
+
+instructions: all ## count the instructions of hot paths, compare with those accepted
+	@$(COUNT) compare $(ARGS)
+
+instructions-accept: all ## accept the counts of now
+	@$(COUNT) accept $(ARGS)
 
 asan: ## build under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined
@@ -221,4 +230,4 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile
