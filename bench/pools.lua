@@ -45,7 +45,7 @@ end
 -- Each right after a pause in which nothing ran, in turn.
 local function measure_after_idle(sample, pool, pair, ten)
   for _ = 1, IDLE_ROUNDS do
-    bare.sleep(IDLE_S)
+    sample("sleep_over", time_ns(bare.sleep, IDLE_S) - IDLE_S * 1e9)
     sample("ping_idle", pair:ping(1))
     bare.sleep(IDLE_S)
     sample("apply_idle", time_ns(pool.apply, pool, nothing))

@@ -108,8 +108,9 @@ function report.lines(part, samples)
   return lines
 end
 
---- The heading of the lines that `csv_lines` gives.
-report.CSV_HEADING = "part,key,against,unit,rounds,median,minimum,ratio,ratio_of_minima,wanted,holds"
+--- The heading of the lines that `csv_lines` gives. `at` says what `wanted` is about: the ratio is to be
+-- that at least, the value at most.
+report.CSV_HEADING = "part,key,against,unit,rounds,median,minimum,ratio,ratio_of_minima,at,wanted,holds"
 
 local function csv_line(part, row, result)
   local unit = SCALES[row[3]] and "ns" or row[3]
@@ -118,7 +119,8 @@ local function csv_line(part, row, result)
   return table.concat({
     part.part, row[1], row.against or "", unit, result.n_rounds, number(result.shown),
     number(result.best), number(result.ratio), number(result.best_ratio),
-    number(row.at_least or at_most), yes_or_no(result.holds),
+    row.at_least and "ratio" or row.at_most and "value" or "", number(row.at_least or at_most),
+    yes_or_no(result.holds),
   }, ",")
 end
 

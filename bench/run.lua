@@ -66,6 +66,10 @@ local function show(text)
   markdown:write(text, "\n")
 end
 
+do
+  local file <close> = assert(io.open(built .. "/bench_machine.txt", "w"))
+  file:write(machine.description(), "\n")
+end
 csv:write(report.CSV_HEADING, "\n")
 show(machine.description() .. ".\n")
 show(report.HEADING)

@@ -49,6 +49,13 @@ static void time_new_states(void) {
   bench_sample("new", (bench_now_ns() - start_ns) / STATES_A_ROUND);
 }
 
+static char *make_bytes(size_t n_bytes) {
+  char *bytes = malloc(n_bytes);
+  bench_require(bytes != NULL, "no memory to copy");
+  memset(bytes, 1, n_bytes);
+  return bytes;
+}
+
 /* Pushes the function that the source returns. */
 static void push_function(lua_State *L, const char *source) {
   bench_require(luaL_dostring(L, source) == LUA_OK, "the source failed");
@@ -78,6 +85,17 @@ static void time_image(moons__image *image, const char *key) {
   }
   bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
   bench_require(sum > 0, "calls gave nothing");
+}
+
+/* As many bytes copied, with both places in the cache as far as they fit. */
+static void time_image_copy(const moons__image *image, char *to, const char *from,
+                            const char *key) {
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < CALLS_A_ROUND; i++) {
+    memcpy(to, from, image->n_bytes);
+    __asm__ volatile("" : : "r"(to) : "memory"); /* each copy counts */
+  }
+  bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
 }
 
 /* The same state for all calls: what the calls alone cost. */
@@ -175,12 +193,19 @@ static void measure_images(void) {
   moons__image all, small;
   open_image(&all, MOONS__LIBRARIES_ALL, SQUARE);
   open_image(&small, MOONS__LIBRARIES_LEAST, SQUARE);
+  bench_sample("image_bytes_all", (double)all.n_bytes);
+  bench_sample("image_bytes_small", (double)small.n_bytes);
+  char *from = make_bytes(all.n_bytes), *to = make_bytes(all.n_bytes);
   for (int i = 0; i < ROUNDS; i++) {
     time_new_states();
     time_image(&all, "image_all");
     time_image(&small, "image_small");
+    time_image_copy(&all, to, from, "copy_all");
+    time_image_copy(&small, to, from, "copy_small");
     time_same_state(small.L);
   }
+  free(from);
+  free(to);
   moons__image_close(&small);
   moons__image_close(&all);
 }
@@ -225,13 +250,6 @@ static void time_copy(char *to, const char *from, size_t n_bytes) {
   double start_ns = bench_now_ns();
   memcpy(to, from, n_bytes);
   bench_sample("record_copy", bench_now_ns() - start_ns);
-}
-
-static char *make_bytes(size_t n_bytes) {
-  char *bytes = malloc(n_bytes);
-  bench_require(bytes != NULL, "no memory to copy");
-  memset(bytes, 1, n_bytes);
-  return bytes;
 }
 
 static void measure_records(void) {

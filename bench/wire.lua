@@ -31,12 +31,12 @@ local function tree(depth)
   return {left = tree(depth - 1), right = tree(depth - 1)}
 end
 
--- What is measured: a name, what makes it, and how many items it has.
+-- What is measured: a name, what makes it, how many items it has, and how many fields its tables have.
 local VALUES = {
-  {"floats", floats, 1000000},
-  {"records", records, 100000},
-  {"tree", function() return tree(15) end, 65535},
-  {"string", function() return ("0123456789"):rep(1000000) end, 10000000},
+  {"floats", floats, 1000000, 0},
+  {"records", records, 100000, 4},
+  {"tree", function() return tree(15) end, 65535, 2},
+  {"string", function() return ("0123456789"):rep(1000000) end, 10000000, 0},
 }
 
 -- Whether a tree of values is the same as another. MessagePack makes integers of some floats: of it no
@@ -95,13 +95,15 @@ end
 -- @tparam function sample takes a key and a value
 return function(sample)
   for _, known in ipairs(VALUES) do
-    local name, make, n_items = table.unpack(known)
+    local name, make, n_items, n_fields = table.unpack(known)
     local value, in_turn = make(), ways()
     for _, way in ipairs(in_turn) do
       way.encode(value)
       assert(same(value, way.decode(), way.keeps_types), name .. " is another value after its way")
     end
+    assert(same(value, codec.copy(value, n_fields), true))
     for _ = 1, ROUNDS do
+      sample("copy_" .. name, stopwatch(codec.copy, value, n_fields) / n_items)
       for _, way in ipairs(in_turn) do
         measure(sample, name, value, n_items, way)
       end
