@@ -92,7 +92,8 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec bench asan tsan portable install clean help FORCE
+.PHONY: all deps demo test spec asan tsan portable install clean help FORCE
+.PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
@@ -153,8 +154,31 @@ test: deps ## build everything, run every check
 spec: all build/moons ## run the specs: make spec ARGS='spec/wire -t threads'
 	$(BUSTED) $(ARGS)
 
-bench: all ## measure: make bench ARGS=...
-	$(BUILD)/moons bench/run.lua $(ARGS)
+bench: all ## measure, against plain Lua and bare threads: make bench ARGS='states maps'
+	@sh bench/deps.sh
+	CC='$(CC)' $(BUILD)/moons bench/run.lua $(ARGS)
+	@$(BUILD)/moons bench/charts.lua $(BUILD)/bench $(BUILD)/bench/charts
+
+bench-peers: all ## measure, against the pools of Python, Node, R and others, which it installs
+	@sh bench/deps.sh peers $(BUILD)/bench/peers
+	CC='$(CC)' $(BUILD)/moons bench/peers/run.lua $(ARGS)
+	@$(BUILD)/moons bench/charts.lua $(BUILD)/bench $(BUILD)/bench/charts
+
+# What the README shows: a run of both, one after the other, on a machine with nothing else to do.
+bench-charts: ## measure everything, and keep tables and charts in bench/charts
+	@$(MAKE) --no-print-directory -j1 bench ARGS=
+	@$(MAKE) --no-print-directory -j1 bench-peers ARGS=
+	@mkdir -p bench/charts
+	@cp $(BUILD)/bench/charts/*.svg $(BUILD)/bench/*.md $(BUILD)/bench/*.csv bench/charts
+
+# Counts hold for a compiler with its flags: they are part of what counts are accepted for.
+COUNT = CC='$(CC)' CFLAGS='$(CFLAGS)' $(BUILD)/moons bench/instructions.lua
+
+instructions: all ## count the instructions of hot paths, compare with those accepted
+	@$(COUNT) compare $(ARGS)
+
+instructions-accept: all ## accept the counts of now
+	@$(COUNT) accept $(ARGS)
 
 asan: ## build under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined
@@ -222,4 +246,4 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile

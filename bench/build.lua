@@ -40,25 +40,59 @@ local function lua_libraries(pkg_config, lua)
   return archive .. " -ldl"
 end
 
---- Builds everything into `<folder of moons>/bench`.
--- @tparam string here the folder of the sources
--- @tparam string there the folder of `moons` and libmoons.a
--- @treturn string the folder of what was built
-function build.all(here, there)
+-- How to compile, and what to link with: compile, runtime (libmoons.a and libuv), lua, shared.
+local function settings(here, there)
   local cc, pkg_config = os.getenv("CC") or "cc", os.getenv("PKG_CONFIG") or "pkg-config"
   local lua = find_lua(pkg_config)
+  local is_mac = output_of("uname") == "Darwin"
+  return {
+    compile = ("%s %s -iquote %s/../runtime %s"):format(
+      cc, FLAGS, here, output_of(pkg_config .. " --cflags " .. lua)),
+    runtime = there .. "/libmoons.a",
+    libraries = output_of(pkg_config .. " --libs libuv") .. " -lm",
+    lua = lua_libraries(pkg_config, lua),
+    shared = is_mac and "-fPIC -bundle -undefined dynamic_lookup" or "-fPIC -shared",
+  }
+end
+
+-- lua-cmsgpack, where it can be had (cmsgpack.sh says why not).
+local function build_cmsgpack(set, here, to)
+  if package.searchpath("cmsgpack", to .. "/?.so") then
+    return
+  end
+  if os.execute(("sh %s/cmsgpack.sh %s/cmsgpack.c"):format(here, to)) then
+    local compile = set.compile:gsub("%-Wall %-Wextra", "-w")
+    run(("%s %s -o %s/cmsgpack.so %s/cmsgpack.c"):format(compile, set.shared, to, to))
+  end
+end
+
+local function build_codec(set, here, to)
+  run(("%s %s -o %s/codec.so %s/codec.c %s %s"):format(
+    set.compile, set.shared, to, here, set.runtime, set.libraries))
+end
+
+--- Builds the modules that need nothing else: those for counting instructions.
+-- @tparam string here the folder of the sources
+-- @tparam string there the folder of `moons` and libmoons.a
+-- @treturn string the folder of what was built: `<there>/bench`
+function build.modules(here, there)
   local to = there .. "/bench"
   run("mkdir -p " .. to)
-  local compile = ("%s %s -iquote %s/../runtime %s"):format(
-    cc, FLAGS, here, output_of(pkg_config .. " --cflags " .. lua))
-  local is_mac = output_of("uname") == "Darwin"
-  local shared = is_mac and "-bundle -undefined dynamic_lookup" or "-shared"
-  run(("%s -fPIC %s -o %s/ceiling.so %s/ceiling.c"):format(compile, shared, to, here))
-  local libraries = ("%s/libmoons.a %s %s -lm"):format(
-    there, lua_libraries(pkg_config, lua), output_of(pkg_config .. " --libs libuv"))
-  for _, name in ipairs {"states", "wire"} do
-    run(("%s -o %s/%s %s/%s.c %s"):format(compile, to, name, here, name, libraries))
+  build_codec(settings(here, there), here, to)
+  return to
+end
+
+--- Builds everything.
+-- @param ... as `modules`
+function build.all(here, there)
+  local to = build.modules(here, there)
+  local set = settings(here, there)
+  for _, name in ipairs {"ceiling", "bare"} do
+    run(("%s %s -o %s/%s.so %s/%s.c"):format(set.compile, set.shared, to, name, here, name))
   end
+  run(("%s -o %s/states %s/states.c %s %s %s"):format(
+    set.compile, to, here, set.runtime, set.lua, set.libraries))
+  build_cmsgpack(set, here, to)
   return to
 end
 

@@ -55,6 +55,9 @@ return function(sample)
     for _ = 1, ROUNDS do
       take("bare", bare.run, bare, n_calls, argument)
       take("calls", parallel.map, spin, xs, options)
+      if call_us == 100 then
+        take("limited", parallel.map, spin, xs, {workers = WORKERS, seed = 1, timeout = 3600})
+      end
     end
   end
 end

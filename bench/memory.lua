@@ -1,6 +1,8 @@
 --- Whether the process grows from call to call.
 -- @module memory
 
+local system = require "system_memory"
+
 local MAP_CALLS = 10000
 local ALL_CALLS = 1000000
 
@@ -10,23 +12,10 @@ local FUNCTIONS = {
   string = function(x) return "result " .. x end,
 }
 
--- Memory of the process in KiB; nil where the system does not tell.
-local function resident_kib()
-  collectgarbage()
-  collectgarbage()
-  local file = io.open("/proc/self/status")
-  if not file then
-    return nil
-  end
-  local text = file:read("a")
-  file:close()
-  return tonumber(text:match("VmRSS:%s*(%d+) kB"))
-end
-
 --- Measures growth between the first maps and the last, for fresh and for kept states.
 -- @tparam function sample takes a key and a value
 return function(sample)
-  if not resident_kib() then
+  if not system.resident_kib() then
     return
   end
   local range = parallel.range(1, MAP_CALLS)
@@ -37,11 +26,12 @@ return function(sample)
         collectgarbage() -- what this side holds is not the question
       end
       map()
-      local before_kib = resident_kib()
+      local before_kib = system.resident_kib()
       for _ = 2, ALL_CALLS // MAP_CALLS do
         map()
       end
-      sample(("grown_%s_%s"):format(fresh and "fresh" or "kept", name), resident_kib() - before_kib)
+      local grown_kib = system.resident_kib() - before_kib
+      sample(("grown_%s_%s"):format(fresh and "fresh" or "kept", name), grown_kib)
     end
   end
 end

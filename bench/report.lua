@@ -5,12 +5,22 @@ local report = {}
 
 local SCALES = {["µs"] = 1e3, ms = 1e6}
 
-local function median(values)
+-- The value below which so much of the values lie; half: the median.
+local function quantile(values, part)
   local sorted = table.move(values, 1, #values, 1, {})
   table.sort(sorted)
-  local middle = (#sorted + 1) / 2
-  return (sorted[math.floor(middle)] + sorted[math.ceil(middle)]) / 2
+  local place = 1 + (#sorted - 1) * part
+  return (sorted[math.floor(place)] + sorted[math.ceil(place)]) / 2
 end
+
+local SHOWN = {
+  median = function(values) return quantile(values, 0.5) end,
+  p99 = function(values) return quantile(values, 0.99) end,
+  max = function(values) return math.max(table.unpack(values)) end,
+}
+
+--- The median of a list of numbers.
+report.median = SHOWN.median
 
 -- How many times longer the other took, in each round.
 local function ratios(own, other)
@@ -21,28 +31,32 @@ local function ratios(own, other)
   return result
 end
 
--- Whether a row is as wanted; nil where nothing is.
+-- Whether a row is as wanted; nil where nothing is, or where what it is compared with is not there.
 local function holds(row, result)
-  if row.at_least then
+  if row.at_most then
+    return result.shown <= row.at_most * (SCALES[row[3]] or 1)
+  elseif row.at_least and result.best_ratio then
     return result.best_ratio >= row.at_least
-  elseif row.at_most then
-    return result.median <= row.at_most
   end
 end
 
 --- Sums up the samples of a row.
 -- @tparam table row as in rows.lua
 -- @tparam table samples key -> list of values, in the order of the rounds
--- @treturn ?table `median`, `best`, `n_rounds`; `ratio` (median of the rounds' ratios) and
--- `best_ratio` (ratio of the minima); `holds`. nil where there are no samples
+-- @treturn ?table `shown` (median, or what the row says), `best`, `n_rounds`; `ratio` (median of the
+-- rounds' ratios) and `best_ratio` (ratio of the minima); `holds`. nil where there are no samples
 function report.sum_up(row, samples)
   local own, other = samples[row[1]], samples[row.against]
   if not own then
     return nil
   end
-  local result = {median = median(own), best = math.min(table.unpack(own)), n_rounds = #own}
+  local result = {
+    shown = SHOWN[row.shows or "median"](own),
+    best = math.min(table.unpack(own)),
+    n_rounds = #own,
+  }
   if other then
-    result.ratio = median(ratios(own, other))
+    result.ratio = report.median(ratios(own, other))
     result.best_ratio = math.min(table.unpack(other)) / result.best
   end
   result.holds = holds(row, result)
@@ -58,42 +72,81 @@ local function digits(value)
   return (size >= 100 and "%.0f" or size >= 10 and "%.1f" or size == 0 and "%.0f" or "%.2f"):format(value)
 end
 
+-- A value in its unit; from 1e300 on it stands for what is not so at any value.
+local function quantity(value, unit)
+  return value >= 1e300 and "none" or digits(value / (SCALES[unit] or 1)) .. " " .. unit
+end
+
 local function wanted(row)
-  return row.at_least and "≥ " .. row.at_least or row.at_most and "≤ " .. row.at_most .. " " .. row[3] or ""
+  if row.at_least then
+    return "≥ " .. digits(row.at_least)
+  end
+  return row.at_most and ("≤ %g %s"):format(row.at_most, row[3]) or ""
 end
 
 local function yes_or_no(value)
   return value == nil and "" or value and "yes" or "NO"
 end
 
---- Prints the table of a part.
-function report.print_table(part, samples)
-  print(("\n### %s\n"):format(part.title))
-  print("| | median | minimum | ratio | ratio of minima | wanted | holds |")
-  print("|---|---:|---:|---:|---:|---:|---|")
+--- The heading of the table.
+report.HEADING = [[
+| | median | minimum | ratio | ratio of minima | wanted | holds |
+|---|---:|---:|---:|---:|---:|---|]]
+
+--- The lines of a part in the table.
+-- @treturn {string,...}
+function report.lines(part, samples)
+  local lines = {("| **%s** | | | | | | |"):format(part.title)}
   for _, row in ipairs(part) do
     local result, unit = report.sum_up(row, samples), row[3]
     if result then
-      local scale = SCALES[unit] or 1
-      print(("| %s | %s %s | %s %s | %s | %s | %s | %s |"):format(
-        row[2], digits(result.median / scale), unit, digits(result.best / scale), unit,
-        digits(result.ratio), digits(result.best_ratio), wanted(row), yes_or_no(result.holds)))
+      table.insert(lines, ("| %s | %s | %s | %s | %s | %s | %s |"):format(
+        row[2], quantity(result.shown, unit), quantity(result.best, unit), digits(result.ratio),
+        digits(result.best_ratio), wanted(row), yes_or_no(result.holds)))
     end
   end
+  return lines
 end
 
---- The heading of the lines that `csv_line` gives.
-report.CSV_HEADING = "part,key,unit,rounds,median,minimum,ratio,ratio_of_minima,wanted,holds"
+--- The heading of the lines that `csv_lines` gives. `at` says what `wanted` is about: the ratio is to be
+-- that at least, the value at most.
+report.CSV_HEADING = "part,key,against,unit,rounds,median,minimum,ratio,ratio_of_minima,at,wanted,holds"
 
---- The line of a row for programs; times are in ns.
-function report.csv_line(part, row, result)
+local function csv_line(part, row, result)
   local unit = SCALES[row[3]] and "ns" or row[3]
   local function number(value) return value and ("%.6g"):format(value) or "" end
+  local at_most = row.at_most and row.at_most * (SCALES[row[3]] or 1)
   return table.concat({
-    part.part, row[1], unit, result.n_rounds, number(result.median), number(result.best),
-    number(result.ratio), number(result.best_ratio), number(row.at_least or row.at_most),
+    part.part, row[1], row.against or "", unit, result.n_rounds, number(result.shown),
+    number(result.best), number(result.ratio), number(result.best_ratio),
+    row.at_least and "ratio" or row.at_most and "value" or "", number(row.at_least or at_most),
     yes_or_no(result.holds),
   }, ",")
+end
+
+--- The same for programs; times are in ns. What was measured and is in no row comes last, by key.
+-- @treturn {string,...}
+function report.csv_lines(part, samples)
+  local lines, is_in_row = {}, {}
+  for _, row in ipairs(part) do
+    local result = report.sum_up(row, samples)
+    if result then
+      table.insert(lines, csv_line(part, row, result))
+    end
+    is_in_row[row[1]] = true
+  end
+  local others = {}
+  for key in pairs(samples) do
+    if not is_in_row[key] then
+      table.insert(others, key)
+    end
+  end
+  table.sort(others)
+  for _, key in ipairs(others) do
+    local row = {key, key, "ns"}
+    table.insert(lines, csv_line(part, row, report.sum_up(row, samples)))
+  end
+  return lines
 end
 
 return report

@@ -1,51 +1,41 @@
--- Measures Moons: prints tables, and writes bench.csv beside the `moons` that runs this.
+-- Measures Moons: prints a table, and writes bench.md and bench.csv into the folder `bench` beside the
+-- `moons` that runs this.
 --
 --     moons bench/run.lua [part ...]
 --
--- The parts are those of rows.lua; without any, all of them. A part is a program (NAME.c) that prints
--- lines "key value", or a module (NAME.lua) that is a function of a function `sample(key, value)`.
+-- The parts are those of rows.lua; without any, all but those that are measured on demand. A part is a
+-- program (NAME.c) that prints lines "key value", or a module (NAME.lua) that is a function of a
+-- function `sample(key, value)`. Each is measured in a process of its own.
 
 local here = arg[0]:match("^(.*)/") or "."
 local there = arg[-1]:match("^(.*)/") or "."
 package.path = here .. "/?.lua;" .. package.path
 
 local build = require "build"
+local machine = require "machine"
 local report = require "report"
 local rows = require "rows"
 
 local built = build.all(here, there)
-package.cpath = built .. "/?.so;" .. package.cpath
 
-local function run_program(path, sample)
-  local pipe = assert(io.popen(path))
-  for line in pipe:lines() do
-    local key, value = line:match("^(%S+) (%S+)$")
-    sample(key, tonumber(value))
+-- The command that measures a part.
+local function command(name)
+  if package.searchpath(name, package.path) then
+    return ("'%s' '%s/part.lua' '%s' %s"):format(arg[-1], here, built, name)
   end
-  assert(pipe:close(), path .. " failed")
+  return ("'%s/%s'"):format(built, name)
 end
 
 local function measure(name)
   local samples = {}
-  local function sample(key, value)
+  local pipe = assert(io.popen(command(name)))
+  for line in pipe:lines() do
+    local key, value = line:match("^(%S+) (%S+)$")
     samples[key] = samples[key] or {}
-    table.insert(samples[key], value)
+    table.insert(samples[key], tonumber(value))
   end
-  if package.searchpath(name, package.path) then
-    require(name)(sample)
-  else
-    run_program(built .. "/" .. name, sample)
-  end
+  assert(pipe:close(), name .. " failed")
   return samples
-end
-
-local function write_rows(csv, part, samples)
-  for _, row in ipairs(part) do
-    local result = report.sum_up(row, samples)
-    if result then
-      csv:write(report.csv_line(part, row, result), "\n")
-    end
-  end
 end
 
 local function is_asked_for(part)
@@ -54,15 +44,39 @@ local function is_asked_for(part)
       return true
     end
   end
-  return #arg == 0
+  return #arg == 0 and not part.on_demand
 end
 
-local csv <close> = assert(io.open(there .. "/bench.csv", "w"))
+local function check_arguments()
+  local known = {}
+  for _, part in ipairs(rows) do
+    known[part.part] = true
+  end
+  for _, name in ipairs(arg) do
+    assert(known[name], "bench: no part " .. name)
+  end
+end
+
+check_arguments()
+local csv <close> = assert(io.open(built .. "/bench.csv", "w"))
+local markdown <close> = assert(io.open(built .. "/bench.md", "w"))
+
+local function show(text)
+  print(text)
+  markdown:write(text, "\n")
+end
+
+do
+  local file <close> = assert(io.open(built .. "/bench_machine.txt", "w"))
+  file:write(machine.description(), "\n")
+end
 csv:write(report.CSV_HEADING, "\n")
+show(machine.description() .. ".\n")
+show(report.HEADING)
 for _, part in ipairs(rows) do
   if is_asked_for(part) then
     local samples = measure(part.part)
-    report.print_table(part, samples)
-    write_rows(csv, part, samples)
+    show(table.concat(report.lines(part, samples), "\n"))
+    csv:write(table.concat(report.csv_lines(part, samples), "\n"), "\n")
   end
 end

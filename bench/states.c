@@ -1,9 +1,11 @@
 /*
-** What it costs to give each call a state as new, all in one thread: by making a state, by putting
-** an image back, and by the whole way that a call goes in a worker.
+** What it costs to give each call a state as new: by making a state, by putting an image back, and by
+** the whole way that a call goes in a worker. In one thread, and at the end in two at once.
 */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "batch.h"
@@ -19,16 +21,17 @@ enum {
   ROUNDS = 300,
   STATES_A_ROUND = 40,
   CALLS_A_ROUND = 2000,
-  RECORD_ROUNDS = 20,
-  RECORD_CALLS = 100,
-  N_RECORDS = 720000,
-  RECORD_STEP = 5801 /* from the record of one call to that of the next */
+  RECORD_ROUNDS = 10,
+  RECORD_CALLS = 1000,
+  RECORD_STEP = 997, /* from the record of one call to that of the next */
+  PAIR_ROUNDS = 40,
+  TASKS_A_ROUND = 30 /* by each thread */
 };
 
 static const char SQUARE[] = "return function(x) return x ^ 2 end";
 static const char READ_RECORD[] =
     "local records = {}\n"
-    "for i = 1, 585000 do\n"
+    "for i = 1, 1000000 do\n"
     "  records[i] = {id = i, name = 'record ' .. i, score = i * 0.5, ok = i % 3 == 0}\n"
     "end\n"
     "return function(i) return records[i].score end\n";
@@ -44,6 +47,13 @@ static void time_new_states(void) {
     lua_close(L);
   }
   bench_sample("new", (bench_now_ns() - start_ns) / STATES_A_ROUND);
+}
+
+static char *make_bytes(size_t n_bytes) {
+  char *bytes = malloc(n_bytes);
+  bench_require(bytes != NULL, "no memory to copy");
+  memset(bytes, 1, n_bytes);
+  return bytes;
 }
 
 /* Pushes the function that the source returns. */
@@ -75,6 +85,17 @@ static void time_image(moons__image *image, const char *key) {
   }
   bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
   bench_require(sum > 0, "calls gave nothing");
+}
+
+/* As many bytes copied, with both places in the cache as far as they fit. */
+static void time_image_copy(const moons__image *image, char *to, const char *from,
+                            const char *key) {
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < CALLS_A_ROUND; i++) {
+    memcpy(to, from, image->n_bytes);
+    __asm__ volatile("" : : "r"(to) : "memory"); /* each copy counts */
+  }
+  bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
 }
 
 /* The same state for all calls: what the calls alone cost. */
@@ -172,12 +193,19 @@ static void measure_images(void) {
   moons__image all, small;
   open_image(&all, MOONS__LIBRARIES_ALL, SQUARE);
   open_image(&small, MOONS__LIBRARIES_LEAST, SQUARE);
+  bench_sample("image_bytes_all", (double)all.n_bytes);
+  bench_sample("image_bytes_small", (double)small.n_bytes);
+  char *from = make_bytes(all.n_bytes), *to = make_bytes(all.n_bytes);
   for (int i = 0; i < ROUNDS; i++) {
     time_new_states();
     time_image(&all, "image_all");
     time_image(&small, "image_small");
+    time_image_copy(&all, to, from, "copy_all");
+    time_image_copy(&small, to, from, "copy_small");
     time_same_state(small.L);
   }
+  free(from);
+  free(to);
   moons__image_close(&small);
   moons__image_close(&all);
 }
@@ -224,13 +252,6 @@ static void time_copy(char *to, const char *from, size_t n_bytes) {
   bench_sample("record_copy", bench_now_ns() - start_ns);
 }
 
-static char *make_bytes(size_t n_bytes) {
-  char *bytes = malloc(n_bytes);
-  bench_require(bytes != NULL, "no memory to copy");
-  memset(bytes, 1, n_bytes);
-  return bytes;
-}
-
 static void measure_records(void) {
   moons__image image;
   line worker = {.key = "record_worker", .terms.fresh = 1, .n_calls = RECORD_CALLS};
@@ -250,9 +271,94 @@ static void measure_records(void) {
   moons__image_close(&image);
 }
 
+/* Two threads at once, each with its worker, against one; and the same with a bare state. */
+
+typedef struct puller {
+  pthread_t thread;
+  line line;
+  lua_State *L;
+} puller;
+
+static void *pull_line(void *data) {
+  puller *p = data;
+  for (int i = 0; i < TASKS_A_ROUND; i++)
+    run_line(&p->line);
+  return NULL;
+}
+
+static void *pull_bare(void *data) {
+  puller *p = data;
+  double sum = 0;
+  for (int i = 0; i < TASKS_A_ROUND * CALLS_A_ROUND; i++) {
+    sum += call_square(p->L, i);
+    lua_settop(p->L, 1);
+  }
+  bench_require(sum > 0, "calls gave nothing");
+  return NULL;
+}
+
+/* Wall-clock time for each of all calls. */
+static double time_threads(puller *pullers, int n_threads, void *(*pull)(void *), const char *key) {
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < n_threads; i++)
+    bench_require(!pthread_create(&pullers[i].thread, NULL, pull, &pullers[i]), "no thread");
+  for (int i = 0; i < n_threads; i++)
+    pthread_join(pullers[i].thread, NULL);
+  double call_ns = (bench_now_ns() - start_ns) / (n_threads * TASKS_A_ROUND * CALLS_A_ROUND);
+  bench_sample(key, call_ns);
+  return call_ns;
+}
+
+static void open_puller(puller *p) {
+  *p = (puller){.line = {.terms.fresh = 1, .n_calls = CALLS_A_ROUND}};
+  open_line(&p->line, SQUARE, 0, 1);
+  run_line(&p->line); /* makes the state */
+  p->L = luaL_newstate();
+  bench_require(p->L != NULL, "no memory for a state");
+  push_function(p->L, SQUARE);
+}
+
+static void close_puller(puller *p) {
+  lua_close(p->L);
+  close_line(&p->line);
+}
+
+/* One thread and two in turn. Tells what part the least time of two is of the least time of one. */
+typedef struct pair {
+  void *(*pull)(void *);
+  const char *one_key, *two_key, *part_key;
+  double one_ns, two_ns;
+} pair;
+
+static void time_pair(pair *p, puller *pullers) {
+  double one_ns = time_threads(pullers, 1, p->pull, p->one_key);
+  double two_ns = time_threads(pullers, 2, p->pull, p->two_key);
+  if (one_ns < p->one_ns) p->one_ns = one_ns;
+  if (two_ns < p->two_ns) p->two_ns = two_ns;
+}
+
+static void measure_pairs(void) {
+  puller pullers[2];
+  pair pairs[] = {
+      {pull_line, "one_worker", "two_workers", "two_of_one_worker", HUGE_VAL, HUGE_VAL},
+      {pull_bare, "one_bare", "two_bare", "two_of_one_bare", HUGE_VAL, HUGE_VAL},
+  };
+  open_puller(&pullers[0]);
+  open_puller(&pullers[1]);
+  for (int round = 0; round < PAIR_ROUNDS; round++) {
+    time_pair(&pairs[0], pullers);
+    time_pair(&pairs[1], pullers);
+  }
+  for (int i = 0; i < 2; i++)
+    bench_sample(pairs[i].part_key, pairs[i].two_ns / pairs[i].one_ns);
+  close_puller(&pullers[1]);
+  close_puller(&pullers[0]);
+}
+
 int main(void) {
   measure_images();
   measure_workers();
   measure_records();
+  measure_pairs();
   return 0;
 }

@@ -103,6 +103,7 @@ step 'luacheck' 60 make luacheck
 step 'clang-format' 60 make format-check
 step 'clang-tidy' 300 make -k -j "$jobs" tidy
 step 'cppcheck' 200 make cppcheck
+step 'instructions of the hot paths, against those accepted' 200 make instructions
 specs 'specs' 300 ARGS='-o TAP'
 specs_again 'specs, built without what only one system has' 300 build/portable/report \
   PORTABLE=1 ARGS='-o TAP --exclude-tags=linux'

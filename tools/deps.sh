@@ -28,6 +28,7 @@ missing_to_check() {
   for tool in gcc clang clang-format clang-tidy cppcheck luacheck; do
     command -v "$tool" >/dev/null || echo "$tool"
   done
+  if [ "$(uname -s)" = Linux ]; then command -v valgrind >/dev/null || echo valgrind; fi
   lua=$(lua54)
   if [ -z "$lua" ]; then
     echo 'the command of Lua 5.4'
@@ -51,19 +52,19 @@ packages() {
   case $1 in
   apt-get)
     echo gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev
-    check='clang libclang-rt-dev clang-format clang-tidy cppcheck lua-busted lua-check lua-lpeg lua-filesystem lua-cjson'
+    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind lua-busted lua-check lua-lpeg lua-filesystem lua-cjson'
     ;;
   dnf)
     echo gcc make pkgconf-pkg-config lua lua-devel lua-static libuv-devel
-    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck lua-lpeg lua-filesystem luarocks'
+    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck valgrind lua-lpeg lua-filesystem luarocks'
     ;;
   pacman)
     echo gcc make pkgconf lua54 libuv
-    check='clang cppcheck luarocks'
+    check='clang cppcheck valgrind luarocks'
     ;;
   apk)
     echo gcc musl-dev make pkgconf lua5.4 lua5.4-dev libuv-dev
-    check='clang clang-extra-tools cppcheck lua5.4-lpeg lua5.4-filesystem lua5.4-cjson luarocks5.4'
+    check='clang clang-extra-tools cppcheck valgrind lua5.4-lpeg lua5.4-filesystem lua5.4-cjson luarocks5.4'
     ;;
   brew)
     echo pkgconf lua@5.4 libuv

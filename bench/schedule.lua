@@ -1,0 +1,103 @@
+--- Calls that last unlike times, that wait, and that are ended at a deadline.
+-- @module schedule
+
+local bare = require "bare"
+local ceiling = require "ceiling"
+local core = require "parallel.core"
+local stopwatch = require "stopwatch"
+local waits = require "waits"
+
+local WORKERS = 2
+
+-- Skewed work: from 0.1 ms to 100 ms, as many of each magnitude.
+
+local SKEWED_CALLS, SKEWED_ROUNDS = 140, 7
+local SHORTEST_S, MAGNITUDES = 0.0001, 3
+
+local SPIN = [[
+  return function(n)
+    local x = 0.5
+    for _ = 1, n do
+      x = 3.7 * x * (1 - x)
+    end
+    return x
+  end
+]]
+
+-- How often the loop runs in a second.
+local function loops_a_second(spin)
+  local n_loops, best_ns = 2000000, math.huge
+  for _ = 1, 10 do
+    best_ns = math.min(best_ns, stopwatch(spin, n_loops))
+  end
+  return n_loops / best_ns * 1e9
+end
+
+-- Numbers of loops in an order that is the same in every run, and their sum.
+local function skewed_loops(a_second)
+  local list, sum = {}, 0
+  for i = 1, SKEWED_CALLS do
+    local part = (i - 0.5) / SKEWED_CALLS
+    list[i] = math.floor(a_second * SHORTEST_S * 10 ^ (MAGNITUDES * part))
+    sum = sum + list[i]
+  end
+  math.randomseed(4)
+  for i = #list, 2, -1 do
+    local j = math.random(i)
+    list[i], list[j] = list[j], list[i]
+  end
+  return list, sum
+end
+
+local function measure_skewed(sample)
+  local spin = load(SPIN)()
+  local list, sum = skewed_loops(loops_a_second(spin))
+  local threads = ceiling.open(SPIN, WORKERS)
+  for _ = 1, SKEWED_ROUNDS do
+    sample("skewed_bare", (stopwatch(threads.run, threads, WORKERS, sum // WORKERS)))
+    sample("skewed_map", (stopwatch(parallel.map, spin, list, {workers = WORKERS})))
+  end
+end
+
+-- Deadlines.
+
+local TIMEOUT_S, DEADLINES = 0.01, 150
+
+local ENDLESS = {
+  loop = function()
+    while true do end
+  end,
+  coroutine = function()
+    coroutine.wrap(function()
+      while true do end
+    end)()
+  end,
+  pcall = function()
+    while true do
+      pcall(function()
+        while true do end
+      end)
+    end
+  end,
+}
+
+local function measure_deadlines(sample)
+  local options = {timeout = TIMEOUT_S, errors = "collect", workers = WORKERS}
+  for _ = 1, DEADLINES do
+    for key, f in pairs(ENDLESS) do
+      local start_s = core.now()
+      local _, _, errors = parallel.map(f, {1}, options)
+      local over_s = core.now() - start_s - TIMEOUT_S
+      assert(errors[1].kind == "timeout")
+      sample("deadline_" .. key, over_s * 1e9)
+    end
+  end
+end
+
+--- Measures all of it.
+-- @tparam function sample takes a key and a value
+return function(sample)
+  measure_skewed(sample)
+  measure_deadlines(sample)
+  waits(sample, bare.sleep, 0.2, 3)
+end
