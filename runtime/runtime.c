@@ -26,11 +26,11 @@ struct moons_runtime {
 };
 
 /* A thread that waits for one of several jobs. It may wait busily, so those who ring hold no lock that
-** it will want: they count themselves in under the job's mutex, and ring without it. */
+** it will want: they become users of the waiter under the job's mutex, and ring without it. */
 typedef struct waiter {
   atomic_uint is_rung, is_asleep;
-  atomic_uint n_ringing;
-  uv_mutex_t mutex; /* held where is_asleep changes, and to ring a sleeper */
+  atomic_uint n_users; /* who waits, and those who are ringing; the last frees it */
+  uv_mutex_t mutex;    /* held where is_asleep changes, and to ring a sleeper */
   uv_cond_t wake;
 } waiter;
 
@@ -263,15 +263,21 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
+static void waiter_release(waiter *w) {
+  if (atomic_fetch_sub_explicit(&w->n_users, 1, memory_order_acq_rel) > 1) return;
+  uv_cond_destroy(&w->wake);
+  uv_mutex_destroy(&w->mutex);
+  free(w);
+}
+
 /* Whoever waits for the job, to be rung; NULL: nobody. The job's mutex is held. */
 static waiter *waiter_of(moons_job *job) {
   if (job->waiter != NULL)
-    atomic_fetch_add_explicit(&job->waiter->n_ringing, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&job->waiter->n_users, 1, memory_order_relaxed);
   return job->waiter;
 }
 
-/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
-** The waiter may be gone after the last line. */
+/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst). */
 static void ring(waiter *w) {
   if (w == NULL) return;
   atomic_store(&w->is_rung, 1);
@@ -280,7 +286,7 @@ static void ring(waiter *w) {
     uv_cond_signal(&w->wake);
     uv_mutex_unlock(&w->mutex);
   }
-  atomic_fetch_sub_explicit(&w->n_ringing, 1, memory_order_release);
+  waiter_release(w);
 }
 
 /* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
@@ -391,20 +397,18 @@ static int run_one(moons_job *job) {
 
 /* Waiting. */
 
-static int waiter_open(waiter *w) {
-  *w = (waiter){0};
-  if (uv_mutex_init(&w->mutex)) return MOONS_ENOMEM;
-  if (uv_cond_init(&w->wake) == 0) return 0;
+static waiter *waiter_new(void) {
+  waiter *w = calloc(1, sizeof *w);
+  if (w == NULL) return NULL;
+  atomic_init(&w->n_users, 1);
+  if (uv_mutex_init(&w->mutex)) {
+    free(w);
+    return NULL;
+  }
+  if (uv_cond_init(&w->wake) == 0) return w;
   uv_mutex_destroy(&w->mutex);
-  return MOONS_ENOMEM;
-}
-
-/* No job may know it any more. */
-static void waiter_close(waiter *w) {
-  while (atomic_load_explicit(&w->n_ringing, memory_order_acquire) > 0)
-    ;
-  uv_cond_destroy(&w->wake);
-  uv_mutex_destroy(&w->mutex);
+  free(w);
+  return NULL;
 }
 
 /* Sleeps until rung or `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
@@ -513,21 +517,21 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
     ready = ran < 0 ? ran : find_ready(jobs, n_jobs);
   }
   if (ready >= 0 || timeout_ns == 0) return ready;
-  waiter w;
-  if (waiter_open(&w)) return MOONS_ENOMEM;
+  waiter *w = waiter_new();
+  if (w == NULL) return MOONS_ENOMEM;
   uint64_t deadline_ns = deadline_after(timeout_ns);
-  set_waiter(jobs, n_jobs, &w);
+  set_waiter(jobs, n_jobs, w);
   while ((ready = find_ready(jobs, n_jobs)) < 0) {
     moons_runtime *r = jobs[0]->runtime;
     int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = wait_in(jobs, n_jobs, &w, deadline_ns);
+    if (ran == 0) error = wait_in(jobs, n_jobs, w, deadline_ns);
     if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
     if (!error) continue;
     ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
     break;
   }
   set_waiter(jobs, n_jobs, NULL);
-  waiter_close(&w);
+  waiter_release(w);
   return ready;
 }
 
