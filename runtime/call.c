@@ -156,7 +156,7 @@ static int call_some(lua_State *L) {
     if (!keep_number(L, c)) break;
     lua_settop(L, 2);
     moons__sandbox_flush(&c->session->workshop->sandbox);
-    if (n == MOONS__CALLS_IN_ONE_GO || is_to_end(c)) return 0;
+    if (n == c->n_in_one_go || is_to_end(c)) return 0;
     if (!moons__batch_goes_on(c->arguments, c->item.kind)) return 0;
     moons__batch_next(c->arguments, &c->item);
   }

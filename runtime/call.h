@@ -27,6 +27,7 @@ typedef struct moons__call {
 
   /* Of calls made in one go, in a kept state, the first results: numbers of one kind. */
   moons__batch_reader *arguments; /* where `item` came from */
+  unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
   moons__item_kind kind;
   atomic_uint n_numbers; /* written last, for whoever gives the call up */

@@ -230,6 +230,8 @@ static int run_call(moons__worker *w) {
     return moons__worker_is_lost(w);
   }
   if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
+  uint32_t n_left = w->task->n_calls - w->task->n_run;
+  c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = may_go_on(w);
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
@@ -328,11 +330,12 @@ int moons__worker_is_ending(const moons__worker *w) {
          is_cancelled(w);
 }
 
-/* Leaves the call that runs, which is held, and its part of those after it. */
+/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may also be
+** what comes after the last call. */
 static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) {
+  if (task->n_run + 1 >= task->n_calls) return 0;
   uint32_t n_left = task->n_calls - task->n_run - 1;
   uint32_t n_taken = n_left / n_sharers + (n_left % n_sharers > 0);
-  if (n_taken == 0) return 0;
   char *bytes = malloc(task->n_bytes + 1);
   if (bytes == NULL) return 0;
   memcpy(bytes, task->bytes, task->n_bytes);

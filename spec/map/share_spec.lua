@@ -86,6 +86,22 @@ describe("calls that travel together #threads", function()
     ]]
   end)
 
+  it("are each made once", function()
+    passes [[
+      local pool <close> = parallel.pool(4)
+      local n_done = 0
+      for _, fresh in ipairs {true, false} do
+        for _, xs in ipairs {parallel.range(1, 300), table.move(parallel.range(0.5, 300), 1, 300, 1, {})} do
+          local function f(x) last(x % 50 < 2 and 8 or 0.05) return -x end
+          local results, n = pool:map(f, xs, {chunk = 300, fresh = fresh})
+          for i = 1, 300 do equal(results[i], -xs[i]) end
+          n_done = n_done + 300
+          equal({n, pool:stats().done}, {300, n_done})
+        end
+      end
+    ]]
+  end)
+
   it("are not made where one before them has failed, shared or not", function()
     passes [[
       for _ = 1, 10 do
