@@ -211,7 +211,12 @@ static int extend_setup(lua_State *L) {
 }
 
 void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs) {
-  if ((needs & ~j->libraries) == 0 || j->is_extended) return;
+  needs &= ~j->libraries;
+  if (needs == 0 || j->is_extended) return;
+  if (moons__setup_covers(L, needs)) {
+    j->libraries |= needs;
+    return;
+  }
   lua_pushcfunction(L, extend_setup);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, (lua_Integer)(needs | MOONS__LIBRARIES_ALL));
