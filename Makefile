@@ -169,7 +169,8 @@ bench-charts: ## measure everything, and keep tables and charts in bench/charts
 	@$(MAKE) --no-print-directory -j1 bench ARGS=
 	@$(MAKE) --no-print-directory -j1 bench-peers ARGS=
 	@mkdir -p bench/charts
-	@cp $(BUILD)/bench/charts/*.svg $(BUILD)/bench/*.md $(BUILD)/bench/*.csv bench/charts
+	@cp $(BUILD)/bench/charts/*.svg $(BUILD)/bench/*.md $(BUILD)/bench/*.csv \
+	  $(BUILD)/bench/*_machine.txt bench/charts
 
 # Counts hold for a compiler with its flags: they are part of what counts are accepted for.
 COUNT = CC='$(CC)' CFLAGS='$(CFLAGS)' $(BUILD)/moons bench/instructions.lua

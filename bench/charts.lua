@@ -118,7 +118,7 @@ local function draw_bars(chart, machine)
   chart.y, chart.height = "", 130 + (chart.bar_height or 32) * n
   chart.settings = table.move({
     "unset key", "set logscale x", ("set yrange [-0.7:%g]"):format(n - 0.3), "set grid xtics noytics",
-    "set lmargin 30", "set rmargin 8", "set style fill solid 0.9 noborder",
+    ("set lmargin %d"):format(chart.left or 30), "set rmargin 8", "set style fill solid 0.9 noborder",
   }, 1, 7, 1, chart.settings or {})
   run_gnuplot(chart, machine, table.concat(data, "\n") .. ([[
 
@@ -246,7 +246,7 @@ local function draw_wanted(rows, machine)
     if part then
       local name = ("%s: %s%s"):format(row.part, row.key, row.against ~= "" and " / " .. row.against or "")
       local shown = math.max(0.01, math.min(part, 100))
-      local label = (part < 0.01 and "0" or "%.2g"):format(part)
+      local label = (part < 0.01 and "0" or part < 10 and "%.2g" or "%.0f"):format(part)
       table.insert(bars, {name, shown, part >= 1 and "#2e9e5b" or "#e5484d", label})
     end
   end
@@ -256,7 +256,8 @@ local function draw_wanted(rows, machine)
     settings[9] = ("set arrow from 1,-0.7 to 1,%g nohead lw 2 lc rgb '%s' front"):format(#bars - 0.3, TEXT)
     draw_bars({
       name = "wanted", title = "What was measured, as a part of what is wanted", bars = bars, first = 0.01,
-      x = "times what is wanted: from 1 on it is reached", bar_height = 20, settings = settings,
+      x = "times what is wanted: from 1 on it is reached", bar_height = 20, left = 44,
+      settings = settings,
     }, machine)
   end
 end

@@ -7,37 +7,43 @@
 
 static const char BYTES_TYPE[] = "bench.bytes";
 
+/* What a state knows between two messages, and the last of them. */
+typedef struct bytes {
+  moons__buffer buffer;
+  moons__names names;
+} bytes;
+
 /* codec.new(): a place for bytes. */
 static int new_bytes(lua_State *L) {
-  moons__buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
-  *bytes = (moons__buffer){0};
+  bytes *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (bytes){0};
   luaL_setmetatable(L, BYTES_TYPE);
   return 1;
 }
 
 static int free_bytes(lua_State *L) {
-  moons__buffer_free(luaL_checkudata(L, 1, BYTES_TYPE));
+  bytes *b = luaL_checkudata(L, 1, BYTES_TYPE);
+  moons__buffer_free(&b->buffer);
+  moons__names_free(&b->names);
   return 0;
 }
 
 /* bytes:encode(value): the value as bytes, in memory newly had as for each message of a map. */
 static int encode(lua_State *L) {
-  moons__buffer *bytes = luaL_checkudata(L, 1, BYTES_TYPE);
-  moons__names names = {0};
-  moons__encoder encoder = {.L = L, .out = bytes, .names = &names};
-  moons__buffer_free(bytes);
+  bytes *b = luaL_checkudata(L, 1, BYTES_TYPE);
+  moons__encoder encoder = {.L = L, .out = &b->buffer, .names = &b->names};
+  moons__buffer_free(&b->buffer);
   moons__encoder_begin(&encoder);
   moons__encode(&encoder, 2, 1, "argument");
   moons__encoder_end(&encoder);
-  moons__names_free(&names);
   return 0;
 }
 
 /* bytes:decode(): the value again. */
 static int decode(lua_State *L) {
-  moons__buffer *bytes = luaL_checkudata(L, 1, BYTES_TYPE);
+  bytes *b = luaL_checkudata(L, 1, BYTES_TYPE);
   moons__decoder decoder = {.L = L};
-  return moons__decode(&decoder, bytes->bytes, bytes->n_bytes);
+  return moons__decode(&decoder, b->buffer.bytes, b->buffer.n_bytes);
 }
 
 static void push_table_copy(lua_State *L, int index, int n_fields);

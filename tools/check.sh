@@ -104,8 +104,8 @@ step 'clang-format' 60 make format-check
 step 'clang-tidy' 300 make -k -j "$jobs" tidy
 step 'cppcheck' 200 make cppcheck
 step 'instructions of the hot paths, against those accepted' 200 make instructions
-specs 'specs' 300 ARGS='-o TAP'
-specs_again 'specs, built without what only one system has' 300 build/portable/report \
+specs 'specs' 600 ARGS='-o TAP'
+specs_again 'specs, built without what only one system has' 600 build/portable/report \
   PORTABLE=1 ARGS='-o TAP --exclude-tags=linux'
 
 # Older sanitizers want their shadow where a kernel with much address randomness may put code.
@@ -116,9 +116,9 @@ UBSAN_OPTIONS="log_path=$PWD/build/asan/report:print_stacktrace=1"
 TSAN_OPTIONS="log_path=$PWD/build/tsan/report:halt_on_error=1:second_deadlock_stack=1"
 case $(uname -s) in Linux) ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=1 ;; esac
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
-specs_again 'specs, address and undefined behaviour sanitizers' 500 build/asan/report \
+specs_again 'specs, address and undefined behaviour sanitizers' 800 build/asan/report \
   SANITIZE=address,undefined ARGS='-o TAP --exclude-tags=unsanitized'
-specs_again 'specs of threads, thread sanitizer' 500 build/tsan/report \
+specs_again 'specs of threads, thread sanitizer' 900 build/tsan/report \
   SANITIZE=thread ARGS='-o TAP -t threads --exclude-tags=unsanitized'
 
 echo "$n_passed passed, $n_failed failed"

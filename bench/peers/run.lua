@@ -26,7 +26,7 @@ local peers_report = require "peers_report"
 local runners = require "runners"
 
 local N_SQUARES, SQUARES_ROUNDS = 1000000, 4
-local MAX_LENGTH, LENGTH_ROUNDS, LENGTH_PATIENCE_S = 10000000, 2, 1
+local MAX_LENGTH, LENGTH_PATIENCE_S = 10000000, 1
 local APPLIES, APPLY_ROUNDS = 200, 5
 local CALLS_US, SPIN_S, SPIN_ROUNDS = {1, 10, 100, 1000, 10000}, 0.2, 4
 local STARTS, MANY_WORKERS = 3, 8
@@ -63,20 +63,25 @@ local function in_turns(group, n_rounds, work, command, has_check)
   end
 end
 
+-- Short lists are measured often, for they are disturbed most.
+local function rounds_of(length)
+  return length <= 1000 and 20 or length <= 100000 and 6 or 2
+end
+
 -- x^2 over lists of all lengths. Who takes long at one is not asked for longer ones.
 local function measure_lengths(group)
   local left = table.move(group, 1, #group, 1, {})
   local length = 10
   while length <= MAX_LENGTH do
     local work = "length_" .. length
-    in_turns(left, length <= 10000 and 3 * LENGTH_ROUNDS or LENGTH_ROUNDS, work, "squares " .. length, true)
+    in_turns(left, rounds_of(length), work, "squares " .. length, true)
     for i = #left, 1, -1 do
       local best = samples:best(work, left[i].key)
       if not best or best > LENGTH_PATIENCE_S then
         table.remove(left, i)
       end
     end
-    in_turns({group[1]}, LENGTH_ROUNDS, "loop_length_" .. length, "loop " .. length, false)
+    in_turns({group[1]}, rounds_of(length), "loop_length_" .. length, "loop " .. length)
     length = length * 10
   end
 end
