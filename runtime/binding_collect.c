@@ -313,7 +313,7 @@ int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
   while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
-    moons__feed(L, j, (lua_Integer)j->most_chunks);
+    moons__feed(L, j, 0);
     if (!moons__is_stopped(j)) collect(L, j);
   }
   while (moons__is_stopped(j) && moons_job_ready(j->job) > 0)

@@ -264,8 +264,11 @@ void moons__feed_call(lua_State *L, moons__job_data *j, int first) {
 
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
   lua_Integer n_failed = 0;
-  while (!j->has_ended && !moons__is_stopped(j) && moons_job_pending(j->job) < most)
+  while (!j->has_ended && !moons__is_stopped(j)) {
+    lua_Integer wanted = most > 0 ? most : (lua_Integer)moons__chunker_ahead(&j->chunker);
+    if (moons_job_pending(j->job) >= wanted) break;
     n_failed += feed_chunk(L, j);
+  }
   return n_failed;
 }
 
@@ -274,7 +277,7 @@ lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
 ** items. */
 int moons__core_feed(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
-  lua_Integer most = luaL_optinteger(L, 2, (lua_Integer)j->most_chunks);
+  lua_Integer most = luaL_optinteger(L, 2, 0);
   lua_settop(L, 1);
   lua_pushinteger(L, moons__feed(L, j, most));
   return 1;

@@ -330,7 +330,6 @@ static moons__job_data *open_job(lua_State *L) {
   given_workers(L);
   j->pack = options.pack;
   j->collects = options.collect;
-  j->most_chunks = options.n_workers * MOONS_CHUNKS_PER_WORKER;
   j->function = function_number(L, options.fresh);
   const moons__cost *cost = NULL;
   if (j->function != 0) cost = moons__costs_find(&j->state->costs, j->function);

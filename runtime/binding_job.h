@@ -50,9 +50,8 @@ typedef struct moons__job_data {
   lua_Integer first, step;              /* a range of integers */
   lua_Number number_first, number_step; /* a range of floats */
   moons__chunker chunker;
-  uint64_t function;    /* a number for it (chunk.h); 0: none */
-  unsigned most_chunks; /* to keep under way */
-  moons__buffer bytes;  /* of the chunk being made */
+  uint64_t function;   /* a number for it (chunk.h); 0: none */
+  moons__buffer bytes; /* of the chunk being made */
   moons__batch_writer writer;
   int item_is_open; /* in the writer */
 
@@ -78,7 +77,7 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j);
 ** where modules are found. May raise any error. */
 void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs);
 
-/* Puts chunks until `most` are under way, or there are no more items, or a failure has stopped the job.
+/* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has stopped the job.
 ** Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
 

@@ -76,7 +76,19 @@ static uint32_t by_measurement(moons__chunker *c, uint64_t n_left) {
 
 uint32_t moons__chunker_next(moons__chunker *c, uint64_t n_left) {
   uint32_t n = c->fixed > 0 ? c->fixed : by_measurement(c, n_left);
-  return n < n_left ? n : (uint32_t)n_left;
+  c->size = n < n_left ? n : (uint32_t)n_left;
+  return c->size;
+}
+
+/* While chunks grow, and at the end, when they get smaller, those that wait are better few. */
+unsigned moons__chunker_ahead(const moons__chunker *c) {
+  unsigned n = MOONS_CHUNKS_PER_WORKER;
+  if (c->call_ns > 0 && (c->fixed > 0 || c->size >= calls_in(c, MOONS_CHUNK_TARGET_NS) / 2)) {
+    double n_for_time = 1 + MOONS_AHEAD_NS / (c->call_ns * (c->size > 0 ? c->size : 1));
+    if (n_for_time > MOONS_MOST_CHUNKS_PER_WORKER) n_for_time = MOONS_MOST_CHUNKS_PER_WORKER;
+    if (n_for_time > n) n = (unsigned)n_for_time;
+  }
+  return n * c->n_workers;
 }
 
 /* Slower than thought counts at once, faster only by half: too small a chunk costs little, too

@@ -37,6 +37,7 @@ typedef struct moons__chunker {
   unsigned n_workers;
   uint32_t fixed; /* the size that was asked for; 0: by measurement */
   uint32_t most;  /* twice the largest chunk that was measured; 0: nothing was asked for yet */
+  uint32_t size;  /* of the last chunk */
   double call_ns; /* smoothed duration of a call; 0: not known yet */
   int is_trusted; /* several maps have told that duration */
   int has_measured;
@@ -51,6 +52,9 @@ void moons__chunker_init(moons__chunker *chunker, unsigned n_workers, uint32_t f
 ** Chunks aim at a duration, grow by at most twice what was measured, and get smaller towards the end, so
 ** that no worker is left alone with the last one. */
 uint32_t moons__chunker_next(moons__chunker *chunker, uint64_t n_left);
+
+/* How many chunks to keep under way, so that no worker has to wait for the next. */
+unsigned moons__chunker_ahead(const moons__chunker *chunker);
 
 /* Takes note of a chunk's duration. */
 void moons__chunker_measured(moons__chunker *chunker, uint32_t n_calls, uint64_t busy_ns);

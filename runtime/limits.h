@@ -135,6 +135,15 @@
 #define MOONS_CHUNKS_PER_WORKER 2u
 #endif
 
+/* Of short chunks so many more that a worker has this much to do, in ns: the caller shares the cores with
+** the workers, and may have to wait that long for its turn. But at most so many. */
+#ifndef MOONS_AHEAD_NS
+#define MOONS_AHEAD_NS 8000000.0
+#endif
+#ifndef MOONS_MOST_CHUNKS_PER_WORKER
+#define MOONS_MOST_CHUNKS_PER_WORKER 12u
+#endif
+
 /* Most results for which room is made before the first one is there. A table that grows as it fills
 ** ends up with up to twice the room that it needs, and copies all of it each time; but a map may fail
 ** early, and its length be a mistake. A longer map gets more room when what it has is full: this many

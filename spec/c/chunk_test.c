@@ -188,6 +188,30 @@ static void numbers_differ(void) {
   CHECK(moons__costs_number(NULL, 0, 0) != 0);
 }
 
+static void short_chunks_wait_in_line(void) {
+  moons__chunker c;
+  moons__chunker_init(&c, 4, 0, NULL);
+  CHECK(moons__chunker_ahead(&c) == 4 * MOONS_CHUNKS_PER_WORKER);
+  moons__chunker_next(&c, UINT64_MAX);
+  moons__chunker_measured(&c, 1, 10); /* now they grow: what waits would be small */
+  moons__chunker_next(&c, UINT64_MAX);
+  CHECK(moons__chunker_ahead(&c) == 4 * MOONS_CHUNKS_PER_WORKER);
+  settle(&c, 10); /* as many calls as may be, which take a sixth of a millisecond */
+  CHECK(moons__chunker_ahead(&c) == 4 * MOONS_MOST_CHUNKS_PER_WORKER);
+  moons__chunker_next(&c, 20); /* the end */
+  CHECK(moons__chunker_ahead(&c) == 4 * MOONS_CHUNKS_PER_WORKER);
+}
+
+static void long_chunks_do_not(void) {
+  static const double CALLS_NS[] = {MOONS_AHEAD_NS, 100 * MOONS_AHEAD_NS};
+  for (size_t i = 0; i < sizeof CALLS_NS / sizeof CALLS_NS[0]; i++) {
+    moons__chunker c;
+    moons__chunker_init(&c, 2, 0, NULL);
+    settle(&c, CALLS_NS[i]);
+    CHECK(moons__chunker_ahead(&c) == 2 * MOONS_CHUNKS_PER_WORKER);
+  }
+}
+
 static void odd_numbers(void) {
   moons__chunker c;
   moons__chunker_init(&c, 0, 0, NULL); /* no workers: taken as one */
@@ -234,6 +258,8 @@ int main(int argc, char **argv) {
       {"a map of which nothing was measured tells nothing", nothing_measured_tells_nothing},
       {"costs are found again, and the one used longest ago makes room", costs_are_found_again},
       {"functions have numbers of their own", numbers_differ},
+      {"of short chunks more are under way, but not while they grow", short_chunks_wait_in_line},
+      {"of long chunks no more are under way than run and wait", long_chunks_do_not},
       {"no numbers make a chunk of nothing", odd_numbers},
       {"every call is in a chunk", all_calls_are_made},
       {"a million cheap calls travel in a few hundred chunks", few_chunks},
