@@ -197,8 +197,8 @@ static void grow_results(lua_State *L, moons__job_data *j) {
   }
 }
 
-/* Pushes the table of results, made where there is none yet, and sees to it that there is room in it for those of
-** the chunk. */
+/* Pushes the table of results, made where there is none yet, and sees to it that there is room in it
+** for those of the chunk. */
 static void need_results(lua_State *L, moons__job_data *j) {
   if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) == LUA_TNIL) {
     lua_pop(L, 1);
@@ -341,8 +341,8 @@ static int read_values(lua_State *L) {
   return 1;
 }
 
-/* job:values(): waits for a job's only call, with the option `pack`, and returns its values; raises its error
-** value. */
+/* job:values(): waits for a job's only call, with the option `pack`, and returns its values; raises
+** its error value. */
 int moons__core_values(lua_State *L) {
   harvest h = {.job = moons__check_job(L)};
   moons__job_data *j = h.job;

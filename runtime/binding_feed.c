@@ -211,8 +211,8 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   j->next += n_items;
 }
 
-/* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that of the
-** item after them: it is passed over, and its error noted. */
+/* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that
+** of the item after them: it is passed over, and its error noted. */
 static void end_chunk(lua_State *L, moons__job_data *j, uint32_t n_items, int status) {
   put_chunk(L, j, n_items);
   if (status == LUA_OK) return;

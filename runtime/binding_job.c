@@ -211,7 +211,12 @@ static int extend_setup(lua_State *L) {
 }
 
 void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs) {
-  if ((needs & ~j->libraries) == 0 || j->is_extended) return;
+  needs &= ~j->libraries;
+  if (needs == 0 || j->is_extended) return;
+  if (moons__setup_covers(L, needs)) {
+    j->libraries |= needs;
+    return;
+  }
   lua_pushcfunction(L, extend_setup);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, (lua_Integer)(needs | MOONS__LIBRARIES_ALL));
@@ -298,8 +303,9 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   workers->jobs = j;
 }
 
-/* A number for the function at ARG_FUNCTION; 0 for what is none, and for those of the module, which stand for
-** any other. It is told by where its code stands: what it captures may be another each time. */
+/* A number for the function at ARG_FUNCTION; 0 for what is none, and for those of the module, which
+** stand for any other. It is told by where its code stands: what it captures may be another each
+** time. */
 static uint64_t function_number(lua_State *L, int fresh) {
   if (lua_iscfunction(L, ARG_FUNCTION)) {
     lua_CFunction function = lua_tocfunction(L, ARG_FUNCTION);

@@ -53,9 +53,9 @@ static uint32_t calls_in(const moons__chunker *c, double ns) {
   return n < 1 ? 1 : n > MOONS_CHUNK_MAX_CALLS ? MOONS_CHUNK_MAX_CALLS : (uint32_t)n;
 }
 
-/* The largest first chunk: of any size where the duration is trusted. Where it is known, but might have been
-** another for other arguments, at most an even share of the calls: that is no worse than any division
-** of calls of which nothing is known. */
+/* The largest first chunk: of any size where the duration is trusted. Where it is known, but might have
+** been another for other arguments, at most an even share of the calls: that is no worse than any
+** division of calls of which nothing is known. */
 static uint32_t most_at_first(const moons__chunker *c, uint64_t n_left) {
   if (c->is_trusted) return MOONS_CHUNK_MAX_CALLS;
   if (c->call_ns <= 0 || n_left == UINT64_MAX) return 1;

@@ -152,8 +152,8 @@
 #define MOONS_LOOK_NS 5000000
 #endif
 
-/* A thread that waits for so many ns, while workers have nothing to do, has them share the calls that others
-** have not begun: a chunk takes longer than was to be expected. */
+/* A thread that waits for so many ns, while workers have nothing to do, has them share the calls that
+** others have not begun: a chunk takes longer than was to be expected. */
 #ifndef MOONS_SHARE_NS
 #define MOONS_SHARE_NS 2000000
 #endif

@@ -176,8 +176,8 @@ MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_b
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);
 
-/* A finished chunk, or part of one: calls that had not begun may have been taken from it, for workers that had
-** nothing to do. */
+/* A finished chunk, or part of one: calls that had not begun may have been taken from it, for workers
+** that had nothing to do. */
 typedef struct moons_chunk {
   uint64_t first;   /* number of its first call */
   uint32_t n_calls; /* how many calls it has */

@@ -144,7 +144,7 @@ static void put_message(moons__encoder *e, int n_values, const char *what) {
 /* A changed field may hold anything, so where there is one, all libraries go along, with all that
 ** was changed in them. */
 static void put_patches(moons__encoder *e) {
-  push_patches(e->L, e->needs | MOONS__LIBRARIES_LEAST); /* arguments may bring strings */
+  push_patches(e->L, e->needs);
   if (!lua_isnil(e->L, -1)) {
     lua_pop(e->L, 1);
     e->needs |= MOONS__LIBRARIES_ALL;
@@ -176,7 +176,15 @@ void moons__setup_encode(moons__encoder *e, int function, int init) {
   put_message(e, 2, "package path");
   h = (header){e->needs, (uint32_t)e->changes_standard};
   memcpy(e->out->bytes + start, &h, sizeof h);
-  e->needs |= MOONS__LIBRARIES_LEAST;
+}
+
+int moons__setup_covers(lua_State *L, moons__libraries libraries) {
+  const char *name;
+  moons__libraries bits;
+  if (libraries & MOONS__LIBRARIES_PACKAGE) return 0;
+  for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++)
+    if (may_change(bits, libraries) && moons__pristine_may_have_changed(L, n, name)) return 0;
+  return 1;
 }
 
 /* Applying. */

@@ -20,6 +20,10 @@
 ** its `needs` are the libraries for which the set-up is complete. */
 void moons__setup_encode(moons__encoder *encoder, int function, int init);
 
+/* Whether a set-up that was made without regard to these libraries will do for them too, since nothing in
+** them was changed. */
+int moons__setup_covers(lua_State *L, moons__libraries libraries);
+
 /* The libraries that a set-up needs; none where it can meet no string but in arguments. */
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes);
 

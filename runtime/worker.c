@@ -330,8 +330,8 @@ int moons__worker_is_ending(const moons__worker *w) {
          is_cancelled(w);
 }
 
-/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may also be
-** what comes after the last call. */
+/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may
+** also be what comes after the last call. */
 static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) {
   if (task->n_run + 1 >= task->n_calls) return 0;
   uint32_t n_left = task->n_calls - task->n_run - 1;

@@ -32,7 +32,8 @@ local function size_of_chunks(n, n_chunks)
   return math.max(1, math.min(n // n_chunks, MOST_CALLS))
 end
 
--- Calls a function that makes a job. Where it cannot, for the function cannot be sent, that is an error value.
+-- Calls a function that makes a job. Where it cannot, as the function cannot be sent, that is an error
+-- value.
 local function make_job(make, f, options, ...)
   local made, job = pcall(make, f, options, ...)
   if not made then

@@ -76,6 +76,22 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("is told of a changed library only where a string turns up, be that late", function()
+      passes [[
+        local function second(s) return s[2] end
+        getmetatable("").__index = function(s, i) return math.type(i) and "changed" or string[i] end
+        local xs = {}
+        for i = 1, 40 do xs[i] = i % 10 == 0 and "text" or {0, i} end
+        for _, chunk in ipairs {1, 7, 40} do
+          local results = parallel.map(second, xs, {chunk = chunk})
+          for i = 1, 40 do equal(results[i], i % 10 == 0 and "changed" or i) end
+        end
+        equal(parallel.map(second, {{1, 2}, {3, 4}}), {2, 4})
+        getmetatable("").__index = string
+        equal(parallel.map(second, {{1, 2}, "text"}), {2})
+      ]]
+    end)
+
     it("runs with init and with libraries that the script has changed", function()
       passes [[
         local function f(x) return x * factor end
