@@ -35,8 +35,8 @@ end
 --- Cores, processor, system, versions and date.
 function machine.description()
   return ("%d cores (%s), %s, Lua %s, %s, %s"):format(
-    parallel.cpus(), processor(), output_of("uname -sr") or "unknown system", lua_version(), compiler(),
-    os.date("%Y-%m-%d"))
+    parallel.cpus(), processor(), output_of("uname -sr | cut -d . -f 1-2") or "unknown system", lua_version(),
+    compiler(), os.date("%Y-%m-%d"))
 end
 
 return machine

@@ -280,8 +280,15 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
   return error;
 }
 
+/* What userdata and finalizers own outside the state goes when the state is closed. */
+static int must_close(const moons__session *s) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
+         moons__arena_made_userdata(&s->image.arena);
+}
+
 void moons__session_close(moons__session *s) {
-  if (s->image.L != NULL && !s->fresh) close_state(s);
+  if (s->image.L != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
   for (unsigned i = 0; i < s->n_programs; i++)
     program_close(&s->programs[i]);
   moons__names_free(&s->names);
@@ -357,14 +364,8 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
   if (s->fresh && put_back(s, terms)) return -1;
   moons__arena_limit(&s->image.arena, terms->memory_bytes);
+  s->in_call = 1;
   return 0;
-}
-
-/* What userdata and finalizers own outside the state goes when the state is closed. */
-static int must_close(const moons__session *s) {
-  const moons__sandbox *sandbox = &s->workshop->sandbox;
-  return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
-         moons__arena_made_userdata(&s->image.arena);
 }
 
 int moons__session_end_call(moons__session *s) {
@@ -376,5 +377,6 @@ int moons__session_end_call(moons__session *s) {
     close_state(s);
   if (sandbox->loaded_module) s->names_known = 0;
   moons__sandbox_flush(&s->workshop->sandbox);
+  s->in_call = 0;
   return moons__stop_is_lost(&sandbox->stop);
 }
