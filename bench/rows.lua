@@ -24,7 +24,7 @@ return {
     {"copy_all", "as many bytes as the image with all libraries, `memcpy`", "ns"},
     {"copy_small", "as many bytes as that with base and string, `memcpy`", "ns"},
     {"worker_all", "a call in a worker, all libraries", "ns", against = "new", at_least = 40},
-    {"worker_small", "a call in a worker, base and string", "ns", against = "new", at_least = 150},
+    {"worker_small", "a call in a worker, which opens no libraries for it", "ns", against = "new", at_least = 150},
     {"worker_kept", "a call in a worker, `fresh = false`", "ns", against = "new"},
     {"same", "`lua_pcall` in the same state", "ns", against = "new"},
     {"record_megabytes", "1 000 000 captured records, in the image", "MB"},
