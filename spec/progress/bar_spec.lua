@@ -218,8 +218,10 @@ describe("a bar on a terminal", function()
         {progress = true, chunk = 1, workers = 1})
     ]]
     report.equal(1, result.code)
-    -- Failed calls come home first, before those that wait with them.
-    report.truthy(result.lines[1]:find "^1[345]/20 %[#+%-+%]  %d%d%%, .*, 1 failed$")
+    -- Failed calls come home first, before those that wait with them: how many those are depends on the machine.
+    local done, percent = result.lines[1]:match "^ ?(%d+)/20 %[#*%-+%] +(%d+)%%, .*, 1 failed$"
+    report.truthy(done and tonumber(done) <= 15)
+    report.equal(done * 100 // 20, math.tointeger(percent))
     report.truthy(result.lines[2]:find "call 15 failed: .*: fifteen$")
   end)
 
