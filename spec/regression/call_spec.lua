@@ -29,7 +29,7 @@ describe("a fault that was mended", function()
     ]]
   end)
 
-  it("an idle worker keeps little of what its last call needed #linux", function()
+  it("an idle worker keeps little of what its last call needed #linux #unsanitized", function()
     script.passes [[
       local function resident_kib()
         for line in io.lines "/proc/self/status" do
