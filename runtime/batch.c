@@ -185,6 +185,41 @@ static int find_items(moons__batch_reader *r) {
   return 1;
 }
 
+static void copy_integer_range(const moons__batch_reader *r, char *to, uint32_t n) {
+  uint64_t integer = (uint64_t)r->integer;
+  for (; n > 0; n--, to += sizeof integer, integer += (uint64_t)r->integer_step)
+    memcpy(to, &integer, sizeof integer);
+}
+
+static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++, to += sizeof(double)) {
+    double number = r->number_first + (double)(r->n_before + i) * r->number_step;
+    memcpy(to, &number, sizeof number);
+  }
+}
+
+uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_t n_most) {
+  uint32_t n = r->n_left < n_most ? r->n_left : n_most;
+  switch (r->segment) {
+  case INTEGER_RANGE: copy_integer_range(r, to, n); break;
+  case FLOAT_RANGE: copy_float_range(r, to, n); break;
+  default:
+    if (n > left(r) / 8) n = (uint32_t)(left(r) / 8);
+    memcpy(to, r->at, (size_t)n * 8);
+  }
+  return n;
+}
+
+void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
+  r->n_left -= n;
+  if (r->segment == INTEGER_RANGE)
+    r->integer = (int64_t)((uint64_t)r->integer + n * (uint64_t)r->integer_step);
+  else if (r->segment == FLOAT_RANGE)
+    r->n_before += n;
+  else
+    r->at += (size_t)n * 8;
+}
+
 uint32_t moons__batch_numbers_next(moons__batch_reader *r, moons__item_kind *kind) {
   if (!find_items(r) || r->segment > FLOATS) return 0;
   *kind = r->segment == INTEGERS ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT;

@@ -85,10 +85,12 @@ typedef struct moons__batch_reader {
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
 
-/* Whether the next item is a number of the kind of the last one. */
-static inline int moons__batch_goes_on(const moons__batch_reader *reader, moons__item_kind kind) {
-  return reader->n_left > 0 && kind <= MOONS__ITEM_FLOAT;
-}
+/* Copies the numbers that follow the last one and are of its kind, 8 bytes each, without reading them; at
+** most `n_most`. Returns how many. The last item was a number. */
+uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, void *to, uint32_t n_most);
+
+/* Reads so many of them. */
+void moons__batch_skip(moons__batch_reader *reader, uint32_t n_items);
 
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
 ** MALFORMED. */

@@ -145,22 +145,43 @@ static int is_to_end(const moons__call *c) {
          atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
 }
 
-/* Arguments: a call, the function. */
+/* Looks what the calls of this go are given; returns how many that are. */
+static unsigned look_at_given(moons__call *c) {
+  if (c->item.kind == MOONS__ITEM_INTEGER)
+    memcpy(&c->given[0], &c->item.integer, sizeof c->given[0]);
+  else
+    memcpy(&c->given[0], &c->item.number, sizeof c->given[0]);
+  return 1 + moons__batch_look_ahead(c->arguments, &c->given[1], c->n_in_one_go - 1);
+}
+
+static void push_given(lua_State *L, const moons__call *c, unsigned i) {
+  lua_Integer integer;
+  lua_Number number;
+  if (c->item.kind == MOONS__ITEM_INTEGER) {
+    memcpy(&integer, &c->given[i], sizeof integer);
+    lua_pushinteger(L, integer);
+  } else {
+    memcpy(&number, &c->given[i], sizeof number);
+    lua_pushnumber(L, number);
+  }
+}
+
+/* Arguments: a call, the function. Results stay on the stack until the end: that saves taking them away
+** one by one. */
 static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
-  for (unsigned n = 1;; n++) {
-    c->stage = MOONS__CALL_RUNNING;
+  unsigned n_given = look_at_given(c);
+  luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
+  c->stage = MOONS__CALL_RUNNING;
+  int is_kept;
+  do {
     lua_pushvalue(L, 2);
-    push_number(L, &c->item);
+    push_given(L, c, c->n_begun++);
     lua_call(L, 1, 1);
-    if (!keep_number(L, c)) break;
-    lua_settop(L, 2);
     moons__sandbox_flush(&c->session->workshop->sandbox);
-    if (n == c->n_in_one_go || is_to_end(c)) return 0;
-    if (!moons__batch_goes_on(c->arguments, c->item.kind)) return 0;
-    moons__batch_next(c->arguments, &c->item);
-  }
-  if (c->result.kind != MOONS__ITEM_END) return 0; /* a number of the other kind */
+    is_kept = keep_number(L, c);
+  } while (is_kept && c->n_begun < n_given && !is_to_end(c));
+  if (is_kept || c->result.kind != MOONS__ITEM_END) return 0; /* or a number of the other kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);
@@ -240,4 +261,9 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
 
 int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
 
-int moons__call_run_some(moons__call *c) { return run(c, is_direct(c) ? call_those : call_caller); }
+int moons__call_run_some(moons__call *c) {
+  c->n_begun = 0;
+  int outcome = run(c, is_direct(c) ? call_those : call_caller);
+  if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
+  return outcome;
+}

@@ -25,10 +25,13 @@ typedef struct moons__call {
   moons__item result;    /* a number, a message or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 
-  /* Of calls made in one go, in a kept state, the first results: numbers of one kind. */
+  /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`; and the first
+  ** results: numbers of one kind. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
+  unsigned n_begun;
+  uint64_t given[MOONS__CALLS_IN_ONE_GO];
   moons__item_kind kind;
   atomic_uint n_numbers; /* written last, for whoever gives the call up */
   uint64_t numbers[MOONS__CALLS_IN_ONE_GO];

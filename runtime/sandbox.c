@@ -360,7 +360,7 @@ void moons__sandbox_begin(moons__sandbox *s) {
   s->made_finalizer = s->loaded_library = s->loaded_module = 0;
 }
 
-void moons__sandbox_flush(moons__sandbox *s) {
+void moons__sandbox_write_lines(moons__sandbox *s) {
   for (int stream = 1; stream <= MOONS__N_STREAMS; stream++)
     flush_line(s, stream);
 }

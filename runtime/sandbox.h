@@ -38,8 +38,12 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);
 
-/* Writes out what is left of unfinished lines. */
-void moons__sandbox_flush(moons__sandbox *sandbox);
+/* Writes out what is left of unfinished lines: nothing, after most calls. */
+void moons__sandbox_write_lines(moons__sandbox *sandbox);
+static inline void moons__sandbox_flush(moons__sandbox *sandbox) {
+  if (sandbox->lines[0].n_bytes > 0 || sandbox->lines[1].n_bytes > 0)
+    moons__sandbox_write_lines(sandbox);
+}
 
 /* Frees what it holds. */
 void moons__sandbox_free(moons__sandbox *sandbox);

@@ -67,10 +67,6 @@ moons__stop_reason moons__stop_end(moons__stop *stop) {
   return reason;
 }
 
-moons__stop_reason moons__stop_reason_of(const moons__stop *stop) {
-  return atomic_load(&stop->reason);
-}
-
 int moons__stop_is_lost(const moons__stop *stop) {
   return atomic_load_explicit(&stop->running, memory_order_acquire) == LOST;
 }

@@ -44,7 +44,9 @@ void moons__stop_begin_closing(moons__stop *stop);
 moons__stop_reason moons__stop_end(moons__stop *stop);
 
 /* Why the call that runs is to end, or 0. */
-moons__stop_reason moons__stop_reason_of(const moons__stop *stop);
+static inline moons__stop_reason moons__stop_reason_of(const moons__stop *stop) {
+  return atomic_load(&stop->reason);
+}
 
 /* Whether the thread was given up. Any thread. */
 int moons__stop_is_lost(const moons__stop *stop);

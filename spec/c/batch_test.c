@@ -171,6 +171,52 @@ static void ranges(void) {
   moons__buffer_free(&out);
 }
 
+/* What is looked at ahead is what is read then, also where only some of it is passed over. */
+static void check_ahead(moons__batch_reader *r, uint32_t n_expected, uint32_t n_skipped) {
+  uint64_t ahead[8];
+  moons__item first = next_item(r);
+  CHECK(first.kind <= MOONS__ITEM_FLOAT);
+  CHECK(moons__batch_look_ahead(r, ahead, 8) == n_expected);
+  CHECK(moons__batch_look_ahead(r, ahead, 2) == (n_expected < 2 ? n_expected : 2));
+  moons__batch_skip(r, n_skipped);
+  for (uint32_t i = n_skipped; i < n_expected; i++) {
+    moons__item item = next_item(r);
+    CHECK(item.kind == first.kind);
+    if (item.kind == MOONS__ITEM_INTEGER)
+      CHECK(memcmp(&item.integer, &ahead[i], 8) == 0);
+    else
+      CHECK(memcmp(&item.number, &ahead[i], 8) == 0);
+  }
+}
+
+static void looks_ahead(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (int i = 1; i <= 4; i++)
+    CHECK(moons__batch_integer(&w, i * i) == 0);
+  for (int i = 1; i <= 3; i++)
+    CHECK(moons__batch_float(&w, i * 0.1) == 0);
+  CHECK(moons__batch_integer_range(&w, INT64_MAX - 1, 3, 5) == 0);
+  CHECK(moons__batch_float_range(&w, 0.1, 0.3, 7, 4) == 0);
+  CHECK(moons__batch_integer(&w, 7) == 0);
+  for (uint32_t n_skipped = 0; n_skipped <= 2; n_skipped++) {
+    moons__batch_reader r = open_batch(&out);
+    check_ahead(&r, 3, n_skipped);
+    check_ahead(&r, 2, n_skipped);
+    check_ahead(&r, 4, n_skipped);
+    check_ahead(&r, 3, n_skipped);
+    check_ahead(&r, 0, 0);
+    check_end(&r);
+  }
+  moons__batch_reader cut;
+  moons__batch_open(&cut, out.bytes,
+                    4 + 5 + 2 * 8 + 3); /* the second of four numbers is the last */
+  check_ahead(&cut, 1, 1);
+  CHECK(next_item(&cut).kind == MOONS__ITEM_MALFORMED);
+  moons__buffer_free(&out);
+}
+
 static void messages(void) {
   moons__buffer out = {0};
   moons__batch_writer w;
@@ -307,6 +353,9 @@ static void read_anything(const char *bytes, size_t n_bytes) {
     if (i % 3 == 2) read_numbers(&r);
     moons__item item = next_item(&r);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
+    uint64_t ahead[4];
+    if (item.kind <= MOONS__ITEM_FLOAT)
+      moons__batch_skip(&r, moons__batch_look_ahead(&r, ahead, 4) / 2);
     if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
     CHECK(item.bytes >= copy && item.bytes + item.n_bytes <= copy + n_bytes);
     if (item.n_bytes > 0) sum = (char)(sum + item.bytes[0] + item.bytes[item.n_bytes - 1]);
@@ -366,6 +415,7 @@ int main(int argc, char **argv) {
       {"numbers are put side by side, with room for more than are put", numbers_side_by_side},
       {"numbers that lie side by side are told, and read at once", reads_side_by_side},
       {"ranges give what a loop computes, in a few bytes", ranges},
+      {"numbers are looked at ahead of being read", looks_ahead},
       {"messages and errors keep their bytes", messages},
       {"an item that was dropped leaves no trace", drops},
       {"any mixture of items comes back in order", round_trips},
