@@ -49,6 +49,12 @@
 #define MOONS_COMMIT_BYTES ((size_t)256 << 10)
 #endif
 
+/* From this size on, in bytes, memory that an arena commits in one go is asked for in large pages (2 MB most
+** often): of less, much might stay unused. */
+#ifndef MOONS_LARGE_PAGES_BYTES
+#define MOONS_LARGE_PAGES_BYTES ((size_t)4 << 20)
+#endif
+
 /* Memory beyond the image that a worker keeps between calls; what a call touched beyond it is given
 ** back to the system. Giving back costs a system call and page faults at the next call, so this is
 ** about what a level-2 cache holds. */

@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "moons.h"
 #include "pages.h"
 
@@ -19,8 +20,12 @@ void *moons__pages_reserve(size_t n_bytes) {
 
 void moons__pages_release(void *start, size_t n_bytes) { munmap(start, n_bytes); }
 
+/* Of much memory at once most is likely to be used: large pages then, where there are any, for a fault each
+** costs more than clearing the page (measured on a virtual machine, 11 us a fault: 16 MB in 1 ms, not 46). */
 int moons__pages_commit(void *start, size_t n_bytes) {
-  return mprotect(start, n_bytes, PROT_READ | PROT_WRITE) == 0 ? 0 : MOONS_ENOMEM;
+  if (mprotect(start, n_bytes, PROT_READ | PROT_WRITE)) return MOONS_ENOMEM;
+  if (n_bytes >= MOONS_LARGE_PAGES_BYTES) madvise(start, n_bytes, MADV_HUGEPAGE);
+  return 0;
 }
 
 void moons__pages_discard(void *start, size_t n_bytes) { madvise(start, n_bytes, MADV_DONTNEED); }
