@@ -115,7 +115,8 @@ typedef struct line {
   const char *key;
   moons__worker *worker;
   moons__buffer setup, arguments;
-  moons__terms terms;
+  moons__terms *terms;
+  int fresh;
   uint32_t n_calls;
 } line;
 
@@ -161,19 +162,20 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   bench_require(moons__worker_open(&l->worker, &config, NULL) == 0, "no memory for a worker");
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
-  l->terms.setup = l->setup.bytes;
-  l->terms.setup_bytes = l->setup.n_bytes;
-  l->terms.setup_hash = moons__hash(l->setup.bytes, l->setup.n_bytes);
+  l->terms = moons__terms_new(l->setup.bytes, l->setup.n_bytes);
+  bench_require(l->terms != NULL, "no memory for terms");
+  l->terms->fresh = l->fresh;
 }
 
 static void close_line(line *l) {
   moons__worker_close(l->worker);
+  moons__terms_release(l->terms);
   moons__buffer_free(&l->setup);
   moons__buffer_free(&l->arguments);
 }
 
 static void run_line(line *l) {
-  moons__task task = {.terms = &l->terms, .first = 1, .n_calls = l->n_calls};
+  moons__task task = {.terms = l->terms, .first = 1, .n_calls = l->n_calls};
   task.bytes = l->arguments.bytes;
   task.n_bytes = l->arguments.n_bytes;
   moons__worker_run(l->worker, &task);
@@ -212,8 +214,8 @@ static void measure_images(void) {
 
 static void measure_workers(void) {
   line lines[] = {
-      {.key = "worker_all", .terms.fresh = 1, .n_calls = CALLS_A_ROUND},
-      {.key = "worker_small", .terms.fresh = 1, .n_calls = CALLS_A_ROUND},
+      {.key = "worker_all", .fresh = 1, .n_calls = CALLS_A_ROUND},
+      {.key = "worker_small", .fresh = 1, .n_calls = CALLS_A_ROUND},
       {.key = "worker_kept", .n_calls = CALLS_A_ROUND},
   };
   enum { N_LINES = sizeof lines / sizeof lines[0] };
@@ -254,7 +256,7 @@ static void time_copy(char *to, const char *from, size_t n_bytes) {
 
 static void measure_records(void) {
   moons__image image;
-  line worker = {.key = "record_worker", .terms.fresh = 1, .n_calls = RECORD_CALLS};
+  line worker = {.key = "record_worker", .fresh = 1, .n_calls = RECORD_CALLS};
   open_image(&image, MOONS__LIBRARIES_LEAST, READ_RECORD);
   open_line(&worker, READ_RECORD, 0, RECORD_STEP);
   run_line(&worker);
@@ -310,7 +312,7 @@ static double time_threads(puller *pullers, int n_threads, void *(*pull)(void *)
 }
 
 static void open_puller(puller *p) {
-  *p = (puller){.line = {.terms.fresh = 1, .n_calls = CALLS_A_ROUND}};
+  *p = (puller){.line = {.fresh = 1, .n_calls = CALLS_A_ROUND}};
   open_line(&p->line, SQUARE, 0, 1);
   run_line(&p->line); /* makes the state */
   p->L = luaL_newstate();

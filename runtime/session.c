@@ -229,31 +229,27 @@ static int complete(moons__session *s, const moons__terms *terms) {
 
 /* Programs. */
 
-static int program_open(moons__program *p, const moons__terms *terms) {
-  *p = (moons__program){.setup = malloc(terms->setup_bytes + 1), .caller = LUA_NOREF};
-  if (p->setup == NULL) return MOONS_ENOMEM;
-  memcpy(p->setup, terms->setup, terms->setup_bytes);
-  p->setup_bytes = terms->setup_bytes;
-  p->setup_hash = terms->setup_hash;
-  return 0;
+static void program_open(moons__program *p, moons__terms *terms) {
+  *p = (moons__program){.terms = terms, .caller = LUA_NOREF};
+  moons__terms_share(terms);
 }
 
 static void program_close(moons__program *p) {
-  free(p->setup);
+  moons__terms_release(p->terms);
   moons__classes_free(&p->classes);
   *p = (moons__program){.caller = LUA_NOREF};
 }
 
 static int program_is(const moons__program *p, const moons__terms *terms) {
-  return p->setup != NULL && p->setup_hash == terms->setup_hash &&
-         p->setup_bytes == terms->setup_bytes &&
-         memcmp(p->setup, terms->setup, p->setup_bytes) == 0;
+  if (p->terms == NULL || p->terms == terms) return p->terms == terms;
+  return p->terms->setup_hash == terms->setup_hash && p->terms->setup_bytes == terms->setup_bytes &&
+         memcmp(p->terms->setup, terms->setup, terms->setup_bytes) == 0;
 }
 
 /* Sessions. */
 
-static int open_fresh(moons__session *s, const moons__terms *terms) {
-  if (program_open(&s->programs[0], terms)) return fail_for_memory(s);
+static int open_fresh(moons__session *s, moons__terms *terms) {
+  program_open(&s->programs[0], terms);
   s->n_programs = 1;
   if (moons__image_take(&s->image)) return fail_for_memory(s);
   moons__arena_count_userdata(&s->image.arena, 1);
@@ -268,7 +264,7 @@ static int open_kept(moons__session *s) {
 }
 
 int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
-                        const moons__terms *terms) {
+                        moons__terms *terms) {
   *s = (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->fresh};
   if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
@@ -313,16 +309,13 @@ static moons__program *free_program(moons__session *s) {
   return oldest;
 }
 
-static moons__program *kept_program(moons__session *s, const moons__terms *terms) {
+static moons__program *kept_program(moons__session *s, moons__terms *terms) {
   for (unsigned i = 0; i < s->n_programs; i++)
     if (program_is(&s->programs[i], terms)) return &s->programs[i];
   moons__program *p = free_program(s);
   setting_up x = {.session = s, .program = p, .terms = terms};
   put_handler(s);
-  if (program_open(p, terms)) {
-    fail_for_memory(s);
-    return NULL;
-  }
+  program_open(p, terms);
   if (set_up(&x)) {
     program_close(p);
     return NULL;
@@ -330,7 +323,7 @@ static moons__program *kept_program(moons__session *s, const moons__terms *terms
   return p;
 }
 
-moons__program *moons__session_enter(moons__session *s, const moons__terms *terms) {
+moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
   if (s->fresh) return &s->programs[0];
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__program *p = kept_program(s, terms);

@@ -28,9 +28,7 @@ typedef struct moons__workshop {
 
 /* A set-up as it is in a state. */
 typedef struct moons__program {
-  char *setup; /* a copy, by which it is found again; owned */
-  size_t setup_bytes;
-  uint64_t setup_hash;
+  moons__terms *terms; /* whose set-up it is, by which it is found again; shared */
   uint64_t last_used;
   int uses_seed;          /* `init` could draw random numbers */
   uint64_t seed;          /* what it drew them from */
@@ -76,7 +74,7 @@ enum {
 /* Makes a state with these libraries and, if fresh, brings it to the set-up. Returns 0, or -1 with
 ** workshop->failure saying why. */
 int moons__session_open(moons__session *session, moons__workshop *workshop,
-                        moons__libraries libraries, const moons__terms *terms);
+                        moons__libraries libraries, moons__terms *terms);
 
 /* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
@@ -89,7 +87,7 @@ int moons__session_has(const moons__session *session, const moons__terms *terms)
 
 /* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
-moons__program *moons__session_enter(moons__session *session, const moons__terms *terms);
+moons__program *moons__session_enter(moons__session *session, moons__terms *terms);
 
 /* Ends the calls of a task: gives back memory that the last one needed. */
 void moons__session_leave(moons__session *session);

@@ -111,7 +111,7 @@ static moons__session *find_fresh(moons__worker *w, const moons__terms *terms) {
 }
 
 /* The session for these terms, with all the libraries that are needed. */
-static moons__session *fresh_session(moons__worker *w, const moons__terms *terms,
+static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
                                      moons__libraries needs) {
   moons__session *s = find_fresh(w, terms);
   if (s != NULL && (needs & ~s->libraries) == 0) return s;
@@ -124,14 +124,13 @@ static moons__session *fresh_session(moons__worker *w, const moons__terms *terms
   return moons__session_open(s, &w->workshop, needs, terms) == 0 ? s : NULL;
 }
 
-static moons__session *kept_session(moons__worker *w, const moons__terms *terms,
-                                    moons__libraries needs) {
+static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons__libraries needs) {
   needs |= MOONS__LIBRARIES_ALL;
   if (is_open(&w->kept)) return &w->kept;
   return moons__session_open(&w->kept, &w->workshop, needs, terms) == 0 ? &w->kept : NULL;
 }
 
-static int enter(moons__worker *w, const moons__terms *terms, moons__libraries needs) {
+static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->setup, terms->setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
   moons__session *s = terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
