@@ -212,8 +212,13 @@ static void need_results(lua_State *L, moons__job_data *j) {
     grow_results(L, j);
 }
 
+/* Frees what was taken, or leaves its memory to the arguments of the next chunk. */
 static void drop_taken(moons__job_data *j) {
-  free(j->taken.bytes);
+  int is_range = j->source == MOONS__FROM_INTEGERS || j->source == MOONS__FROM_FLOATS;
+  if (is_range || j->bytes.bytes != NULL || j->taken.n_bytes > MOONS_SPARE_BYTES)
+    free(j->taken.bytes);
+  else
+    j->bytes = (moons__buffer){.bytes = j->taken.bytes, .capacity = j->taken.n_bytes};
   j->taken.bytes = NULL;
 }
 

@@ -130,6 +130,12 @@
 #define MOONS_CHUNK_MAX_CALLS 16384u
 #endif
 
+/* Bytes of a chunk leave their memory to the next chunk's up to this size: large blocks are new pages
+** from the system each time. About what a chunk of numbers needs. */
+#ifndef MOONS_SPARE_BYTES
+#define MOONS_SPARE_BYTES ((size_t)192 << 10)
+#endif
+
 /* How many functions a state remembers how long their calls took. */
 #ifndef MOONS_COSTS
 #define MOONS_COSTS 32

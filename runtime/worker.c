@@ -15,7 +15,8 @@ struct moons__worker {
   moons__session fresh[MOONS_IMAGES_PER_WORKER];
   moons__session kept;
   moons__call call;
-  uint64_t clock; /* tasks so far: tells which session was used last */
+  uint64_t clock;      /* tasks so far: tells which session was used last */
+  moons__buffer spare; /* memory of the last task's arguments, for the next one's results */
   const moons__worker *outer;
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
@@ -38,6 +39,7 @@ struct moons__worker {
   uint64_t told_ns;         /* when it was told */
 };
 
+enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
 enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
 
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
@@ -72,6 +74,7 @@ void moons__worker_close(moons__worker *w) {
   moons__classes_free(&w->call.classes);
   moons__encoder_end(&w->call.encoder);
   moons__buffer_free(&w->call.message);
+  moons__buffer_free(&w->spare);
   free(w->given_up_bytes);
   moons__terms_release(w->given_up_terms);
   free(w);
@@ -297,6 +300,20 @@ static int run_task(moons__worker *w, moons__task *task) {
   return is_given_up;
 }
 
+static void take_spare(moons__worker *w, moons__task *task) {
+  if (task->results.bytes != NULL) return;
+  task->results = w->spare;
+  w->spare = (moons__buffer){0};
+}
+
+/* Results are often as large as arguments. */
+static void keep_spare(moons__worker *w, moons__task *task) {
+  if (task->n_bytes < LEAST_SPARE_BYTES || task->n_bytes > MOONS_SPARE_BYTES) return;
+  moons__buffer_free(&w->spare);
+  w->spare = (moons__buffer){.bytes = task->bytes, .capacity = task->n_bytes};
+  task->bytes = NULL;
+}
+
 void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
   atomic_store(&w->timeout_ns, timeout_ns);
 }
@@ -308,10 +325,12 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   w->goes_on = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
+  take_spare(w, task);
   if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
     is_given_up = run_task(w, task);
   if (is_given_up) return 1;
   w->task = NULL;
+  keep_spare(w, task);
   atomic_store(&w->timeout_ns, 0);
   stop_clock(w);
   if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);

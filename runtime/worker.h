@@ -33,7 +33,7 @@ typedef struct moons__task {
   uint32_t n_calls;
   uint32_t n_skipped; /* items of `bytes` before the first call's */
   unsigned n_tries;   /* that the first call has had */
-  char *bytes;        /* arguments (batch.h), from malloc */
+  char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
   size_t n_bytes;
 
   moons__buffer results; /* batch.h; as many as calls were run */
