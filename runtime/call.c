@@ -126,15 +126,20 @@ static int call_caller(lua_State *L, moons__call *c) {
 
 /* Takes the result on top among the numbers, where it is one of their kind. */
 static int keep_number(lua_State *L, moons__call *c) {
+  moons__item_kind kind = MOONS__ITEM_FLOAT;
   unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
-  if (!put_number(L, -1, &c->result)) return 0;
-  if (n > 0 && c->result.kind != c->kind) return 0;
-  c->kind = c->result.kind;
-  if (c->kind == MOONS__ITEM_INTEGER)
-    memcpy(&c->numbers[n], &c->result.integer, sizeof c->numbers[n]);
-  else
-    memcpy(&c->numbers[n], &c->result.number, sizeof c->numbers[n]);
-  c->result.kind = MOONS__ITEM_END;
+  if (lua_isinteger(L, -1)) {
+    lua_Integer integer = lua_tointeger(L, -1);
+    memcpy(&c->numbers[n], &integer, sizeof c->numbers[n]);
+    kind = MOONS__ITEM_INTEGER;
+  } else if (lua_type(L, -1) == LUA_TNUMBER) {
+    lua_Number number = lua_tonumber(L, -1);
+    memcpy(&c->numbers[n], &number, sizeof c->numbers[n]);
+  } else {
+    return 0;
+  }
+  if (n == 0) c->kind = kind;
+  if (kind != c->kind) return 0;
   atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
   return 1;
 }
@@ -181,7 +186,7 @@ static int call_some(lua_State *L) {
     moons__sandbox_flush(&c->session->workshop->sandbox);
     is_kept = keep_number(L, c);
   } while (is_kept && c->n_begun < n_given && !is_to_end(c));
-  if (is_kept || c->result.kind != MOONS__ITEM_END) return 0; /* or a number of the other kind */
+  if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);

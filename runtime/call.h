@@ -11,7 +11,7 @@
 #include "session.h"
 #include "worker.h"
 
-enum { MOONS__CALLS_IN_ONE_GO = 128 };
+enum { MOONS__CALLS_IN_ONE_GO = 256 };
 
 typedef struct moons__call {
   moons__session *session;
