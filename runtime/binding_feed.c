@@ -87,13 +87,15 @@ static int encode_item(lua_State *L, moons__job_data *j) {
 ** table has a metatable: __index is asked for items one by one. */
 typedef int get_item(lua_State *L, int table, lua_Integer i);
 
-/* Copies the floats that lie in the table from element `i` on, up to `n_most`; returns how many. */
+/* Copies the floats that lie in the table from element `i` on, up to `n_most`; returns how many. They are
+** looked at by their place: where the top is has just changed, and the processor would wait for it. */
 static uint32_t copy_floats(lua_State *L, get_item *get, lua_Integer i, char *to, uint32_t n_most) {
   int top = lua_gettop(L);
   for (uint32_t n = 0; n < n_most; n++) {
-    if (n % N_AT_ONCE == 0) lua_settop(L, top);
-    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || lua_isinteger(L, -1)) return n;
-    lua_Number number = lua_tonumber(L, -1);
+    int at = top + 1 + (int)(n % N_AT_ONCE);
+    if (at == top + 1) lua_settop(L, top);
+    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || lua_isinteger(L, at)) return n;
+    lua_Number number = lua_tonumber(L, at);
     memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
   }
   return n_most;
@@ -104,9 +106,10 @@ static uint32_t copy_integers(lua_State *L, get_item *get, lua_Integer i, char *
                               uint32_t n_most) {
   int top = lua_gettop(L);
   for (uint32_t n = 0; n < n_most; n++) {
-    if (n % N_AT_ONCE == 0) lua_settop(L, top);
-    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || !lua_isinteger(L, -1)) return n;
-    lua_Integer number = lua_tointeger(L, -1);
+    int at = top + 1 + (int)(n % N_AT_ONCE);
+    if (at == top + 1) lua_settop(L, top);
+    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || !lua_isinteger(L, at)) return n;
+    lua_Integer number = lua_tointeger(L, at);
     memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
   }
   return n_most;

@@ -124,16 +124,16 @@ static int call_caller(lua_State *L, moons__call *c) {
   return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
 }
 
-/* Takes the result on top among the numbers, where it is one of their kind. */
-static int keep_number(lua_State *L, moons__call *c) {
+/* Takes the result, which is on top, among the numbers, where it is one of their kind. */
+static int keep_number(lua_State *L, int at, moons__call *c) {
   moons__item_kind kind = MOONS__ITEM_FLOAT;
   unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
-  if (lua_isinteger(L, -1)) {
-    lua_Integer integer = lua_tointeger(L, -1);
+  if (lua_isinteger(L, at)) {
+    lua_Integer integer = lua_tointeger(L, at);
     memcpy(&c->numbers[n], &integer, sizeof c->numbers[n]);
     kind = MOONS__ITEM_INTEGER;
-  } else if (lua_type(L, -1) == LUA_TNUMBER) {
-    lua_Number number = lua_tonumber(L, -1);
+  } else if (lua_type(L, at) == LUA_TNUMBER) {
+    lua_Number number = lua_tonumber(L, at);
     memcpy(&c->numbers[n], &number, sizeof c->numbers[n]);
   } else {
     return 0;
@@ -184,7 +184,7 @@ static int call_some(lua_State *L) {
     push_given(L, c, c->n_begun++);
     lua_call(L, 1, 1);
     moons__sandbox_flush(&c->session->workshop->sandbox);
-    is_kept = keep_number(L, c);
+    is_kept = keep_number(L, 2 + (int)c->n_begun, c);
   } while (is_kept && c->n_begun < n_given && !is_to_end(c));
   if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
   c->stage = MOONS__CALL_SENDING;
