@@ -57,7 +57,8 @@ enum { PATIENCE_MS = 60 };
 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int signal_taken; /* 0: none */
-static _Atomic(lua_State *) signalled_state;
+static pthread_mutex_t signalled_lock = PTHREAD_MUTEX_INITIALIZER;
+static lua_State *signalled_state; /* NULL: none is to be told; guarded by the lock */
 
 static void pass_on(int signal) {
   unsigned char byte = (unsigned char)signal;
@@ -70,14 +71,26 @@ static void interrupt(lua_State *L, lua_Debug *info) {
   luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
 }
 
+/* The state stays as long as it is told. */
+static void tell_state(void) {
+  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  pthread_mutex_lock(&signalled_lock);
+  if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
+  pthread_mutex_unlock(&signalled_lock);
+}
+
+static void set_signalled(lua_State *L) {
+  pthread_mutex_lock(&signalled_lock);
+  signalled_state = L;
+  pthread_mutex_unlock(&signalled_lock);
+}
+
 static void *take_signals(void *unused) {
   (void)unused;
   unsigned char byte;
   if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
   atomic_store(&signal_taken, byte);
-  lua_State *L = atomic_load(&signalled_state);
-  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  if (L != NULL) lua_sethook(L, interrupt, mask, 1);
+  tell_state();
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
   poll(&second, 1, PATIENCE_MS);
   _exit(128 + byte);
@@ -315,13 +328,13 @@ static int run_state(command *c) {
     complain("cannot create state: not enough memory");
     return 0;
   }
-  atomic_store(&signalled_state, L);
+  set_signalled(L);
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
-  atomic_store(&signalled_state, NULL);
+  set_signalled(NULL);
   lua_close(L);
   return succeeded;
 }

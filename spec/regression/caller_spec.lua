@@ -83,4 +83,11 @@ describe("regression: the caller", function()
       equal(pool:apply(function() return 5 end), 5)
     ]]
   end)
+
+  it("a signal may come while the command ends", function()
+    for _ = 1, 20 do
+      local result = script.run [[os.execute "kill -INT $PPID &"]]
+      assert.truthy(result.code == 0 or result.code == 130)
+    end
+  end)
 end)
