@@ -239,7 +239,7 @@ static void pairs_put(walk *w) {
 
 /* {== Records: tables with the keys of a shape ================================================ */
 
-/* What `seen` keeps for the string that is the first key of tables. */
+/* What `first_keys` keeps for a string. */
 enum { SHAPE_SIGHTED, SHAPE_UNFIT, SHAPE_FIRST };
 
 /* How far a score can rise, and what a table with other keys takes from it. */
@@ -288,7 +288,7 @@ static void shape_note(encoder *e, unsigned n) {
     moons__wire_anchor(e);
 }
 
-/* Makes a shape of a table's keys and puts it; returns its number as `seen` keeps it. */
+/* Makes a shape of a table's keys and puts it; returns its number as `first_keys` keeps it. */
 static uint64_t shape_put(walk *w) {
   encoder *e = w->e;
   moons__shapes *shapes = need_shapes(e);
@@ -311,7 +311,8 @@ static uint64_t shape_put(walk *w) {
 ** began with the same key. Returns its shape, or NULL. */
 static moons__shape *record_begin(walk *w) {
   encoder *e = w->e;
-  uint64_t *kept = look_up(e, lua_topointer(e->L, w->key));
+  uint64_t *kept = moons__ptrmap_at(&e->first_keys, lua_topointer(e->L, w->key));
+  moons__check(e->L, kept == NULL ? MOONS_ENOMEM : 0);
   if (*kept == MOONS__PTRMAP_NONE) {
     *kept = SHAPE_SIGHTED;
     return NULL;
