@@ -105,6 +105,7 @@ static size_t fetch_integers(lua_State *L, get_element *get, int table, lua_Inte
 
 /* A __marshal that was called meanwhile may have given the table a metatable. */
 static get_element *getter(const walk *w) {
+  if (w->n == 0 && !w->has_metatable) return lua_geti; /* none was called */
   if (!lua_getmetatable(w->e->L, w->table)) return lua_geti;
   lua_pop(w->e->L, 1);
   return lua_rawgeti;
@@ -194,11 +195,14 @@ static void elements_put_rest(walk *w, lua_Unsigned n) {
 /* Whether all keys that have been met are accounted for. */
 static int is_complete(const walk *w) { return w->n_passed == w->n - w->n_nils + w->n_pairs; }
 
-/* Puts the elements. Lua gives those of an array first and in order. */
-static void elements_put(walk *w) {
+/* Puts the elements. Lua gives those of an array first and in order; `has_first`: the first one is
+** known to be at hand. */
+static void elements_put(walk *w, int has_first) {
   w->frame.kind = AT_INDEX;
-  while (w->has_pair && is_next_element(w))
+  while (w->has_pair && (has_first || is_next_element(w))) {
     element_at_hand_put(w);
+    has_first = 0;
+  }
   if (!w->has_pair && is_complete(w)) return; /* there is nothing else */
   lua_Unsigned n = lua_rawlen(w->e->L, w->table);
   if (n > w->n) elements_put_rest(w, n);
@@ -427,13 +431,13 @@ static void finish(walk *w, uint64_t flags_at, int as_metatable) {
   *byte_at(e, flags_at) = (char)flags;
 }
 
-static void array_put(walk *w, int as_metatable) {
+static void array_put(walk *w, int has_first, int as_metatable) {
   encoder *e = w->e;
   uint64_t flags_at = place(e);
   uint32_t n = 0;
   put_byte(e, 0);
   put_bytes(e, &n, sizeof n);
-  elements_put(w);
+  elements_put(w, has_first);
   if (w->n > INT32_MAX) moons__wire_refuse(e, "cannot send an array of so many elements");
   n = (uint32_t)w->n;
   memcpy(byte_at(e, flags_at + 1), &n, sizeof n);
@@ -446,22 +450,14 @@ void moons__wire_table_content(encoder *e, int table, int depth) {
   need_stack(e, table);
   walk_begin(&w, e, table, depth);
   w.has_metatable = 1;
-  array_put(&w, 0);
+  array_put(&w, 0, 0);
 }
 
-/* Whether the table at hand has elements for an array. A string is the first key where the array
-** part is empty: elements lie in the hash part then and are best put back there. */
-static int has_elements(const walk *w) {
-  if (!w->has_pair || lua_type(w->e->L, w->key) == LUA_TSTRING) return 0;
-  return is_next_element(w) || lua_rawlen(w->e->L, w->table) > 0;
-}
-
-/* Puts a table without elements. */
-static void fields_put(walk *w, int as_metatable) {
+/* Puts a table without elements. `key_type`: of its first key. */
+static void fields_put(walk *w, int key_type, int as_metatable) {
   encoder *e = w->e;
   moons__shape *shape = NULL;
-  if (w->depth > 1 && w->has_pair && !as_metatable && lua_type(e->L, w->key) == LUA_TSTRING)
-    shape = record_begin(w);
+  if (w->depth > 1 && !as_metatable && key_type == LUA_TSTRING) shape = record_begin(w);
   if (shape == NULL) put_byte(e, WIRE_TABLE);
   uint64_t flags_at = place(e);
   put_byte(e, 0);
@@ -472,16 +468,19 @@ static void fields_put(walk *w, int as_metatable) {
   finish(w, flags_at, as_metatable);
 }
 
-/* Puts a table, its tag first. */
+/* Puts a table, its tag first. A string is the first key where the array part is empty: elements lie
+** in the hash part then and are best put back there. */
 static void table_put(encoder *e, int table, int depth, int has_metatable, int as_metatable) {
   walk w;
   walk_begin(&w, e, table, depth);
   w.has_metatable = has_metatable;
-  if (has_elements(&w)) {
+  int key_type = w.has_pair ? lua_type(e->L, w.key) : LUA_TNIL;
+  int has_first = key_type == LUA_TNUMBER && is_next_element(&w);
+  if (has_first || (w.has_pair && key_type != LUA_TSTRING && lua_rawlen(e->L, table) > 0)) {
     put_byte(e, WIRE_ARRAY);
-    array_put(&w, as_metatable);
+    array_put(&w, has_first, as_metatable);
   } else {
-    fields_put(&w, as_metatable);
+    fields_put(&w, key_type, as_metatable);
   }
 }
 
