@@ -1,5 +1,5 @@
 /*
-** A map from addresses to numbers: which object has been met before, and where.
+** A map from addresses to numbers; and which objects have been met before, and where.
 */
 #ifndef MOONS_PTRMAP_H
 #define MOONS_PTRMAP_H
@@ -65,5 +65,45 @@ static inline uint64_t *moons__ptrmap_at(moons__ptrmap *map, const void *key) {
   }
   return &entry->value;
 }
+
+/* {== Objects met before ====================================================================== */
+
+/* Most objects are met once. So they are noted one after the other, with a bit set for the address
+** of each; only where the bit is set already they are looked for, and entered into a map for that.
+** A message with a handful of objects needs neither bits nor map. */
+
+enum { MOONS__SEEN_FEW = 8, MOONS__SEEN_OFTEN = 8 };
+
+/* All zero has met none. */
+typedef struct moons__seen {
+  size_t n;
+  moons__ptrmap_entry few[MOONS__SEEN_FEW]; /* the first ones */
+  moons__ptrmap_entry *all;                 /* where there are more: all of them; owned */
+  size_t capacity;
+  moons__ptrmap regions; /* what 1024 addresses share -> a bit for each 16 of them */
+  moons__ptrmap numbers; /* object -> its number in `all`, of the first `n_numbered` */
+  size_t n_numbered;
+  size_t often[MOONS__SEEN_OFTEN]; /* numbers of those met again last */
+} moons__seen;
+
+/* What moons__seen_at does where there are more than a few. */
+uint64_t *moons__seen_among_many(moons__seen *seen, const void *object);
+
+/* Where the number for an object (not NULL) is kept, to be read or set: MOONS__PTRMAP_NONE where it
+** is met for the first time. Valid until an object is added. NULL where there is no memory. */
+static inline uint64_t *moons__seen_at(moons__seen *seen, const void *object) {
+  if (seen->n >= MOONS__SEEN_FEW) return moons__seen_among_many(seen, object);
+  size_t i = 0;
+  while (i < seen->n && seen->few[i].key != object)
+    i++;
+  if (i == seen->n) seen->few[seen->n++] = (moons__ptrmap_entry){object, MOONS__PTRMAP_NONE};
+  return &seen->few[i].value;
+}
+
+/* Forgets all objects; keeps the memory where it is small. */
+void moons__seen_clear(moons__seen *seen);
+
+/* Frees the memory and leaves none met. */
+void moons__seen_free(moons__seen *seen);
 
 #endif

@@ -111,6 +111,26 @@ static void need_stack(decoder *d, int top) {
 
 /* Tables. */
 
+/* Each sets so many numbers from element `next` on. */
+
+static void set_floats(lua_State *L, int table, lua_Integer next, const char *bytes, size_t n) {
+  for (const char *end = bytes + n * 8; bytes < end; bytes += 8) {
+    lua_Number number;
+    memcpy(&number, bytes, sizeof number);
+    lua_pushnumber(L, number);
+    lua_rawseti(L, table, next++);
+  }
+}
+
+static void set_integers(lua_State *L, int table, lua_Integer next, const char *bytes, size_t n) {
+  for (const char *end = bytes + n * 8; bytes < end; bytes += 8) {
+    lua_Integer number;
+    memcpy(&number, bytes, sizeof number);
+    lua_pushinteger(L, number);
+    lua_rawseti(L, table, next++);
+  }
+}
+
 /* Sets a run of numbers of one kind from element `next` on; returns the number of the next one. */
 static lua_Integer decode_run(decoder *d, unsigned kind, int table, lua_Integer next,
                               lua_Integer n) {
@@ -118,18 +138,10 @@ static lua_Integer decode_run(decoder *d, unsigned kind, int table, lua_Integer 
   memcpy(&count, take(d, sizeof count), sizeof count);
   if ((lua_Integer)count > n - next + 1) malformed(d, "too many elements");
   const char *bytes = take(d, (size_t)count * 8);
-  for (uint32_t i = 0; i < count; i++, bytes += 8) {
-    if (kind == WIRE_FLOATS) {
-      lua_Number number;
-      memcpy(&number, bytes, sizeof number);
-      lua_pushnumber(d->L, number);
-    } else {
-      lua_Integer number;
-      memcpy(&number, bytes, sizeof number);
-      lua_pushinteger(d->L, number);
-    }
-    lua_rawseti(d->L, table, next + i);
-  }
+  if (kind == WIRE_FLOATS)
+    set_floats(d->L, table, next, bytes, count);
+  else
+    set_integers(d->L, table, next, bytes, count);
   return next + count;
 }
 

@@ -211,13 +211,15 @@ void moons__encoder_begin(moons__encoder *e) {
 }
 
 void moons__encoder_end(moons__encoder *e) {
-  moons__ptrmap_free(&e->seen);
+  moons__seen_free(&e->seen);
+  moons__ptrmap_free(&e->first_keys);
   free(e->shapes);
   e->shapes = NULL;
 }
 
 static void start_message(encoder *e) {
-  moons__ptrmap_clear(&e->seen);
+  moons__seen_clear(&e->seen);
+  moons__ptrmap_clear(&e->first_keys);
   if (e->n_deferred > 0 || e->n_globals > 0 || !lua_isnil(e->L, slot(e, MOONS__SLOT_ANCHORS)))
     for (int i = 0; i < MOONS__N_SLOTS; i++) {
       lua_pushnil(e->L);

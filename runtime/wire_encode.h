@@ -166,7 +166,7 @@ static inline int put_plain(moons__encoder *e, int index, int type) {
 
 /* The number kept for an object, to be read or set. */
 static inline uint64_t *look_up(moons__encoder *e, const void *object) {
-  uint64_t *seen = moons__ptrmap_at(&e->seen, object);
+  uint64_t *seen = moons__seen_at(&e->seen, object);
   moons__check(e->L, seen == NULL ? MOONS_ENOMEM : 0);
   return seen;
 }

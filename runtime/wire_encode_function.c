@@ -90,12 +90,12 @@ void moons__wire_function_content(encoder *e, int function, int depth) {
   const char *name;
   for (int i = 1; (name = lua_getupvalue(L, function, i)) != NULL; i++) {
     const void *upvalue = lua_upvalueid(L, function, i);
-    uint64_t at = moons__ptrmap_get(&e->seen, upvalue);
-    if (at != MOONS__PTRMAP_NONE) {
+    uint64_t *seen = look_up(e, upvalue);
+    if (*seen != MOONS__PTRMAP_NONE) {
       put_byte(e, WIRE_JOIN);
-      put_varint(e, at);
+      put_varint(e, *seen);
     } else {
-      remember(e, upvalue, place(e));
+      *seen = place(e);
       put_byte(e, WIRE_UPVALUE);
       if (lua_topointer(L, -1) == globals_of(e)) { /* which it names, capture has told */
         put_byte(e, WIRE_GLOBALS);

@@ -3,8 +3,6 @@
 #include "limits.h"
 #include "wire_encode.h"
 
-#define RUN_ROOM ((size_t)64) /* numbers that room is made for at a time */
-
 typedef moons__encoder encoder;
 
 /* A table on its way. While it is walked, the pair at hand lies at `key` and above. */
@@ -15,16 +13,22 @@ typedef struct walk {
   int depth;
   int has_pair; /* one is at hand */
   int has_metatable;
-  int is_class;   /* a key is that of a metamethod */
-  lua_Unsigned n; /* elements that have been put */
-  size_t n_pairs; /* put besides */
+  int is_class;        /* a key is that of a metamethod */
+  lua_Unsigned n;      /* elements that have been put */
+  lua_Unsigned n_nils; /* how many of them are nil */
+  size_t n_pairs;      /* put besides */
+  size_t n_passed;     /* keys that the walk has left behind */
   moons__wire_frame frame;
 } walk;
 
+static void walk_start(walk *w) {
+  lua_pushnil(w->e->L);
+  w->has_pair = lua_next(w->e->L, w->table);
+}
+
 static void walk_begin(walk *w, encoder *e, int table, int depth) {
   *w = (walk){.e = e, .table = table, .depth = depth, .key = lua_gettop(e->L) + 1};
-  lua_pushnil(e->L);
-  w->has_pair = lua_next(e->L, table);
+  walk_start(w);
   enter(e, &w->frame);
 }
 
@@ -32,6 +36,20 @@ static void walk_begin(walk *w, encoder *e, int table, int depth) {
 static void walk_next(walk *w) {
   lua_pop(w->e->L, 1);
   w->has_pair = lua_next(w->e->L, w->table);
+  w->n_passed++;
+}
+
+/* Passes over so many pairs, as far as there are any, without a look at them. */
+static void walk_skip(walk *w, size_t n_pairs) {
+  lua_State *L = w->e->L;
+  int table = w->table, more = w->has_pair;
+  size_t n = 0;
+  for (; n < n_pairs && more; n++) {
+    lua_pop(L, 1);
+    more = lua_next(L, table);
+  }
+  w->has_pair = more;
+  w->n_passed += n;
 }
 
 static void walk_end(walk *w) {
@@ -47,57 +65,73 @@ static int is_next_element(const walk *w) {
 
 /* {== Runs: numbers of one kind that stand side by side ======================================= */
 
+/* Numbers are fetched by index, and the walk then only counts as many keys: that takes fewer calls
+** for each than a look at its key. Where the count of all keys does not come to what has been put,
+** others have been passed over unseen. */
+
+/* Pushes an element and returns its type: lua_geti, or lua_rawgeti, which is slower, where the table
+** has a metatable. */
+typedef int get_element(lua_State *L, int table, lua_Integer i);
+
 /* Whether a float may be equal to an integer. */
 static int may_be_integral(lua_Number n) {
   return n >= -9223372036854775808.0 && n < 9223372036854775808.0 &&
          (lua_Number)(lua_Integer)n == n;
 }
 
-/* Writes the value on top, where that is a number of the kind; returns 0 where it is not. */
-static int take_number(lua_State *L, enum wire_tag kind, char *to) {
-  if (lua_type(L, -1) != LUA_TNUMBER) return 0;
-  if (kind == WIRE_INTEGERS) {
-    if (!lua_isinteger(L, -1)) return 0;
-    lua_Integer n = lua_tointeger(L, -1);
-    memcpy(to, &n, sizeof n);
-  } else {
-    lua_Number n = lua_tonumber(L, -1);
-    if (may_be_integral(n) && lua_isinteger(L, -1)) return 0;
-    memcpy(to, &n, sizeof n);
+/* Each pushes elements from `i` on, at most `n_most`, as long as they are numbers of the kind, and
+** the one that is not; returns how many it has written. */
+
+static size_t fetch_floats(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
+                           size_t n_most) {
+  for (size_t n = 0; n < n_most; n++) {
+    if (get(L, table, i++) != LUA_TNUMBER) return n;
+    lua_Number number = lua_tonumber(L, -1);
+    if (may_be_integral(number) && lua_isinteger(L, -1)) return n;
+    memcpy(to + n * sizeof number, &number, sizeof number);
   }
-  return 1;
+  return n_most;
 }
 
-/* Puts numbers that go on a run, at most RUN_ROOM of them; returns how many. */
-static uint32_t run_put_some(walk *w, enum wire_tag kind) {
-  lua_State *L = w->e->L;
-  int table = w->table, more = w->has_pair;
-  lua_Unsigned n = w->n;
-  char *start = room(w->e, RUN_ROOM * 8), *at = start, *end = start + RUN_ROOM * 8;
-  while (at < end && more && lua_isinteger(L, -2) && (lua_Unsigned)lua_tointeger(L, -2) == n + 1 &&
-         take_number(L, kind, at)) {
-    at += 8;
-    n++;
-    lua_settop(L, -2);
-    more = lua_next(L, table);
+static size_t fetch_integers(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
+                             size_t n_most) {
+  for (size_t n = 0; n < n_most; n++) {
+    if (get(L, table, i++) != LUA_TNUMBER || !lua_isinteger(L, -1)) return n;
+    lua_Integer number = lua_tointeger(L, -1);
+    memcpy(to + n * sizeof number, &number, sizeof number);
   }
-  w->n = n;
-  w->has_pair = more;
-  w->e->out->n_bytes += (size_t)(at - start);
-  return (uint32_t)(at - start) / 8;
+  return n_most;
+}
+
+/* A __marshal that was called meanwhile may have given the table a metatable. */
+static get_element *getter(const walk *w) {
+  if (w->n == 0 && !w->has_metatable) return lua_geti; /* none was called */
+  if (!lua_getmetatable(w->e->L, w->table)) return lua_geti;
+  lua_pop(w->e->L, 1);
+  return lua_rawgeti;
 }
 
 /* Puts the run that begins with the element at hand. */
 static void run_put(walk *w) {
   encoder *e = w->e;
-  enum wire_tag kind = lua_isinteger(e->L, -1) ? WIRE_INTEGERS : WIRE_FLOATS;
-  uint32_t count = 0, n_more = 0;
-  put_tagged(e, kind, &count, sizeof count);
+  lua_State *L = e->L;
+  int is_integer = lua_isinteger(L, w->key + 1);
+  get_element *get = getter(w);
+  uint32_t count = 0;
+  size_t n, n_most = (size_t)(e->stack_limit - w->key - 1);
+  put_tagged(e, is_integer ? WIRE_INTEGERS : WIRE_FLOATS, &count, sizeof count);
   uint64_t count_at = place(e) - sizeof count;
   do {
-    n_more = run_put_some(w, kind);
-    count += n_more;
-  } while (n_more == RUN_ROOM && count < UINT32_MAX - RUN_ROOM);
+    char *to = room(e, n_most * 8);
+    lua_Integer i = (lua_Integer)w->n + 1;
+    n = is_integer ? fetch_integers(L, get, w->table, i, to, n_most)
+                   : fetch_floats(L, get, w->table, i, to, n_most);
+    lua_settop(L, w->key + 1);
+    e->out->n_bytes += n * 8;
+    w->n += n;
+    count += (uint32_t)n;
+    walk_skip(w, n);
+  } while (n == n_most && w->has_pair && count < UINT32_MAX - n_most);
   memcpy(byte_at(e, count_at), &count, sizeof count);
 }
 
@@ -132,6 +166,7 @@ static void elements_fetch(walk *w, lua_Unsigned last) {
   while (w->n < last) {
     lua_settop(L, w->key + 1);
     int type = lua_rawgeti(L, w->table, (lua_Integer)w->n + 1);
+    w->n_nils += type == LUA_TNIL;
     element_put(w, w->key + 2, type);
   }
   if (w->has_pair) lua_settop(L, w->key + 1);
@@ -157,11 +192,18 @@ static void elements_put_rest(walk *w, lua_Unsigned n) {
   elements_fetch(w, n);
 }
 
-/* Puts the elements. Lua gives those of an array first and in order. */
-static void elements_put(walk *w) {
+/* Whether all keys that have been met are accounted for. */
+static int is_complete(const walk *w) { return w->n_passed == w->n - w->n_nils + w->n_pairs; }
+
+/* Puts the elements. Lua gives those of an array first and in order; `has_first`: the first one is
+** known to be at hand. */
+static void elements_put(walk *w, int has_first) {
   w->frame.kind = AT_INDEX;
-  while (w->has_pair && is_next_element(w))
+  while (w->has_pair && (has_first || is_next_element(w))) {
     element_at_hand_put(w);
+    has_first = 0;
+  }
+  if (!w->has_pair && is_complete(w)) return; /* there is nothing else */
   lua_Unsigned n = lua_rawlen(w->e->L, w->table);
   if (n > w->n) elements_put_rest(w, n);
 }
@@ -179,18 +221,29 @@ static void pair_put(walk *w) {
   w->n_pairs++;
 }
 
-/* Puts what is left of the pairs. */
+/* Puts those of the next pairs that are no elements, at most `n_most`. */
+static void pairs_put_some(walk *w, size_t n_most) {
+  for (; n_most > 0 && w->has_pair; n_most--, walk_next(w))
+    if (!is_element(w, w->n)) pair_put(w);
+}
+
+/* Puts what is left of the pairs, and those that the walk has passed over unseen. */
 static void pairs_put(walk *w) {
+  size_t n_before = w->n_passed;
   w->frame.kind = AT_KEY;
   w->frame.index = w->key;
-  for (; w->has_pair; walk_next(w))
-    if (!is_element(w, w->n)) pair_put(w);
+  pairs_put_some(w, SIZE_MAX);
+  if (!is_complete(w)) {
+    lua_settop(w->e->L, w->key - 1);
+    walk_start(w);
+    pairs_put_some(w, n_before);
+  }
   if (w->n_pairs > 0) put_byte(w->e, WIRE_END);
 }
 
 /* {== Records: tables with the keys of a shape ================================================ */
 
-/* What `seen` keeps for the string that is the first key of tables. */
+/* What `first_keys` keeps for a string. */
 enum { SHAPE_SIGHTED, SHAPE_UNFIT, SHAPE_FIRST };
 
 /* How far a score can rise, and what a table with other keys takes from it. */
@@ -239,7 +292,7 @@ static void shape_note(encoder *e, unsigned n) {
     moons__wire_anchor(e);
 }
 
-/* Makes a shape of a table's keys and puts it; returns its number as `seen` keeps it. */
+/* Makes a shape of a table's keys and puts it; returns its number as `first_keys` keeps it. */
 static uint64_t shape_put(walk *w) {
   encoder *e = w->e;
   moons__shapes *shapes = need_shapes(e);
@@ -262,7 +315,8 @@ static uint64_t shape_put(walk *w) {
 ** began with the same key. Returns its shape, or NULL. */
 static moons__shape *record_begin(walk *w) {
   encoder *e = w->e;
-  uint64_t *kept = look_up(e, lua_topointer(e->L, w->key));
+  uint64_t *kept = moons__ptrmap_at(&e->first_keys, lua_topointer(e->L, w->key));
+  moons__check(e->L, kept == NULL ? MOONS_ENOMEM : 0);
   if (*kept == MOONS__PTRMAP_NONE) {
     *kept = SHAPE_SIGHTED;
     return NULL;
@@ -377,13 +431,13 @@ static void finish(walk *w, uint64_t flags_at, int as_metatable) {
   *byte_at(e, flags_at) = (char)flags;
 }
 
-static void array_put(walk *w, int as_metatable) {
+static void array_put(walk *w, int has_first, int as_metatable) {
   encoder *e = w->e;
   uint64_t flags_at = place(e);
   uint32_t n = 0;
   put_byte(e, 0);
   put_bytes(e, &n, sizeof n);
-  elements_put(w);
+  elements_put(w, has_first);
   if (w->n > INT32_MAX) moons__wire_refuse(e, "cannot send an array of so many elements");
   n = (uint32_t)w->n;
   memcpy(byte_at(e, flags_at + 1), &n, sizeof n);
@@ -396,22 +450,14 @@ void moons__wire_table_content(encoder *e, int table, int depth) {
   need_stack(e, table);
   walk_begin(&w, e, table, depth);
   w.has_metatable = 1;
-  array_put(&w, 0);
+  array_put(&w, 0, 0);
 }
 
-/* Whether the table at hand has elements for an array. A string is the first key where the array
-** part is empty: elements lie in the hash part then and are best put back there. */
-static int has_elements(const walk *w) {
-  if (!w->has_pair || lua_type(w->e->L, w->key) == LUA_TSTRING) return 0;
-  return is_next_element(w) || lua_rawlen(w->e->L, w->table) > 0;
-}
-
-/* Puts a table without elements. */
-static void fields_put(walk *w, int as_metatable) {
+/* Puts a table without elements. `key_type`: of its first key. */
+static void fields_put(walk *w, int key_type, int as_metatable) {
   encoder *e = w->e;
   moons__shape *shape = NULL;
-  if (w->depth > 1 && w->has_pair && !as_metatable && lua_type(e->L, w->key) == LUA_TSTRING)
-    shape = record_begin(w);
+  if (w->depth > 1 && !as_metatable && key_type == LUA_TSTRING) shape = record_begin(w);
   if (shape == NULL) put_byte(e, WIRE_TABLE);
   uint64_t flags_at = place(e);
   put_byte(e, 0);
@@ -422,16 +468,19 @@ static void fields_put(walk *w, int as_metatable) {
   finish(w, flags_at, as_metatable);
 }
 
-/* Puts a table, its tag first. */
+/* Puts a table, its tag first. A string is the first key where the array part is empty: elements lie
+** in the hash part then and are best put back there. */
 static void table_put(encoder *e, int table, int depth, int has_metatable, int as_metatable) {
   walk w;
   walk_begin(&w, e, table, depth);
   w.has_metatable = has_metatable;
-  if (has_elements(&w)) {
+  int key_type = w.has_pair ? lua_type(e->L, w.key) : LUA_TNIL;
+  int has_first = key_type == LUA_TNUMBER && is_next_element(&w);
+  if (has_first || (w.has_pair && key_type != LUA_TSTRING && lua_rawlen(e->L, table) > 0)) {
     put_byte(e, WIRE_ARRAY);
-    array_put(&w, as_metatable);
+    array_put(&w, has_first, as_metatable);
   } else {
-    fields_put(&w, as_metatable);
+    fields_put(&w, key_type, as_metatable);
   }
 }
 

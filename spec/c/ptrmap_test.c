@@ -85,6 +85,43 @@ static void large_numbers(void) {
   moons__ptrmap_free(&map);
 }
 
+/* Objects that lie side by side, closer than allocators put them, and far apart. */
+static void seen_are_found_again(void) {
+  static const uint64_t STEPS[] = {8, 16, 48, 1024, 4096, UINT64_C(1) << 32};
+  moons__seen seen = {0};
+  for (uint64_t n = 1; n <= 5000; n = n * 3 / 2 + 1)
+    for (size_t s = 0; s < sizeof STEPS / sizeof STEPS[0]; s++) {
+      for (uint64_t i = 1; i <= n; i++) {
+        uint64_t *number = moons__seen_at(&seen, key(i * STEPS[s]));
+        CHECK(number != NULL && *number == MOONS__PTRMAP_NONE);
+        *number = i;
+        CHECK(*moons__seen_at(&seen, key((i / 2 + 1) * STEPS[s])) == i / 2 + 1);
+        CHECK(*moons__seen_at(&seen, key(STEPS[s])) == 1);
+      }
+      for (uint64_t i = 1; i <= n; i++)
+        CHECK(*moons__seen_at(&seen, key(i * STEPS[s])) == i);
+      CHECK(seen.n == n);
+      moons__seen_clear(&seen);
+    }
+  moons__seen_free(&seen);
+  CHECK(seen.n == 0 && seen.all == NULL);
+}
+
+/* The few that are kept in place keep what they have been set to when they become many. */
+static void seen_keep_their_numbers(void) {
+  moons__seen seen = {0};
+  for (uint64_t i = 1; i <= 8; i++)
+    *moons__seen_at(&seen, key(i * 64)) = i;
+  for (uint64_t round = 1; round <= 2; round++)
+    for (uint64_t i = 1; i <= 8; i++)
+      *moons__seen_at(&seen, key(i * 64)) += 100;
+  for (uint64_t i = 1; i <= 8; i++)
+    CHECK(*moons__seen_at(&seen, key(i * 64)) == i + 200);
+  CHECK(*moons__seen_at(&seen, key(9 * 64)) == MOONS__PTRMAP_NONE);
+  CHECK(*moons__seen_at(&seen, key(64)) == 201);
+  moons__seen_free(&seen);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"an empty map has no entry", empty_has_nothing},
@@ -93,6 +130,8 @@ int main(int argc, char **argv) {
       {"a number is read and set where it is kept, in the room made for it", read_and_set_in_place},
       {"clear forgets all entries", clears},
       {"the least and the largest numbers and addresses are kept", large_numbers},
+      {"objects met before are found again, wherever they lie", seen_are_found_again},
+      {"objects met before keep their numbers when there are many", seen_keep_their_numbers},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);

@@ -2,6 +2,38 @@
 local script = require "support.script"
 local travels = require "wire.travels"
 
+-- Makes tables of elements 1 to 3 and two other keys, put into a hash part in every order.
+local HASHED = [=[
+  local function put(keys, list)
+    local v = {}
+    for i = 1, 5 do
+      v[i] = math.type(keys[i]) == "integer" and keys[i] < 3 and keys[i] / 4 or keys[i]
+    end
+    local t = {[keys[1]] = v[1], [keys[2]] = v[2], [keys[3]] = v[3], [keys[4]] = v[4], [keys[5]] = v[5]}
+    list[#list + 1] = t
+    if #list % 3 == 0 then
+      t[keys[#list % 5 + 1]] = nil
+    end
+  end
+  local function permute(keys, n, list)
+    if n == 1 then
+      return put(keys, list)
+    end
+    for i = 1, n do
+      keys[i], keys[n] = keys[n], keys[i]
+      permute(keys, n - 1, list)
+      keys[i], keys[n] = keys[n], keys[i]
+    end
+  end
+  local function hashed()
+    local list = {}
+    for _, key in ipairs {"x", 2^53, 0, -1, 0.5, 4, 5, 11, true, "1", math.mininteger} do
+      permute({1, 2, 3, "2", key}, 5, list)
+    end
+    return list
+  end
+]=]
+
 describe("tables", function()
   it("empty and nested ones travel", function()
     travels("return {}, {{}}, {{{{}}}, x = {y = {}}}",
@@ -54,6 +86,60 @@ describe("tables", function()
       local a, b = {shared}, {shared}
       local r = parallel.map(function() return a[1] == b[1] and a[1] == shared end, {1, 2})
       equal(r, {true, true})
+    ]]
+  end)
+
+  it("with elements in their hash part travel, and other keys among them in every order", function()
+    travels(HASHED .. "return hashed()", HASHED .. "local list = ... equal(list, hashed())")
+  end)
+
+  it("of numbers travel with other keys after them, and holes among them", function()
+    travels([[
+      local list = {}
+      for n = 0, 70 do
+        local t = {}
+        for i = 1, n do
+          t[i] = n % 2 == 0 and i or i / 3
+        end
+        t[n + 2], t[-n], t["1"], t["0x1p0"], t[2^53], t.n = n, -n, "one", 1, 1.0, n
+        if n % 5 == 0 then t[n // 2 + 1] = nil end
+        if n % 7 == 0 then t[n // 3 + 1] = tostring(n) end
+        list[n + 1] = t
+      end
+      return list
+    ]], [[
+      for index, t in ipairs(...) do
+        local n, n_keys = index - 1, 0
+        for i = 1, n do
+          local wanted = n % 2 == 0 and i or i / 3
+          if n % 7 == 0 and i == n // 3 + 1 then
+            wanted = tostring(n)
+          elseif n % 5 == 0 and i == n // 2 + 1 then
+            wanted = nil
+          end
+          assert(t[i] == wanted and math.type(t[i]) == math.type(wanted), i)
+        end
+        assert(t[n + 2] == n and t["1"] == "one" and t["0x1p0"] == 1 and t.n == n)
+        assert(math.type(t[2^53]) == "float" and (n == 0 or t[-n] == -n))
+        for _ in pairs(t) do n_keys = n_keys + 1 end
+        local at, lacks = n // 2 + 1, 0
+        if n % 5 == 0 and at <= n and not (n % 7 == 0 and at == n // 3 + 1) then lacks = 1 end
+        local more = n % 7 == 0 and n // 3 + 1 > n and 1 or 0
+        assert(n_keys == n + 6 - lacks + more, n)
+      end
+    ]])
+  end)
+
+  it("that get elements while they are sent end all the same", function()
+    script.passes [[
+      local t = {1, 2}
+      t[3] = setmetatable({}, {__marshal = function()
+        setmetatable(t, {__index = function() return 1 end})
+        return function() return "there" end
+      end})
+      t[4], t[5] = 4, 5
+      local r = parallel.map(function(x) return {x[1], x[2], x[3], x[4], x[5], x[6]} end, {t})[1]
+      equal({r[1], r[2], r[3], r[4], r[5]}, {1, 2, "there", 4, 5})
     ]]
   end)
 
