@@ -84,10 +84,11 @@ static int may_be_integral(lua_Number n) {
 
 static size_t fetch_floats(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
                            size_t n_most) {
+  int at = lua_gettop(L);
   for (size_t n = 0; n < n_most; n++) {
     if (get(L, table, i++) != LUA_TNUMBER) return n;
-    lua_Number number = lua_tonumber(L, -1);
-    if (may_be_integral(number) && lua_isinteger(L, -1)) return n;
+    lua_Number number = lua_tonumber(L, ++at);
+    if (may_be_integral(number) && lua_isinteger(L, at)) return n;
     memcpy(to + n * sizeof number, &number, sizeof number);
   }
   return n_most;
@@ -95,9 +96,10 @@ static size_t fetch_floats(lua_State *L, get_element *get, int table, lua_Intege
 
 static size_t fetch_integers(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
                              size_t n_most) {
+  int at = lua_gettop(L);
   for (size_t n = 0; n < n_most; n++) {
-    if (get(L, table, i++) != LUA_TNUMBER || !lua_isinteger(L, -1)) return n;
-    lua_Integer number = lua_tointeger(L, -1);
+    if (get(L, table, i++) != LUA_TNUMBER || !lua_isinteger(L, ++at)) return n;
+    lua_Integer number = lua_tointeger(L, at);
     memcpy(to + n * sizeof number, &number, sizeof number);
   }
   return n_most;
