@@ -129,6 +129,8 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   return work;
 }
 
+static void make_way(moons__backend *b) { moons__park_make_way(&b->park); }
+
 static int has_idle_core(moons__backend *b) {
   return atomic_load_explicit(&b->n_running, memory_order_relaxed) < b->config.n_cores;
 }
@@ -582,6 +584,7 @@ const moons__backend_functions moons__backend_threads = {
     .cancel = cancel,
     .is_ending = is_ending,
     .has_idle_core = has_idle_core,
+    .make_way = make_way,
     .depth = depth,
     .can_run = can_run,
     .run = run,

@@ -1,5 +1,6 @@
 #include "park.h"
 
+#include <sched.h>
 #include <stddef.h>
 
 #include "moons.h"
@@ -34,4 +35,8 @@ void moons__place_wake(moons__place *place) { uv_sem_post(&place->wake); }
 
 unsigned moons__park_n_called(const moons__park *park) {
   return atomic_load_explicit(&park->n_called, memory_order_relaxed);
+}
+
+void moons__park_make_way(const moons__park *park) {
+  if (moons__park_n_called(park) > 0) sched_yield();
 }

@@ -45,4 +45,8 @@ void moons__place_wake(moons__place *place);
 /* How many have been called and have not come yet. Without the lock it may just have changed. */
 unsigned moons__park_n_called(const moons__park *park);
 
+/* Where one was called that has not come: lets it have the core that this thread runs on, which is often the
+** one where it is to run. Without the lock. */
+void moons__park_make_way(const moons__park *park);
+
 #endif

@@ -89,6 +89,7 @@ static void counts_the_called(void) {
   CHECK(moons__park_n_called(&park) == 1);
   uv_mutex_unlock(&lock);
   CHECK(place == &places[2]);
+  moons__park_make_way(&park);
   moons__place_wake(place);
   CHECK(wake(N_THREADS) == 1);
   CHECK(wake(N_THREADS) == 0);
