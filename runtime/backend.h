@@ -72,6 +72,10 @@ typedef struct moons__backend_functions {
   /* Whether there is a core that no worker uses: another thread may wait busily. */
   int (*has_idle_core)(moons__backend *backend);
 
+  /* Lets a worker that was woken and has not begun have the core of the calling thread, which is about to
+  ** wait busily. */
+  void (*make_way)(moons__backend *backend);
+
   /* The depth of the work that the calling thread runs; 0: none. */
   unsigned (*depth)(moons__backend *backend);
 

@@ -92,6 +92,8 @@ static int is_ending(moons__backend *b) {
   return b->depth > 0 && moons__worker_is_ending(b->workers[b->depth - 1]);
 }
 
+static void make_way(moons__backend *b) { (void)b; }
+
 static int has_idle_core(moons__backend *b) {
   (void)b;
   return 0;
@@ -137,6 +139,7 @@ const moons__backend_functions moons__backend_inline = {
     .cancel = cancel,
     .is_ending = is_ending,
     .has_idle_core = has_idle_core,
+    .make_way = make_way,
     .depth = depth,
     .can_run = can_run,
     .run = run,

@@ -11,6 +11,7 @@
 #include "deadline.h"
 #include "limits.h"
 #include "moons.h"
+#include "park.h"
 #include "spin.h"
 
 /* A worker, and the work that it runs: the first of a thread runs what comes from the queue, the next
@@ -25,7 +26,6 @@ typedef struct station {
 typedef struct thread {
   moons__backend *backend;
   uv_thread_t id;
-  unsigned number;   /* from 0 */
   const char *stack; /* an address at the start of its stack */
   unsigned n_busy;   /* stations that run: work within work */
   unsigned depth;    /* of the work that runs; 0: none */
@@ -34,7 +34,8 @@ typedef struct thread {
   station *stations;
   unsigned n_stations;
 
-  int is_lost; /* it was given up, and is in no list; guarded by the mutex */
+  moons__place place; /* where it sleeps; its number is the thread's */
+  int is_lost;        /* it was given up, and is in no list; guarded by the mutex */
   struct thread *next;
 } thread;
 
@@ -48,9 +49,9 @@ struct moons__backend {
   atomic_uint n_running;    /* threads that run work */
 
   uv_mutex_t mutex; /* guards all that follows */
-  uv_cond_t wake;   /* there is work, or the end */
   uv_cond_t left;   /* a thread has ended, or was given up */
   moons__work_list queue;
+  moons__park park;    /* threads that sleep until there is work, or the end */
   unsigned n_spinning; /* threads that wait busily for work */
   thread *threads;     /* those that run */
   thread *over;        /* those that have ended, to be joined */
@@ -82,37 +83,42 @@ static void spin(moons__backend *b) {
 }
 
 /* Waits until there is work for this thread, or the end. The mutex is held. */
-static moons__work *wait_for_work(moons__backend *b, const thread *t) {
+static moons__work *wait_for_work(moons__backend *b, thread *t) {
   uint64_t start_ns = uv_hrtime();
   moons__work *work;
   if (may_spin(b)) spin(b);
-  while ((work = moons__work_take_for(&b->queue, t->number)) == NULL && !b->closing)
-    uv_cond_wait(&b->wake, &b->mutex);
+  while ((work = moons__work_take_for(&b->queue, t->place.number)) == NULL && !b->closing)
+    moons__park_sleep(&b->park, &t->place, &b->mutex);
   moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
   return work;
 }
 
 /* Takes work, waiting for it; NULL at the end. */
-static moons__work *dequeue(moons__backend *b, const thread *t) {
+static moons__work *dequeue(moons__backend *b, thread *t) {
   uv_mutex_lock(&b->mutex);
-  moons__work *work = moons__work_take_for(&b->queue, t->number);
+  moons__work *work = moons__work_take_for(&b->queue, t->place.number);
   if (work == NULL && !b->closing) work = wait_for_work(b, t);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
 
+/* Calls a thread that sleeps for the work that was just put into the queue, which is for the first so many;
+** NULL where none does that may run it, or those who look for work suffice. The mutex is held. */
+static moons__place *call_one(moons__backend *b, unsigned n_workers) {
+  int is_for_some = n_workers < b->n_threads; /* those who look for work may be others */
+  if (!is_for_some && b->queue.n <= b->n_spinning + moons__park_n_called(&b->park)) return NULL;
+  return moons__park_call(&b->park, n_workers);
+}
+
 /* Nobody is woken up while the mutex is held, which he will want. */
 static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_lock(&b->mutex);
-  int is_for_some = work->n_workers < b->n_threads; /* one may be woken that may not run it */
   moons__work_append(&b->queue, work);
-  int awake_suffice = b->queue.n <= b->n_spinning, nobody = b->n_alive == 0;
+  moons__place *called = call_one(b, work->n_workers);
+  int nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
   atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
-  if (is_for_some)
-    uv_cond_broadcast(&b->wake);
-  else if (!awake_suffice)
-    uv_cond_signal(&b->wake);
+  if (called != NULL) moons__place_wake(called);
   if (nobody) moons__deadlines_nudge(b->deadlines);
 }
 
@@ -122,6 +128,8 @@ static moons__work *withdraw(moons__backend *b, const void *owner) {
   uv_mutex_unlock(&b->mutex);
   return work;
 }
+
+static void make_way(moons__backend *b) { moons__park_make_way(&b->park); }
 
 static int has_idle_core(moons__backend *b) {
   return atomic_load_explicit(&b->n_running, memory_order_relaxed) < b->config.n_cores;
@@ -242,12 +250,40 @@ static int is_ending(moons__backend *b) {
   return t != NULL && t->n_busy > 0 && moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
 }
 
+/* Threads. */
+
+/* The lowest number that no thread has. */
+static unsigned free_number(const moons__backend *b) {
+  unsigned number = 0;
+  while (b->is_taken[number])
+    number++;
+  return number;
+}
+
+/* A thread that has not been started and has no worker yet, or NULL. The mutex is held. */
+static thread *thread_new(moons__backend *b) {
+  thread *t = calloc(1, sizeof *t);
+  station *stations = calloc(1, sizeof *stations);
+  if (t == NULL || stations == NULL || moons__place_open(&t->place, free_number(b))) {
+    free(stations);
+    free(t);
+    return NULL;
+  }
+  t->backend = b;
+  t->stations = stations;
+  return t;
+}
+
+static void thread_free(thread *t) {
+  moons__place_close(&t->place);
+  free(t);
+}
+
 /* The end of a thread. */
 
 static void backend_free(moons__backend *b) {
   moons__deadlines_close(b->deadlines);
   uv_cond_destroy(&b->left);
-  uv_cond_destroy(&b->wake);
   uv_mutex_destroy(&b->mutex);
   uv_key_delete(&b->current);
   free(b);
@@ -269,7 +305,7 @@ static void unlink_thread(moons__backend *b, const thread *t) {
   while (*at != t)
     at = &(*at)->next;
   *at = t->next;
-  b->is_taken[t->number] = 0;
+  b->is_taken[t->place.number] = 0;
   b->n_alive--;
   uv_cond_broadcast(&b->left);
 }
@@ -305,7 +341,7 @@ static void leave(thread *t) {
   close_stations(t);
   if (!is_lost) return;
   pthread_detach(pthread_self()); /* nobody waits for it */
-  free(t);
+  thread_free(t);
   let_go(b);
 }
 
@@ -327,35 +363,23 @@ static void thread_main(void *data) {
 
 /* Starting threads. */
 
-/* The lowest number that no thread has. */
-static unsigned free_number(const moons__backend *b) {
-  unsigned number = 0;
-  while (b->is_taken[number])
-    number++;
-  return number;
-}
-
 /* Starts one more thread. The mutex is held. */
 static int start_thread(moons__backend *b) {
-  thread *t = calloc(1, sizeof *t);
+  thread *t = thread_new(b);
   if (t == NULL) return MOONS_ENOMEM;
-  t->backend = b;
-  t->number = free_number(b);
-  t->stations = calloc(1, sizeof *t->stations);
-  int error = t->stations == NULL ? MOONS_ENOMEM : 0;
-  if (!error) error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
+  int error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
   if (!error) t->n_stations = 1;
   uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
   options.stack_size = b->config.stack_bytes;
   if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
   if (error) {
     close_stations(t);
-    free(t);
+    thread_free(t);
     return error;
   }
   t->next = b->threads;
   b->threads = t;
-  b->is_taken[t->number] = 1;
+  b->is_taken[t->place.number] = 1;
   b->n_alive++;
   return 0;
 }
@@ -490,7 +514,8 @@ static void run(moons__backend *b, moons__work *work) { run_on(uv_key_get(&b->cu
 static void end_threads(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
   b->closing = 1;
-  uv_cond_broadcast(&b->wake);
+  for (moons__place *p; (p = moons__park_call(&b->park, MOONS_MAX_WORKERS)) != NULL;)
+    moons__place_wake(p);
   while (b->n_alive > 0)
     uv_cond_wait(&b->left, &b->mutex);
   thread *over = b->over;
@@ -500,7 +525,7 @@ static void end_threads(moons__backend *b) {
     thread *t = over;
     over = t->next;
     uv_thread_join(&t->id);
-    free(t);
+    thread_free(t);
   }
 }
 
@@ -516,13 +541,7 @@ static int make_locks(moons__backend *b) {
     uv_key_delete(&b->current);
     return MOONS_ENOMEM;
   }
-  if (uv_cond_init(&b->wake)) {
-    uv_mutex_destroy(&b->mutex);
-    uv_key_delete(&b->current);
-    return MOONS_ENOMEM;
-  }
   if (uv_cond_init(&b->left)) {
-    uv_cond_destroy(&b->wake);
     uv_mutex_destroy(&b->mutex);
     uv_key_delete(&b->current);
     return MOONS_ENOMEM;
@@ -565,6 +584,7 @@ const moons__backend_functions moons__backend_threads = {
     .cancel = cancel,
     .is_ending = is_ending,
     .has_idle_core = has_idle_core,
+    .make_way = make_way,
     .depth = depth,
     .can_run = can_run,
     .run = run,

@@ -192,6 +192,13 @@
 #define MOONS_SPIN_NS 50000
 #endif
 
+/* After so many ns of that it gives its core to others between looks: systems like to put a thread on the core
+** of the one that wakes it, and then what is waited for cannot happen before. Each time is a system call, so
+** this is about what the next small call in a stream of them takes to come. */
+#ifndef MOONS_SPIN_ALONE_NS
+#define MOONS_SPIN_ALONE_NS 10000
+#endif
+
 /* A string written by a call that holds no newline is kept back up to this length, in bytes. */
 #ifndef MOONS_LINE_BYTES
 #define MOONS_LINE_BYTES ((size_t)64 << 10)

@@ -30,7 +30,7 @@ struct moons_runtime {
 typedef struct waiter {
   atomic_uint is_rung, is_asleep;
   atomic_uint n_users; /* who waits, and those who are ringing; the last frees it */
-  uv_mutex_t mutex;    /* held where is_asleep changes, and to ring a sleeper */
+  uv_mutex_t mutex;    /* held where is_asleep changes, and before a sleeper is rung */
   uv_cond_t wake;
 } waiter;
 
@@ -277,14 +277,15 @@ static waiter *waiter_of(moons_job *job) {
   return job->waiter;
 }
 
-/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst). */
+/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
+** Once the mutex was to be had, the sleeper waits for the signal, which is given when he can have it too. */
 static void ring(waiter *w) {
   if (w == NULL) return;
   atomic_store(&w->is_rung, 1);
   if (atomic_load(&w->is_asleep)) {
     uv_mutex_lock(&w->mutex);
-    uv_cond_signal(&w->wake);
     uv_mutex_unlock(&w->mutex);
+    uv_cond_signal(&w->wake);
   }
   waiter_release(w);
 }
@@ -434,6 +435,7 @@ static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
 static int waiter_wait(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
   uint64_t start_ns = uv_hrtime();
   int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
+  if (spins) r->functions->make_way(r->backend);
   int error = spins && moons__spin(&w->is_rung, 0) ? 0 : waiter_sleep(w, deadline_ns);
   if (!error) atomic_store(&w->is_rung, 0);
   moons__spin_learn(&r->patience, uv_hrtime() - start_ns);

@@ -1,5 +1,7 @@
 #include "spin.h"
 
+#include <sched.h>
+
 #include "limits.h"
 #include "moons.h"
 
@@ -28,12 +30,14 @@ void moons__spin_learn(moons__patience *p, uint64_t waited_ns) {
 }
 
 int moons__spin(const atomic_uint *value, unsigned old) {
-  uint64_t end_ns = moons_clock_ns() + MOONS_SPIN_NS;
+  uint64_t start_ns = moons_clock_ns(), now_ns = start_ns;
   do {
+    if (now_ns - start_ns >= MOONS_SPIN_ALONE_NS) sched_yield();
     for (int i = 0; i < PAUSES_A_LOOK; i++) {
       if (atomic_load_explicit(value, memory_order_acquire) != old) return 1;
       pause_a_little();
     }
-  } while (moons_clock_ns() < end_ns);
+    now_ns = moons_clock_ns();
+  } while (now_ns - start_ns < MOONS_SPIN_NS);
   return 0;
 }

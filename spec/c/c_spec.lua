@@ -3,7 +3,7 @@ local program = require "c.program"
 
 local PARTS = {
   "arena", "batch", "buffer", "capture", "chunk", "failure", "image", "job", "names", "pages",
-  "ptrmap", "stdlib", "wire",
+  "park", "ptrmap", "stdlib", "wire",
 }
 
 for _, part in ipairs(PARTS) do

@@ -1,0 +1,108 @@
+#include "park.h"
+
+#include "check.h"
+
+enum { N_THREADS = 3 };
+
+static uv_mutex_t lock; /* guards all that follows */
+static moons__park park;
+static moons__place places[N_THREADS];
+static int is_awake[N_THREADS];
+
+static void sleep_once(void *data) {
+  unsigned number = *(unsigned *)data;
+  uv_mutex_lock(&lock);
+  moons__park_sleep(&park, &places[number], &lock);
+  is_awake[number] = 1;
+  uv_mutex_unlock(&lock);
+}
+
+static unsigned n_parked(void) {
+  unsigned n = 0;
+  uv_mutex_lock(&lock);
+  for (const moons__place *p = park.last; p != NULL; p = p->next)
+    n++;
+  uv_mutex_unlock(&lock);
+  return n;
+}
+
+/* Threads that sleep, in the order of their numbers. */
+static void start(uv_thread_t threads[], unsigned numbers[]) {
+  CHECK(uv_mutex_init(&lock) == 0);
+  for (unsigned i = 0; i < N_THREADS; i++) {
+    numbers[i] = i;
+    CHECK(moons__place_open(&places[i], i) == 0);
+    CHECK(uv_thread_create(&threads[i], sleep_once, &numbers[i]) == 0);
+    while (n_parked() <= i)
+      usleep(100);
+  }
+}
+
+static void finish(uv_thread_t threads[]) {
+  for (unsigned i = 0; i < N_THREADS; i++) {
+    CHECK(uv_thread_join(&threads[i]) == 0);
+    CHECK(is_awake[i]);
+    moons__place_close(&places[i]);
+  }
+  uv_mutex_destroy(&lock);
+}
+
+/* Calls one and wakes it. Returns its number; N_THREADS: there was none. */
+static unsigned wake(unsigned n_workers) {
+  uv_mutex_lock(&lock);
+  moons__place *place = moons__park_call(&park, n_workers);
+  uv_mutex_unlock(&lock);
+  if (place == NULL) return N_THREADS;
+  moons__place_wake(place);
+  return place->number;
+}
+
+static void wakes_the_last(void) {
+  uv_thread_t threads[N_THREADS];
+  unsigned numbers[N_THREADS];
+  start(threads, numbers);
+  for (unsigned i = N_THREADS; i-- > 0;)
+    CHECK(wake(N_THREADS) == i);
+  CHECK(wake(N_THREADS) == N_THREADS);
+  finish(threads);
+}
+
+static void passes_over(void) {
+  uv_thread_t threads[N_THREADS];
+  unsigned numbers[N_THREADS];
+  start(threads, numbers);
+  CHECK(wake(0) == N_THREADS);
+  CHECK(wake(1) == 0);
+  CHECK(wake(1) == N_THREADS);
+  CHECK(wake(2) == 1);
+  CHECK(wake(N_THREADS) == 2);
+  finish(threads);
+}
+
+static void counts_the_called(void) {
+  uv_thread_t threads[N_THREADS];
+  unsigned numbers[N_THREADS];
+  start(threads, numbers);
+  CHECK(moons__park_n_called(&park) == 0);
+  uv_mutex_lock(&lock);
+  moons__place *place = moons__park_call(&park, N_THREADS);
+  CHECK(moons__park_n_called(&park) == 1);
+  uv_mutex_unlock(&lock);
+  CHECK(place == &places[2]);
+  moons__park_make_way(&park);
+  moons__place_wake(place);
+  CHECK(wake(N_THREADS) == 1);
+  CHECK(wake(N_THREADS) == 0);
+  finish(threads);
+  CHECK(moons__park_n_called(&park) == 0);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"wakes the one that came last", wakes_the_last},
+      {"passes over those of higher numbers", passes_over},
+      {"counts those that were called and have not come", counts_the_called},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}
