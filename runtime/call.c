@@ -144,9 +144,9 @@ static int keep_number(lua_State *L, int at, moons__call *c) {
   return 1;
 }
 
-static int is_to_end(const moons__call *c) {
-  return moons__stop_reason_of(&c->session->workshop->sandbox.stop) != 0 ||
-         atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
+/* Whether no more calls of this go are to be made. */
+static int is_over(const moons__call *c) {
+  return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
          atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
 }
 
@@ -175,6 +175,7 @@ static void push_given(lua_State *L, const moons__call *c, unsigned i) {
 ** one by one. */
 static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
+  moons__sandbox *sandbox = &c->session->workshop->sandbox;
   unsigned n_given = look_at_given(c);
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
@@ -183,9 +184,11 @@ static int call_some(lua_State *L) {
     lua_pushvalue(L, 2);
     push_given(L, c, c->n_begun++);
     lua_call(L, 1, 1);
-    moons__sandbox_flush(&c->session->workshop->sandbox);
+    moons__sandbox_flush(sandbox);
+    if (moons__stop_reason_of(&sandbox->stop) != 0)
+      return 0; /* it was to end, and came to its end */
     is_kept = keep_number(L, 2 + (int)c->n_begun, c);
-  } while (is_kept && c->n_begun < n_given && !is_to_end(c));
+  } while (is_kept && c->n_begun < n_given && !is_over(c));
   if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
@@ -270,5 +273,7 @@ int moons__call_run_some(moons__call *c) {
   c->n_begun = 0;
   int outcome = run(c, is_direct(c) ? call_those : call_caller);
   if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
+  if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_numbers, memory_order_relaxed))
+    c->result.kind = MOONS__ITEM_END; /* all have given a number: what was to end none is left of */
   return outcome;
 }

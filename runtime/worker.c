@@ -255,7 +255,7 @@ static int run_tries(moons__worker *w) {
 
 static int is_over(const moons__worker *w) {
   const moons__task *task = w->task;
-  if (task->n_run == task->n_calls) return 1;
+  if (task->n_run >= task->n_calls) return 1;
   if ((task->failed && !task->terms->collect) || is_cancelled(w)) return 1;
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
 }

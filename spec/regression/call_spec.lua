@@ -85,4 +85,25 @@ describe("a fault that was mended", function()
       equal({ok, err.index}, {false, 97})
     ]]
   end)
+
+  it("a call made in one go that keeps the error of os.exit from itself fails all the same, in its place", function()
+    script.passes [[
+      for _, last in ipairs {5, 10} do
+        local function f(x)
+          if x == last then coroutine.resume(coroutine.create(function() os.exit(1) end)) end
+          return x * 10
+        end
+        local options = {fresh = false, workers = 1, chunk = 10, errors = "collect"}
+        local results, n, errors = parallel.map(f, parallel.range(1, 10), options)
+        equal(n, 10)
+        for i = 1, n do
+          equal(results[i], i ~= last and 10 * i or nil)
+          equal(errors[i] and errors[i].message, i == last and "os.exit was called" or nil)
+        end
+        options.errors = nil
+        local ok, err = pcall(parallel.map, f, parallel.range(1, 10), options)
+        equal({ok, err.index}, {false, last})
+      end
+    ]]
+  end)
 end)
