@@ -416,14 +416,27 @@ static int job_ready(lua_State *L) {
   return 1;
 }
 
+/* job:pending(): chunks that were put and have not been collected. */
+static int job_pending(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)moons_job_pending(moons__check_job(L)->job));
+  return 1;
+}
+
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},     {"collect", moons__core_collect},
-      {"finish", moons__core_finish}, {"values", moons__core_values},
-      {"results", job_results},       {"errors", job_errors},
-      {"outcome", job_outcome},       {"is_stopped", job_is_stopped},
-      {"has_ended", job_has_ended},   {"ready", job_ready},
-      {"close", job_close},           {NULL, NULL},
+      {"feed", moons__core_feed},
+      {"collect", moons__core_collect},
+      {"finish", moons__core_finish},
+      {"values", moons__core_values},
+      {"results", job_results},
+      {"errors", job_errors},
+      {"outcome", job_outcome},
+      {"is_stopped", job_is_stopped},
+      {"has_ended", job_has_ended},
+      {"ready", job_ready},
+      {"pending", job_pending},
+      {"close", job_close},
+      {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

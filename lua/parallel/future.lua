@@ -9,22 +9,39 @@ local Future = {}
 Future.__index = Future
 Future.__name = "parallel.future"
 
--- Ends the future: its callbacks run, on the thread of the caller.
-local function settle(self, failure)
-  if self.is_done then
-    return -- by a callback, or by the function that is told of its progress
-  end
-  self.is_done, self.failure = true, failure
-  self.pool.open[self], self.pool.told[self] = nil, nil
-  self.run:close()
-  local callbacks = self.callbacks
+-- Runs the callbacks, on the thread of the caller. Each has its turn; then the error of the first that
+-- failed is raised.
+local function run_callbacks(self)
+  local callbacks, failed, first_error = self.callbacks, false, nil
   self.callbacks = nil
   if #callbacks > 0 then
     core.hide() -- the bar of another map
   end
   for _, callback in ipairs(callbacks) do
-    callback(self)
+    local succeeded, err = pcall(callback, self)
+    if not succeeded and not failed then
+      failed, first_error = true, err
+    end
   end
+  if failed then
+    error(first_error, 0)
+  end
+end
+
+-- Ends the future.
+local function settle(self, failure)
+  if self.is_done then
+    return -- by a callback, or by the function that is told of its progress
+  end
+  self.is_done = true
+  local closed, err = pcall(self.run.close, self.run)
+  if not closed then -- by what the map itself reads, say
+    self.is_done = nil
+    error(err, 0)
+  end
+  self.failure = failure
+  self.pool.open[self], self.pool.told[self] = nil, nil
+  run_callbacks(self)
 end
 
 --- Makes a future of a run that has been fed.
@@ -60,6 +77,17 @@ local function poll(self, shown)
     if n_calls == false then
       return
     elseif run:is_stopped() or n_calls == nil and run:has_ended() then
+      settle(self, failure_of(run))
+    end
+  end
+end
+
+-- Takes what has come home, without feeding or running anything.
+local function take_ready(self)
+  local run = self.run
+  while not self.is_done and run.job:ready() > 0 do
+    run:collect(0)
+    if run:is_stopped() or run:has_ended() and run.job:pending() == 0 then
       settle(self, failure_of(run))
     end
   end
@@ -167,7 +195,8 @@ end
 --- Drops what has not begun and ends what runs. The future then fails with an error of kind "cancelled".
 -- @treturn boolean false where it was done already
 function Future:cancel()
-  if self:done() then
+  take_ready(self)
+  if self.is_done then
     return false
   end
   settle(self, errors.new("cancelled", "cancelled"))
@@ -180,7 +209,8 @@ end
 -- @treturn table the future
 function Future:on_done(callback)
   check.callable("on_done", 1, callback)
-  if self:done() then
+  take_ready(self)
+  if self.is_done then
     callback(self)
   else
     self.callbacks[#self.callbacks + 1] = callback

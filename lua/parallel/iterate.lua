@@ -20,6 +20,7 @@ local function new_iteration(run, raises)
     errors = run:errors(),
     chunks = {},
     n_chunks = 0,
+    n_unsent = 0, -- items that could not be sent, and have not been given
     current = nil,
     last = 0,
   }
@@ -29,7 +30,8 @@ end
 -- Waits for one more chunk; returns the number of its first call, or nil at the end.
 function Iteration:receive()
   local run = self.run
-  run:feed(math.max(1, math.min(run.most_chunks, LEAD * run.most_chunks - self.n_chunks)))
+  local lead = LEAD * run.most_chunks - self.n_chunks
+  self.n_unsent = self.n_unsent + run:feed(math.max(1, math.min(run.most_chunks, lead)))
   local n_calls, first = run:collect()
   if n_calls == 0 then
     return self:receive() -- a chunk that a failure has cut before its first call
@@ -91,21 +93,43 @@ function Iteration:next_in_order()
   return self:take()
 end
 
--- Any result that is there; nothing at the end.
-function Iteration:next_ready()
-  if not self.current then
-    local first = next(self.chunks) or self:receive()
-    if first then
-      self:enter(first)
-    else
-      local unsent = next(self.errors)
-      if not unsent then
-        return nil
-      end
-      self.current, self.last = unsent, unsent
+-- Whether a call belongs to a chunk that waits to be taken.
+function Iteration:is_in_chunk(i)
+  for first, n_calls in pairs(self.chunks) do
+    if i >= first and i < first + n_calls then
+      return true
     end
   end
-  return self:take()
+  return false
+end
+
+-- The number of an item that could not be sent.
+function Iteration:find_unsent()
+  for i in pairs(self.errors) do
+    if not self:is_in_chunk(i) then
+      return i
+    end
+  end
+end
+
+-- Makes what is there the current chunk, items that could not be sent first; returns false at the end.
+function Iteration:enter_any()
+  local first = self.n_unsent == 0 and (next(self.chunks) or self:receive())
+  if self.n_unsent > 0 then
+    local unsent = self:find_unsent()
+    self.n_unsent = self.n_unsent - 1
+    self.current, self.last = unsent, unsent
+  elseif first then
+    self:enter(first)
+  end
+  return self.current ~= nil
+end
+
+-- Any result that is there; nothing at the end.
+function Iteration:next_ready()
+  if self.current or self:enter_any() then
+    return self:take()
+  end
 end
 
 local function iterator(run, raises, step)

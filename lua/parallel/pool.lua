@@ -177,28 +177,40 @@ local function open_futures(pool)
   return futures
 end
 
---- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
-function Pool:close()
-  if self.is_closed then
+-- Closes the pool: a method of each future brings that to its end. After an error in one, in a callback say, the
+-- others are cancelled, and the threads end all the same; then it is raised.
+local function close(pool, method)
+  if pool.is_closed then
     return
   end
-  self.is_closed = true
-  for _, future in ipairs(open_futures(self)) do
-    future:wait()
+  pool.is_closed = true
+  local succeeded, err = true, nil
+  for _, future in ipairs(open_futures(pool)) do
+    if succeeded then
+      succeeded, err = pcall(method, future)
+    else
+      pcall(future.cancel, future)
+    end
   end
-  self.workers:close() -- iterations that have not come to their end cannot go on
+  local freed, refusal = pcall(pool.workers.close, pool.workers) -- iterations that have not ended cannot go on
+  if not freed then -- by what a map of its own reads, say
+    pool.is_closed = false
+    error(refusal, 0)
+  elseif not succeeded then
+    error(err, 0)
+  end
+end
+
+--- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
+-- @raise the first error of a callback; then futures that were not done fail with "cancelled"
+function Pool:close()
+  close(self, Future.wait)
 end
 
 --- Drops waiting calls, ends those that run, and frees the threads; futures that are not done fail with "cancelled".
+-- @raise the first error of a callback
 function Pool:terminate()
-  if self.is_closed then
-    return
-  end
-  self.is_closed = true
-  for _, future in ipairs(open_futures(self)) do
-    future:cancel()
-  end
-  self.workers:close() -- iterations that have not come to their end cannot go on
+  close(self, Future.cancel)
 end
 
 --- What the pool has done so far.

@@ -110,11 +110,13 @@ end
 
 --- Keeps `most` chunks under way, by default as many as keep all workers busy. The error of an item
 -- that cannot be sent is like that of a call.
+-- @treturn integer how many items cannot be sent
 function Run:feed(most)
   local n_failed = self.job:feed(most)
   if self.progress and n_failed > 0 then
     self.progress:count(n_failed, n_failed)
   end
+  return n_failed
 end
 
 --- Waits for a chunk of results, for some seconds or for ever.

@@ -1,0 +1,89 @@
+local script = require "support.script"
+
+for _, host in ipairs(script.hosts) do
+  describe("regression: a pool " .. host.name, function()
+    local function passes(code)
+      script.passes(code, host)
+    end
+
+    it("that is terminated drops all that waits, also where callbacks fail", function()
+      passes [[
+        local pool = parallel.pool(2)
+        local futures, n_called = {}, 0
+        for i = 1, 5 do
+          futures[i] = pool:submit(function() while true do end end)
+          for _ = 1, 2 do
+            futures[i]:on_done(function() n_called = n_called + 1 error("callback " .. n_called) end)
+          end
+        end
+        local ok, err = pcall(pool.terminate, pool)
+        assert(not ok and err:find "callback 1$", err)
+        equal(n_called, 10)
+        for _, future in ipairs(futures) do
+          equal(future:wait(0), true)
+          local got, failure = pcall(future.get, future)
+          equal({got, failure.kind}, {false, "cancelled"})
+        end
+        pool:terminate()
+      ]]
+    end)
+
+    it("makes no calls of futures that are cancelled", function()
+      passes [[
+        local pool <close> = parallel.pool(1)
+        local first = pool:submit(function() while true do end end)
+        local second = pool:submit(print, "made")
+        equal({first:cancel(), second:cancel(), second:cancel()}, {true, true, false})
+        local third = pool:submit(math.abs, -3)
+        equal({third:get(), third:cancel()}, {3, false})
+      ]]
+    end)
+
+    it("can still be closed after it was to be by what a map of its own reads", function()
+      passes [[
+        local pool = parallel.pool(2)
+        local i = 0
+        local ok, err = pcall(pool.map, pool, math.sqrt, function()
+          i = i + 1
+          if i == 3 then pool:terminate() end
+          return i
+        end)
+        assert(not ok and tostring(err):find "cannot be ended by what it reads", err)
+        equal(pool:apply(math.abs, -4), 4)
+        pool:close()
+        assert(not pcall(pool.apply, pool, math.abs, -4))
+      ]]
+    end)
+
+    it("tells of an item that cannot be sent as soon as it is met, also in an endless stream", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local function items()
+          local i = 0
+          return function()
+            i = i + 1
+            return i == 3 and coroutine.create(print) or i
+          end
+        end
+        local n = 0
+        local ok, err = pcall(function()
+          for _ in pool:imap_unordered(math.abs, items()) do
+            n = n + 1
+            assert(n < 100000, "never told")
+          end
+        end)
+        equal({ok, err.kind, err.index}, {false, "marshal", 3})
+        local told
+        n = 0
+        for i, value, failure in pool:imap_unordered(math.abs, items(), {errors = "collect"}) do
+          n = n + 1
+          equal(value, i ~= 3 and i or nil)
+          told = told or failure
+          if told and n > 1000 then break end
+          assert(n < 100000, "never told")
+        end
+        equal({told.kind, told.index}, {"marshal", 3})
+      ]]
+    end)
+  end)
+end
