@@ -40,6 +40,11 @@ function check.sequence(where, number, value)
   if type(value) ~= "table" and type(value) ~= "function" then
     refuse(where, number, "table, range or iterator function", value)
   end
+  local length = type(value) == "table" and not check.integer(rawget(value, "n")) and #value or 0
+  if not check.integer(length) or length < 0 then
+    local text = "bad argument #%d to '%s' (its length must be an integer, 0 or more, not %s)"
+    error(text:format(number, where, tostring(length)), CALLER - 1)
+  end
 end
 
 -- Some three years: what an integer of nanoseconds holds with ease.

@@ -14,10 +14,11 @@ function delayed.new(f)
   end
 end
 
-local function check_call(call, number)
+-- `level` is that of the script's function that has called `run`, 0 where nobody knows.
+local function check_call(call, number, level)
   if getmetatable(call) ~= Call then
     local text = "bad argument #1 to 'run' (item %d: a call made by 'delayed' expected, got %s)"
-    error(text:format(number, type(call)), 0)
+    error(text:format(number, type(call)), level)
   end
   return call
 end
@@ -43,7 +44,7 @@ end
 local function rows_of_list(calls, first)
   local rows = {}
   for i, call in ipairs(calls) do
-    rows[i] = row_of(check_call(call, i), first)
+    rows[i] = row_of(check_call(call, i, 5), first)
   end
   return rows
 end
@@ -54,7 +55,7 @@ local function rows_of_iterator(next_call, call, first)
     if call == nil then
       return nil
     end
-    local row = row_of(check_call(call, i), first)
+    local row = row_of(check_call(call, i, 0), first)
     call, i = next_call(), i + 1
     return row
   end
@@ -75,7 +76,7 @@ function delayed.plan(calls)
   if call == nil then
     return make_function(nil), {}
   end
-  local first = check_call(call, 1).f
+  local first = check_call(call, 1, 4).f
   local rows = is_iterator and rows_of_iterator(calls, call, first) or rows_of_list(calls, first)
   return make_function(first), rows
 end

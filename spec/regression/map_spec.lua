@@ -127,4 +127,29 @@ describe("regression: a map", function()
       equal(kinds, {"float", "integer"})
     ]]
   end)
+
+  it("refuses a sequence whose length is none, and blames the caller's line", function()
+    passes [[
+      for _, length in ipairs {-5, 3.5, "many"} do
+        local xs = setmetatable({}, {__len = function() return length end})
+        local ok, err = pcall(function() return parallel.map(math.sqrt, xs), nil end)
+        assert(not ok and err:find "^stdin:%d+: bad argument #2 to 'map' %(its length must be", err)
+        assert(err:find("not " .. length, 1, true))
+      end
+      equal(parallel.map(math.abs, setmetatable({-1, -2}, {__len = function() return 1.0 end})), {1})
+    ]]
+  end)
+
+  it("blames the caller's line where what `run` is given is no call", function()
+    passes [[
+      local pool <close> = parallel.pool(1)
+      local call = parallel.delayed(math.sqrt)(4)
+      for _, calls in ipairs {{1}, {call, 5}} do
+        for _, run in ipairs {parallel.run, function(list) return pool:run(list) end} do
+          local ok, err = pcall(function() return run(calls), nil end)
+          assert(not ok and err:find "^stdin:%d+: bad argument #1 to 'run' %(item %d", err)
+        end
+      end
+    ]]
+  end)
 end)
