@@ -82,13 +82,21 @@ static void spin(moons__backend *b) {
   b->n_spinning--;
 }
 
+/* What the thread has is not needed for a while. */
+static void rest_workers(thread *t) {
+  for (unsigned i = 0; i < t->n_stations; i++)
+    moons__worker_rest(t->stations[i].worker);
+}
+
 /* Waits until there is work for this thread, or the end. The mutex is held. */
 static moons__work *wait_for_work(moons__backend *b, thread *t) {
   uint64_t start_ns = uv_hrtime();
   moons__work *work;
   if (may_spin(b)) spin(b);
-  while ((work = moons__work_take_for(&b->queue, t->place.number)) == NULL && !b->closing)
+  while ((work = moons__work_take_for(&b->queue, t->place.number)) == NULL && !b->closing) {
+    rest_workers(t);
     moons__park_sleep(&b->park, &t->place, &b->mutex);
+  }
   moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
   return work;
 }

@@ -136,6 +136,11 @@
 #define MOONS_SPARE_BYTES ((size_t)192 << 10)
 #endif
 
+/* But a worker that goes to sleep keeps no more than so much of it. */
+#ifndef MOONS_IDLE_SPARE_BYTES
+#define MOONS_IDLE_SPARE_BYTES ((size_t)16 << 10)
+#endif
+
 /* How many functions a state remembers how long their calls took. */
 #ifndef MOONS_COSTS
 #define MOONS_COSTS 32

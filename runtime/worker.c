@@ -314,6 +314,10 @@ static void keep_spare(moons__worker *w, moons__task *task) {
   task->bytes = NULL;
 }
 
+void moons__worker_rest(moons__worker *w) {
+  if (w->spare.capacity > MOONS_IDLE_SPARE_BYTES) moons__buffer_free(&w->spare);
+}
+
 void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
   atomic_store(&w->timeout_ns, timeout_ns);
 }

@@ -54,6 +54,10 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);
 
+/* Gives memory back that it keeps for the next task, for none comes for a while. On the worker's thread, between
+** tasks. */
+void moons__worker_rest(moons__worker *worker);
+
 /* Tells the thread that watches that calls with this timeout are about to run; to be called, and that
 ** thread nudged, before they are run. */
 void moons__worker_expect(moons__worker *worker, uint64_t timeout_ns);
