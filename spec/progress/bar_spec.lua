@@ -22,6 +22,9 @@ local start = [==[
   end
 ]==]
 
+-- Columns in which an error that begins with the command's whole path is one line.
+local room_for_errors = 1000
+
 local function show(code, options)
   local result = screen.run(start .. code, options)
   return result, assert.message(result.bytes)
@@ -213,10 +216,10 @@ describe("a bar on a terminal", function()
   end)
 
   it("leaves a whole line behind where its map fails", function()
-    local result, report = show [[
+    local result, report = show([[
       parallel.map(function(i) wait(0.02) if i == 15 then error "fifteen" end end, parallel.range(1, 20),
         {progress = true, chunk = 1, workers = 1})
-    ]]
+    ]], {columns = room_for_errors})
     report.equal(1, result.code)
     -- Failed calls come home first, before those that wait with them: how many those are depends on the machine.
     local done, percent = result.lines[1]:match "^ ?(%d+)/20 %[#*%-+%] +(%d+)%%, .*, 1 failed$"
@@ -235,7 +238,7 @@ describe("a bar on a terminal", function()
       local result, report = show([[
         local function f(i) while i > 4 do pcall(error) end end
         local xs, options = parallel.range(1, 20), {progress = true, workers = 2, chunk = 1}
-      ]] .. call, {interrupt = "4/20"})
+      ]] .. call, {interrupt = "4/20", columns = room_for_errors})
       report.equal(130, result.code)
       report.equal(1, count(result, "^ 4/20 %[#+%-+%]  20%%, .*"))
       report.equal(1, count(result, ": interrupted!$"))
