@@ -64,6 +64,17 @@ local function failure_of(run)
   return run:is_stopped() and errors.lowest(run:errors()) or nil
 end
 
+-- Takes a chunk that has come home, without waiting.
+-- @treturn ?integer how many calls it had; nil: all have come home; false: none is there
+local function take(self)
+  local run = self.run
+  local n_calls = run:collect(0)
+  if run:is_stopped() or n_calls == nil and run:has_ended() then
+    settle(self, failure_of(run))
+  end
+  return n_calls
+end
+
 -- Takes what is there without waiting. `shown` is the progress that is on the screen, if any: it leaves
 -- that to what reads the items, where this is the script's.
 local function poll(self, shown)
@@ -71,13 +82,9 @@ local function poll(self, shown)
     shown:leave()
   end
   while not self.is_done do
-    local run = self.run
-    run:feed()
-    local n_calls = run:collect(0)
-    if n_calls == false then
+    self.run:feed()
+    if take(self) == false then
       return
-    elseif run:is_stopped() or n_calls == nil and run:has_ended() then
-      settle(self, failure_of(run))
     end
   end
 end
@@ -85,11 +92,8 @@ end
 -- Takes what has come home, without feeding or running anything.
 local function take_ready(self)
   local run = self.run
-  while not self.is_done and run.job:ready() > 0 do
-    run:collect(0)
-    if run:is_stopped() or run:has_ended() and run.job:pending() == 0 then
-      settle(self, failure_of(run))
-    end
+  while not self.is_done and (run.job:ready() > 0 or run:has_ended() and run.job:pending() == 0) do
+    take(self)
   end
 end
 

@@ -85,5 +85,19 @@ for _, host in ipairs(script.hosts) do
         equal({told.kind, told.index}, {"marshal", 3})
       ]]
     end)
+
+    it("a future that was done before anybody asked tells the last of its progress", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local told = {}
+        local future = pool:map_async(math.abs, parallel.range(1, 10), {progress = function(...)
+          told[#told + 1] = {...}
+        end})
+        os.execute "sleep 0.2"
+        local n_done = 0
+        future:on_done(function() n_done = n_done + 1 end)
+        equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
+      ]]
+    end)
   end)
 end
