@@ -9,6 +9,7 @@
 ** LUA_GNAME, and of what lua_next gave for each, by its place; and the environment that is made of
 ** them. */
 static const char NOTED[] = "moons.pristine";
+static const char GLOBALS_METATABLE[] = "metatable of globals"; /* a key in the former */
 static const char ENVIRONMENT[] = "moons.environment";
 
 const char *moons__pristine_table(unsigned n, moons__libraries *libraries) {
@@ -23,10 +24,11 @@ int moons__pristine_push_present(lua_State *L, const char *name) {
     lua_remove(L, found ? -2 : -1);
     return found;
   }
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushstring(L, name);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
   if (lua_istable(L, -1)) return 1;
   lua_pop(L, 1);
   return 0;
@@ -142,6 +144,9 @@ void moons__pristine_note(lua_State *L, int all) {
   }
   push_globals_now(L, all);
   lua_setfield(L, -2, LUA_GNAME);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  if (lua_getmetatable(L, -1)) lua_setfield(L, -3, GLOBALS_METATABLE);
+  lua_pop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, NOTED);
 }
 
@@ -169,6 +174,15 @@ int moons__pristine_may_have_changed(lua_State *L, unsigned n, const char *name)
 
 void moons__pristine_push_globals(lua_State *L) {
   if (!moons__pristine_push_library(L, LUA_GNAME)) lua_newtable(L);
+}
+
+int moons__pristine_has_new_metatable(lua_State *L) {
+  int top = lua_gettop(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  int is_new = lua_getmetatable(L, top + 1) &&
+               (!moons__pristine_push_library(L, GLOBALS_METATABLE) || !lua_rawequal(L, -1, -2));
+  lua_settop(L, top);
+  return is_new;
 }
 
 void moons__pristine_push_environment(lua_State *L) {

@@ -1,6 +1,6 @@
 /*
-** What a state had before the script changed anything: its globals, the standard libraries' fields, the
-** metatable of strings. What differs from that must travel; what was replaced is still found.
+** What a state had before the script changed anything: its globals and their metatable, the standard
+** libraries' fields, the metatable of strings. What differs from that must travel; what was replaced is still found.
 */
 #ifndef MOONS_PRISTINE_H
 #define MOONS_PRISTINE_H
@@ -15,6 +15,9 @@ void moons__pristine_note(lua_State *L, int all);
 
 /* Pushes the table of globals as noted: name -> value. Empty where nothing was noted. */
 void moons__pristine_push_globals(lua_State *L);
+
+/* Whether the globals have another metatable than was noted. */
+int moons__pristine_has_new_metatable(lua_State *L);
 
 /* Pushes the table of fields as noted of a library, or, by the name below, of the metatable of strings.
 ** Returns 0, and pushes nothing, where there is none. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "moons.h"
+#include "pristine.h"
 #include "setup.h"
 
 /* Errors. */
@@ -87,14 +88,17 @@ static int add_host(lua_State *L) {
   return 0;
 }
 
-/* Pushes math.randomseed, or nil. */
+/* Pushes math.randomseed, whatever the script did to its globals; nil where there is none. */
 static void push_seed(lua_State *L) {
-  if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE) {
-    lua_getfield(L, -1, "randomseed");
-    lua_remove(L, -2);
+  int top = lua_gettop(L);
+  if (moons__pristine_push_present(L, LUA_MATHLIBNAME)) {
+    lua_pushliteral(L, "randomseed");
+    lua_rawget(L, -2);
+    lua_replace(L, top + 1);
   }
-  if (lua_isfunction(L, -1)) return;
-  lua_pop(L, 1);
+  lua_settop(L, top + 1);
+  if (lua_iscfunction(L, top + 1)) return;
+  lua_settop(L, top);
   lua_pushnil(L);
 }
 

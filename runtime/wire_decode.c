@@ -479,21 +479,28 @@ static void decode_global(decoder *d, int top) {
   lua_State *L = d->L;
   need_list(d, SLOT_GLOBALS);
   decode_value(d, top);
-  if (lua_type(L, -1) != LUA_TSTRING) malformed(d, "the name of a global is no string");
+  int is_metatable = lua_isboolean(L, -1);
+  if (!is_metatable && lua_type(L, -1) != LUA_TSTRING)
+    malformed(d, "the name of a global is no string");
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
   decode_value(d, top);
+  if (is_metatable && !lua_istable(L, -1)) malformed(d, "the metatable of globals is no table");
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
 }
 
 static void set_globals(decoder *d) {
   lua_State *L = d->L;
+  int top = lua_gettop(L), globals = top + 1, name = top + 2;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  for (lua_Integer i = 1; i < d->n_globals; i += 2) {
+  for (lua_Integer i = 1; i < d->n_globals; i += 2, lua_settop(L, globals)) {
     lua_rawgeti(L, slot(d, SLOT_GLOBALS), i);
     lua_rawgeti(L, slot(d, SLOT_GLOBALS), i + 1);
-    lua_rawset(L, -3);
+    if (lua_isboolean(L, name))
+      lua_setmetatable(L, globals);
+    else
+      lua_rawset(L, globals);
   }
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 static void decode_later(decoder *d, int top) {

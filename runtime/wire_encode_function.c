@@ -1,6 +1,7 @@
 #include "capture.h"
 #include "limits.h"
 #include "moons.h"
+#include "pristine.h"
 #include "wire_encode.h"
 
 typedef moons__encoder encoder;
@@ -24,52 +25,76 @@ static uint64_t environments_of(encoder *e, int function) {
   return environments;
 }
 
-/* Whether the other side lacks the global whose name is on top: it is not one that every state has
-** as it is here, nor sent before. */
-static int is_to_be_sent(encoder *e) {
-  lua_State *L = e->L;
-  int name = lua_gettop(L);
-  lua_pushvalue(L, name);
-  int sent = lua_rawget(L, e->sent_index) != LUA_TNIL;
+/* Pushes the global that has the name at this stack index; for the metatable of globals, false. */
+static void push_global(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  lua_pushvalue(L, name);
-  lua_rawget(L, -2);
-  lua_pushvalue(L, name);
-  lua_rawget(L, e->pristine_index);
-  int same = lua_rawequal(L, -1, -2);
-  lua_settop(L, name);
-  return !sent && !same;
+  if (lua_isboolean(L, name)) {
+    lua_getmetatable(L, -1);
+  } else {
+    lua_pushvalue(L, name);
+    lua_rawget(L, -2);
+  }
+  lua_remove(L, -2);
 }
 
-/* Queues the global whose name is on top, which it pops, where the other side lacks it. */
+/* Whether the table at stack index `set` has the key on top. */
+static int has_key(lua_State *L, int set) {
+  lua_pushvalue(L, -1);
+  int is_there = lua_rawget(L, set) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is_there;
+}
+
+/* Queues the global whose name is on top, or false, which it pops. */
 static void queue_global(encoder *e) {
   lua_State *L = e->L;
-  if (is_to_be_sent(e)) {
-    int name = lua_gettop(L), known = 0;
-    if (lua_istable(L, slot(e, MOONS__SLOT_GLOBALS))) {
-      lua_pushvalue(L, name);
-      known = lua_rawget(L, slot(e, MOONS__SLOT_GLOBALS)) != LUA_TNIL;
-      lua_pop(L, 1);
-    }
-    if (!known) {
-      size_t n_bytes;
-      const char *text = lua_tolstring(L, name, &n_bytes);
-      if (moons__stdlib_of_global(text, n_bytes)) e->changes_standard = 1;
-      lua_pushvalue(L, name);
-      e->n_globals = moons__wire_list_add(e, MOONS__SLOT_GLOBALS, e->n_globals);
-      lua_pushvalue(L, name);
-      lua_pushboolean(L, 1);
-      lua_rawset(L, slot(e, MOONS__SLOT_GLOBALS));
-    }
+  int is_queued =
+      lua_istable(L, slot(e, MOONS__SLOT_GLOBALS)) && has_key(L, slot(e, MOONS__SLOT_GLOBALS));
+  if (is_queued || has_key(L, e->sent_index)) {
+    lua_pop(L, 1);
+    return;
   }
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  e->n_globals = moons__wire_list_add(e, MOONS__SLOT_GLOBALS, e->n_globals);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, slot(e, MOONS__SLOT_GLOBALS));
+}
+
+/* Queues the metatable that the script has given its globals, if any. */
+static void queue_metatable(encoder *e) {
+  if (!moons__pristine_has_new_metatable(e->L)) return;
+  e->changes_standard = 1;
+  lua_pushboolean(e->L, 0);
+  queue_global(e);
+}
+
+/* Queues the global whose name is on top, which it pops, where the other side has not the same. What no
+** side has is for the metatable to say. */
+static void queue_named(encoder *e) {
+  lua_State *L = e->L;
+  int name = lua_gettop(L);
+  size_t n_bytes;
+  const char *text = lua_tolstring(L, name, &n_bytes);
+  push_global(L, name);
+  int is_absent = lua_isnil(L, -1);
+  lua_pushvalue(L, name);
+  lua_rawget(L, e->pristine_index);
+  int is_pristine = lua_rawequal(L, -1, -2);
+  lua_settop(L, name);
+  if (is_absent) queue_metatable(e);
+  if (is_pristine) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (moons__stdlib_of_global(text, n_bytes)) e->changes_standard = 1;
+  queue_global(e);
 }
 
 static void note_global(void *data, const char *name, size_t n_bytes) {
   encoder *e = data;
   moons__wire_note_library(e, name, n_bytes);
   lua_pushlstring(e->L, name, n_bytes);
-  queue_global(e);
+  queue_named(e);
 }
 
 static void note_globals(encoder *e, int function, size_t dump_at) {
@@ -151,19 +176,18 @@ void moons__wire_global(encoder *e, int depth) {
   put_byte(e, WIRE_GLOBAL);
   e->needs_lists = 1;
   moons__libraries needs = e->needs;
-  put_string(e, lua_gettop(L));
+  int name = lua_gettop(L);
+  moons__wire_value(e, name, depth);
   e->needs = needs; /* a name is no value */
-  moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, -1)}, *outer = e->frame;
+  moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, name)}, *outer = e->frame;
   e->frame = NULL;
   enter(e, &frame);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  moons__wire_value(e, lua_gettop(L), depth);
+  push_global(L, name);
+  moons__wire_value(e, name + 1, depth);
   e->frame = outer;
-  lua_pop(L, 2);
+  lua_settop(L, name);
   if (e->marks_sent) {
-    lua_pushvalue(L, -1);
+    lua_pushvalue(L, name);
     lua_pushboolean(L, 1);
     lua_rawset(L, e->sent_index);
   }
@@ -203,7 +227,11 @@ void moons__wire_queue_all_globals(encoder *e) {
   for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING || !can_be_sent(e)) continue;
     lua_pushvalue(L, -2);
-    queue_global(e);
+    queue_named(e);
+  }
+  if (lua_getmetatable(L, globals)) {
+    if (can_be_sent(e)) queue_metatable(e);
+    lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }

@@ -3,7 +3,8 @@
 ** ends are one process.
 **
 ** message  = lists:byte n_values:varint value* later* END
-** later    = CONTENT <content of the next deferred object> | GLOBAL name:string value
+** later    = CONTENT <content of the next deferred object> | GLOBAL name:string value |
+**            GLOBAL FALSE value: the metatable of the globals
 ** value    = tag, and what the list below says
 ** content  = of a table: flags:byte n_elements:u32, elements, rest; of a function: for each upvalue
 **            UPVALUE value, or JOIN place

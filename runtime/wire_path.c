@@ -50,8 +50,13 @@ static void add_frame(lua_State *L, luaL_Buffer *text, const moons__wire_frame *
     break;
   case AT_KEY: add_key(L, text, (int)frame->index); break;
   case AT_METATABLE: luaL_addstring(text, " its metatable"); break;
-  case AT_UPVALUE:
   case AT_GLOBAL:
+    if (frame->name == NULL) {
+      luaL_addstring(text, " the metatable of _G");
+      break;
+    }
+  /* fallthrough */
+  case AT_UPVALUE:
     luaL_addstring(text, frame->kind == AT_UPVALUE ? " upvalue '" : " global '");
     luaL_addstring(text, frame->name);
     luaL_addstring(text, "'");

@@ -152,4 +152,13 @@ describe("regression: a map", function()
       end
     ]]
   end)
+
+  it("a misspelt global in a strict script is an error in a call too", function()
+    script.passes [[
+      setmetatable(_G, {__index = function(_, name) error("undeclared " .. name, 2) end})
+      local ok, err = pcall(parallel.map, function() return mispelt end, {1})
+      equal(ok, false)
+      equal(err.message, "stdin:2: undeclared mispelt")
+    ]]
+  end)
 end)

@@ -190,6 +190,37 @@ for _, host in ipairs {{name = "in moons"}, script.lua54} do
       ]]
     end)
 
+    it("that do not exist are for their metatable to say", function()
+      passes [[
+        local n_set, set = 0, {}
+        setmetatable(_G, {
+          __index = function(_, name) return set[name] or name .. "?" end,
+          __newindex = function(_, name, value) n_set = n_set + 1 set[name] = value end,
+        })
+        local function f(x) y = x z = y + 1 return absent .. y .. z .. n_set end
+        equal(parallel.map(f, {1, 2}), {"absent?122", "absent?232"})
+        equal(parallel.map(function(g) return g(3) end, {f}), {"absent?342"})
+        equal(parallel.map(function() return _G.absent end, {0}), {"absent?"})
+        equal(parallel.map(load "return absent", {0}), {"absent?"})
+        equal(parallel.map(function() return w end, {0}, {init = function() w = 5 end}), {5})
+        equal(parallel.map(function() return parallel.map(f, {4})[1] end, {0}), {"absent?452"})
+        equal(parallel.map(function() return getmetatable(_G).__index == getmetatable(_G).__index end, {0}), {true})
+        equal({n_set, rawget(_G, "y")}, {0, nil})
+      ]]
+    end)
+
+    it("have a metatable that cannot be sent: an error where it would count, otherwise no harm", function()
+      passes [[
+        there = 1
+        setmetatable(_G, {__index = coroutine.create(print)})
+        equal(parallel.map(function() return there end, {0}), {1})
+        equal(parallel.map(function() return _G.there end, {0}), {1})
+        local ok, err = pcall(parallel.map, function() return absent end, {0})
+        equal({ok, err.kind}, {false, "marshal"})
+        equal(err.message, "the metatable of _G.__index: cannot send a coroutine")
+      ]]
+    end)
+
     it("that stand for standard ones travel", function()
       passes [[
         local original = select
