@@ -116,6 +116,9 @@ return {
       at_most = 5, shows = "p99"},
     {"deadline_coroutine", "the same in a coroutine", "ms", at_most = 5, shows = "p99"},
     {"deadline_pcall", "the same under `pcall` in a loop", "ms", at_most = 5, shows = "p99"},
+    {"interrupt_2", "a signal to endless loops on 2 workers until the process has ended, at most", "ms",
+      at_most = 100, shows = "max"},
+    {"interrupt_64", "the same on 64 workers, at most", "ms", at_most = 100, shows = "max"},
   },
   {
     part = "waits_long",

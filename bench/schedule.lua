@@ -1,4 +1,4 @@
---- Calls that last unlike times, that wait, and that are ended at a deadline.
+--- Calls that last unlike times, that wait, that are ended at a deadline, and by a signal.
 -- @module schedule
 
 local bare = require "bare"
@@ -94,10 +94,35 @@ local function measure_deadlines(sample)
   end
 end
 
+-- Signals. SIGTERM, for a shell has what it starts in the background ignore SIGINT.
+
+local INTERRUPTS, STARTED_S = 10, 0.5
+
+-- Runs endless loops on so many workers. Returns the time in ns from the signal to the end of the process.
+local function interrupt(workers)
+  local script = ("parallel.pool(%d):map(function() while true do end end, parallel.range(1, %d), {chunk = 1})")
+    :format(workers, workers)
+  local pipe <close> = assert(io.popen(("'%s' -e '%s' 2>/dev/null & sleep %g; echo; kill $!; wait $!; echo $?")
+    :format(arg[-1], script, STARTED_S)))
+  pipe:read()
+  local start_s = core.now()
+  assert(pipe:read("n") == 128 + 15)
+  return (core.now() - start_s) * 1e9
+end
+
+local function measure_interrupts(sample)
+  for _ = 1, INTERRUPTS do
+    for _, workers in ipairs {2, 64} do
+      sample("interrupt_" .. workers, interrupt(workers))
+    end
+  end
+end
+
 --- Measures all of it.
 -- @tparam function sample takes a key and a value
 return function(sample)
   measure_skewed(sample)
   measure_deadlines(sample)
+  measure_interrupts(sample)
   waits(sample, bare.sleep, 0.2, 3)
 end

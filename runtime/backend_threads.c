@@ -210,21 +210,6 @@ static int run_on(thread *t, moons__work *work) {
   return 1;
 }
 
-static void cancel(moons__backend *b, const void *owner) {
-  int found = 0;
-  uint64_t now_ns = uv_hrtime();
-  uv_mutex_lock(&b->mutex);
-  for (thread *t = b->threads; t != NULL; t = t->next)
-    for (unsigned i = 0; i < t->n_stations; i++) {
-      const station *s = &t->stations[i];
-      if (s->work == NULL || s->work->owner != owner) continue;
-      moons__worker_cancel(s->worker, now_ns);
-      found = 1;
-    }
-  uv_mutex_unlock(&b->mutex);
-  if (found) moons__deadlines_nudge(b->deadlines);
-}
-
 /* From the first that has any: who shares with several asks again. The mutex is held. */
 static int share_any(const moons__backend *b, const void *owner, unsigned n_sharers,
                      moons__work *rest) {
@@ -422,6 +407,32 @@ static uint64_t watch_thread(const thread *t, uint64_t now_ns) {
     if (at_ns < next_ns) next_ns = at_ns;
   }
   return next_ns;
+}
+
+/* Cancels what the thread runs for this owner. Returns 0 where it runs nothing for it. The mutex is held. */
+static int cancel_on(const thread *t, const void *owner, uint64_t now_ns) {
+  int found = 0;
+  for (unsigned i = 0; i < t->n_stations; i++) {
+    const station *s = &t->stations[i];
+    if (s->work == NULL || s->work->owner != owner) continue;
+    moons__worker_cancel(s->worker, now_ns);
+    found = 1;
+  }
+  return found;
+}
+
+/* Calls are told to end at once: who else looks after them may have to wait for a core, which they have. */
+static void cancel(moons__backend *b, const void *owner) {
+  int found = 0;
+  uint64_t now_ns = uv_hrtime();
+  uv_mutex_lock(&b->mutex);
+  for (thread *t = b->threads; t != NULL; t = t->next)
+    if (cancel_on(t, owner, now_ns)) {
+      watch_thread(t, now_ns);
+      found = 1;
+    }
+  uv_mutex_unlock(&b->mutex);
+  if (found) moons__deadlines_nudge(b->deadlines);
 }
 
 /* The innermost station of the thread that runs work; where none does, the thread ends, and any may be

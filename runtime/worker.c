@@ -22,19 +22,18 @@ struct moons__worker {
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__task *task; /* that runs; NULL: none */
   moons__batch_writer results;
-  unsigned n_tries;  /* that the call has had before */
-  int goes_on;       /* after the call others are made in one go */
-  int is_setting_up; /* what runs is no call yet */
-  char *
-      given_up_bytes; /* of the task that was given up, and its terms: the call may still use them */
+  unsigned n_tries;     /* that the call has had before */
+  int goes_on;          /* after the call others are made in one go */
+  int is_setting_up;    /* what runs is no call yet */
+  char *given_up_bytes; /* of the task that was given up, which the call may still use */
   moons__terms *given_up_terms;
 
-  /* For the thread that watches. */
+  /* For the thread that watches, or cancels. */
   _Atomic uint64_t cancelled_ns; /* when the task was cancelled; 0: it was not */
   _Atomic uint64_t timeout_ns;   /* of the calls of the task; 0: none */
   _Atomic uint64_t started_ns;   /* when the call began; 0: no call with a timeout runs */
 
-  /* Of the thread that watches. */
+  /* Of the thread that watches, or cancels: of one at a time. */
   uint64_t told_started_ns; /* when the call began that was told last that its time is over */
   uint64_t told_ns;         /* when it was told */
 };
