@@ -197,19 +197,27 @@ static void grow_results(lua_State *L, moons__job_data *j) {
   }
 }
 
-/* Pushes the table of results, made where there is none yet, and sees to it that there is room in it
-** for those of the chunk. */
-static void need_results(lua_State *L, moons__job_data *j) {
+/* Arguments: the job. Returns the table of results, made where there is none yet, with room for those of the
+** chunk that was taken. */
+static int make_results(lua_State *L) {
+  moons__job_data *j = lua_touserdata(L, HARVEST_JOB);
   if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) == LUA_TNIL) {
-    lua_pop(L, 1);
     j->n_room = first_room(j->n);
     lua_createtable(L, (int)j->n_room, 0);
-    lua_pushvalue(L, -1);
+    lua_replace(L, HARVEST_RESULTS);
+    lua_pushvalue(L, HARVEST_RESULTS);
     lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);
   }
   lua_Integer last = (lua_Integer)(j->taken.first + j->taken.n_calls - 1);
   while (j->n_room > 0 && last > j->n_room && j->n_room < j->n)
     grow_results(L, j);
+  return 1;
+}
+
+static void push_results(lua_State *L, moons__job_data *j) {
+  lua_pushcfunction(L, make_results);
+  lua_pushvalue(L, HARVEST_JOB);
+  if (moons__call_in_use(L, j, 1, 1) != LUA_OK) lua_error(L);
 }
 
 /* Frees what was taken, or leaves its memory to the arguments of the next chunk. */
@@ -226,7 +234,7 @@ static void drop_taken(moons__job_data *j) {
 static void harvest_chunk(lua_State *L, harvest *h) {
   moons__job_data *j = h->job;
   lua_settop(L, HARVEST_JOB);
-  need_results(L, j);
+  push_results(L, j);
   moons__batch_open(&h->reader, j->taken.bytes, j->taken.n_bytes);
   harvest_all(L, h);
   drop_taken(j);

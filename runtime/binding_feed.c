@@ -219,8 +219,9 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
 static void end_chunk(lua_State *L, moons__job_data *j, uint32_t n_items, int status) {
   put_chunk(L, j, n_items);
   if (status == LUA_OK) return;
-  moons__push_own_error(L, j, j->next, status);
-  moons__put_error(L, j, j->next++);
+  lua_Integer number = j->next++;
+  moons__push_own_error(L, j, number, status);
+  moons__put_error(L, j, number);
 }
 
 static uint64_t n_left(const moons__job_data *j) {

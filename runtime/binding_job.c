@@ -83,7 +83,11 @@ moons__job_data *moons__check_job_at(lua_State *L, int index) {
   return j;
 }
 
-moons__job_data *moons__check_job(lua_State *L) { return moons__check_job_at(L, 1); }
+moons__job_data *moons__check_job(lua_State *L) {
+  moons__job_data *j = moons__check_job_at(L, 1);
+  if (j->is_in_use) luaL_error(L, "a map cannot be waited for by what it reads or sends");
+  return j;
+}
 
 int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
   int is_in_use = j->is_in_use;
@@ -157,8 +161,8 @@ static moons__job_data *push_job(lua_State *L) {
   moons__state_data *state = moons__push_state(L); /* is finalized after jobs: it is made before */
   moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
   *j = (moons__job_data){.state = state, .next = 1};
-  take_spare(j);
   luaL_setmetatable(L, JOB_TYPE);
+  take_spare(j);
   lua_replace(L, -2);
   return j;
 }
@@ -412,31 +416,31 @@ static int job_has_ended(lua_State *L) {
 
 /* job:ready(): chunks that can be collected without waiting. */
 static int job_ready(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_ready(moons__check_job(L)->job));
+  lua_pushinteger(L, (lua_Integer)moons_job_ready(moons__check_job_at(L, 1)->job));
   return 1;
 }
 
 /* job:pending(): chunks that were put and have not been collected. */
 static int job_pending(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_job_pending(moons__check_job(L)->job));
+  lua_pushinteger(L, (lua_Integer)moons_job_pending(moons__check_job_at(L, 1)->job));
+  return 1;
+}
+
+/* job:is_in_use(): whether what it reads or sends runs now: then it can be neither fed nor collected. */
+static int job_is_in_use(lua_State *L) {
+  lua_pushboolean(L, moons__check_job_at(L, 1)->is_in_use);
   return 1;
 }
 
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},
-      {"collect", moons__core_collect},
-      {"finish", moons__core_finish},
-      {"values", moons__core_values},
-      {"results", job_results},
-      {"errors", job_errors},
-      {"outcome", job_outcome},
-      {"is_stopped", job_is_stopped},
-      {"has_ended", job_has_ended},
-      {"ready", job_ready},
-      {"pending", job_pending},
-      {"close", job_close},
-      {NULL, NULL},
+      {"feed", moons__core_feed},     {"collect", moons__core_collect},
+      {"finish", moons__core_finish}, {"values", moons__core_values},
+      {"results", job_results},       {"errors", job_errors},
+      {"outcome", job_outcome},       {"is_stopped", job_is_stopped},
+      {"has_ended", job_has_ended},   {"ready", job_ready},
+      {"pending", job_pending},       {"is_in_use", job_is_in_use},
+      {"close", job_close},           {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

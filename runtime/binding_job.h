@@ -60,14 +60,15 @@ typedef struct moons__job_data {
   lua_Integer n_room; /* elements that the table of results was made with; 0: it just grows */
 } moons__job_data;
 
-/* The job at stack index 1, where it is in all that follows; raises an error where it is closed. */
+/* The job at stack index 1, where it is in all that follows; raises an error where it is closed, or in use:
+** what it reads or sends would feed it, or empty it, meanwhile. */
 moons__job_data *moons__check_job(lua_State *L);
 
 /* The job at any stack index, or an error. */
 moons__job_data *moons__check_job_at(lua_State *L, int index);
 
-/* Calls the function below its `n_arguments` on top, which may run the script's code: that cannot close
-** the job meanwhile. Returns the status of lua_pcall. */
+/* Calls the function below its `n_arguments` on top, which may run the script's code: that cannot feed,
+** empty or close the job meanwhile. Returns the status of lua_pcall. */
 int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results);
 
 /* Begins encoding for the job; leaves what that needs on the stack. */

@@ -75,9 +75,21 @@ local function take(self)
   return n_calls
 end
 
+-- Why a future can be neither waited for nor cancelled where what it reads or sends runs.
+local NO_WAIT = "a map cannot be waited for by what it reads or sends"
+local NO_END = "a map cannot be ended by what it reads or sends"
+
+-- Whether what it reads or sends runs now.
+local function is_in_use(self)
+  return not self.is_done and self.run.job:is_in_use()
+end
+
 -- Takes what is there without waiting. `shown` is the progress that is on the screen, if any: it leaves
 -- that to what reads the items, where this is the script's.
 local function poll(self, shown)
+  if is_in_use(self) then
+    return
+  end
   if shown and self.run.n < 0 then
     shown:leave()
   end
@@ -92,23 +104,30 @@ end
 -- Takes what has come home, without feeding or running anything.
 local function take_ready(self)
   local run = self.run
+  if is_in_use(self) then
+    return
+  end
   while not self.is_done and (run.job:ready() > 0 or run:has_ended() and run.job:pending() == 0) do
     take(self)
   end
 end
 
--- Takes what is there of all futures in the list, then waits for one of those that are not done; `shown`
--- is the progress to show meanwhile, if any.
+-- Takes what is there of all futures in the list, then waits for one where none is done; `shown` is the
+-- progress to show meanwhile, if any.
 local function wait_for_any(futures, seconds, shown)
-  local jobs = {}
+  local jobs, is_any_done = {}, false
   for _, future in ipairs(futures) do
     poll(future, shown)
-    if not future.is_done then
+    if future.is_done then
+      is_any_done = true
+    elseif not is_in_use(future) then
       jobs[#jobs + 1] = future.run.job
     end
   end
-  if #jobs < #futures then
+  if is_any_done then
     return
+  elseif #jobs == 0 then
+    error(NO_WAIT, 0)
   elseif shown then
     shown:wait(jobs, seconds)
   else
@@ -136,17 +155,16 @@ local function with_others(self)
   return futures
 end
 
-local function check_seconds(seconds)
+-- Checks that it can be waited for, so long.
+local function check_wait(self, seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     error(("bad argument #1 (seconds expected, got %s)"):format(type(seconds)), 3)
+  elseif is_in_use(self) then
+    error(NO_WAIT, 3)
   end
 end
 
---- Waits until it is done, for some seconds or for ever.
--- @tparam[opt] number seconds
--- @treturn boolean whether it is done
-function Future:wait(seconds)
-  check_seconds(seconds)
+local function wait(self, seconds)
   if self.is_done then
     return true
   end
@@ -167,12 +185,20 @@ function Future:wait(seconds)
   return true
 end
 
+--- Waits until it is done, for some seconds or for ever.
+-- @tparam[opt] number seconds
+-- @treturn boolean whether it is done
+function Future:wait(seconds)
+  check_wait(self, seconds)
+  return wait(self, seconds)
+end
+
 --- Its values: of a call all that it returned, of a map results, how many, and collected errors.
 -- @tparam[opt] number seconds to wait; for ever without
 -- @raise its error; an error of kind "timeout" saying "timed out" when it is not done in time
 function Future:get(seconds)
-  check_seconds(seconds)
-  if not self:wait(seconds) then
+  check_wait(self, seconds)
+  if not wait(self, seconds) then
     error(errors.new("timeout", "timed out"), 0)
   end
   if self.failure then
@@ -202,6 +228,8 @@ function Future:cancel()
   take_ready(self)
   if self.is_done then
     return false
+  elseif is_in_use(self) then
+    error(NO_END, 2)
   end
   settle(self, errors.new("cancelled", "cancelled"))
   return true

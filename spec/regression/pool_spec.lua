@@ -99,5 +99,59 @@ for _, host in ipairs(script.hosts) do
         equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
       ]]
     end)
+
+    it("a map that is waited for within what another reads feeds that no more meanwhile", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local n = 0
+        local future = pool:map_async(function(x) return type(x) == "table" and -x[1] or x end, function()
+          n = n + 1
+          if n > 300 then return nil end
+          local value = pool:submit(math.abs, n):get()
+          return n % 2 == 0 and {value} or value
+        end)
+        future:on_done(function() end)
+        local results, n_results = future:get()
+        equal(n_results, 300)
+        for i = 1, 300 do equal(results[i], i % 2 == 0 and -i or i) end
+      ]]
+    end)
+
+    it("a future cannot be waited for or ended by what it reads or sends, but asked", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local future, told
+        local function message(f, ...) return select(2, pcall(f, ...)) end
+        local function ask()
+          if not future or told then return end
+          told = {
+            future:done(), future:ok(), message(future.wait, future), message(future.get, future, 1),
+            message(future.cancel, future), message(parallel.as_completed {future}),
+          }
+          future:on_done(function() told.is_done = true end)
+        end
+        local function check()
+          local waits = "a map cannot be waited for by what it reads or sends"
+          local ends = "a map cannot be ended by what it reads or sends"
+          equal(told, {false, false, waits, waits, ends, waits, is_done = true})
+        end
+        local n = 0
+        future = pool:map_async(math.abs, function()
+          n = n + 1
+          ask()
+          if n <= 100 then return n end
+        end)
+        equal(select(2, future:get()), 100)
+        check()
+        told, future = nil, nil
+        local asking = setmetatable({}, {__marshal = function() ask() return function() return 1 end end})
+        future = pool:map_async(function(x) return x end, function()
+          n = n + 1
+          if n <= 200 then return asking end
+        end)
+        equal(select(2, future:get()), 99)
+        check()
+      ]]
+    end)
   end)
 end
