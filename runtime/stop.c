@@ -30,16 +30,23 @@ static lua_State *change_running(moons__stop *stop, lua_State *L) {
   return old;
 }
 
+static void hook_resumers(const moons__stop *stop);
+
 static void on_instruction(lua_State *L, lua_Debug *info) {
   (void)info;
-  moons__stop *stop = &moons__sandbox_of(L)->stop;
+  const moons__stop *stop = &moons__sandbox_of(L)->stop;
   if (atomic_load(&stop->reason) == 0) { /* left on a coroutine by a call that has ended */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
+  hook_resumers(stop);
+  luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(atomic_load(&stop->reason) - 1)));
+}
+
+/* Those that wait for the coroutine that runs are to end as well. On the thread of the call. */
+static void hook_resumers(const moons__stop *stop) {
   for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
     lua_sethook(r->L, on_instruction, LUA_MASKCOUNT, 1);
-  luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(atomic_load(&stop->reason) - 1)));
 }
 
 /* Beginning and ending. */
@@ -80,6 +87,7 @@ static void note_reason(moons__stop *stop, moons__stop_reason reason) {
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason) {
   note_reason(stop, reason);
   lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+  hook_resumers(stop);
 }
 
 int moons__stop_pin(moons__stop *stop) {

@@ -172,16 +172,17 @@ static void note_failed(moons__task *task) {
   task->n_failed++;
 }
 
-/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them. */
+/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them: they are
+** lost. */
 static int put_numbers(moons__worker *w) {
   moons__call *c = &w->call;
   uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
   if (n == 0) return 1;
+  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
   char *room;
   if (moons__batch_numbers_begin(&w->results, c->kind, n, &room)) return 0;
   memcpy(room, c->numbers, n * sizeof c->numbers[0]);
   moons__batch_numbers_end(&w->results, n);
-  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
   w->task->n_run += n;
   return 1;
 }

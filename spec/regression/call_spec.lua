@@ -106,4 +106,18 @@ describe("a fault that was mended", function()
       end
     ]]
   end)
+
+  it("os.exit in a coroutine ends its call though those that wait for it would go on", function()
+    script.passes [[
+      local function f()
+        coroutine.wrap(function()
+          coroutine.resume(coroutine.create(os.exit), 3)
+          while true do end
+        end)()
+      end
+      local ok, err = pcall(parallel.map, f, {1})
+      equal({ok, err.kind}, {false, "error"})
+      assert(err.message:find "os.exit", err.message)
+    ]]
+  end)
 end)
