@@ -138,5 +138,6 @@ void moons_open(lua_State *L, moons_runtime *runtime) {
 
 int luaopen_parallel(lua_State *L) {
   luaL_checkversion(L);
+  moons__pristine_note_standard(L);
   return open_parallel(L);
 }

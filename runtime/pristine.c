@@ -127,27 +127,170 @@ static int has_fields(lua_State *L) {
   return at == n_bytes;
 }
 
-void moons__pristine_note(lua_State *L, int all) {
+/* What the script changed before anybody took note: what a new state has decides, in which all is in
+** C or plain. What the state has in C is its host's. */
+
+/* Pushes onto L the value on top of `from`, if that is the same in every state; otherwise returns 0. */
+static int push_same(lua_State *L, lua_State *from) {
+  size_t n_bytes;
+  const char *bytes;
+  switch (lua_type(from, -1)) {
+  case LUA_TBOOLEAN: lua_pushboolean(L, lua_toboolean(from, -1)); return 1;
+  case LUA_TNUMBER:
+    if (lua_isinteger(from, -1))
+      lua_pushinteger(L, lua_tointeger(from, -1));
+    else
+      lua_pushnumber(L, lua_tonumber(from, -1));
+    return 1;
+  case LUA_TSTRING:
+    bytes = lua_tolstring(from, -1, &n_bytes);
+    lua_pushlstring(L, bytes, n_bytes);
+    return 1;
+  case LUA_TFUNCTION:
+    if (lua_getupvalue(from, -1, 1) == NULL) {
+      lua_pushcfunction(L, lua_tocfunction(from, -1));
+      return 1;
+    }
+    lua_pop(from, 1);
+    return 0;
+  default: return 0;
+  }
+}
+
+/* Whether the field whose key and value are on top is as in the table on top of a new state. */
+static int is_as_new(lua_State *L, lua_State *new) {
+  if (lua_iscfunction(L, -1) || lua_isuserdata(L, -1)) return 1;
+  if (lua_type(L, -2) != LUA_TSTRING) return 0;
+  size_t n_bytes;
+  const char *key = lua_tolstring(L, -2, &n_bytes);
+  lua_pushlstring(new, key, n_bytes);
+  int is_same = lua_rawget(new, -2) == LUA_TTABLE && lua_istable(L, -1);
+  if (!is_same && push_same(L, new)) {
+    is_same = moons__pristine_is_same(L, -1, -2);
+    lua_pop(L, 1);
+  }
+  lua_pop(new, 1);
+  return is_same;
+}
+
+/* Takes from the table on top what the one on top of a new state lacks or has otherwise. */
+static int take_changes(lua_State *L, lua_State *new) {
+  int table = lua_gettop(L), n_changes = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (is_as_new(L, new)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushnil(L);
+    lua_rawset(L, table);
+    n_changes++;
+  }
+  return n_changes;
+}
+
+/* Puts into the table on top what only the one on top of a new state has; `true` stands for what cannot be had
+** from there. */
+static int put_missing(lua_State *L, lua_State *new) {
+  int table = lua_gettop(L), n_changes = 0;
+  for (lua_pushnil(new); lua_next(new, -2); lua_pop(new, 1)) {
+    lua_pushstring(L, lua_tostring(new, -2));
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, table) == LUA_TNIL) {
+      lua_pop(L, 1);
+      if (!push_same(L, new)) lua_pushboolean(L, 1);
+      lua_rawset(L, table);
+      n_changes++;
+    } else {
+      lua_pop(L, 2);
+    }
+  }
+  return n_changes;
+}
+
+/* Makes the copy on top of a table what it was before the script changed that. Returns whether it did. */
+static int undo_changes(lua_State *L, lua_State *new) {
+  return take_changes(L, new) + put_missing(L, new) > 0;
+}
+
+/* Taking note. */
+
+/* Pushes the table of what is noted, empty yet, unless there is one in the registry. */
+static int begin_note(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  int noted = lua_getfield(L, LUA_REGISTRYINDEX, NOTED) != LUA_TNIL;
+  int is_noted = lua_getfield(L, LUA_REGISTRYINDEX, NOTED) != LUA_TNIL;
   lua_pop(L, 1);
-  if (noted) return;
-  lua_newtable(L);
+  if (!is_noted) lua_newtable(L);
+  return !is_noted;
+}
+
+/* Notes the n-th table, into the one on top. `new` is a new state to compare it with, or NULL. */
+static void note_table(lua_State *L, unsigned n, const char *name, lua_State *new) {
+  int noted = lua_gettop(L), is_changed = 0;
+  if (!moons__pristine_push_present(L, name)) return;
+  push_fields(L);
+  lua_insert(L, -2);
+  push_copy(L);
+  if (new != NULL && moons__pristine_push_present(new, name)) {
+    is_changed = undo_changes(L, new);
+    lua_pop(new, 1);
+  }
+  lua_setfield(L, noted, name);
+  if (!is_changed) lua_rawseti(L, noted, (lua_Integer)n + 1);
+  lua_settop(L, noted);
+}
+
+static void note_globals(lua_State *L, int all, lua_State *new) {
+  push_globals_now(L, all);
+  if (new != NULL) {
+    lua_pushglobaltable(new);
+    undo_changes(L, new);
+    lua_pop(new, 1);
+  }
+  lua_setfield(L, -2, LUA_GNAME);
+}
+
+static void note(lua_State *L, int all, lua_State *new) {
   const char *name;
   moons__libraries libraries;
-  for (unsigned n = 0; (name = moons__pristine_table(n, &libraries)) != NULL; n++) {
-    if (!moons__pristine_push_present(L, name)) continue;
-    push_fields(L);
-    lua_rawseti(L, -3, (lua_Integer)n + 1);
-    push_copy(L);
-    lua_setfield(L, -2, name);
-  }
-  push_globals_now(L, all);
-  lua_setfield(L, -2, LUA_GNAME);
+  if (!begin_note(L)) return;
+  for (unsigned n = 0; (name = moons__pristine_table(n, &libraries)) != NULL; n++)
+    note_table(L, n, name, new);
+  note_globals(L, all, new);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  if (lua_getmetatable(L, -1)) lua_setfield(L, -3, GLOBALS_METATABLE);
+  if (new == NULL && lua_getmetatable(L, -1)) lua_setfield(L, -3, GLOBALS_METATABLE);
   lua_pop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, NOTED);
+}
+
+void moons__pristine_note(lua_State *L, int all) { note(L, all, NULL); }
+
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  return 0;
+}
+
+/* Argument: a new state. */
+static int note_standard(lua_State *L) {
+  note(L, 0, lua_touserdata(L, 1));
+  return 0;
+}
+
+void moons__pristine_note_standard(lua_State *L) {
+  lua_State *new = luaL_newstate();
+  if (new == NULL) luaL_error(L, "not enough memory");
+  lua_pushcfunction(new, open_libraries);
+  int status = lua_pcall(new, 0, 0, 0);
+  if (status == LUA_OK) {
+    lua_pushcfunction(L, note_standard);
+    lua_pushlightuserdata(L, new);
+    status = lua_pcall(L, 1, 0, 0);
+  } else {
+    lua_pushliteral(L, "not enough memory");
+  }
+  lua_close(new);
+  if (status != LUA_OK) lua_error(L);
+}
+
+int moons__pristine_is_same(lua_State *L, int a, int b) {
+  return lua_rawequal(L, a, b) && lua_isinteger(L, a) == lua_isinteger(L, b);
 }
 
 int moons__pristine_push_library(lua_State *L, const char *name) {

@@ -13,6 +13,13 @@
 ** otherwise the standard ones. May raise a memory error. */
 void moons__pristine_note(lua_State *L, int all);
 
+/* Takes note of what the state had before its script changed any of the standard things, which may
+** have been long ago. May raise a memory error. */
+void moons__pristine_note_standard(lua_State *L);
+
+/* Whether two values are the same: 1 and 1.0 are not. */
+int moons__pristine_is_same(lua_State *L, int a, int b);
+
 /* Pushes the table of globals as noted: name -> value. Empty where nothing was noted. */
 void moons__pristine_push_globals(lua_State *L);
 

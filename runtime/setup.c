@@ -14,18 +14,13 @@ enum { N_MESSAGES = 4 };
 /* The fields of what is said of a changed table. */
 static const char SET[] = "set", REMOVED[] = "removed";
 
-/* Whether the two values on top are the same. */
-static int is_same(lua_State *L) {
-  return lua_rawequal(L, -1, -2) && lua_isinteger(L, -1) == lua_isinteger(L, -2);
-}
-
 /* Puts into the table on top the fields of `table` that are not the same in `before`. */
 static int put_set(lua_State *L, int table, int before) {
   int changes = lua_gettop(L), found = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     lua_pushvalue(L, -2);
     lua_rawget(L, before);
-    int same = is_same(L);
+    int same = moons__pristine_is_same(L, -1, -2);
     lua_pop(L, 1);
     if (same) continue;
     lua_pushvalue(L, -2);

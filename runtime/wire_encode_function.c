@@ -79,7 +79,7 @@ static void queue_named(encoder *e) {
   int is_absent = lua_isnil(L, -1);
   lua_pushvalue(L, name);
   lua_rawget(L, e->pristine_index);
-  int is_pristine = lua_rawequal(L, -1, -2);
+  int is_pristine = moons__pristine_is_same(L, -1, -2);
   lua_settop(L, name);
   if (is_absent) queue_metatable(e);
   if (is_pristine) {

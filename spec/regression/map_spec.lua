@@ -161,4 +161,35 @@ describe("regression: a map", function()
       equal(err.message, "stdin:2: undeclared mispelt")
     ]]
   end)
+
+  it("what a script changes before it requires the module travels too #unsanitized", function()
+    for _, host in ipairs {{}, script.lua54} do
+      script.prints([[
+        string.trim = function(s) return (s:gsub("^%s+", ""):gsub("%s+$", "")) end
+        math.tau, math.pi, string.len, table.pack = 6, 3, nil, {"pack"}
+        local original = print
+        function print(...) return "my print" end
+        function select() return "my select" end
+        setmetatable(_G, {__index = function(_, name) return name .. "?" end})
+        local parallel = require "parallel"
+        local function f(s)
+          return table.concat({s:trim(), absent, math.tau + math.pi, tostring(string.len), table.pack[1], print(s),
+            select(s), tostring(original ~= print)}, " ")
+        end
+        original(parallel.map(f, {" a "})[1])
+        original(parallel.map(function(s) original(s:rep(2)) return math.abs(-1) end, {"b"})[1])
+      ]], "a absent? 9 nil pack my print my select true\nbb\n1", host)
+    end
+  end)
+
+  it("a global that was 1 and is 1.0 is 1.0 in calls", function()
+    script.passes [[
+      local host = _VERSION
+      _VERSION = 1
+      equal(parallel.map(function() return math.type(_VERSION) end, {0}), {"integer"})
+      _VERSION = 1.0
+      equal(parallel.map(function() return math.type(_VERSION) end, {0}), {"float"})
+      _VERSION = host
+    ]]
+  end)
 end)
