@@ -41,8 +41,7 @@ typedef struct reader {
   int malformed;
   int dynamic;
   int has_strings;
-  moons__capture_name *name;
-  void *data;
+  moons__buffer *names;
 } reader;
 
 /* A constant that is a string; bytes NULL for all others. */
@@ -131,21 +130,11 @@ static int is_environment(const prototype *p, unsigned upvalue) {
   return upvalue < MAX_UPVALUES && (p->environments >> upvalue & 1) != 0;
 }
 
-/* The name is copied to where a zero can follow it. */
-static void tell(reader *r, const prototype *p, size_t index) {
+static void put_name(reader *r, const prototype *p, size_t index) {
   if (index >= p->n_constants || p->constants[index].bytes == NULL) return;
   p->constants[index].is_name = 1;
-  char brief[64];
-  size_t n_bytes = p->constants[index].n_bytes;
-  char *name = n_bytes < sizeof brief ? brief : malloc(n_bytes + 1);
-  if (name == NULL) {
-    r->malformed = 1;
-    return;
-  }
-  memcpy(name, p->constants[index].bytes, n_bytes);
-  name[n_bytes] = '\0';
-  r->name(r->data, name, n_bytes);
-  if (name != brief) free(name);
+  moons__capture_name name = {p->constants[index].bytes, p->constants[index].n_bytes};
+  if (moons__buffer_append(r->names, &name, sizeof name)) r->malformed = 1;
 }
 
 /* Functions with more constants than an instruction can number read a global in three steps:
@@ -191,15 +180,15 @@ static void scan_code(reader *r, const prototype *p) {
     uint32_t instruction = instruction_at(p, i);
     switch (opcode(instruction)) {
     case OP_GETTABUP:
-      if (is_environment(p, arg_b(instruction))) tell(r, p, arg_c(instruction));
+      if (is_environment(p, arg_b(instruction))) put_name(r, p, arg_c(instruction));
       break;
     case OP_SETTABUP:
-      if (is_environment(p, arg_a(instruction))) tell(r, p, arg_b(instruction));
+      if (is_environment(p, arg_a(instruction))) put_name(r, p, arg_b(instruction));
       break;
     case OP_GETUPVAL:
       if (!is_environment(p, arg_b(instruction))) break;
       if (is_wide_read(p, i))
-        tell(r, p, arg_bx(instruction_at(p, i + 1)));
+        put_name(r, p, arg_bx(instruction_at(p, i + 1)));
       else
         r->dynamic = 1;
       break;
@@ -283,9 +272,9 @@ static int header_is_known(reader *r) {
 }
 
 moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     moons__capture_name *name, void *data, int *has_strings) {
+                                     moons__buffer *names, int *has_strings) {
   const unsigned char *bytes = dump;
-  reader r = {.at = bytes, .end = bytes + n_bytes, .name = name, .data = data};
+  reader r = {.at = bytes, .end = bytes + n_bytes, .names = names};
   if (!header_is_known(&r)) return MOONS__CAPTURE_FOREIGN;
   take_function(&r, 0, 0, environments);
   if (r.malformed) return MOONS__CAPTURE_FOREIGN;

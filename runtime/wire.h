@@ -63,6 +63,7 @@ typedef struct moons__encoder {
   struct moons__shapes *shapes; /* that the message has; NULL: none yet; owned */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
+  moons__buffer captured;          /* names of globals in the function at hand (capture.h) */
   int dynamic;                     /* a function may reach any global; 2: and all are queued */
   struct moons__wire_frame *frame; /* where in the value we are, for errors */
   const char *what;                /* "argument", "result", ...: the root of paths */

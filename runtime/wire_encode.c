@@ -213,6 +213,7 @@ void moons__encoder_begin(moons__encoder *e) {
 void moons__encoder_end(moons__encoder *e) {
   moons__seen_free(&e->seen);
   moons__ptrmap_free(&e->first_keys);
+  moons__buffer_free(&e->captured);
   free(e->shapes);
   e->shapes = NULL;
 }

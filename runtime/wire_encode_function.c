@@ -90,19 +90,23 @@ static void queue_named(encoder *e) {
   queue_global(e);
 }
 
-static void note_global(void *data, const char *name, size_t n_bytes) {
-  encoder *e = data;
-  moons__wire_note_library(e, name, n_bytes);
-  lua_pushlstring(e->L, name, n_bytes);
+static void note_global(encoder *e, const moons__capture_name *name) {
+  moons__wire_note_library(e, name->bytes, name->n_bytes);
+  lua_pushlstring(e->L, name->bytes, name->n_bytes);
   queue_named(e);
 }
 
+/* Nothing is written to `out` meanwhile, where the names lie. */
 static void note_globals(encoder *e, int function, size_t dump_at) {
   if (e->sent_index == 0) return;
   uint64_t environments = environments_of(e, function);
   int has_strings = 0;
+  e->captured.n_bytes = 0;
   moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
-                                                environments, note_global, e, &has_strings);
+                                                environments, &e->captured, &has_strings);
+  const moons__capture_name *names = (const void *)e->captured.bytes;
+  for (size_t i = 0; i < e->captured.n_bytes / sizeof names[0]; i++)
+    note_global(e, &names[i]);
   if (has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
   if (result == MOONS__CAPTURE_EXACT) return;
   e->needs |= MOONS__LIBRARIES_ALL;
