@@ -55,7 +55,8 @@ function check.futures(where, number, value, type_of_futures)
   if type(value) ~= "table" then
     refuse(where, number, "table of futures", value)
   end
-  for i, future in ipairs(value) do
+  for i = 1, #value do
+    local future = value[i]
     if getmetatable(future) ~= type_of_futures then
       local text = "bad argument #%d to '%s' (item %d: a future expected, got %s)"
       error(text:format(number, where, i, type(future)), CALLER - 1)

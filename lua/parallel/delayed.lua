@@ -1,6 +1,8 @@
 --- Calls that are written down to be made later, as joblib's users know them.
 -- @module parallel.delayed
 
+local source = require "parallel.source"
+
 local delayed = {}
 
 local Call = {__name = "parallel.call"}
@@ -28,7 +30,7 @@ end
 local function row_of(call, first)
   local arguments = call.arguments
   local row = table.move(arguments, 1, arguments.n, 2, {n = arguments.n + 1})
-  row[1] = call.f ~= first and call.f or false
+  row[1] = not rawequal(call.f, first) and call.f or false
   return row
 end
 
@@ -41,10 +43,10 @@ local function make_function(first)
   end
 end
 
-local function rows_of_list(calls, first)
+local function rows_of_list(calls, n, first)
   local rows = {}
-  for i, call in ipairs(calls) do
-    rows[i] = row_of(check_call(call, i, 5), first)
+  for i = 1, n do
+    rows[i] = row_of(check_call(calls[i], i, 5), first)
   end
   return rows
 end
@@ -66,19 +68,19 @@ end
 -- @treturn function
 -- @return rows, or an iterator of rows
 function delayed.plan(calls)
-  local is_iterator = type(calls) == "function"
-  local call
-  if is_iterator then
-    call = calls()
-  else
-    call = calls[1]
+  local n = source.measure(calls, true)
+  if n == 0 then
+    return make_function(nil), {}
+  elseif n > 0 then
+    local first = check_call(calls[1], 1, 4).f
+    return make_function(first), rows_of_list(calls, n, first)
   end
+  local call = calls()
   if call == nil then
     return make_function(nil), {}
   end
   local first = check_call(call, 1, 4).f
-  local rows = is_iterator and rows_of_iterator(calls, call, first) or rows_of_list(calls, first)
-  return make_function(first), rows
+  return make_function(first), rows_of_iterator(calls, call, first)
 end
 
 return delayed

@@ -69,6 +69,10 @@ for _, host in ipairs(script.hosts) do
           assert(not ok and tostring(err):find("item " .. #calls, 1, true)
             and tostring(err):find(type(calls[#calls]), 1, true), tostring(err))
         end
+        for hole, calls in ipairs {{nil, delayed(add)(1, 2)}, {delayed(add)(1, 2), nil, delayed(add)(3, 4)}} do
+          local ok, err = pcall(parallel.run, calls)
+          assert(not ok and tostring(err):find(("item %d: a call"):format(hole), 1, true), tostring(err))
+        end
         local i = 0
         local ok, err = pcall(parallel.run, function() i = i + 1 return i == 1 and delayed(add)(1, 2) or 5 end)
         assert(not ok and tostring(err):find("item 2", 1, true), tostring(err))
@@ -82,6 +86,14 @@ for _, host in ipairs(script.hosts) do
           local ok, err = pcall(f)
           assert(not ok and err:find "^stdin:%d+: bad argument #1 to '", err)
         end
+      ]]
+    end)
+
+    it("is of its own function, whatever __eq says of that and another", function()
+      passes [[
+        local class = {__eq = function() return true end, __call = function(self) return self.name end}
+        local a, b = setmetatable({name = "a"}, class), setmetatable({name = "b"}, class)
+        equal(parallel.run {delayed(a)(), delayed(b)(), delayed(a)()}, {"a", "b", "a"})
       ]]
     end)
 

@@ -276,6 +276,7 @@ for _, host in ipairs(script.hosts) do
           wait = function() future:wait({}) end,
           on_done = function() future:on_done(5) end,
           as_completed = function() parallel.as_completed(5) end,
+          with_a_hole = function() parallel.as_completed {future, nil, future} end,
         } do
           local ok, err = pcall(call)
           assert(not ok and type(err) == "string", name)
