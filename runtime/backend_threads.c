@@ -272,13 +272,31 @@ static void thread_free(thread *t) {
   free(t);
 }
 
-/* The end of a thread. */
+/* The end of a thread, and of the backend. */
 
-static void backend_free(moons__backend *b) {
-  moons__deadlines_close(b->deadlines);
+static int make_locks(moons__backend *b) {
+  if (uv_key_create(&b->current)) return MOONS_ENOMEM;
+  if (uv_mutex_init(&b->mutex)) {
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  if (uv_cond_init(&b->left)) {
+    uv_mutex_destroy(&b->mutex);
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  return 0;
+}
+
+static void destroy_locks(moons__backend *b) {
   uv_cond_destroy(&b->left);
   uv_mutex_destroy(&b->mutex);
   uv_key_delete(&b->current);
+}
+
+static void backend_free(moons__backend *b) {
+  moons__deadlines_close(b->deadlines);
+  destroy_locks(b);
   free(b);
 }
 
@@ -554,20 +572,6 @@ static void close_threads(moons__backend *b) {
   let_go(b);
 }
 
-static int make_locks(moons__backend *b) {
-  if (uv_key_create(&b->current)) return MOONS_ENOMEM;
-  if (uv_mutex_init(&b->mutex)) {
-    uv_key_delete(&b->current);
-    return MOONS_ENOMEM;
-  }
-  if (uv_cond_init(&b->left)) {
-    uv_mutex_destroy(&b->mutex);
-    uv_key_delete(&b->current);
-    return MOONS_ENOMEM;
-  }
-  return 0;
-}
-
 static int open_threads(moons__backend **backend, const moons__backend_config *config) {
   moons__backend *b = calloc(1, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
@@ -575,10 +579,9 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->n_users = 1;
   if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
   b->config.worker.clock_ns = uv_hrtime;
-  int error = moons__deadlines_open(&b->deadlines, look, b);
-  if (!error) error = make_locks(b);
+  int error = make_locks(b);
+  if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0) destroy_locks(b);
   if (error) {
-    moons__deadlines_close(b->deadlines);
     free(b);
     return error;
   }
