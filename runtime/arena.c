@@ -427,8 +427,8 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
 /* Arenas. */
 
 int moons__arena_open(moons__arena *arena, size_t max_bytes) {
-  if (max_bytes == 0) max_bytes = moons__pages_memory() / MOONS_ARENA_SHARE;
   if (max_bytes == 0) max_bytes = MOONS_ARENA_BYTES;
+  if (max_bytes > SIZE_MAX / 2) max_bytes = SIZE_MAX / 2; /* sums of sizes stay below the end */
   size_t n_bytes = round_up(max_bytes + sizeof(moons__heap), moons__pages_size());
   if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
   void *start = moons__pages_reserve(n_bytes);

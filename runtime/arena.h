@@ -27,7 +27,7 @@ typedef struct moons__arena {
 } moons__arena;
 
 /* Reserves space and lays an empty heap in it. `max_bytes` is the most that its blocks, and what
-** the allocator adds, may take up; 0: half of the machine's memory. Returns 0 or MOONS_ENOMEM. */
+** the allocator adds, may take up; 0: MOONS_ARENA_BYTES. Returns 0 or MOONS_ENOMEM. */
 int moons__arena_open(moons__arena *arena, size_t max_bytes);
 
 /* Gives the space back. Does nothing for an arena that is not open. */

@@ -5,7 +5,7 @@
 
 #include "binding_job.h"
 #include "limits.h"
-#include "pages.h"
+#include "machine.h"
 
 /* {== Collecting ============================================================================== */
 
@@ -156,9 +156,9 @@ static lua_Integer first_room(lua_Integer n) {
   return n;
 }
 
-/* Elements that may be prepared: all of them in half of the machine's memory. */
+/* Elements that may be prepared: all of them in half of the memory that there is. */
 static lua_Integer most_room(void) {
-  size_t n = moons__pages_memory() / 2 / ELEMENT_BYTES;
+  size_t n = moons__machine_memory() / 2 / ELEMENT_BYTES;
   return n < INT_MAX ? (lua_Integer)n : INT_MAX;
 }
 

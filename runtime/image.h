@@ -25,7 +25,7 @@ typedef struct moons__image {
   size_t frozen_bytes; /* the rest, put back by the system; 0: all is copied */
 } moons__image;
 
-/* Makes an empty state that may hold `max_bytes` (0: half of what the machine has). Returns 0 or
+/* Makes an empty state that may hold `max_bytes` (0: MOONS_ARENA_BYTES). Returns 0 or
 ** MOONS_ENOMEM. */
 int moons__image_open(moons__image *image, size_t max_bytes);
 

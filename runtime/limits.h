@@ -23,7 +23,7 @@
 #define MOONS_STACK_RESERVE_BYTES ((size_t)1 << 20)
 #endif
 
-/* A state may hold this part of the machine's memory where the host sets no limit: one call that
+/* A state may hold this part of the memory that this process may use where the host sets no limit: one call that
 ** grows without end gets an error before the system has to kill the process. */
 #ifndef MOONS_ARENA_SHARE
 #define MOONS_ARENA_SHARE 2

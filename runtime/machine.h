@@ -1,11 +1,16 @@
 /*
-** How many cores this process may really use. cpus_linux.c counts affinity and container quota;
-** cpus_posix.c, the portable twin, counts the cores that are there.
+** What of the machine this process may really use. machine_linux.c counts affinity and a container's
+** limits; machine_posix.c, the portable twin, what is there.
 */
-#ifndef MOONS_CPUS_H
-#define MOONS_CPUS_H
+#ifndef MOONS_MACHINE_H
+#define MOONS_MACHINE_H
 
-/* At least 1. */
-unsigned moons__cpus(void);
+#include <stddef.h>
+
+/* Cores; at least 1. */
+unsigned moons__machine_cpus(void);
+
+/* Memory in bytes, or 0 where the system does not say. Reads files: not for every call. */
+size_t moons__machine_memory(void);
 
 #endif

@@ -1,8 +1,17 @@
 #include <unistd.h>
 
-#include "cpus.h"
+#include "machine.h"
 
-unsigned moons__cpus(void) {
+unsigned moons__machine_cpus(void) {
   long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
   return n_cpus > 0 ? (unsigned)n_cpus : 1;
+}
+
+size_t moons__machine_memory(void) {
+#ifdef _SC_PHYS_PAGES
+  long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  return n_pages > 0 && page_bytes > 0 ? (size_t)n_pages * (size_t)page_bytes : 0;
+#else
+  return 0;
+#endif
 }

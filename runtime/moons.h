@@ -80,13 +80,15 @@ typedef struct moons_options {
   unsigned n_workers;
 
   /* Where calls run: "threads", or "inline", which runs them one by one on the thread that waits
-  ** for them (to debug, and as the reference for the others). */
+  ** for them (to debug, and as the reference for the others): only one thread at a time may use
+  ** such a runtime. */
   const char *backend;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Maps within maps need it. */
   size_t stack_bytes;
 
-  /* The most that one state may hold, in bytes; 0: half of the machine's memory. */
+  /* The most that one state may hold, in bytes; 0: half of the machine's memory, or of its
+  ** container's. */
   size_t state_bytes;
 
   /* Called in each new worker state, after the standard libraries are opened and before anything
@@ -145,7 +147,7 @@ typedef struct moons_job_options {
   size_t setup_bytes;
 
   unsigned
-      n_workers; /* only the first so many workers run calls; 0: those of the runtime's options */
+      n_workers; /* only the first so many run calls; 0: as many as the runtime's options say */
   int fresh;     /* each call gets a state of its own */
   int pack;      /* all values of a call come home, not just the first */
   int collect;   /* a failed call does not stop the others */
@@ -189,14 +191,15 @@ typedef struct moons_chunk {
 
 /* Takes a finished chunk, in any order but that failed ones come first; waits for one for up to
 ** `timeout_ns` (negative: for ever). MOONS_EEND when every chunk that was put has been taken or
-** dropped, MOONS_ETIMEDOUT. Within a call that a worker runs, that worker runs waiting chunks of the
-** job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its stack is
-** too full for that. */
+** dropped, MOONS_ETIMEDOUT, MOONS_ENOMEM. Within a call that a worker runs, that worker runs waiting chunks
+** of the job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its stack is
+** too full for that, MOONS_ESTOPPED where that call is to end. */
 MOONS_API int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk);
 
 /* Waits until one of the jobs has something to take: a finished chunk, or that there are no more.
-** Returns its place in the list, MOONS_ETIMEDOUT, or MOONS_EDEPTH. The jobs are used by this thread
-** meanwhile. */
+** Returns its place in the list, MOONS_EINVAL where the list is empty, or as moons_job_take does
+** MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED. The jobs are of one runtime, and used by this
+** thread meanwhile. */
 MOONS_API int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns);
 
 /* Chunks that were put and not taken yet. */

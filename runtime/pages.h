@@ -11,9 +11,6 @@
 /* The size of a page in bytes: every address and size below is a multiple of it. */
 size_t moons__pages_size(void);
 
-/* The machine's memory in bytes, or 0 where the system does not say. */
-size_t moons__pages_memory(void);
-
 /* Reserves address space without memory behind it. Returns NULL when there is none. */
 void *moons__pages_reserve(size_t n_bytes);
 

@@ -7,11 +7,6 @@
 
 size_t moons__pages_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-size_t moons__pages_memory(void) {
-  long n_pages = sysconf(_SC_PHYS_PAGES);
-  return n_pages > 0 ? (size_t)n_pages * moons__pages_size() : 0;
-}
-
 void *moons__pages_reserve(size_t n_bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   void *start = mmap(NULL, n_bytes, PROT_NONE, flags, -1, 0);

@@ -6,15 +6,6 @@
 
 size_t moons__pages_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-size_t moons__pages_memory(void) {
-#ifdef _SC_PHYS_PAGES
-  long n_pages = sysconf(_SC_PHYS_PAGES);
-  return n_pages > 0 ? (size_t)n_pages * moons__pages_size() : 0;
-#else
-  return 0;
-#endif
-}
-
 void *moons__pages_reserve(size_t n_bytes) {
   void *start = mmap(NULL, n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0);
   return start != MAP_FAILED ? start : NULL;

@@ -7,9 +7,9 @@
 
 #include "backend.h"
 #include "console.h"
-#include "cpus.h"
 #include "job.h"
 #include "limits.h"
+#include "machine.h"
 #include "moons.h"
 #include "spin.h"
 
@@ -59,7 +59,7 @@ const char *moons_error_text(int error) {
   }
 }
 
-unsigned moons_cpus(void) { return moons__cpus(); }
+unsigned moons_cpus(void) { return moons__machine_cpus(); }
 
 uint64_t moons_clock_ns(void) { return uv_hrtime(); }
 
@@ -112,6 +112,11 @@ static int open_backend(moons_runtime *r) {
   return r->functions->open(&r->backend, &config);
 }
 
+static size_t default_state_bytes(void) {
+  size_t n_bytes = moons__machine_memory() / MOONS_ARENA_SHARE;
+  return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
@@ -121,7 +126,9 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;
   r->options = *options;
+  r->options.backend = functions->name;
   r->options.n_workers = n_workers;
+  if (options->state_bytes == 0) r->options.state_bytes = default_state_bytes();
   atomic_init(&r->n_started, n_workers);
   if (uv_mutex_init(&r->mutex)) {
     free(r);
@@ -488,15 +495,17 @@ static void share_calls(moons_job *job) {
   submit_all(r, &started);
 }
 
-/* Waits as waiter_wait does, for some time at first, after which calls are shared. */
+/* Waits as waiter_wait does; calls are shared after some time, and then now and then. */
 static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, waiter *w,
                           uint64_t deadline_ns) {
   moons_runtime *r = jobs[0]->runtime;
-  uint64_t share_ns = uv_hrtime() + MOONS_SHARE_NS;
-  if (share_ns >= deadline_ns) return waiter_wait(r, w, deadline_ns);
-  if (waiter_wait(r, w, share_ns) == 0) return 0;
-  for (unsigned i = 0; i < n_jobs; i++)
-    share_calls(jobs[i]);
+  uint64_t patience_ns = MOONS_SHARE_NS, share_ns;
+  while ((share_ns = uv_hrtime() + patience_ns) < deadline_ns) {
+    if (waiter_wait(r, w, share_ns) == 0) return 0;
+    for (unsigned i = 0; i < n_jobs; i++)
+      share_calls(jobs[i]);
+    patience_ns = MOONS_LOOK_NS;
+  }
   return waiter_wait(r, w, deadline_ns);
 }
 
@@ -513,6 +522,7 @@ static int wait_in(moons_job *const *jobs, unsigned n_jobs, waiter *w, uint64_t 
 }
 
 int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
+  if (n_jobs == 0) return MOONS_EINVAL;
   int ready = find_ready(jobs, n_jobs);
   if (ready < 0 && timeout_ns == 0 && jobs[0]->runtime->functions->runs_when_asked) {
     int ran = run_any(jobs, n_jobs);

@@ -16,7 +16,7 @@ struct lua_State;
 
 /* What the states of a worker are like. */
 typedef struct moons__worker_config {
-  size_t state_bytes; /* the most that one state may hold; 0: half of the machine's memory */
+  size_t state_bytes; /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* NULL: C's stdio */

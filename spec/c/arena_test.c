@@ -308,14 +308,17 @@ static void tiny_arenas(void) {
   }
 }
 
-static void machine_size(void) {
-  moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 0) == 0);
-  CHECK(arena.reserved_bytes >= MIB);
-  CHECK(new_block(&arena, MIB) != NULL);
-  moons__arena_close(&arena);
-  CHECK(arena.heap == NULL);
-  moons__arena_close(&arena); /* does nothing */
+static void any_size(void) {
+  static const size_t SIZES[] = {0, SIZE_MAX / 2, SIZE_MAX - 1, SIZE_MAX};
+  for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
+    moons__arena arena = {0};
+    CHECK(moons__arena_open(&arena, SIZES[i]) == 0);
+    CHECK(arena.reserved_bytes >= 64 * MIB);
+    CHECK(new_block(&arena, MIB) != NULL);
+    moons__arena_close(&arena);
+    CHECK(arena.heap == NULL);
+    moons__arena_close(&arena); /* does nothing */
+  }
 }
 
 static void reset_empties(void) {
@@ -479,7 +482,7 @@ int main(int argc, char **argv) {
       {"a large block can shrink when no memory is left", shrinks_at_the_limit},
       {"small blocks that are free make room for a large one", small_ones_make_room},
       {"an arena too small for anything refuses everything", tiny_arenas},
-      {"without a limit there is the machine's memory", machine_size},
+      {"may be of any size", any_size},
       {"reset forgets all blocks", reset_empties},
       {"copying the used bytes back puts everything back", bytes_are_all},
       {"trim leaves what is in use as it is", trim_keeps},

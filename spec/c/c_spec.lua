@@ -2,8 +2,8 @@
 local program = require "c.program"
 
 local PARTS = {
-  "arena", "batch", "buffer", "capture", "chunk", "failure", "image", "job", "names", "pages",
-  "park", "ptrmap", "stdlib", "wire",
+  "arena", "batch", "buffer", "capture", "chunk", "failure", "image", "job", "machine", "names",
+  "pages", "park", "ptrmap", "stdlib", "wire",
 }
 
 for _, part in ipairs(PARTS) do
