@@ -162,9 +162,10 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   bench_require(moons__worker_open(&l->worker, &config, NULL) == 0, "no memory for a worker");
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
-  l->terms = moons__terms_new(l->setup.bytes, l->setup.n_bytes);
+  moons_job_options options = {
+      .setup = l->setup.bytes, .setup_bytes = l->setup.n_bytes, .fresh = l->fresh};
+  l->terms = moons__terms_new(&options);
   bench_require(l->terms != NULL, "no memory for terms");
-  l->terms->fresh = l->fresh;
 }
 
 static void close_line(line *l) {

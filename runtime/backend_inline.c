@@ -40,7 +40,6 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
   moons__backend *b = calloc(1, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
   b->config = config->worker;
-  b->config.clock_ns = uv_hrtime;
   b->gone = config->gone;
   b->gone_data = config->gone_data;
   int error = uv_mutex_init(&b->mutex) ? MOONS_ENOMEM : 0;
@@ -117,8 +116,8 @@ static int can_run(moons__backend *b) {
 static void run(moons__backend *b, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
   moons__worker *worker = b->workers[b->depth++];
-  if (work->task.terms->timeout_ns > 0) {
-    moons__worker_expect(worker, work->task.terms->timeout_ns);
+  if (work->task.terms->options.timeout_ns > 0) {
+    moons__worker_expect(worker, work->task.terms->options.timeout_ns);
     moons__deadlines_nudge(b->deadlines);
   }
   moons__worker_run(worker, &work->task);

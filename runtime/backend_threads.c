@@ -193,8 +193,8 @@ static int run_on(thread *t, moons__work *work) {
   unsigned at = t->n_busy++, outer_depth = t->depth;
   set_work(t, at, work);
   t->depth = work->depth;
-  if (work->task.terms->timeout_ns > 0) {
-    moons__worker_expect(t->stations[at].worker, work->task.terms->timeout_ns);
+  if (work->task.terms->options.timeout_ns > 0) {
+    moons__worker_expect(t->stations[at].worker, work->task.terms->options.timeout_ns);
     moons__deadlines_nudge(t->backend->deadlines);
   }
   int is_given_up = moons__worker_run(t->stations[at].worker, &work->task);
@@ -578,7 +578,6 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->config = *config;
   b->n_users = 1;
   if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
-  b->config.worker.clock_ns = uv_hrtime;
   int error = make_locks(b);
   if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0) destroy_locks(b);
   if (error) {

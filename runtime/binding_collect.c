@@ -132,9 +132,8 @@ static void harvest_all(lua_State *L, harvest *h) {
 /* Pushes the error of a call whose result is missing though nothing stopped it: there was no memory for
 ** it. */
 static void push_lost(lua_State *L, const harvest *h) {
-  moons__failure failure = {.kind = MOONS__FAILURE_MEMORY, .traceback = ""};
-  failure.message = "not enough memory for the results";
-  failure.message_bytes = strlen(failure.message);
+  moons__failure failure =
+      moons__failure_of(MOONS__FAILURE_MEMORY, "not enough memory for the results");
   moons__push_error(L, number_of(h), &failure);
 }
 

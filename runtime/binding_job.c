@@ -43,12 +43,12 @@ static void push_text(lua_State *L, moons__job_data *j) {
   lua_pushvalue(L, -2);
   if (moons__call_in_use(L, j, 1, 1) == LUA_OK) return;
   lua_pop(L, 1);
-  lua_pushliteral(L, "(the error cannot be told: telling it raised another)");
+  lua_pushliteral(L, MOONS__FAILURE_UNTOLD);
 }
 
 void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, int status) {
-  moons__failure failure = {.kind = MOONS__FAILURE_MARSHAL, .traceback = ""};
-  if (status == LUA_ERRMEM) failure.kind = MOONS__FAILURE_MEMORY;
+  moons__failure failure = {.traceback = ""};
+  failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : MOONS__FAILURE_MARSHAL;
   push_text(L, j);
   failure.message = lua_tolstring(L, -1, &failure.message_bytes);
   moons__push_error(L, index, &failure);

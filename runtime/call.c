@@ -9,7 +9,7 @@
 static void seed_random(lua_State *L, const moons__call *c, uint64_t index) {
   if (!c->seeds) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  moons__session_seed(L, c->terms->seed, index);
+  moons__session_seed(L, c->terms->options.seed, index);
 }
 
 static void push_number(lua_State *L, const moons__item *item) {
@@ -71,7 +71,7 @@ static int put_number(lua_State *L, int index, moons__item *result) {
 }
 
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->terms->pack || !put_number(L, 1, &c->result)) put_message(L, c);
+  if (c->terms->options.pack || !put_number(L, 1, &c->result)) put_message(L, c);
 }
 
 int moons__call_main(lua_State *L) {
@@ -82,7 +82,7 @@ int moons__call_main(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
   int n_arguments = push_arguments(L, c);
   c->stage = MOONS__CALL_RUNNING;
-  lua_call(L, n_arguments, c->terms->pack ? LUA_MULTRET : 1);
+  lua_call(L, n_arguments, c->terms->options.pack ? LUA_MULTRET : 1);
   c->stage = MOONS__CALL_SENDING;
   put_results(L, c);
   return 0;
@@ -101,7 +101,7 @@ static int send_value(lua_State *L) {
 /* Where the argument is a number and nothing is to be seeded, the function is called without the
 ** caller in between. */
 static int is_direct(const moons__call *c) {
-  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->pack;
+  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->options.pack;
 }
 
 static int call_directly(lua_State *L, moons__call *c) {

@@ -1,5 +1,7 @@
 #include "chunk.h"
 
+#include "hash.h"
+
 /* Chunks shorter than this cost more to hand over than they can win, in ns. */
 static const double LEAST_NS = 20000.0;
 
@@ -9,17 +11,9 @@ enum { MAPS_TO_TRUST = 3, SURPRISE = 8 };
 
 /* What calls took before. */
 
-/* FNV-1a. */
-static uint64_t mix_bytes(uint64_t hash, const void *bytes, size_t n_bytes) {
-  const unsigned char *at = bytes;
-  for (; n_bytes > 0; n_bytes--)
-    hash = (hash ^ *at++) * UINT64_C(0x100000001B3);
-  return hash;
-}
-
 uint64_t moons__costs_number(const void *bytes, size_t n_bytes, uint64_t number) {
-  uint64_t hash = mix_bytes(UINT64_C(0xCBF29CE484222325), bytes, n_bytes);
-  hash = mix_bytes(hash, &number, sizeof number);
+  uint64_t hash = moons__hash(MOONS__HASH_START, bytes, n_bytes);
+  hash = moons__hash(hash, &number, sizeof number);
   return hash != 0 ? hash : 1;
 }
 

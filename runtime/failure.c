@@ -10,6 +10,11 @@ static int write_text(moons__buffer *out, const char *text, size_t n_bytes) {
   return error ? error : moons__buffer_append(out, text, n_bytes);
 }
 
+moons__failure moons__failure_of(moons__failure_kind kind, const char *message) {
+  return (moons__failure){
+      .kind = kind, .message = message, .message_bytes = strlen(message), .traceback = ""};
+}
+
 int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
   char kind = (char)failure->kind;
   int error = moons__buffer_append(out, &kind, 1);

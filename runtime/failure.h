@@ -20,6 +20,9 @@
   X(MARSHAL, "marshal", "cannot be sent")                                                          \
   X(LOST, "lost", "its worker was lost")
 
+/* The message of an error whose own raises another. */
+#define MOONS__FAILURE_UNTOLD "(the error cannot be told: telling it raised another)"
+
 typedef enum moons__failure_kind {
 #define MOONS__FAILURE_KIND(name, text, message) MOONS__FAILURE_##name,
   MOONS__FAILURES(MOONS__FAILURE_KIND)
@@ -31,6 +34,9 @@ typedef struct moons__failure {
   const char *message, *traceback, *value; /* not zero-terminated; value NULL: none */
   size_t message_bytes, traceback_bytes, value_bytes;
 } moons__failure;
+
+/* A failure of a kind with a text, which it points to, and without traceback and value. */
+moons__failure moons__failure_of(moons__failure_kind kind, const char *message);
 
 /* Appends a failure but its value, which may follow. Returns 0 or MOONS_ENOMEM. */
 int moons__failure_write(moons__buffer *out, const moons__failure *failure);

@@ -47,10 +47,13 @@ static void push_message(lua_State *L, int index, const char *prefix) {
   lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, -1));
 }
 
-/* Whether the error value at 2 is what lauxlib's buffers raise when memory runs out: a plain string. */
+/* Whether the error value at 2 is what lauxlib's buffers (resizebox in lauxlib.c), and we (raise.h), raise when
+** memory runs out: a plain string. */
 static int is_out_of_memory(lua_State *L) {
-  return lua_type(L, 2) == LUA_TSTRING &&
-         strcmp(lua_tostring(L, 2), moons_error_text(MOONS_ENOMEM)) == 0;
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const char *text = lua_tostring(L, 2);
+  return strcmp(text, "not enough memory") == 0 ||
+         strcmp(text, moons_error_text(MOONS_ENOMEM)) == 0;
 }
 
 /* Arguments: a description, the error value. */
@@ -95,7 +98,7 @@ static void add_value(lua_State *L, moons__classes *classes, moons__buffer *out)
 
 int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
                        moons__buffer *out) {
-  moons__failure failure = {.kind = kind, .message = text, .message_bytes = strlen(text)};
+  moons__failure failure = moons__failure_of(kind, text);
   failure.traceback = reporter->traceback.bytes;
   failure.traceback_bytes = reporter->traceback.n_bytes;
   return moons__failure_write(out, &failure);
@@ -118,8 +121,7 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     lua_pop(L, 2);
     out->n_bytes = n_bytes;
-    return moons__report_text(reporter, kind,
-                              "(the error cannot be told: telling it raised another)", out);
+    return moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, out);
   }
   if (d.error)
     lua_pop(L, 1);

@@ -12,6 +12,7 @@
 #include "machine.h"
 #include "moons.h"
 #include "spin.h"
+#include "waiter.h"
 
 struct moons_runtime {
   const moons__backend_functions *functions;
@@ -25,24 +26,14 @@ struct moons_runtime {
   moons_stats stats;
 };
 
-/* A thread that waits for one of several jobs. It may wait busily, so those who ring hold no lock that
-** it will want: they become users of the waiter under the job's mutex, and ring without it. */
-typedef struct waiter {
-  atomic_uint is_rung, is_asleep;
-  atomic_uint n_users; /* who waits, and those who are ringing; the last frees it */
-  uv_mutex_t mutex;    /* held where is_asleep changes, and before a sleeper is rung */
-  uv_cond_t wake;
-} waiter;
-
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons_job_options options;
   moons__terms *terms[2]; /* as made, and as extended */
   unsigned depth;         /* 1, or one more than that of the call in which the job was made */
 
-  uv_mutex_t mutex; /* guards all that follows */
-  waiter *waiter;   /* told of each chunk that finishes; NULL: nobody waits */
+  uv_mutex_t mutex;      /* guards all that follows */
+  moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */
   moons__job chunks;
   int is_orphan; /* the owner has gone */
 };
@@ -196,20 +187,6 @@ static void job_destroy(moons_job *job) {
   free(job);
 }
 
-static moons__terms *terms_of(const moons_job_options *options, const void *setup,
-                              size_t setup_bytes) {
-  moons__terms *terms = moons__terms_new(setup, setup_bytes);
-  if (terms == NULL) return NULL;
-  terms->fresh = options->fresh;
-  terms->pack = options->pack;
-  terms->collect = options->collect;
-  terms->seed = options->seed;
-  terms->timeout_ns = options->timeout_ns;
-  terms->memory_bytes = options->memory_bytes;
-  terms->n_retries = options->n_retries;
-  return terms;
-}
-
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
   *job = NULL;
   unsigned depth = r->functions->depth(r->backend);
@@ -218,9 +195,7 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  new->options = *options;
-  new->options.setup = NULL; /* is not ours */
-  new->terms[0] = terms_of(options, options->setup, options->setup_bytes);
+  new->terms[0] = moons__terms_new(options);
   if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
     moons__terms_release(new->terms[0]);
     free(new);
@@ -270,33 +245,6 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
-static void waiter_release(waiter *w) {
-  if (atomic_fetch_sub_explicit(&w->n_users, 1, memory_order_acq_rel) > 1) return;
-  uv_cond_destroy(&w->wake);
-  uv_mutex_destroy(&w->mutex);
-  free(w);
-}
-
-/* Whoever waits for the job, to be rung; NULL: nobody. The job's mutex is held. */
-static waiter *waiter_of(moons_job *job) {
-  if (job->waiter != NULL)
-    atomic_fetch_add_explicit(&job->waiter->n_users, 1, memory_order_relaxed);
-  return job->waiter;
-}
-
-/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
-** Once the mutex was to be had, the sleeper waits for the signal, which is given when he can have it too. */
-static void ring(waiter *w) {
-  if (w == NULL) return;
-  atomic_store(&w->is_rung, 1);
-  if (atomic_load(&w->is_asleep)) {
-    uv_mutex_lock(&w->mutex);
-    uv_mutex_unlock(&w->mutex);
-    uv_cond_signal(&w->wake);
-  }
-  waiter_release(w);
-}
-
 /* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
 ** their own, which is next. Without memory for that they count as lost. The mutex is held. */
 static void put_rest(moons_job *job, moons__work *chunk) {
@@ -330,10 +278,10 @@ static void chunk_done(moons__work *chunk) {
   if (job->chunks.stopped) drop_waiting(job);
   moons__work_list started = start_chunks(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
-  waiter *w = waiter_of(job);
+  moons__waiter *w = moons__waiter_share(job->waiter);
   uv_mutex_unlock(&job->mutex);
   submit_all(r, &started);
-  ring(w);
+  moons__waiter_ring(w);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
@@ -342,7 +290,10 @@ static void chunk_done(moons__work *chunk) {
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   if (job->terms[1] != NULL) return MOONS_EINVAL;
-  moons__terms *terms = terms_of(&job->options, setup, setup_bytes);
+  moons_job_options options = job->terms[0]->options;
+  options.setup = setup;
+  options.setup_bytes = setup_bytes;
+  moons__terms *terms = moons__terms_new(&options);
   if (terms == NULL) return MOONS_ENOMEM;
   uv_mutex_lock(&job->mutex); /* cancelled changes under it */
   atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
@@ -405,51 +356,17 @@ static int run_one(moons_job *job) {
 
 /* Waiting. */
 
-static waiter *waiter_new(void) {
-  waiter *w = calloc(1, sizeof *w);
-  if (w == NULL) return NULL;
-  atomic_init(&w->n_users, 1);
-  if (uv_mutex_init(&w->mutex)) {
-    free(w);
-    return NULL;
-  }
-  if (uv_cond_init(&w->wake) == 0) return w;
-  uv_mutex_destroy(&w->mutex);
-  free(w);
-  return NULL;
-}
-
-/* Sleeps until rung or `deadline_ns` of uv_hrtime. Returns 0 or MOONS_ETIMEDOUT. */
-static int waiter_sleep(waiter *w, uint64_t deadline_ns) {
-  int error = 0;
-  uv_mutex_lock(&w->mutex);
-  atomic_store(&w->is_asleep, 1);
-  while (!atomic_load(&w->is_rung) && !error) {
-    uint64_t now_ns = uv_hrtime();
-    if (deadline_ns == UINT64_MAX)
-      uv_cond_wait(&w->wake, &w->mutex);
-    else if (now_ns >= deadline_ns)
-      error = MOONS_ETIMEDOUT;
-    else
-      uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
-  }
-  atomic_store(&w->is_asleep, 0);
-  uv_mutex_unlock(&w->mutex);
-  return error;
-}
-
 /* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
-static int waiter_wait(moons_runtime *r, waiter *w, uint64_t deadline_ns) {
+static int wait_on(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
   uint64_t start_ns = uv_hrtime();
   int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
   if (spins) r->functions->make_way(r->backend);
-  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : waiter_sleep(w, deadline_ns);
-  if (!error) atomic_store(&w->is_rung, 0);
+  int error = moons__waiter_wait(w, deadline_ns, spins);
   moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
   return error;
 }
 
-static void set_waiter(moons_job *const *jobs, unsigned n_jobs, waiter *w) {
+static void set_waiter(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w) {
   for (unsigned i = 0; i < n_jobs; i++) {
     uv_mutex_lock(&jobs[i]->mutex);
     jobs[i]->waiter = w;
@@ -495,23 +412,24 @@ static void share_calls(moons_job *job) {
   submit_all(r, &started);
 }
 
-/* Waits as waiter_wait does; calls are shared after some time, and then now and then. */
-static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, waiter *w,
+/* Waits as wait_on does; calls are shared after some time, and then now and then. */
+static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w,
                           uint64_t deadline_ns) {
   moons_runtime *r = jobs[0]->runtime;
   uint64_t patience_ns = MOONS_SHARE_NS, share_ns;
   while ((share_ns = uv_hrtime() + patience_ns) < deadline_ns) {
-    if (waiter_wait(r, w, share_ns) == 0) return 0;
+    if (wait_on(r, w, share_ns) == 0) return 0;
     for (unsigned i = 0; i < n_jobs; i++)
       share_calls(jobs[i]);
     patience_ns = MOONS_LOOK_NS;
   }
-  return waiter_wait(r, w, deadline_ns);
+  return wait_on(r, w, deadline_ns);
 }
 
 /* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
-static int wait_in(moons_job *const *jobs, unsigned n_jobs, waiter *w, uint64_t deadline_ns) {
+static int wait_in(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w,
+                   uint64_t deadline_ns) {
   moons_runtime *r = jobs[0]->runtime;
   if (r->functions->depth(r->backend) == 0) return wait_and_share(jobs, n_jobs, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
@@ -529,7 +447,7 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
     ready = ran < 0 ? ran : find_ready(jobs, n_jobs);
   }
   if (ready >= 0 || timeout_ns == 0) return ready;
-  waiter *w = waiter_new();
+  moons__waiter *w = moons__waiter_new();
   if (w == NULL) return MOONS_ENOMEM;
   uint64_t deadline_ns = deadline_after(timeout_ns);
   set_waiter(jobs, n_jobs, w);
@@ -543,7 +461,7 @@ int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns)
     break;
   }
   set_waiter(jobs, n_jobs, NULL);
-  waiter_release(w);
+  moons__waiter_release(w);
   return ready;
 }
 
@@ -579,9 +497,9 @@ void moons_job_cancel(moons_job *job) {
   moons__job_stop(&job->chunks);
   drop_waiting(job);
   if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
-  waiter *w = waiter_of(job);
+  moons__waiter *w = moons__waiter_share(job->waiter);
   uv_mutex_unlock(&job->mutex);
-  ring(w);
+  moons__waiter_ring(w);
 }
 
 void moons_job_free(moons_job *job) {

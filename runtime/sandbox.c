@@ -19,10 +19,7 @@ moons__sandbox *moons__sandbox_of(lua_State *L) { return *(moons__sandbox **)lua
 /* What a thread prints that was given up is dropped: the one who takes it may be gone. */
 static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
   if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
-  if (s->write != NULL)
-    s->write(s->write_data, stream, bytes, n_bytes);
-  else
-    fwrite(bytes, 1, n_bytes, stream == 1 ? stdout : stderr);
+  s->write(s->write_data, stream, bytes, n_bytes);
   moons__stop_unpin(&s->stop);
 }
 

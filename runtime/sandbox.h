@@ -13,7 +13,7 @@
 
 enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 
-/* All zero writes to C's stdout and stderr. Belongs to one worker. */
+/* Belongs to one worker, who sets `write`, which takes what is printed: stream 1 or 2, stdout or stderr. */
 typedef struct moons__sandbox {
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;

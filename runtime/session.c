@@ -21,9 +21,7 @@ static int fail(moons__session *s, int status, moons__failure_kind kind, const c
 }
 
 static int fail_for_memory(moons__session *s) {
-  moons__failure failure = {.kind = MOONS__FAILURE_MEMORY};
-  failure.message = moons_error_text(MOONS_ENOMEM);
-  failure.message_bytes = strlen(failure.message);
+  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, moons_error_text(MOONS_ENOMEM));
   s->workshop->failure.n_bytes = 0;
   moons__failure_write(&s->workshop->failure, &failure);
   return -1;
@@ -107,9 +105,9 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
   push_seed(L);
   if (lua_isfunction(L, -1)) {
-    moons__session_seed(L, x->terms->seed, 0);
+    moons__session_seed(L, x->terms->options.seed, 0);
     x->program->uses_seed = 1;
-    x->program->seed = x->terms->seed;
+    x->program->seed = x->terms->options.seed;
   }
   lua_settop(L, top);
   lua_pushvalue(L, init);
@@ -124,7 +122,7 @@ static int apply_setup(lua_State *L) {
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
   decoder.classes = &x->program->classes;
   x->stage = RECEIVING;
-  moons__setup_apply(&decoder, x->terms->setup, x->terms->setup_bytes);
+  moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
   int function = classes + 1, init = classes + 2;
   x->stage = INIT;
@@ -246,8 +244,9 @@ static void program_close(moons__program *p) {
 
 static int program_is(const moons__program *p, const moons__terms *terms) {
   if (p->terms == NULL || p->terms == terms) return p->terms == terms;
-  return p->terms->setup_hash == terms->setup_hash && p->terms->setup_bytes == terms->setup_bytes &&
-         memcmp(p->terms->setup, terms->setup, terms->setup_bytes) == 0;
+  return p->terms->setup_hash == terms->setup_hash &&
+         p->terms->options.setup_bytes == terms->options.setup_bytes &&
+         memcmp(p->terms->options.setup, terms->options.setup, terms->options.setup_bytes) == 0;
 }
 
 /* Sessions. */
@@ -269,13 +268,14 @@ static int open_kept(moons__session *s) {
 
 int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
                         moons__terms *terms) {
-  *s = (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->fresh};
+  *s =
+      (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
   if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
     error = fail(s, status, MOONS__FAILURE_ERROR, "");
   else
-    error = terms->fresh ? open_fresh(s, terms) : open_kept(s);
+    error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
   if (error) moons__session_close(s);
   return error;
 }
@@ -299,7 +299,7 @@ void moons__session_close(moons__session *s) {
 int moons__session_has(const moons__session *s, const moons__terms *terms) {
   const moons__program *p = &s->programs[0];
   if (s->image.L == NULL || !s->fresh || !program_is(p, terms)) return 0;
-  return !p->uses_seed || p->seed == terms->seed;
+  return !p->uses_seed || p->seed == terms->options.seed;
 }
 
 /* A place for one more program, in that of the least used one where all are taken. */
@@ -360,7 +360,7 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   moons__sandbox_begin(&s->workshop->sandbox);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
   if (s->fresh && put_back(s, terms)) return -1;
-  moons__arena_limit(&s->image.arena, terms->memory_bytes);
+  moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
   s->in_call = 1;
   return 0;
 }

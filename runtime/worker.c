@@ -133,9 +133,10 @@ static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons
 }
 
 static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
-  needs |= moons__setup_libraries(terms->setup, terms->setup_bytes);
+  needs |= moons__setup_libraries(terms->options.setup, terms->options.setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
-  moons__session *s = terms->fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
+  moons__session *s =
+      terms->options.fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;
   moons__program *p = moons__session_enter(s, terms);
   if (p == NULL) return -1;
@@ -203,7 +204,7 @@ static int is_cancelled(const moons__worker *w) {
 
 static void start_clock(moons__worker *w) {
   if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
-  atomic_store_explicit(&w->started_ns, w->workshop.config.clock_ns(), memory_order_relaxed);
+  atomic_store_explicit(&w->started_ns, moons_clock_ns(), memory_order_relaxed);
 }
 
 static void stop_clock(moons__worker *w) {
@@ -218,8 +219,9 @@ int moons__worker_is_lost(const moons__worker *w) {
 ** nor when others are to share the calls: nobody can take any of a go that has begun. */
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
-  return !c->terms->fresh && c->terms->timeout_ns == 0 && c->terms->n_retries == 0 &&
-         w->task->n_run > 0 && !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+  return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
+         c->terms->options.n_retries == 0 && w->task->n_run > 0 &&
+         !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
@@ -238,7 +240,7 @@ static int run_call(moons__worker *w) {
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
   stop_clock(w);
-  if (c->terms->fresh) w->task->n_restored++;
+  if (c->terms->options.fresh) w->task->n_restored++;
   return outcome;
 }
 
@@ -247,7 +249,7 @@ static int run_tries(moons__worker *w) {
   for (;;) {
     int outcome = run_call(w);
     if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
-    if (w->n_tries >= w->call.terms->n_retries || is_cancelled(w)) return outcome;
+    if (w->n_tries >= w->call.terms->options.n_retries || is_cancelled(w)) return outcome;
     w->n_tries++;
     w->task->n_retried++;
   }
@@ -256,7 +258,7 @@ static int run_tries(moons__worker *w) {
 static int is_over(const moons__worker *w) {
   const moons__task *task = w->task;
   if (task->n_run >= task->n_calls) return 1;
-  if ((task->failed && !task->terms->collect) || is_cancelled(w)) return 1;
+  if ((task->failed && !task->terms->options.collect) || is_cancelled(w)) return 1;
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
 }
 
@@ -434,7 +436,7 @@ uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
 
 /* Puts a failure without traceback: of the next call, or of all that are left. */
 static void put_failure(moons__worker *w, moons__failure_kind kind, const char *text, int of_all) {
-  moons__failure failure = {.kind = kind, .message = text, .message_bytes = strlen(text)};
+  moons__failure failure = moons__failure_of(kind, text);
   moons__buffer bytes = {0};
   if (moons__failure_write(&bytes, &failure) == 0) {
     moons__item item = {.kind = MOONS__ITEM_ERROR};
@@ -471,8 +473,8 @@ static void give_up_task(moons__worker *w) {
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
   moons__task *task = w->task;
-  int is_tried_again =
-      kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up && w->n_tries < task->terms->n_retries;
+  int is_tried_again = kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
+                       w->n_tries < task->terms->options.n_retries;
   task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
   if (is_tried_again)
     task->n_retried++;

@@ -19,9 +19,8 @@ typedef struct moons__worker_config {
   size_t state_bytes; /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
-  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* NULL: C's stdio */
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
   void *write_data;
-  uint64_t (*clock_ns)(void);                       /* a clock that only goes forward */
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */
   void *preload_data;
 } moons__worker_config;

@@ -14,7 +14,7 @@ set -eu
 cd "$(dirname "$0")/../runtime"
 
 rules='
-only uv.h : backend_*.c park.[ch] deadline.c runtime.c console.c
+only uv.h : backend_*.c park.[ch] deadline.c waiter.c runtime.c console.c
 only lua.h lauxlib.h lualib.h : arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] pristine.[ch] binding*.[ch] main.c
 both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h

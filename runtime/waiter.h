@@ -1,0 +1,29 @@
+/*
+** A thread that waits for what others will do, and is rung by them. It may wait busily, so those who ring
+** hold no lock that it will want: they become users of the waiter under a lock of their own, and ring
+** without it.
+*/
+#ifndef MOONS_WAITER_H
+#define MOONS_WAITER_H
+
+#include <stdint.h>
+
+typedef struct moons__waiter moons__waiter;
+
+/* A waiter with one user. NULL: no memory. */
+moons__waiter *moons__waiter_new(void);
+
+/* One user more, who will ring: any thread that knows the waiter still has one. Accepts NULL. Returns it. */
+moons__waiter *moons__waiter_share(moons__waiter *waiter);
+
+/* One user less; the last frees it. */
+void moons__waiter_release(moons__waiter *waiter);
+
+/* Wakes whoever waits, now or the next time, and releases. Accepts NULL. */
+void moons__waiter_ring(moons__waiter *waiter);
+
+/* Waits to be rung until `deadline_ns` of moons_clock_ns, with `spins` busily for a moment first. What was
+** done before the ring is done for the caller. Returns 0 or MOONS_ETIMEDOUT. */
+int moons__waiter_wait(moons__waiter *waiter, uint64_t deadline_ns, int spins);
+
+#endif
