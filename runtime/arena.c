@@ -129,8 +129,9 @@ static int top_raise(moons__arena *arena, size_t n_bytes) {
   return 1;
 }
 
-/* Cuts what is beyond `size` off a chunk in use and frees it, where that makes a chunk. */
 static void chunk_free(moons__heap *heap, chunk *c);
+
+/* Cuts what is beyond `size` off a chunk in use and frees it, where that makes a chunk. */
 static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
   size_t rest_size = size_of(c) - size;
   if (rest_size < MIN_CHUNK_BYTES) return;

@@ -1,5 +1,5 @@
 /*
-** How many calls travel together: arithmetic alone.
+** How many calls travel together, and what calls took before: arithmetic alone.
 */
 #ifndef MOONS_CHUNK_H
 #define MOONS_CHUNK_H

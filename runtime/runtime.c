@@ -168,10 +168,14 @@ static void count(moons_runtime *r, const moons__work *chunk) {
 /* Adds workers where a job asks for more than there are. */
 static int grow(moons_runtime *r, unsigned n_workers) {
   if (n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
-  if (n_workers <= atomic_load(&r->n_started)) return 0;
+  unsigned n_started = atomic_load(&r->n_started);
+  if (n_workers <= n_started) return 0;
   int error = r->functions->grow(r->backend, n_workers);
-  if (!error) atomic_store(&r->n_started, n_workers);
-  return error;
+  if (error) return error;
+  while (n_started < n_workers &&
+         !atomic_compare_exchange_weak(&r->n_started, &n_started, n_workers))
+    ;
+  return 0;
 }
 
 /* Jobs. */

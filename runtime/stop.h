@@ -58,9 +58,9 @@ void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason
 int moons__stop_pin(moons__stop *stop);
 void moons__stop_unpin(moons__stop *stop);
 
-/* Puts functions in the places of coroutine.resume and coroutine.wrap, which say who runs, and of
-** xpcall, whose handler must not run when a call is to end: no hook can reach it. The base library is
-** open. May raise a memory error. */
+/* Puts functions in the places of coroutine.resume, coroutine.wrap and coroutine.close, which say who runs,
+** and of xpcall, whose handler must not run when a call is to end: no hook can reach it. The base library
+** is open. May raise a memory error. */
 void moons__stop_install(lua_State *L);
 
 /* {== Another thread ========================================================================== */

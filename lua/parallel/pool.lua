@@ -14,7 +14,7 @@ Pool.__name = "parallel.pool"
 
 -- Chunks of a map that nobody waits for, for each worker: few are little to hand over, many make up
 -- for calls that take unlike times.
-local CHUNKS_PER_WORKER = 8
+local UNATTENDED_CHUNKS = 8
 
 -- The least number of chunks of such a map that shows its progress.
 local STEPS = 100
@@ -84,7 +84,7 @@ end
 
 -- A future of a map whose items are all sent at once, as far as they are known.
 local function future_of(pool, f, xs, is_rows, options)
-  local n_chunks = CHUNKS_PER_WORKER * options.workers
+  local n_chunks = UNATTENDED_CHUNKS * options.workers
   if options.progress then
     n_chunks = math.max(STEPS, n_chunks)
   end
