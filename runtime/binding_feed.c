@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "binding_job.h"
+#include "numbers.h"
 
 /* The items of one chunk on their way into bytes. */
 typedef struct feed {
@@ -83,40 +84,26 @@ static int encode_item(lua_State *L, moons__job_data *j) {
   return 0;
 }
 
-/* Puts an item on the stack and returns its type: lua_geti, or lua_rawgeti, which is slower, where the
-** table has a metatable: __index is asked for items one by one. */
-typedef int get_item(lua_State *L, int table, lua_Integer i);
+typedef size_t fetch(lua_State *L, moons__get_element *get, int table, lua_Integer i, char *to,
+                     size_t n_most);
 
-/* Copies the floats that lie in the table from element `i` on, up to `n_most`; returns how many. They are
-** looked at by their place: where the top is has just changed, and the processor would wait for it. */
-static uint32_t copy_floats(lua_State *L, get_item *get, lua_Integer i, char *to, uint32_t n_most) {
+/* Copies the numbers of one kind that lie in the table from element `i` on; returns how many. */
+static uint32_t copy_numbers(lua_State *L, fetch *fetch_some, moons__get_element *get,
+                             lua_Integer i, char *to, uint32_t n_most) {
   int top = lua_gettop(L);
-  for (uint32_t n = 0; n < n_most; n++) {
-    int at = top + 1 + (int)(n % N_AT_ONCE);
-    if (at == top + 1) lua_settop(L, top);
-    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || lua_isinteger(L, at)) return n;
-    lua_Number number = lua_tonumber(L, at);
-    memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
+  uint32_t n = 0;
+  while (n < n_most) {
+    uint32_t n_wanted = n_most - n < N_AT_ONCE ? n_most - n : N_AT_ONCE;
+    uint32_t n_got = (uint32_t)fetch_some(L, get, ARG_SOURCE, i + n, to + (size_t)n * 8, n_wanted);
+    lua_settop(L, top);
+    n += n_got;
+    if (n_got < n_wanted) break;
   }
-  return n_most;
-}
-
-/* The same for integers. */
-static uint32_t copy_integers(lua_State *L, get_item *get, lua_Integer i, char *to,
-                              uint32_t n_most) {
-  int top = lua_gettop(L);
-  for (uint32_t n = 0; n < n_most; n++) {
-    int at = top + 1 + (int)(n % N_AT_ONCE);
-    if (at == top + 1) lua_settop(L, top);
-    if (get(L, ARG_SOURCE, i + n) != LUA_TNUMBER || !lua_isinteger(L, at)) return n;
-    lua_Integer number = lua_tointeger(L, at);
-    memcpy(to + (size_t)n * sizeof number, &number, sizeof number);
-  }
-  return n_most;
+  return n;
 }
 
 /* Encodes the numbers of one kind that come next in a table; returns whether there were any. */
-static int encode_run(lua_State *L, moons__job_data *j, feed *f, get_item *get) {
+static int encode_run(lua_State *L, moons__job_data *j, feed *f, moons__get_element *get) {
   lua_Integer i = number_of(j, f);
   if (get(L, ARG_SOURCE, i) != LUA_TNUMBER) return 0;
   int is_integer = lua_isinteger(L, -1);
@@ -125,8 +112,8 @@ static int encode_run(lua_State *L, moons__job_data *j, feed *f, get_item *get) 
   moons__check(L, moons__batch_numbers_begin(&j->writer,
                                              is_integer ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT,
                                              n_most, &room));
-  uint32_t n =
-      is_integer ? copy_integers(L, get, i, room, n_most) : copy_floats(L, get, i, room, n_most);
+  uint32_t n = is_integer ? copy_numbers(L, moons__fetch_integers, get, i, room, n_most)
+                          : copy_numbers(L, moons__fetch_floats, get, i, room, n_most);
   moons__batch_numbers_end(&j->writer, n);
   f->n_encoded += n;
   return 1;
@@ -134,7 +121,7 @@ static int encode_run(lua_State *L, moons__job_data *j, feed *f, get_item *get) 
 
 /* Encodes the numbers that come next in a table, as far as there are any. */
 static void encode_numbers(lua_State *L, moons__job_data *j, feed *f) {
-  get_item *get = lua_geti;
+  moons__get_element *get = lua_geti; /* __index is asked for items one by one */
   int top = lua_gettop(L);
   luaL_checkstack(L, N_AT_ONCE + LUA_MINSTACK, NULL);
   if (lua_getmetatable(L, ARG_SOURCE)) get = lua_rawgeti;

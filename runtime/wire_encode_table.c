@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "limits.h"
+#include "numbers.h"
 #include "wire_encode.h"
 
 typedef moons__encoder encoder;
@@ -69,44 +70,8 @@ static int is_next_element(const walk *w) {
 ** for each than a look at its key. Where the count of all keys does not come to what has been put,
 ** others have been passed over unseen. */
 
-/* Pushes an element and returns its type: lua_geti, or lua_rawgeti, which is slower, where the table
-** has a metatable. */
-typedef int get_element(lua_State *L, int table, lua_Integer i);
-
-/* Whether a float may be equal to an integer. */
-static int may_be_integral(lua_Number n) {
-  return n >= -9223372036854775808.0 && n < 9223372036854775808.0 &&
-         (lua_Number)(lua_Integer)n == n;
-}
-
-/* Each pushes elements from `i` on, at most `n_most`, as long as they are numbers of the kind, and
-** the one that is not; returns how many it has written. */
-
-static size_t fetch_floats(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
-                           size_t n_most) {
-  int at = lua_gettop(L);
-  for (size_t n = 0; n < n_most; n++) {
-    if (get(L, table, i++) != LUA_TNUMBER) return n;
-    lua_Number number = lua_tonumber(L, ++at);
-    if (may_be_integral(number) && lua_isinteger(L, at)) return n;
-    memcpy(to + n * sizeof number, &number, sizeof number);
-  }
-  return n_most;
-}
-
-static size_t fetch_integers(lua_State *L, get_element *get, int table, lua_Integer i, char *to,
-                             size_t n_most) {
-  int at = lua_gettop(L);
-  for (size_t n = 0; n < n_most; n++) {
-    if (get(L, table, i++) != LUA_TNUMBER || !lua_isinteger(L, ++at)) return n;
-    lua_Integer number = lua_tointeger(L, at);
-    memcpy(to + n * sizeof number, &number, sizeof number);
-  }
-  return n_most;
-}
-
 /* A __marshal that was called meanwhile may have given the table a metatable. */
-static get_element *getter(const walk *w) {
+static moons__get_element *getter(const walk *w) {
   if (w->n == 0 && !w->has_metatable) return lua_geti; /* none was called */
   if (!lua_getmetatable(w->e->L, w->table)) return lua_geti;
   lua_pop(w->e->L, 1);
@@ -118,7 +83,7 @@ static void run_put(walk *w) {
   encoder *e = w->e;
   lua_State *L = e->L;
   int is_integer = lua_isinteger(L, w->key + 1);
-  get_element *get = getter(w);
+  moons__get_element *get = getter(w);
   uint32_t count = 0;
   size_t n, n_most = (size_t)(e->stack_limit - w->key - 1);
   put_tagged(e, is_integer ? WIRE_INTEGERS : WIRE_FLOATS, &count, sizeof count);
@@ -126,8 +91,8 @@ static void run_put(walk *w) {
   do {
     char *to = room(e, n_most * 8);
     lua_Integer i = (lua_Integer)w->n + 1;
-    n = is_integer ? fetch_integers(L, get, w->table, i, to, n_most)
-                   : fetch_floats(L, get, w->table, i, to, n_most);
+    n = is_integer ? moons__fetch_integers(L, get, w->table, i, to, n_most)
+                   : moons__fetch_floats(L, get, w->table, i, to, n_most);
     lua_settop(L, w->key + 1);
     e->out->n_bytes += n * 8;
     w->n += n;

@@ -192,4 +192,23 @@ describe("regression: a map", function()
       _VERSION = host
     ]]
   end)
+
+  it("integers near 2^63 among floats stay integers", function()
+    script.passes [[
+      local max, min = math.maxinteger, math.mininteger
+      local large = {1 << 62, 2.0^62, (1 << 62) - 1, max - 511, 2.0^63, max - 1024, -2.0^63, min, min + 1}
+      local list = {0.5, max, 0.5, table.unpack(large)}
+      local function same(a, b)
+        for i, value in ipairs(a) do
+          equal({i, b[i], math.type(b[i])}, {i, value, math.type(value)})
+        end
+      end
+      same(list, parallel.map(function(t) return t end, {list})[1])
+      same(list, parallel.map(function() return list end, {1})[1])
+      for _, fresh in ipairs {true, false} do
+        same(list, parallel.map(function(x) return x end, list, {fresh = fresh}))
+        same(list, parallel.map(function(i) return list[i] end, parallel.range(1, #list), {fresh = fresh, chunk = 13}))
+      end
+    ]]
+  end)
 end)

@@ -1,0 +1,35 @@
+/*
+** Numbers out of Lua in as few calls as there can be: a batch has many of them.
+*/
+#ifndef MOONS_NUMBERS_H
+#define MOONS_NUMBERS_H
+
+#include <lua.h>
+#include <stddef.h>
+
+/* Whether a number that Lua gives as this float may be an integer: those near 2^63 are rounded. */
+static inline int moons__may_be_integer(lua_Number n) {
+  if (n >= 0x1p62) return n <= 0x1p63;
+  return n >= -0x1p63 && (lua_Number)(lua_Integer)n == n;
+}
+
+/* Whether the number at stack index `at` is a float, which it then gives. Most tell by their value, and Lua
+** need not be asked. */
+static inline int moons__to_float(lua_State *L, int at, lua_Number *number) {
+  *number = lua_tonumber(L, at);
+  return !moons__may_be_integer(*number) || !lua_isinteger(L, at);
+}
+
+/* Pushes an element of a table and returns its type: lua_geti, or lua_rawgeti, which is slower, where the
+** table has a metatable. */
+typedef int moons__get_element(lua_State *L, int table, lua_Integer i);
+
+/* Each pushes elements from `i` on, at most `n_most`, as long as they are numbers of the kind, and the one
+** that is not; returns how many it has written, 8 bytes each. There is room on the stack. Each is looked at
+** by its place: where the top is has just changed, and the processor would wait for it. */
+size_t moons__fetch_floats(lua_State *L, moons__get_element *get, int table, lua_Integer i,
+                           char *to, size_t n_most);
+size_t moons__fetch_integers(lua_State *L, moons__get_element *get, int table, lua_Integer i,
+                             char *to, size_t n_most);
+
+#endif
