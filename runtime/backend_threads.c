@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "deadline.h"
 #include "limits.h"
+#include "machine.h"
 #include "moons.h"
 #include "park.h"
 #include "spin.h"
@@ -361,6 +362,7 @@ static void thread_main(void *data) {
   thread *t = data;
   t->stack = &here;
   uv_key_set(&t->backend->current, t);
+  moons__machine_compute();
   moons__work *work;
   int goes_on = 1;
   while (goes_on && (work = dequeue(t->backend, t)) != NULL) {

@@ -13,4 +13,8 @@ unsigned moons__machine_cpus(void);
 /* Memory in bytes, or 0 where the system does not say. Reads files: not for every call. */
 size_t moons__machine_memory(void);
 
+/* The thread that calls it computes: whoever wakes it is not interrupted for it. Where the system has no such
+** thing, or refuses, nothing happens. */
+void moons__machine_compute(void);
+
 #endif

@@ -3,6 +3,7 @@
 ** v2, "Control Group v2" in the kernel's documentation), or cpu.cfs_quota_us, cpu.cfs_period_us and
 ** memory.limit_in_bytes (v1).
 */
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,4 +104,11 @@ size_t moons__machine_memory(void) {
   if (read_numbers("/sys/fs/cgroup/memory/memory.limit_in_bytes", &most_bytes, &unused) > 0)
     lower_to_most(&n_bytes, most_bytes, 0);
   return n_bytes < SIZE_MAX ? n_bytes : 0;
+}
+
+/* Threads. */
+
+void moons__machine_compute(void) {
+  struct sched_param parameters = {0};
+  pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
 }

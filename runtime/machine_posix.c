@@ -15,3 +15,5 @@ size_t moons__machine_memory(void) {
   return 0;
 #endif
 }
+
+void moons__machine_compute(void) {}

@@ -72,7 +72,8 @@ MOONS_API uint64_t moons_random_seed(void);
 
 /* {== Runtimes ================================================================================ */
 
-/* A pool of workers. */
+/* A pool of workers. Their threads compute, and on Linux are scheduled so (SCHED_BATCH): they get their share
+** of the processor, but a thread that wakes one is not interrupted for it. */
 typedef struct moons_runtime moons_runtime;
 
 typedef struct moons_options {
