@@ -484,7 +484,8 @@ static void decode_global(decoder *d, int top) {
     malformed(d, "the name of a global is no string");
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
   decode_value(d, top);
-  if (is_metatable && !lua_istable(L, -1)) malformed(d, "the metatable of globals is no table");
+  if (is_metatable && !lua_istable(L, -1) && !lua_isnil(L, -1))
+    malformed(d, "the metatable of globals is no table");
   lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
 }
 

@@ -29,7 +29,7 @@ static uint64_t environments_of(encoder *e, int function) {
 static void push_global(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   if (lua_isboolean(L, name)) {
-    lua_getmetatable(L, -1);
+    if (!lua_getmetatable(L, -1)) lua_pushnil(L); /* a __marshal has taken it away */
   } else {
     lua_pushvalue(L, name);
     lua_rawget(L, -2);
