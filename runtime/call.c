@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "moons.h"
-#include "numbers.h"
 
 /* Upvalue `seed` of the function that runs is math.randomseed. */
 static void seed_random(lua_State *L, const moons__call *c, uint64_t index) {
@@ -59,12 +58,14 @@ static void put_message(lua_State *L, moons__call *c) {
 
 /* Takes the value at `index` where it is a number. */
 static int put_number(lua_State *L, int index, moons__item *result) {
-  if (lua_type(L, index) != LUA_TNUMBER) return 0;
-  if (moons__to_float(L, index, &result->number)) {
-    result->kind = MOONS__ITEM_FLOAT;
-  } else {
+  if (lua_isinteger(L, index)) {
     result->kind = MOONS__ITEM_INTEGER;
     result->integer = lua_tointeger(L, index);
+  } else if (lua_type(L, index) == LUA_TNUMBER) {
+    result->kind = MOONS__ITEM_FLOAT;
+    result->number = lua_tonumber(L, index);
+  } else {
+    return 0;
   }
   return 1;
 }
@@ -125,15 +126,20 @@ static int call_caller(lua_State *L, moons__call *c) {
 
 /* Takes the result, which is on top, among the numbers, where it is one of their kind. */
 static int keep_number(lua_State *L, int at, moons__call *c) {
-  moons__item item;
+  moons__item_kind kind = MOONS__ITEM_FLOAT;
   unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
-  if (!put_number(L, at, &item)) return 0;
-  if (n == 0) c->kind = item.kind;
-  if (item.kind != c->kind) return 0;
-  if (item.kind == MOONS__ITEM_FLOAT)
-    memcpy(&c->numbers[n], &item.number, sizeof c->numbers[n]);
-  else
-    memcpy(&c->numbers[n], &item.integer, sizeof c->numbers[n]);
+  if (lua_isinteger(L, at)) {
+    lua_Integer integer = lua_tointeger(L, at);
+    memcpy(&c->numbers[n], &integer, sizeof c->numbers[n]);
+    kind = MOONS__ITEM_INTEGER;
+  } else if (lua_type(L, at) == LUA_TNUMBER) {
+    lua_Number number = lua_tonumber(L, at);
+    memcpy(&c->numbers[n], &number, sizeof c->numbers[n]);
+  } else {
+    return 0;
+  }
+  if (n == 0) c->kind = kind;
+  if (kind != c->kind) return 0;
   atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
   return 1;
 }

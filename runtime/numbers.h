@@ -7,19 +7,6 @@
 #include <lua.h>
 #include <stddef.h>
 
-/* Whether a number that Lua gives as this float may be an integer: those near 2^63 are rounded. */
-static inline int moons__may_be_integer(lua_Number n) {
-  if (n >= 0x1p62) return n <= 0x1p63;
-  return n >= -0x1p63 && (lua_Number)(lua_Integer)n == n;
-}
-
-/* Whether the number at stack index `at` is a float, which it then gives. Most tell by their value, and Lua
-** need not be asked. */
-static inline int moons__to_float(lua_State *L, int at, lua_Number *number) {
-  *number = lua_tonumber(L, at);
-  return !moons__may_be_integer(*number) || !lua_isinteger(L, at);
-}
-
 /* Pushes an element of a table and returns its type: lua_geti, or lua_rawgeti, which is slower, where the
 ** table has a metatable. */
 typedef int moons__get_element(lua_State *L, int table, lua_Integer i);
