@@ -579,7 +579,6 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   b->n_users = 1;
-  if (b->config.stack_bytes == 0) b->config.stack_bytes = MOONS_STACK_BYTES;
   int error = make_locks(b);
   if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0) destroy_locks(b);
   if (error) {

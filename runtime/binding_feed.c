@@ -51,11 +51,11 @@ static int push_row(lua_State *L) {
   if (!lua_istable(L, row))
     luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
   lua_Integer n = row_length(L, row);
-  if (n < 0 || n > LUAI_MAXSTACK / 2) luaL_error(L, "a row has too many arguments");
-  luaL_checkstack(L, (int)n + LUA_MINSTACK, "a row has too many arguments");
+  if (n > LUAI_MAXSTACK / 2) luaL_error(L, "a row has too many arguments");
+  luaL_checkstack(L, (n > 0 ? (int)n : 0) + LUA_MINSTACK, "a row has too many arguments");
   for (lua_Integer i = 1; i <= n; i++)
     lua_geti(L, row, i);
-  return (int)n;
+  return n > 0 ? (int)n : 0;
 }
 
 static void encode_message(lua_State *L, moons__job_data *j, int first, int n_values) {

@@ -18,6 +18,11 @@
 #define MOONS_STACK_BYTES ((size_t)16 << 20)
 #endif
 
+/* The least that a host may ask for. */
+#ifndef MOONS_STACK_MIN_BYTES
+#define MOONS_STACK_MIN_BYTES ((size_t)512 << 10)
+#endif
+
 /* C stack that must be left before a nested map is run on a worker's thread, in bytes. */
 #ifndef MOONS_STACK_RESERVE_BYTES
 #define MOONS_STACK_RESERVE_BYTES ((size_t)1 << 20)

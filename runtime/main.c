@@ -359,8 +359,10 @@ int main(int argc, char **argv) {
   catch_signals();
   int error = moons_runtime_new(&c.runtime, &c.options);
   if (error) {
-    fprintf(stderr, "%s: cannot start %u workers on backend '%s': %s\n", program_name,
-            c.options.n_workers, c.options.backend, moons_error_text(error));
+    fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
+            c.options.backend,
+            error == MOONS_EINVAL ? "no such backend, or too many workers"
+                                  : moons_error_text(error));
     return EXIT_FAILURE;
   }
   int succeeded = run_state(&c);

@@ -85,7 +85,8 @@ typedef struct moons_options {
   ** such a runtime. */
   const char *backend;
 
-  /* C stack of each worker thread in bytes; 0: 16 MiB. Maps within maps need it. */
+  /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, which is the least there is; maps
+  ** within maps need 1 MiB more, and each the same again. */
   size_t stack_bytes;
 
   /* The most that one state may hold, in bytes; 0: half of the machine's memory, or of its
@@ -109,7 +110,7 @@ typedef struct moons_options {
 MOONS_API void moons_options_init(moons_options *options);
 
 /* Makes a runtime and starts its workers. On failure *runtime is NULL and nothing is left behind:
-** MOONS_EINVAL (too many workers, no such backend), MOONS_ENOMEM, MOONS_ETHREAD. The options are
+** MOONS_EINVAL (too many workers, too large a stack, no such backend), MOONS_ENOMEM, MOONS_ETHREAD. The options are
 ** copied. Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
@@ -174,7 +175,7 @@ MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_b
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns MOONS_ENOMEM, or MOONS_ESTOPPED where a call has failed or the job was cancelled:
+** failure. Returns MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (limits.h), or MOONS_ESTOPPED where a call has failed or the job was cancelled:
 ** then the chunk is dropped. */
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);

@@ -157,18 +157,34 @@ static int push_same(lua_State *L, lua_State *from) {
   }
 }
 
+/* Whether the C function on top of L is what a new state has on top, or none of the standard ones: its host's. */
+static int is_original(lua_State *L, lua_State *new) {
+  lua_CFunction function = lua_tocfunction(L, -1);
+  if (lua_tocfunction(new, -1) == function) return 1;
+  int is_standard = lua_rawgetp(new, LUA_REGISTRYINDEX, (void *)(uintptr_t)function) != LUA_TNIL;
+  lua_pop(new, 1);
+  return !is_standard;
+}
+
+/* Whether the value on top of L is what a new state has on top. */
+static int is_as_new_value(lua_State *L, lua_State *new) {
+  if (lua_iscfunction(L, -1)) return is_original(L, new);
+  if (lua_istable(L, -1)) return lua_istable(new, -1);
+  if (!push_same(L, new)) return 0;
+  int is_same = moons__pristine_is_same(L, -1, -2);
+  lua_pop(L, 1);
+  return is_same;
+}
+
 /* Whether the field whose key and value are on top is as in the table on top of a new state. */
 static int is_as_new(lua_State *L, lua_State *new) {
-  if (lua_iscfunction(L, -1) || lua_isuserdata(L, -1)) return 1;
+  if (lua_isuserdata(L, -1) && !lua_iscfunction(L, -1)) return 1;
   if (lua_type(L, -2) != LUA_TSTRING) return 0;
   size_t n_bytes;
   const char *key = lua_tolstring(L, -2, &n_bytes);
   lua_pushlstring(new, key, n_bytes);
-  int is_same = lua_rawget(new, -2) == LUA_TTABLE && lua_istable(L, -1);
-  if (!is_same && push_same(L, new)) {
-    is_same = moons__pristine_is_same(L, -1, -2);
-    lua_pop(L, 1);
-  }
+  lua_rawget(new, -2);
+  int is_same = is_as_new_value(L, new);
   lua_pop(new, 1);
   return is_same;
 }
@@ -237,12 +253,30 @@ static void note_table(lua_State *L, unsigned n, const char *name, lua_State *ne
   lua_settop(L, noted);
 }
 
+/* Puts into the table of globals on top the libraries, wherever their names lead by now, and `require`, which
+** only the script may have. */
+static void put_originals(lua_State *L) {
+  const char *name;
+  moons__libraries libraries;
+  for (unsigned n = 1; (name = moons__pristine_table(n, &libraries)) != NULL; n++)
+    if (moons__pristine_push_present(L, name)) lua_setfield(L, -2, name);
+  if (lua_getfield(L, -1, "require") == LUA_TBOOLEAN) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    lua_pushliteral(L, "require");
+    lua_rawget(L, -2);
+    lua_setfield(L, -4, "require");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 static void note_globals(lua_State *L, int all, lua_State *new) {
   push_globals_now(L, all);
   if (new != NULL) {
     lua_pushglobaltable(new);
     undo_changes(L, new);
     lua_pop(new, 1);
+    put_originals(L);
   }
   lua_setfield(L, -2, LUA_GNAME);
 }
@@ -262,8 +296,16 @@ static void note(lua_State *L, int all, lua_State *new) {
 
 void moons__pristine_note(lua_State *L, int all) { note(L, all, NULL); }
 
-static int open_libraries(lua_State *L) {
-  luaL_openlibs(L);
+/* Opens the standard libraries of a new state, and puts the addresses of their functions into its registry. */
+static int open_libraries(lua_State *new) {
+  luaL_openlibs(new);
+  lua_getfield(new, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (lua_pushnil(new); lua_next(new, 1); lua_pop(new, 1))
+    for (lua_pushnil(new); lua_next(new, 3); lua_pop(new, 1)) {
+      if (!lua_iscfunction(new, -1)) continue;
+      lua_pushboolean(new, 1);
+      lua_rawsetp(new, LUA_REGISTRYINDEX, (void *)(uintptr_t)lua_tocfunction(new, -2));
+    }
   return 0;
 }
 

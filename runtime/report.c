@@ -119,9 +119,9 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   lua_pushlightuserdata(L, &d);
   lua_pushvalue(L, -3);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    lua_pop(L, 2);
+    lua_pop(L, 1);
     out->n_bytes = n_bytes;
-    return moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, out);
+    d.error = moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, out);
   }
   if (d.error)
     lua_pop(L, 1);

@@ -112,12 +112,16 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : moons_cpus();
-  if (functions == NULL || n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
+  if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
+    return MOONS_EINVAL;
   moons_runtime *r = calloc(1, sizeof *r);
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;
   r->options = *options;
   r->options.backend = functions->name;
+  if (r->options.stack_bytes == 0) r->options.stack_bytes = MOONS_STACK_BYTES;
+  if (r->options.stack_bytes < MOONS_STACK_MIN_BYTES)
+    r->options.stack_bytes = MOONS_STACK_MIN_BYTES;
   r->options.n_workers = n_workers;
   if (options->state_bytes == 0) r->options.state_bytes = default_state_bytes();
   atomic_init(&r->n_started, n_workers);
@@ -307,10 +311,10 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
 }
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
-  moons__work *chunk = calloc(1, sizeof *chunk);
+  moons__work *chunk = n_calls <= MOONS_CHUNK_MAX_CALLS ? calloc(1, sizeof *chunk) : NULL;
   if (chunk == NULL) {
     free(bytes);
-    return MOONS_ENOMEM;
+    return n_calls <= MOONS_CHUNK_MAX_CALLS ? MOONS_ENOMEM : MOONS_EINVAL;
   }
   chunk->owner = job;
   chunk->done = chunk_done;

@@ -102,7 +102,7 @@ typedef struct moons__decoder {
   int depth;
   unsigned n_keys, n_shapes; /* keys that the shapes have in all; shapes that have come */
   unsigned char *shape_ends; /* of each shape, the number of the key after its last */
-  lua_Integer n_deferred, n_done, n_late, n_globals;
+  lua_Integer n_deferred, n_done, n_late, n_globals, n_globals_set;
 } moons__decoder;
 
 /* Reads one message of `n_bytes` and pushes its values; returns how many. Globals are set in L.

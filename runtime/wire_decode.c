@@ -362,6 +362,22 @@ static void decode_named(decoder *d) {
   moons__names_push(d->L, take(d, n_bytes), n_bytes, d->trusted);
 }
 
+/* Sets the globals that have come and are not set. */
+static void set_globals(decoder *d) {
+  lua_State *L = d->L;
+  int top = lua_gettop(L), globals = top + 1, name = top + 2;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  for (; d->n_globals_set < d->n_globals; d->n_globals_set += 2, lua_settop(L, globals)) {
+    lua_rawgeti(L, slot(d, SLOT_GLOBALS), d->n_globals_set + 1);
+    lua_rawgeti(L, slot(d, SLOT_GLOBALS), d->n_globals_set + 2);
+    if (lua_isboolean(L, name))
+      lua_setmetatable(L, globals);
+    else
+      lua_rawset(L, globals);
+  }
+  lua_settop(L, top);
+}
+
 static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
   if (!d->trusted) malformed(d, "a call from elsewhere");
@@ -373,6 +389,7 @@ static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top)
     decode_value(d, top + i);
   decode_later(d, top + (int)n_values);
   if (!lua_isfunction(L, top + 1)) malformed(d, "nothing to call");
+  if (d->n_globals_set < d->n_globals) set_globals(d); /* it may name them */
   lua_call(L, (int)n_values - 1, 1);
   keep_shared(d, tag, at);
 }
@@ -475,33 +492,22 @@ static void decode_content(decoder *d, int top) {
   lua_pop(L, 1);
 }
 
+/* Notes a global, to be set when what it holds is whole. Others may come within its value. */
 static void decode_global(decoder *d, int top) {
   lua_State *L = d->L;
+  int name = top + 1, value = top + 2;
   need_list(d, SLOT_GLOBALS);
   decode_value(d, top);
-  int is_metatable = lua_isboolean(L, -1);
-  if (!is_metatable && lua_type(L, -1) != LUA_TSTRING)
+  int is_metatable = lua_isboolean(L, name);
+  if (!is_metatable && lua_type(L, name) != LUA_TSTRING)
     malformed(d, "the name of a global is no string");
-  lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
-  decode_value(d, top);
-  if (is_metatable && !lua_istable(L, -1) && !lua_isnil(L, -1))
+  need_stack(d, name);
+  decode_value(d, name);
+  if (is_metatable && !lua_istable(L, value) && !lua_isnil(L, value))
     malformed(d, "the metatable of globals is no table");
-  lua_rawseti(L, slot(d, SLOT_GLOBALS), ++d->n_globals);
-}
-
-static void set_globals(decoder *d) {
-  lua_State *L = d->L;
-  int top = lua_gettop(L), globals = top + 1, name = top + 2;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  for (lua_Integer i = 1; i < d->n_globals; i += 2, lua_settop(L, globals)) {
-    lua_rawgeti(L, slot(d, SLOT_GLOBALS), i);
-    lua_rawgeti(L, slot(d, SLOT_GLOBALS), i + 1);
-    if (lua_isboolean(L, name))
-      lua_setmetatable(L, globals);
-    else
-      lua_rawset(L, globals);
-  }
-  lua_settop(L, top);
+  lua_rawseti(L, slot(d, SLOT_GLOBALS), d->n_globals + 2);
+  lua_rawseti(L, slot(d, SLOT_GLOBALS), d->n_globals + 1);
+  d->n_globals += 2;
 }
 
 static void decode_later(decoder *d, int top) {
@@ -530,7 +536,7 @@ static void set_late_metatables(decoder *d) {
 /* Does what had to wait until all values are there, and removes the slots, which lie below them. */
 static void finish(decoder *d, int n_values) {
   if (d->n_late > 0) set_late_metatables(d);
-  if (d->n_globals > 0) set_globals(d);
+  if (d->n_globals_set < d->n_globals) set_globals(d);
   lua_rotate(d->L, d->base, n_values);
   lua_settop(d->L, d->base + n_values - 1);
 }
@@ -541,7 +547,7 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   d->end = d->start + n_bytes;
   d->n_room = n_bytes > SIZE_MAX / ENTRIES_PER_BYTE ? SIZE_MAX : n_bytes * ENTRIES_PER_BYTE;
   d->depth = 0;
-  d->n_deferred = d->n_done = d->n_late = d->n_globals = 0;
+  d->n_deferred = d->n_done = d->n_late = d->n_globals = d->n_globals_set = 0;
   unsigned char shape_ends[MOONS_WIRE_ALL_SHAPE_KEYS];
   unsigned lists = take_byte(d);
   d->shape_ends = shape_ends;

@@ -5,7 +5,9 @@ local source = require "parallel.source"
 
 local delayed = {}
 
+-- Calls may travel to other states: there, too, this is their metatable, which has a name.
 local Call = {__name = "parallel.call"}
+delayed.type = Call
 
 --- Notes a call: `delayed.new(f)(...)`.
 -- @tparam function f

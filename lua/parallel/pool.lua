@@ -43,7 +43,7 @@ end
 -- for all its calls
 -- @treturn table the pool
 function Pool.new(options)
-  options = check.options("pool", 1, check.integer(options) and {workers = options} or options)
+  options = check.options("pool", 1, type(options) == "number" and {workers = options} or options)
   local n_workers = options.workers or core.workers()
   options = merge(options, {workers = n_workers})
   local self = {

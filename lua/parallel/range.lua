@@ -36,13 +36,26 @@ local function unsigned_quotient(n, d)
   return math.ult(n - quotient * d, d) and quotient or quotient + 1
 end
 
+-- The last integer that may be in a range of integers up to `last`, a float.
+local function integer_limit(last, step)
+  local limit = step > 0 and math.floor(last) or math.ceil(last)
+  if math.type(limit) == "integer" then
+    return limit
+  end
+  return last > 0 and math.maxinteger or math.mininteger
+end
+
 -- How many numbers first + i * step there are up to last; not positive where an integer cannot
 -- hold it.
 local function count(first, last, step)
+  local is_integer = math.type(first) == "integer" and math.type(step) == "integer"
+  if is_integer and math.type(last) == "float" then
+    last = integer_limit(last, step)
+  end
   if step > 0 and first > last or step < 0 and first < last then
     return 0
   end
-  if math.type(first) ~= "integer" or math.type(last) ~= "integer" or math.type(step) ~= "integer" then
+  if not is_integer then
     return math.tointeger((last - first) // step + 1) or -1
   end
   local distance = step > 0 and last - first or first - last

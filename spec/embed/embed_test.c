@@ -105,6 +105,9 @@ static void bad_options(void) {
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
   options.n_workers = UINT32_MAX;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  moons_options_init(&options);
+  options.stack_bytes = SIZE_MAX;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
   moons_runtime_free(NULL);
 }
 
@@ -422,6 +425,24 @@ static void states_too_small(void) {
   }
 }
 
+/* Nothing but what Lua itself allows ends a call, however small a stack the host asks for. */
+static void small_stacks(void) {
+  static const size_t SIZES[] = {1, 1 << 14, 1 << 16, 1 << 18, 1 << 20};
+  for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
+    moons_options options;
+    moons_options_init(&options);
+    options.n_workers = 1;
+    options.stack_bytes = SIZES[i];
+    moons_runtime *runtime = open_runtime(&options);
+    lua_State *L = open_state(runtime);
+    run(L, "local function r(n) if n == 0 then return '' end"
+           "  return (('a'):gsub('a', function() return r(n - 1) end)) end "
+           "assert(parallel.map(r, {180})[1] == '')");
+    lua_close(L);
+    moons_runtime_free(runtime);
+  }
+}
+
 /* A job by hand whose set-up is none: its calls fail, and nothing is left behind. */
 static void jobs_by_hand(void) {
   moons_runtime *runtime = open_usual(2);
@@ -434,6 +455,7 @@ static void jobs_by_hand(void) {
     CHECK(moons_job_pending(job) == 0 && moons_job_ready(job) == 0);
     moons_chunk chunk;
     CHECK(moons_job_take(job, -1, &chunk) == MOONS_EEND);
+    CHECK(moons_job_put(job, 1, UINT32_MAX, calloc(1, 8), 8) == MOONS_EINVAL);
     CHECK(moons_job_put(job, 1, 3, calloc(1, 8), 8) == 0);
     if (i % 2 == 0) {
       CHECK(moons_job_take(job, -1, &chunk) == 0);
@@ -488,6 +510,7 @@ int main(int argc, char **argv) {
       {"a state without a runtime makes its own", without_runtime},
       {"states hold no more than they may", limited_states},
       {"states too small for anything give errors", states_too_small},
+      {"stacks too small for Lua are not taken #unsanitized", small_stacks},
       {"jobs can be driven by hand #threads", jobs_by_hand},
       {"a runtime counts what it has done", statistics},
       {NULL, NULL},

@@ -12,6 +12,8 @@ describe("range", function()
         {math.mininteger, math.maxinteger, math.maxinteger},
         {math.maxinteger, math.mininteger, math.mininteger},
         {5, 1, math.mininteger}, {1, 2, 0.5}, {1, 2.0, 1}, {2.5, 1},
+        {9007199254740993, 9007199254740996.0}, {math.maxinteger - 1, 2.0^63}, {1, 2.0^80, 1 << 62},
+        {math.mininteger + 1, -2.0^70, -1}, {5, 1.5, -1}, {1, -2.0^63}, {-1, 2.0^63, -1},
       }
       for _, b in ipairs(bounds) do
         local visited = {}

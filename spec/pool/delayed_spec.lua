@@ -97,6 +97,13 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("is still one in a call that it has travelled to", function()
+      passes [[
+        local call = delayed(add)(1, 5)
+        equal(parallel.map(function(x) return parallel.run({call, x})[2] end, {delayed(add)(2, 2)}), {4})
+      ]]
+    end)
+
     it("has its errors at their index", function()
       passes [[
         local calls = {delayed(add)(1, 2), delayed(error)({7}), delayed(add)(3, 4)}

@@ -211,4 +211,57 @@ describe("regression: a map", function()
       end
     ]]
   end)
+
+  it("standard functions and libraries under other names from early on are so in calls #unsanitized", function()
+    for _, host in ipairs {{}, script.lua54} do
+      script.prints([[
+        string.len, math.mod, math.sin, next = string.upper, math.fmod, math.cos, pairs
+        getmetatable("").__call = string.rep
+        local original, whole = require, math
+        require = function(name) return original(name) end
+        math = {floor = whole.floor}
+        local parallel = require "parallel"
+        print(parallel.map(function(s)
+          local moved = {string.len(s), tostring(math.sin), math.floor(2.5), whole.mod(7, 4), whole.sin(0), s(2)}
+          return table.concat(moved, " ") .. " " .. type(next {}) .. " " .. type(require "parallel")
+        end, {"ab"})[1])
+      ]], "AB nil 2 3 1.0 abab function table", host)
+    end
+  end)
+
+  it("functions that rebuild values know the globals that they name, those of __marshal within globals too", function()
+    script.passes [[
+      prefix = "<"
+      function helper(x) return prefix .. x end
+      setmetatable(_G, {__index = function(_, name) return name == "absent" and "absent" or nil end})
+      local object = setmetatable({}, {__marshal = function()
+        return function(f) return helper(absent) .. parallel.map(function(x) return x + 1 end, {1})[1] .. f() end,
+          function() return prefix end
+      end})
+      for _, fresh in ipairs {true, false} do
+        equal(parallel.map(function(x) return x end, {object}, {fresh = fresh}), {"<absent2<"})
+        equal(parallel.map(function() return object end, {1}, {fresh = fresh}), {"<absent2<"})
+      end
+      b = 5
+      a = setmetatable({}, {__marshal = function() return function() return {b = b} end end})
+      equal(parallel.map(function() return a.b + b end, {1}), {10})
+    ]]
+  end)
+
+  it("an error value whose __tostring fails comes home all the same", function()
+    script.passes [[
+      for _, tell in ipairs {function() return nil end, function() error "no" end} do
+        local _, _, errors = parallel.map(function()
+          error(setmetatable({code = 5}, {__tostring = tell}))
+        end, {1}, {errors = "collect"})
+        equal({errors[1].value.code, errors[1].message:sub(1, 29)}, {5, "(the error cannot be told: te"})
+      end
+    ]]
+  end)
+
+  it("a row with a negative n has no arguments", function()
+    script.passes [[
+      equal(parallel.starmap(function(...) return select("#", ...) end, {{n = -1}, {1, n = 3}}), {0, 3})
+    ]]
+  end)
 end)
