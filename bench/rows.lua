@@ -186,7 +186,7 @@ return {
   },
   {
     part = "memory",
-    title = "Memory after 1 000 000 calls, less that after 10 000",
+    title = "What memory grows by in 1 000 000 calls, after the first 400 000",
     {"grown_fresh_number", "calls that return a number", "KiB", at_most = 1024},
     {"grown_fresh_table", "calls that return a table", "KiB", at_most = 1024},
     {"grown_fresh_string", "calls that return a string", "KiB", at_most = 1024},
