@@ -86,7 +86,7 @@ typedef struct moons_options {
   const char *backend;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, which is the least there is; maps
-  ** within maps need 1 MiB more, and each the same again. */
+  ** within maps need more. */
   size_t stack_bytes;
 
   /* The most that one state may hold, in bytes; 0: half of the machine's memory, or of its

@@ -127,8 +127,8 @@ static int has_fields(lua_State *L) {
   return at == n_bytes;
 }
 
-/* What the script changed before anybody took note: what a new state has decides, in which all is in
-** C or plain. What the state has in C is its host's. */
+/* What the script changed before anybody took note. What a new state has decides; userdata, and C functions that
+** are no standard ones, are the host's. */
 
 /* Pushes onto L the value on top of `from`, if that is the same in every state; otherwise returns 0. */
 static int push_same(lua_State *L, lua_State *from) {
@@ -157,7 +157,7 @@ static int push_same(lua_State *L, lua_State *from) {
   }
 }
 
-/* Whether the C function on top of L is what a new state has on top, or none of the standard ones: its host's. */
+/* Whether the C function on top of L is what a new state has on top, or its host's. */
 static int is_original(lua_State *L, lua_State *new) {
   lua_CFunction function = lua_tocfunction(L, -1);
   if (lua_tocfunction(new, -1) == function) return 1;
@@ -178,7 +178,7 @@ static int is_as_new_value(lua_State *L, lua_State *new) {
 
 /* Whether the field whose key and value are on top is as in the table on top of a new state. */
 static int is_as_new(lua_State *L, lua_State *new) {
-  if (lua_isuserdata(L, -1) && !lua_iscfunction(L, -1)) return 1;
+  if (lua_isuserdata(L, -1)) return 1;
   if (lua_type(L, -2) != LUA_TSTRING) return 0;
   size_t n_bytes;
   const char *key = lua_tolstring(L, -2, &n_bytes);
