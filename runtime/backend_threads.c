@@ -275,20 +275,6 @@ static void thread_free(thread *t) {
 
 /* The end of a thread, and of the backend. */
 
-static int make_locks(moons__backend *b) {
-  if (uv_key_create(&b->current)) return MOONS_ENOMEM;
-  if (uv_mutex_init(&b->mutex)) {
-    uv_key_delete(&b->current);
-    return MOONS_ENOMEM;
-  }
-  if (uv_cond_init(&b->left)) {
-    uv_mutex_destroy(&b->mutex);
-    uv_key_delete(&b->current);
-    return MOONS_ENOMEM;
-  }
-  return 0;
-}
-
 static void destroy_locks(moons__backend *b) {
   uv_cond_destroy(&b->left);
   uv_mutex_destroy(&b->mutex);
@@ -572,6 +558,20 @@ static void close_threads(moons__backend *b) {
   end_threads(b);
   moons__deadlines_stop(b->deadlines);
   let_go(b);
+}
+
+static int make_locks(moons__backend *b) {
+  if (uv_key_create(&b->current)) return MOONS_ENOMEM;
+  if (uv_mutex_init(&b->mutex)) {
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  if (uv_cond_init(&b->left)) {
+    uv_mutex_destroy(&b->mutex);
+    uv_key_delete(&b->current);
+    return MOONS_ENOMEM;
+  }
+  return 0;
 }
 
 static int open_threads(moons__backend **backend, const moons__backend_config *config) {

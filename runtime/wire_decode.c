@@ -362,7 +362,7 @@ static void decode_named(decoder *d) {
   moons__names_push(d->L, take(d, n_bytes), n_bytes, d->trusted);
 }
 
-/* Sets the globals that have come and are not set. */
+/* Sets the globals that have come and are not set; there is a list where there are any. */
 static void set_globals(decoder *d) {
   lua_State *L = d->L;
   int top = lua_gettop(L), globals = top + 1, name = top + 2;
