@@ -296,10 +296,13 @@ static int run_task(moons__worker *w, moons__task *task) {
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
   w->is_setting_up = 0;
-  if (!is_set_up) fail_calls(w);
-  int is_given_up = is_set_up && run_calls(w, &arguments);
-  if (is_set_up) moons__session_leave(w->call.session);
-  return is_given_up;
+  if (!is_set_up) {
+    fail_calls(w);
+    return 0;
+  }
+  if (run_calls(w, &arguments)) return 1; /* the state is still needed: it is to be closed */
+  moons__session_leave(w->call.session);
+  return 0;
 }
 
 static void take_spare(moons__worker *w, moons__task *task) {
