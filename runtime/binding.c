@@ -134,6 +134,7 @@ void moons_open(lua_State *L, moons_runtime *runtime) {
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
   moons__pristine_note(L, 1);
+  moons__names_note_host(L);
 }
 
 int luaopen_parallel(lua_State *L) {

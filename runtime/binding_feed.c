@@ -187,7 +187,7 @@ static int encode_range(moons__job_data *j, uint32_t n_items) {
 /* Hands the chunk that was encoded to the job. */
 static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   moons__libraries needs = j->encoder.needs;
-  moons__need_libraries(L, j, needs);
+  moons__complete_setup(L, j);
   if (n_items == 0) return;
   moons__batch_needs(&j->writer, needs);
   char *bytes = j->bytes.bytes;

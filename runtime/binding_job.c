@@ -176,6 +176,9 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
   e->names_refreshed = 0;
   e->classes = &j->classes;
   e->needs = 0;
+  e->put_first = NULL;
+  e->put_more = NULL;
+  e->may_want = j->n_setups < MOONS_SETUPS_PER_JOB;
   push_table(L, MOONS__VALUE_CLASSES);
   e->class_index = lua_gettop(L);
   push_table(L, MOONS__VALUE_SENT);
@@ -186,46 +189,64 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
   return e;
 }
 
-/* Encodes a set-up that brings at least these libraries, with all that goes with them. */
-static void encode_setup(lua_State *L, moons__job_data *j, moons__libraries libraries) {
-  int top = lua_gettop(L);
+/* Arguments: the job, the libraries that the set-up brings at least, the modules that it brings, or nil. */
+static int encode_setup(lua_State *L) {
+  moons__job_data *j = lua_touserdata(L, 1);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, MOONS__VALUE_SENT);
   moons__encoder *e = moons__begin_encoding(L, j);
   e->out = &j->setup;
-  e->needs = libraries;
-  e->marks_sent = 1;
+  e->needs = (moons__libraries)lua_tointeger(L, 2);
+  e->is_setup = 1;
   j->setup.n_bytes = 0;
   j->classes.n_known = 0;
   lua_getiuservalue(L, 1, MOONS__VALUE_FUNCTION);
   lua_getiuservalue(L, 1, MOONS__VALUE_INIT);
-  moons__setup_encode(e, lua_gettop(L) - 1, lua_gettop(L));
-  e->marks_sent = 0;
+  moons__setup_encode(e, lua_gettop(L) - 1, lua_gettop(L), 3);
   j->libraries = e->needs;
-  lua_settop(L, top);
-}
-
-/* Arguments: the job, the libraries. */
-static int extend_setup(lua_State *L) {
-  moons__job_data *j = lua_touserdata(L, 1);
-  uint32_t n_known = j->classes.n_known;
-  encode_setup(L, j, (moons__libraries)lua_tointeger(L, 2));
-  j->classes.n_known = n_known;
   return 0;
 }
 
-void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs) {
-  needs &= ~j->libraries;
-  if (needs == 0 || j->is_extended) return;
-  if (moons__setup_covers(L, needs)) {
-    j->libraries |= needs;
-    return;
+/* Makes the set-up, with at least these libraries and the modules in a table on top, or nil, which it pops. Where
+** a module cannot go by value, it goes by name, and all is made again. */
+static void make_setup(lua_State *L, moons__job_data *j, moons__libraries libraries) {
+  int modules = lua_gettop(L);
+  uint32_t n_known = j->classes.n_known;
+  moons__names_forget_by_name(&j->state->names, L);
+  for (;;) {
+    lua_pushcfunction(L, encode_setup);
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, (lua_Integer)libraries);
+    lua_pushvalue(L, modules);
+    int status = moons__call_in_use(L, j, 3, 0);
+    j->encoder.is_setup = 0;
+    j->classes.n_known = n_known;
+    if (status == LUA_OK) break;
+    j->encoder.L = L;
+    if (!moons__wire_give_up_module(&j->encoder)) lua_error(L);
   }
-  lua_pushcfunction(L, extend_setup);
-  lua_pushvalue(L, 1);
-  lua_pushinteger(L, (lua_Integer)(needs | MOONS__LIBRARIES_ALL));
-  if (moons__call_in_use(L, j, 2, 0) != LUA_OK) lua_error(L);
-  j->is_extended = 1;
+  lua_settop(L, modules - 1);
+}
+
+/* The chunk's arguments need libraries which the set-up has not. */
+static int lacks_libraries(lua_State *L, moons__job_data *j, moons__libraries needs) {
+  needs &= ~j->libraries;
+  if (needs == 0) return 0;
+  if (!moons__setup_covers(L, needs)) return 1;
+  j->libraries |= needs;
+  return 0;
+}
+
+void moons__complete_setup(lua_State *L, moons__job_data *j) {
+  moons__libraries needs = j->encoder.needs;
+  int wants_modules = j->encoder.wants_modules;
+  j->encoder.wants_modules = 0;
+  if (j->n_setups == MOONS_SETUPS_PER_JOB) return;
+  int lacks = lacks_libraries(L, j, needs);
+  if (!lacks && !wants_modules) return;
+  lua_getiuservalue(L, 1, MOONS__VALUE_SENT);
+  make_setup(L, j, lacks ? needs | MOONS__LIBRARIES_ALL : j->libraries);
+  j->n_setups++;
   moons__check(L, moons_job_extend(j->job, j->setup.bytes, j->setup.n_bytes));
 }
 
@@ -344,7 +365,9 @@ static moons__job_data *open_job(lua_State *L) {
   lua_setiuservalue(L, 1, MOONS__VALUE_INIT);
   lua_pushvalue(L, ARG_POOL);
   lua_setiuservalue(L, 1, MOONS__VALUE_POOL);
-  encode_setup(L, j, 0);
+  lua_pushnil(L);
+  make_setup(L, j, 0);
+  j->n_setups = 1;
   j->classes.n_known = j->classes.n_numbers;
   start_job(L, j, &options);
   return j;

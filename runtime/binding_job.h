@@ -21,7 +21,7 @@ enum {
   MOONS__VALUE_RESULTS, /* number -> result; nil: there are none yet */
   MOONS__VALUE_ERRORS,  /* number -> error value; nil: there are none yet */
   MOONS__VALUE_CLASSES, /* number -> class */
-  MOONS__VALUE_SENT,    /* name -> true: globals that went with the set-up */
+  MOONS__VALUE_SENT,    /* what went with the set-up (wire.h) */
   MOONS__VALUE_POOL,    /* the workers, where they are not the state's */
   MOONS__N_VALUES = MOONS__VALUE_POOL
 };
@@ -35,11 +35,11 @@ typedef struct moons__job_data {
   moons__classes classes;
   moons__buffer setup;        /* being made */
   moons__libraries libraries; /* that the set-up brings */
-  int is_extended;            /* it was made anew, with more than the function needs */
-  int is_in_use;              /* by what may run the script's code */
-  int pack;                   /* a result is all values of a call, packed */
-  int collects;               /* failures do not stop it */
-  int has_failed;             /* a call, or an item that could not be sent */
+  unsigned n_setups; /* how often it was made: with more than the function needs, after the first */
+  int is_in_use;     /* by what may run the script's code */
+  int pack;          /* a result is all values of a call, packed */
+  int collects;      /* failures do not stop it */
+  int has_failed;    /* a call, or an item that could not be sent */
 
   /* Feeding. */
   enum { MOONS__FROM_TABLE, MOONS__FROM_ITERATOR, MOONS__FROM_INTEGERS, MOONS__FROM_FLOATS } source;
@@ -74,9 +74,9 @@ int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_
 /* Begins encoding for the job; leaves what that needs on the stack. */
 moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j);
 
-/* Makes the set-up anew where a chunk's arguments need more than it brings: changed libraries, and
-** where modules are found. May raise any error. */
-void moons__need_libraries(lua_State *L, moons__job_data *j, moons__libraries needs);
+/* Makes the set-up anew where the arguments that were encoded need more than it brings: changed libraries, where
+** modules are found, and modules. May raise any error. */
+void moons__complete_setup(lua_State *L, moons__job_data *j);
 
 /* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has stopped the job.
 ** Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */

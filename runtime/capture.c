@@ -21,7 +21,9 @@ enum { /* lopcodes.h */
        OP_SETFIELD = 18,
        OP_SELF = 20,
        OP_CONCAT = 53,
-       OP_EQK = 60
+       OP_EQK = 60,
+       OP_CALL = 68,
+       OP_TAILCALL = 69
 };
 
 enum { /* lobject.h: the tags of constants */
@@ -40,7 +42,7 @@ typedef struct reader {
   const unsigned char *at, *end;
   int malformed;
   int dynamic;
-  int has_strings;
+  moons__capture_uses uses;
   moons__buffer *names;
 } reader;
 
@@ -130,10 +132,17 @@ static int is_environment(const prototype *p, unsigned upvalue) {
   return upvalue < MAX_UPVALUES && (p->environments >> upvalue & 1) != 0;
 }
 
-static void put_name(reader *r, const prototype *p, size_t index) {
-  if (index >= p->n_constants || p->constants[index].bytes == NULL) return;
-  p->constants[index].is_name = 1;
-  moons__capture_name name = {p->constants[index].bytes, p->constants[index].n_bytes};
+/* The constant with this number where it is a string, or NULL. */
+static constant *string_constant(const prototype *p, size_t index) {
+  if (index >= p->n_constants || p->constants[index].bytes == NULL) return NULL;
+  return &p->constants[index];
+}
+
+static void put_name(reader *r, const prototype *p, size_t index, int is_module) {
+  constant *c = string_constant(p, index);
+  if (c == NULL) return;
+  if (!is_module) c->is_name = 1;
+  moons__capture_name name = {c->bytes, c->n_bytes, is_module};
   if (moons__buffer_append(r->names, &name, sizeof name)) r->malformed = 1;
 }
 
@@ -144,6 +153,41 @@ static int is_wide_read(const prototype *p, size_t i) {
   uint32_t load = instruction_at(p, i + 1), get = instruction_at(p, i + 2);
   return opcode(load) == OP_LOADK && opcode(get) == OP_GETTABLE && arg_a(get) == r &&
          arg_b(get) == r && arg_c(get) == arg_a(load);
+}
+
+static int is_require(const prototype *p, size_t index) {
+  static const char NAME[] = "require";
+  const constant *c = string_constant(p, index);
+  return c != NULL && c->n_bytes == sizeof NAME - 1 && memcmp(c->bytes, NAME, sizeof NAME - 1) == 0;
+}
+
+/* The global `require` is read by instruction `i`. Where the next ones call it, or pcall with it, and a constant is
+** the only argument, that names the module: GETTABUP r; LOADK r+1; CALL r 2, or CALL r-1 3. */
+static void note_require(reader *r, const prototype *p, size_t i) {
+  uint32_t load = instruction_at(p, i + 1), call = instruction_at(p, i + 2);
+  unsigned at = arg_a(instruction_at(p, i));
+  int is_call = opcode(call) == OP_CALL || opcode(call) == OP_TAILCALL;
+  int is_direct = arg_a(call) == at && arg_b(call) == 2;
+  int is_protected = arg_a(call) + 1 == at && arg_b(call) == 3;
+  if (is_call && (is_direct || is_protected) && opcode(load) == OP_LOADK && arg_a(load) == at + 1 &&
+      string_constant(p, arg_bx(load)) != NULL)
+    put_name(r, p, arg_bx(load), 1);
+  else
+  r->uses.requires = 1;
+}
+
+/* Instruction `i` reads a global. */
+static void note_read(reader *r, const prototype *p, size_t i) {
+  unsigned name = arg_c(instruction_at(p, i));
+  put_name(r, p, name, 0);
+  if (is_require(p, name)) note_require(r, p, i);
+}
+
+/* The same in a function with so many constants that it takes three instructions. */
+static void note_wide_read(reader *r, const prototype *p, size_t i) {
+  unsigned name = arg_bx(instruction_at(p, i + 1));
+  put_name(r, p, name, 0);
+  if (is_require(p, name)) r->uses.requires = 1;
 }
 
 /* Whether a constant is used other than as the name of a global. */
@@ -180,15 +224,15 @@ static void scan_code(reader *r, const prototype *p) {
     uint32_t instruction = instruction_at(p, i);
     switch (opcode(instruction)) {
     case OP_GETTABUP:
-      if (is_environment(p, arg_b(instruction))) put_name(r, p, arg_c(instruction));
+      if (is_environment(p, arg_b(instruction))) note_read(r, p, i);
       break;
     case OP_SETTABUP:
-      if (is_environment(p, arg_a(instruction))) put_name(r, p, arg_b(instruction));
+      if (is_environment(p, arg_a(instruction))) put_name(r, p, arg_b(instruction), 0);
       break;
     case OP_GETUPVAL:
       if (!is_environment(p, arg_b(instruction))) break;
       if (is_wide_read(p, i))
-        put_name(r, p, arg_bx(instruction_at(p, i + 1)));
+        note_wide_read(r, p, i);
       else
         r->dynamic = 1;
       break;
@@ -253,7 +297,7 @@ static void take_function(reader *r, uint64_t parent, int depth, uint64_t enviro
   p.environments = take_upvalues(r, parent, depth == 0, environments);
   if (!r->malformed) {
     scan_code(r, &p);
-    r->has_strings |= makes_strings(&p);
+    r->uses.has_strings |= makes_strings(&p);
   }
   free(p.constants);
   take_nested(r, p.environments, depth);
@@ -272,12 +316,12 @@ static int header_is_known(reader *r) {
 }
 
 moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     moons__buffer *names, int *has_strings) {
+                                     moons__buffer *names, moons__capture_uses *uses) {
   const unsigned char *bytes = dump;
   reader r = {.at = bytes, .end = bytes + n_bytes, .names = names};
   if (!header_is_known(&r)) return MOONS__CAPTURE_FOREIGN;
   take_function(&r, 0, 0, environments);
   if (r.malformed) return MOONS__CAPTURE_FOREIGN;
-  if (has_strings != NULL) *has_strings = r.has_strings;
+  if (uses != NULL) *uses = r.uses;
   return r.dynamic ? MOONS__CAPTURE_DYNAMIC : MOONS__CAPTURE_EXACT;
 }

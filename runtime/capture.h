@@ -10,11 +10,19 @@
 
 #include "buffer.h"
 
-/* A name that is used as a global: a constant key of an environment. */
+/* A name that is used as a global: a constant key of an environment; or that of a module which the function
+** requires: the constant argument of a call of the global `require`. */
 typedef struct moons__capture_name {
   const char *bytes; /* in the dump */
   size_t n_bytes;
+  int is_module;
 } moons__capture_name;
+
+/* What a function does besides naming globals. */
+typedef struct moons__capture_uses {
+  int has_strings; /* a string could turn up in it that is neither passed to it nor captured */
+  int requires; /* it uses `require` in another way than to call it with a constant: names are not known */
+} moons__capture_uses;
 
 typedef enum moons__capture_result {
   MOONS__CAPTURE_EXACT,   /* the names are all that it can reach */
@@ -24,9 +32,9 @@ typedef enum moons__capture_result {
 
 /* Reads a dump, and appends a moons__capture_name to `names` for each time that a global is named.
 ** `environments` has bit i set where upvalue i of the function is an environment; upvalues beyond 63 are
-** taken not to be. Sets *has_strings where the result is EXACT and a string could turn up in the function
-** that is neither passed to it nor captured; NULL: nobody asks. Without memory the result is FOREIGN. */
+** taken not to be. Fills in *uses where the result is not FOREIGN; NULL: nobody asks. Without memory the result is
+** FOREIGN. */
 moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     moons__buffer *names, int *has_strings);
+                                     moons__buffer *names, moons__capture_uses *uses);
 
 #endif

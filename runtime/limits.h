@@ -119,6 +119,12 @@
 #define MOONS_WIRE_ALL_SHAPE_KEYS 240
 #endif
 
+/* How often the set-up of a map is made: again where arguments need modules or libraries that it does not bring. After
+** the last time, what arguments hold of other modules goes with each of them. */
+#ifndef MOONS_SETUPS_PER_JOB
+#define MOONS_SETUPS_PER_JOB 4
+#endif
+
 /* Longest message that an error carries home, in bytes; Lua bounds tracebacks. */
 #ifndef MOONS_ERROR_TEXT_BYTES
 #define MOONS_ERROR_TEXT_BYTES ((size_t)16 << 10)

@@ -170,7 +170,7 @@ MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
 
 /* Gives the job another set-up for the chunks that are put from now on: that of the same function,
-** with more that they need. At most once. Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
+** with more that they need. A few times (limits.h). Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
 MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them

@@ -5,11 +5,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "places.h"
+
 /* Keys in the registry: a table of the tables that were noted, by name, with that of the globals under
 ** LUA_GNAME, and of what lua_next gave for each, by its place; and the environment that is made of
 ** them. */
 static const char NOTED[] = "moons.pristine";
-static const char GLOBALS_METATABLE[] = "metatable of globals"; /* a key in the former */
+static const char GLOBALS_METATABLE[] = "metatable of globals"; /* keys in the former */
+static const char SEARCHERS[] = "searchers"; /* of type metatables: -1, -2, ... */
 static const char ENVIRONMENT[] = "moons.environment";
 
 const char *moons__pristine_table(unsigned n, moons__libraries *libraries) {
@@ -281,6 +284,52 @@ static void note_globals(lua_State *L, int all, lua_State *new) {
   lua_setfield(L, -2, LUA_GNAME);
 }
 
+/* Appends to the list at `noted` the searcher in the list on top that is the same function in C as the one on top of
+** a new state. */
+static void note_searcher(lua_State *L, int noted, lua_State *new) {
+  int now = lua_gettop(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, now, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
+    if (lua_tocfunction(L, -1) == NULL || lua_tocfunction(L, -1) != lua_tocfunction(new, -1))
+      continue;
+    lua_rawseti(L, noted, (lua_Integer)lua_rawlen(L, noted) + 1);
+    return;
+  }
+  lua_pop(L, 1);
+}
+
+/* Pushes a list of those searchers in the list on top, which it pops, that are a new state's. */
+static void push_original_searchers(lua_State *L, lua_State *new) {
+  int now = lua_gettop(L), top = lua_gettop(new);
+  lua_newtable(L);
+  lua_pushvalue(L, now);
+  if (moons__pristine_push_present(new, LUA_LOADLIBNAME) &&
+      lua_getfield(new, -1, "searchers") == LUA_TTABLE)
+    for (lua_Integer i = 1; lua_rawgeti(new, top + 2, i) != LUA_TNIL; i++, lua_pop(new, 1))
+      note_searcher(L, now + 1, new);
+  lua_settop(new, top);
+  lua_settop(L, now + 1);
+  lua_remove(L, now);
+}
+
+static void note_searchers(lua_State *L, lua_State *new) {
+  int noted = lua_gettop(L);
+  if (moons__pristine_push_present(L, LUA_LOADLIBNAME) &&
+      lua_getfield(L, -1, "searchers") == LUA_TTABLE) {
+    if (new == NULL)
+      push_copy(L);
+    else
+      push_original_searchers(L, new);
+    lua_setfield(L, noted, SEARCHERS);
+  }
+  lua_settop(L, noted);
+}
+
+/* What a state has of them before its script runs is the host's. */
+static void note_type_metatables(lua_State *L) {
+  for (int n = 0; moons__place_type_metatable(L, n) >= 0; n++)
+    lua_rawseti(L, -2, -(lua_Integer)n - 1);
+}
+
 static void note(lua_State *L, int all, lua_State *new) {
   const char *name;
   moons__libraries libraries;
@@ -288,6 +337,8 @@ static void note(lua_State *L, int all, lua_State *new) {
   for (unsigned n = 0; (name = moons__pristine_table(n, &libraries)) != NULL; n++)
     note_table(L, n, name, new);
   note_globals(L, all, new);
+  note_searchers(L, new);
+  if (new == NULL) note_type_metatables(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   if (new == NULL && lua_getmetatable(L, -1)) lua_setfield(L, -3, GLOBALS_METATABLE);
   lua_pop(L, 1);
@@ -343,6 +394,20 @@ int moons__pristine_push_library(lua_State *L, const char *name) {
   if (lua_istable(L, -1)) return 1;
   lua_pop(L, 1);
   return 0;
+}
+
+int moons__pristine_push_searchers(lua_State *L) {
+  return moons__pristine_push_library(L, SEARCHERS);
+}
+
+int moons__pristine_had_type_metatable(lua_State *L, int n) {
+  int metatable = lua_gettop(L), is_same = 0;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, NOTED) == LUA_TTABLE) {
+    lua_rawgeti(L, -1, -(lua_Integer)n - 1);
+    is_same = lua_rawequal(L, -1, metatable);
+  }
+  lua_settop(L, metatable);
+  return is_same;
 }
 
 int moons__pristine_may_have_changed(lua_State *L, unsigned n, const char *name) {

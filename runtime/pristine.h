@@ -1,6 +1,6 @@
 /*
 ** What a state had before the script changed anything: its globals and their metatable, the standard
-** libraries' fields, the metatable of strings. What differs from that must travel; what was replaced is still found.
+** libraries' fields, the metatables of basic types, package.searchers. What differs from that must travel; what was replaced is still found.
 */
 #ifndef MOONS_PRISTINE_H
 #define MOONS_PRISTINE_H
@@ -30,6 +30,12 @@ int moons__pristine_has_new_metatable(lua_State *L);
 ** Returns 0, and pushes nothing, where there is none. */
 int moons__pristine_push_library(lua_State *L, const char *name);
 #define MOONS__STRING_METATABLE "metatable of strings"
+
+/* Pushes the list of package.searchers as noted. Returns 0, and pushes nothing, where there is none. */
+int moons__pristine_push_searchers(lua_State *L);
+
+/* Whether the metatable on top was that of the n-th basic type (places.h) when that was noted. */
+int moons__pristine_had_type_metatable(lua_State *L, int n);
 
 /* Pushes a table of globals for code that must not be touched by what a script does to its own. */
 void moons__pristine_push_environment(lua_State *L);

@@ -29,8 +29,9 @@ struct moons_runtime {
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons__terms *terms[2]; /* as made, and as extended */
-  unsigned depth;         /* 1, or one more than that of the call in which the job was made */
+  moons__terms *terms[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
+  unsigned n_terms;
+  unsigned depth; /* 1, or one more than that of the call in which the job was made */
 
   uv_mutex_t mutex;      /* guards all that follows */
   moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */
@@ -190,8 +191,8 @@ void moons_job_options_init(moons_job_options *options) {
 
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
-  moons__terms_release(job->terms[0]);
-  moons__terms_release(job->terms[1]);
+  for (unsigned i = 0; i < job->n_terms; i++)
+    moons__terms_release(job->terms[i]);
   free(job);
 }
 
@@ -209,6 +210,7 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
     free(new);
     return MOONS_ENOMEM;
   }
+  new->n_terms = 1;
   new->runtime = r;
   new->depth = depth + 1;
   new->chunks.collect = options->collect;
@@ -243,7 +245,7 @@ static void submit_all(moons_runtime *r, moons__work_list *started) {
 static void drop_waiting(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__work *chunk;
-  for (unsigned i = 0; i < 2 && job->terms[i] != NULL; i++)
+  for (unsigned i = 0; i < job->n_terms; i++)
     atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
   while (job->chunks.n_running > 0 && (chunk = r->functions->withdraw(r->backend, job)) != NULL) {
     moons__job_return(&job->chunks);
@@ -297,7 +299,7 @@ static void chunk_done(moons__work *chunk) {
 }
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
-  if (job->terms[1] != NULL) return MOONS_EINVAL;
+  if (job->n_terms == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
   moons_job_options options = job->terms[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
@@ -305,7 +307,7 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   if (terms == NULL) return MOONS_ENOMEM;
   uv_mutex_lock(&job->mutex); /* cancelled changes under it */
   atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
-  job->terms[1] = terms;
+  job->terms[job->n_terms++] = terms;
   uv_mutex_unlock(&job->mutex);
   return 0;
 }
@@ -320,9 +322,8 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->task = (moons__task){.terms = job->terms[1] != NULL ? job->terms[1] : job->terms[0],
-                              .first = first,
-                              .n_calls = n_calls};
+  chunk->task =
+      (moons__task){.terms = job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
   uv_mutex_lock(&job->mutex);

@@ -82,7 +82,9 @@ typedef struct setting_up {
 static int add_host(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
   const moons__worker_config *config = &x->session->workshop->config;
-  if (config->open != NULL) config->open(L, config->open_data);
+  if (config->open == NULL) return 0;
+  config->open(L, config->open_data);
+  moons__names_note_host(L);
   return 0;
 }
 

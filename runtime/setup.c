@@ -4,15 +4,12 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "places.h"
 #include "pristine.h"
 #include "raise.h"
-
-enum { N_MESSAGES = 4 };
+#include "wire_encode.h"
 
 /* Encoding. */
-
-/* The fields of what is said of a changed table. */
-static const char SET[] = "set", REMOVED[] = "removed";
 
 /* Puts into the table on top the fields of `table` that are not the same in `before`. */
 static int put_set(lua_State *L, int table, int before) {
@@ -46,48 +43,9 @@ static int put_removed(lua_State *L, int table, int before) {
   return n > 0;
 }
 
-/* Pushes what is different between the table on top, which it pops, and what was noted of it; nil
-** where nothing is. */
-static void push_changes(lua_State *L, const char *name) {
-  int table = lua_gettop(L), before = table + 1, changes = table + 2;
-  if (!moons__pristine_push_library(L, name)) lua_newtable(L);
-  lua_newtable(L);
-  lua_newtable(L);
-  int found = put_set(L, table, before);
-  lua_setfield(L, changes, SET);
-  lua_newtable(L);
-  found |= put_removed(L, table, before);
-  lua_setfield(L, changes, REMOVED);
-  if (!found) lua_pushnil(L);
-  lua_replace(L, table);
-  lua_settop(L, table);
-}
-
 /* Whether the fields of a table may travel as changes: the paths of `package` go by themselves. */
 static int may_change(moons__libraries bits, moons__libraries libraries) {
   return bits != MOONS__LIBRARIES_PACKAGE && (bits & libraries) != 0;
-}
-
-/* Pushes what the script has changed in these libraries: name -> field -> value, or nil. */
-static void push_patches(lua_State *L, moons__libraries libraries) {
-  lua_pushnil(L);
-  int patches = lua_gettop(L);
-  const char *name;
-  moons__libraries bits;
-  for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
-    if (!may_change(bits, libraries) || !moons__pristine_may_have_changed(L, n, name)) continue;
-    moons__pristine_push_present(L, name);
-    push_changes(L, name);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      continue;
-    }
-    if (lua_isnil(L, patches)) {
-      lua_newtable(L);
-      lua_replace(L, patches);
-    }
-    lua_setfield(L, patches, name);
-  }
 }
 
 /* Pushes package.path and package.cpath, or nils. */
@@ -103,11 +61,11 @@ static void push_paths(lua_State *L, int wanted) {
 }
 
 /* Pushes the functions of package.preload that are in Lua: name -> function; nil for none. */
-static void push_preload(lua_State *L, int wanted) {
+static void push_preload(lua_State *L) {
   lua_pushnil(L);
   int result = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  if (!wanted || !lua_istable(L, -1)) {
+  if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     return;
   }
@@ -124,29 +82,169 @@ static void push_preload(lua_State *L, int wanted) {
   lua_pop(L, 1);
 }
 
-/* Appends the `n_values` on top, which it pops, as a message after its length. */
-static void put_message(moons__encoder *e, int n_values, const char *what) {
-  uint64_t n_bytes = 0;
-  size_t length_at = e->out->n_bytes;
-  moons__check(e->L, moons__buffer_append(e->out, &n_bytes, sizeof n_bytes));
-  int first = lua_gettop(e->L) - n_values + 1;
-  moons__encode(e, first, n_values, what);
-  n_bytes = e->out->n_bytes - length_at - sizeof n_bytes;
-  memcpy(e->out->bytes + length_at, &n_bytes, sizeof n_bytes);
-  lua_settop(e->L, first - 1);
+/* What goes along. Each adds to what is put or queued, and returns whether it did. */
+
+/* How far this has come, by bits of e->extras. */
+enum {
+  WANTED = 1 << 0,
+  TYPES = 1 << 1,
+  PRELOAD = 1 << 2,
+  SEARCHERS = 1 << 3,
+  FIRST_TABLE = 1 << 4
+};
+
+/* Puts the table on top, which it pops, as what is to happen in a place of this name, where it has any content. */
+static int put_place(moons__encoder *e, enum wire_place where, const char *name, const char *what,
+                     int has_content) {
+  lua_State *L = e->L;
+  if (!has_content) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_pushvalue(L, -1);
+  moons__wire_anchor(e);
+  lua_pushstring(L, name);
+  lua_insert(L, -2);
+  moons__wire_place(e, where, what);
+  return 1;
 }
 
-/* A changed field may hold anything, so where there is one, all libraries go along, with all that
-** was changed in them. */
-static void put_patches(moons__encoder *e) {
-  push_patches(e->L, e->needs);
-  if (!lua_isnil(e->L, -1)) {
-    lua_pop(e->L, 1);
-    e->needs |= MOONS__LIBRARIES_ALL;
-    e->changes_standard = 1;
-    push_patches(e->L, e->needs);
+/* Puts what the script has changed in the n-th of the tables that were noted. */
+static int put_changes(moons__encoder *e, unsigned n, const char *name) {
+  lua_State *L = e->L;
+  int top = lua_gettop(L), table = top + 1, before = top + 2;
+  if (!moons__pristine_may_have_changed(L, n, name) || !moons__pristine_push_present(L, name))
+    return 0;
+  if (!moons__pristine_push_library(L, name)) lua_newtable(L);
+  lua_newtable(L);
+  int has_put =
+      put_place(e, WIRE_PLACE_LIBRARY_FIELDS, name, "changed library", put_set(L, table, before));
+  lua_newtable(L);
+  has_put |= put_place(e, WIRE_PLACE_LIBRARY_REMOVED, name, "changed library",
+                       put_removed(L, table, before));
+  lua_settop(L, top);
+  return has_put;
+}
+
+/* A changed field may hold anything, so where there is one, all libraries go along, with all that was changed in
+** them. */
+static int put_library_changes(moons__encoder *e) {
+  const char *name;
+  moons__libraries bits;
+  int has_put = 0;
+  for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
+    unsigned done = FIRST_TABLE << n;
+    if ((e->extras & done) || !may_change(bits, e->needs)) continue;
+    e->extras |= done;
+    has_put |= put_changes(e, n, name);
   }
-  put_message(e, 1, "changed library");
+  if (!has_put) return 0;
+  e->needs |= MOONS__LIBRARIES_ALL;
+  e->changes_standard = 1;
+  return 1;
+}
+
+/* The metatables of basic types may be asked by any operation. */
+static int put_type_metatables(moons__encoder *e) {
+  lua_State *L = e->L;
+  int has_put = 0;
+  e->extras |= TYPES;
+  for (int n = 0; moons__place_type_metatable(L, n) >= 0; n++) {
+    if (lua_isnil(L, -1) || moons__pristine_had_type_metatable(L, n)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_pushinteger(L, n);
+    lua_insert(L, -2);
+    moons__wire_place(e, WIRE_PLACE_TYPE_METATABLE, "metatable of a basic type");
+    has_put = e->changes_standard = 1;
+  }
+  return has_put;
+}
+
+static int put_preload(moons__encoder *e) {
+  e->extras |= PRELOAD;
+  push_preload(e->L);
+  return put_place(e, WIRE_PLACE_PRELOAD, NULL, "package.preload", lua_istable(e->L, -1));
+}
+
+static int put_searchers(moons__encoder *e) {
+  e->extras |= SEARCHERS;
+  moons__place_push_searchers(e->L);
+  if (!put_place(e, WIRE_PLACE_SEARCHERS, NULL, "package.searchers", lua_istable(e->L, -1)))
+    return 0;
+  e->changes_standard = 1;
+  return 1;
+}
+
+/* Queues the modules in the table at e->modules_index. */
+static int queue_wanted(moons__encoder *e) {
+  lua_State *L = e->L;
+  e->extras |= WANTED;
+  if (!lua_istable(L, e->modules_index)) return 0;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  for (lua_pushnil(L); lua_next(L, e->modules_index); lua_pop(L, 1))
+    if (lua_type(L, -2) != LUA_TSTRING) moons__wire_queue_module(e, lua_gettop(L) - 1);
+  return 1;
+}
+
+/* Where modules go by name, they are loaded while the set-up is read. */
+static void put_first(moons__encoder *e) {
+  luaL_checkstack(e->L, LUA_MINSTACK, NULL);
+  if (!moons__wire_queue_first(e)) return;
+  put_preload(e);
+  put_searchers(e);
+  while (e->n_modules_done < e->n_modules)
+    moons__wire_module(e);
+}
+
+/* Puts or queues what else is needed by what has been put; called again until nothing is. */
+static int put_more(moons__encoder *e) {
+  luaL_checkstack(e->L, LUA_MINSTACK, NULL);
+  if (!(e->extras & WANTED) && queue_wanted(e)) return 1;
+  if (e->requires_any == 1) {
+    moons__wire_queue_all_modules(e);
+    return 1;
+  }
+  if (!(e->extras & TYPES) && put_type_metatables(e)) return 1;
+  if (put_library_changes(e)) return 1;
+  if (!(e->needs & MOONS__LIBRARIES_PACKAGE)) return 0;
+  if (!(e->extras & PRELOAD) && put_preload(e)) return 1;
+  return !(e->extras & SEARCHERS) && put_searchers(e);
+}
+
+/* Messages. */
+
+/* Makes room for the length of a message; returns where that is. */
+static size_t begin_message(moons__encoder *e) {
+  uint64_t n_bytes = 0;
+  size_t at = e->out->n_bytes;
+  moons__check(e->L, moons__buffer_append(e->out, &n_bytes, sizeof n_bytes));
+  return at;
+}
+
+static void end_message(moons__encoder *e, size_t at) {
+  uint64_t n_bytes = e->out->n_bytes - at - sizeof n_bytes;
+  memcpy(e->out->bytes + at, &n_bytes, sizeof n_bytes);
+}
+
+static void put_paths(moons__encoder *e) {
+  lua_State *L = e->L;
+  size_t at = begin_message(e);
+  push_paths(L, (e->needs & MOONS__LIBRARIES_PACKAGE) != 0);
+  moons__encode(e, lua_gettop(L) - 1, 2, "package path");
+  lua_pop(L, 2);
+  end_message(e, at);
+}
+
+static void put_functions(moons__encoder *e, int function, int init) {
+  lua_State *L = e->L;
+  size_t at = begin_message(e);
+  lua_pushvalue(L, function);
+  lua_pushvalue(L, init);
+  moons__encode(e, lua_gettop(L) - 1, 2, NULL);
+  lua_pop(L, 2);
+  end_message(e, at);
 }
 
 typedef struct header {
@@ -154,21 +252,20 @@ typedef struct header {
   uint32_t changes_standard; /* take note of what is there before it is changed */
 } header;
 
-void moons__setup_encode(moons__encoder *e, int function, int init) {
-  lua_State *L = e->L;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+void moons__setup_encode(moons__encoder *e, int function, int init, int modules) {
+  luaL_checkstack(e->L, LUA_MINSTACK, NULL);
   size_t start = e->out->n_bytes;
   header h = {0};
   e->changes_standard = 0;
-  moons__check(L, moons__buffer_append(e->out, &h, sizeof h));
-  lua_pushvalue(L, function);
-  lua_pushvalue(L, init);
-  put_message(e, 2, NULL);
-  put_patches(e);
-  push_preload(L, (e->needs & MOONS__LIBRARIES_PACKAGE) != 0);
-  put_message(e, 1, "package.preload");
-  push_paths(L, (e->needs & MOONS__LIBRARIES_PACKAGE) != 0);
-  put_message(e, 2, "package path");
+  e->extras = 0;
+  e->modules_index = modules;
+  e->put_first = put_first;
+  e->put_more = put_more;
+  moons__check(e->L, moons__buffer_append(e->out, &h, sizeof h));
+  put_functions(e, function, init);
+  e->put_first = NULL;
+  e->put_more = NULL;
+  put_paths(e);
   h = (header){e->needs, (uint32_t)e->changes_standard};
   memcpy(e->out->bytes + start, &h, sizeof h);
 }
@@ -183,6 +280,8 @@ int moons__setup_covers(lua_State *L, moons__libraries libraries) {
 }
 
 /* Applying. */
+
+enum { N_MESSAGES = 2 };
 
 typedef struct message {
   const char *bytes;
@@ -212,17 +311,6 @@ static void find_messages(lua_State *L, const char *bytes, size_t n_bytes, messa
   }
 }
 
-/* Sets the fields of the table on top in the table below it, and pops both. */
-static void set_fields(lua_State *L) {
-  int fields = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, fields);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, fields - 1);
-  }
-  lua_settop(L, fields - 2);
-}
-
 static void apply_paths(moons__decoder *d, message m) {
   lua_State *L = d->L;
   int top = lua_gettop(L);
@@ -236,46 +324,10 @@ static void apply_paths(moons__decoder *d, message m) {
   lua_settop(L, top);
 }
 
-static void apply_preload(moons__decoder *d, message m) {
-  lua_State *L = d->L;
-  int top = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  moons__decode(d, m.bytes, m.n_bytes);
-  if (lua_istable(L, -1)) set_fields(L);
-  lua_settop(L, top);
-}
-
-/* Takes the keys in the list on top, which it pops, out of the table below it. */
-static void remove_fields(lua_State *L) {
-  int list = lua_gettop(L);
-  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
-    lua_pushnil(L);
-    lua_rawset(L, list - 1);
-  }
-  lua_settop(L, list - 1);
-}
-
-static void apply_patches(moons__decoder *d, message m) {
-  lua_State *L = d->L;
-  int patches = lua_gettop(L) + 1, name = patches + 1, changes = patches + 2;
-  moons__decode(d, m.bytes, m.n_bytes);
-  if (lua_istable(L, patches))
-    for (lua_pushnil(L); lua_next(L, patches); lua_settop(L, name)) {
-      if (!moons__pristine_push_present(L, lua_tostring(L, name))) continue;
-      lua_getfield(L, changes, REMOVED);
-      remove_fields(L);
-      lua_getfield(L, changes, SET);
-      set_fields(L);
-    }
-  lua_settop(L, patches - 1);
-}
-
 void moons__setup_apply(moons__decoder *d, const void *bytes, size_t n_bytes) {
   message found[N_MESSAGES];
   if (header_of(bytes, n_bytes).changes_standard) moons__pristine_note(d->L, 0);
   find_messages(d->L, bytes, n_bytes, found);
-  apply_paths(d, found[3]);
-  apply_preload(d, found[2]);
-  apply_patches(d, found[1]);
+  apply_paths(d, found[1]);
   moons__decode(d, found[0].bytes, found[0].n_bytes);
 }

@@ -1,10 +1,11 @@
 /*
-** What every call of a map starts from: the function with all that it captures, `init`, what the
-** script has changed in the standard libraries, and where modules are found. To bytes on the
-** caller's side, from bytes into a new state on the worker's.
+** What every call of a map starts from: the function with all that it captures, `init`, the modules in Lua that these
+** hold or require, what the script has changed in the standard libraries and in the metatables of basic types, and
+** where modules are found. To bytes on the caller's side, from bytes into a new state on the worker's.
 **
-** setup = libraries:u32 changes_standard:u32, then four messages, each after its length:u64, in the order in which they
-**         are made (what the functions need decides on the rest): functions, patches, preload, paths
+** setup = libraries:u32 changes_standard:u32, then two messages, each after its length:u64: package.path and
+**         package.cpath; the function and init, with all else in the places where it lies (wire_format.h). It is one
+**         message, so what one thing shares with another they share on the other side too
 */
 #ifndef MOONS_SETUP_H
 #define MOONS_SETUP_H
@@ -16,9 +17,10 @@
 #include "wire.h"
 
 /* Appends the set-up of a function to encoder->out. `function` and `init` (nil: none) are stack indexes.
-** The encoder has been begun, and the state's pristine things have been noted (pristine.h). Afterwards
-** its `needs` are the libraries for which the set-up is complete. */
-void moons__setup_encode(moons__encoder *encoder, int function, int init);
+** The encoder has been begun, and the state's pristine things have been noted (pristine.h). `modules`, a table or nil,
+** has modules as keys that go along. Afterwards the encoder's `needs` are the libraries for which the set-up is
+** complete. */
+void moons__setup_encode(moons__encoder *encoder, int function, int init, int modules);
 
 /* Whether a set-up that was made without regard to these libraries will do for them too, since nothing in
 ** them was changed. */

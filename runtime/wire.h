@@ -3,7 +3,9 @@
 ** wire_format.h.
 **
 ** A message holds some values, and keeps what they share: tables and upvalues that they have in
-** common are one again on the other side. Functions bring the script's globals that they name.
+** common are one again on the other side. Functions bring the script's globals that they name, and in a set-up the
+** modules written in Lua that they hold or require, as these are now. What standard libraries, modules in C and the
+** host hold goes by name.
 ** Classes (tables with metamethods, and metatables) that came from the caller are known by number
 ** on both sides, so that an object is of the same class again when it comes home.
 **
@@ -35,22 +37,34 @@ void moons__classes_free(moons__classes *classes);
 
 /* {== Encoding ================================================================================ */
 
-typedef struct moons__encoder {
+typedef struct moons__encoder moons__encoder;
+
+struct moons__encoder {
   /* Set by the user, before begin. */
   lua_State *L;
   moons__buffer *out;
   moons__names *names;     /* of L */
   moons__classes *classes; /* NULL: none */
   int class_index;         /* stack index of a table number -> class for new ones; 0: take no new */
-  int sent_index;          /* stack index of a table name -> true: globals the other side has; 0:
-                              functions do not bring globals */
-  int pristine_index;      /* stack index of the globals of pristine.h, which need no sending */
-  int marks_sent;          /* globals that are sent are marked so in that table */
+  int sent_index; /* stack index of what the other side has got: names of globals -> true, and modules ->
+                              true, or 1 for those that it must get before the message; 0: functions do not bring
+                              globals */
+  int pristine_index; /* stack index of the globals of pristine.h, which need no sending */
+  int is_setup;       /* marks what is sent in that table; modules in Lua go by value */
+  int may_want;       /* no set-up: the other side can get more modules */
+
+  /* Of a set-up: puts what is to be there before the first value; puts or queues more that goes along at the end, and
+  ** returns 0 when nothing is left. */
+  void (*put_first)(moons__encoder *encoder);
+  int (*put_more)(moons__encoder *encoder);
   const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */
 
   /* Told to the user. */
   moons__libraries needs; /* what the values can reach on the other side */
   int changes_standard;   /* a standard global was replaced, and is sent */
+  int wants_modules;      /* some were marked with 1 */
+  size_t refused_module; /* after an error: the module, counted from 1, in which something cannot be
+                             sent; 0: in none */
 
   /* Private. */
   int base;        /* first of the stack slots in use */
@@ -63,19 +77,32 @@ typedef struct moons__encoder {
   struct moons__shapes *shapes; /* that the message has; NULL: none yet; owned */
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
+  lua_Integer n_modules, n_modules_done;
+  moons__buffer owners; /* of the deferred objects: `owner` of each */
+  size_t owner;         /* the module that holds the value at hand, counted from 1; 0: none */
+  int is_foreign;       /* the function at hand is a module's, not the script's */
+  const char *source;   /* of the first function: the script's */
+  int holds_by_name;    /* something of a module that cannot go by value was put by its name */
+  int requires_any;     /* a function may require any module; 2: and all are queued */
+  unsigned extras;      /* for put_more: what it has dealt with */
+  int modules_index; /* for put_more: stack index of a table of modules that go along, or of nil */
   moons__buffer captured;          /* names of globals in the function at hand (capture.h) */
   int dynamic;                     /* a function may reach any global; 2: and all are queued */
   struct moons__wire_frame *frame; /* where in the value we are, for errors */
   const char *what;                /* "argument", "result", ...: the root of paths */
   int number;                      /* which of them */
   const void *globals;             /* the table of globals, once it was needed */
-} moons__encoder;
+};
 
 /* Reserves a few stack slots of L until end. */
 void moons__encoder_begin(moons__encoder *encoder);
 
 /* Frees what the encoder holds. Also right after an error. */
 void moons__encoder_end(moons__encoder *encoder);
+
+/* After an error of encode that is on top: where something in a module cannot be sent, pops the error, and returns 1: from
+** then on that module goes by name. Tells about it with lua_warning, once for each module. Otherwise returns 0. */
+int moons__wire_give_up_module(moons__encoder *encoder);
 
 /* Appends a message with the `n_values` values from stack index `first`. `what` names them in
 ** errors: "argument" for "argument 2"; NULL: "function", then "init" (a set-up). After an error the
@@ -102,10 +129,10 @@ typedef struct moons__decoder {
   int depth;
   unsigned n_keys, n_shapes; /* keys that the shapes have in all; shapes that have come */
   unsigned char *shape_ends; /* of each shape, the number of the key after its last */
-  lua_Integer n_deferred, n_done, n_late, n_globals, n_globals_set;
+  lua_Integer n_deferred, n_done, n_late, n_places, n_placed;
 } moons__decoder;
 
-/* Reads one message of `n_bytes` and pushes its values; returns how many. Globals are set in L.
+/* Reads one message of `n_bytes` and pushes its values; returns how many. Globals and modules are set in L.
 ** Any bytes give values or a Lua error, in time and memory bounded by their length, except that
 ** `trusted` bytes with functions must be the encoder's own. */
 int moons__decode(moons__decoder *decoder, const void *bytes, size_t n_bytes);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "limits.h"
+#include "places.h"
 #include "raise.h"
 #include "wire.h"
 #include "wire_format.h"
@@ -13,8 +14,8 @@ enum {
                     their place and which of its upvalues at minus their place */
   SLOT_DEFERRED, /* list of objects whose content comes later */
   SLOT_LATE,     /* list of tables and metatables that must be set again at the end */
-  SLOT_GLOBALS,  /* list of names and values of globals, set at the end: until then the message may
-                    mean those that are there */
+  SLOT_PLACES, /* list of places, names and values for them, put there at the end: until then the message
+                    may mean what is there */
   N_SLOTS
 };
 
@@ -362,20 +363,16 @@ static void decode_named(decoder *d) {
   moons__names_push(d->L, take(d, n_bytes), n_bytes, d->trusted);
 }
 
-/* Sets the globals that have come and are not set; there is a list where there are any. */
-static void set_globals(decoder *d) {
+/* Puts what has come for places there; there is a list where anything has. */
+static void fill_places(decoder *d) {
   lua_State *L = d->L;
-  int top = lua_gettop(L), globals = top + 1, name = top + 2;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  for (; d->n_globals_set < d->n_globals; d->n_globals_set += 2, lua_settop(L, globals)) {
-    lua_rawgeti(L, slot(d, SLOT_GLOBALS), d->n_globals_set + 1);
-    lua_rawgeti(L, slot(d, SLOT_GLOBALS), d->n_globals_set + 2);
-    if (lua_isboolean(L, name))
-      lua_setmetatable(L, globals);
-    else
-      lua_rawset(L, globals);
+  for (; d->n_placed < d->n_places; d->n_placed += 3) {
+    for (int i = 1; i <= 3; i++)
+      lua_rawgeti(L, slot(d, SLOT_PLACES), d->n_placed + i);
+    enum wire_place where = (enum wire_place)lua_tointeger(L, -3);
+    if (!moons__place_set(L, where)) malformed(d, "what does not fit its place");
+    lua_pop(L, 1);
   }
-  lua_settop(L, top);
 }
 
 static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top) {
@@ -389,7 +386,7 @@ static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top)
     decode_value(d, top + i);
   decode_later(d, top + (int)n_values);
   if (!lua_isfunction(L, top + 1)) malformed(d, "nothing to call");
-  if (d->n_globals_set < d->n_globals) set_globals(d); /* it may name them */
+  if (d->n_placed < d->n_places) fill_places(d); /* it may name them */
   lua_call(L, (int)n_values - 1, 1);
   keep_shared(d, tag, at);
 }
@@ -492,22 +489,35 @@ static void decode_content(decoder *d, int top) {
   lua_pop(L, 1);
 }
 
-/* Notes a global, to be set when what it holds is whole. Others may come within its value. */
-static void decode_global(decoder *d, int top) {
-  lua_State *L = d->L;
-  int name = top + 1, value = top + 2;
-  need_list(d, SLOT_GLOBALS);
+/* Appends the value on top, which it pops, to the list of what is for places. */
+static void add_to_places(decoder *d, lua_Integer n) {
+  lua_rawseti(d->L, slot(d, SLOT_PLACES), d->n_places + n);
+}
+
+/* Notes a value for a place, to be put there when all is whole. Others may come within it. */
+static void decode_place(decoder *d, int top) {
+  need_list(d, SLOT_PLACES);
+  unsigned where = take_byte(d);
+  if (where >= WIRE_N_PLACES) malformed(d, "no such place");
+  if (where > WIRE_PLACE_GLOBALS_METATABLE && !d->trusted) malformed(d, "a change from elsewhere");
   decode_value(d, top);
-  int is_metatable = lua_isboolean(L, name);
-  if (!is_metatable && lua_type(L, name) != LUA_TSTRING)
-    malformed(d, "the name of a global is no string");
-  need_stack(d, name);
-  decode_value(d, name);
-  if (is_metatable && !lua_istable(L, value) && !lua_isnil(L, value))
-    malformed(d, "the metatable of globals is no table");
-  lua_rawseti(L, slot(d, SLOT_GLOBALS), d->n_globals + 2);
-  lua_rawseti(L, slot(d, SLOT_GLOBALS), d->n_globals + 1);
-  d->n_globals += 2;
+  need_stack(d, top + 1);
+  decode_value(d, top + 1);
+  add_to_places(d, 3);
+  add_to_places(d, 2);
+  lua_pushinteger(d->L, (lua_Integer)where);
+  add_to_places(d, 1);
+  d->n_places += 3;
+}
+
+/* What must be there before the values. */
+static void decode_first(decoder *d, int top) {
+  while (left(d) > 0 && (unsigned char)*d->at == WIRE_PLACE) {
+    d->at++;
+    need_stack(d, top);
+    decode_place(d, top);
+    fill_places(d);
+  }
 }
 
 static void decode_later(decoder *d, int top) {
@@ -515,7 +525,7 @@ static void decode_later(decoder *d, int top) {
   for (;;) {
     switch (take_byte(d)) {
     case WIRE_CONTENT: decode_content(d, top); break;
-    case WIRE_GLOBAL: decode_global(d, top); break;
+    case WIRE_PLACE: decode_place(d, top); break;
     case WIRE_END: return;
     default: malformed(d, "an unknown tag");
     }
@@ -536,7 +546,7 @@ static void set_late_metatables(decoder *d) {
 /* Does what had to wait until all values are there, and removes the slots, which lie below them. */
 static void finish(decoder *d, int n_values) {
   if (d->n_late > 0) set_late_metatables(d);
-  if (d->n_globals_set < d->n_globals) set_globals(d);
+  if (d->n_placed < d->n_places) fill_places(d);
   lua_rotate(d->L, d->base, n_values);
   lua_settop(d->L, d->base + n_values - 1);
 }
@@ -547,7 +557,7 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   d->end = d->start + n_bytes;
   d->n_room = n_bytes > SIZE_MAX / ENTRIES_PER_BYTE ? SIZE_MAX : n_bytes * ENTRIES_PER_BYTE;
   d->depth = 0;
-  d->n_deferred = d->n_done = d->n_late = d->n_globals = d->n_globals_set = 0;
+  d->n_deferred = d->n_done = d->n_late = d->n_places = d->n_placed = 0;
   unsigned char shape_ends[MOONS_WIRE_ALL_SHAPE_KEYS];
   unsigned lists = take_byte(d);
   d->shape_ends = shape_ends;
@@ -561,6 +571,7 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   d->stack_limit = top + LUA_MINSTACK;
   d->base = lists != 0 ? top + 1 : 0;
   if (lists != 0) lua_settop(L, top += N_SLOTS + (int)d->n_keys);
+  decode_first(d, top);
   for (size_t i = 0; i < n_values; i++)
     decode_value(d, top++);
   decode_later(d, top);

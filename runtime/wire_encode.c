@@ -23,6 +23,7 @@ lua_Integer moons__wire_list_add(encoder *e, int which, lua_Integer n) {
 
 void moons__wire_defer(encoder *e, int index) {
   e->needs_lists = 1;
+  moons__check(e->L, moons__buffer_append(&e->owners, &e->owner, sizeof e->owner));
   lua_pushvalue(e->L, index);
   e->n_deferred = moons__wire_list_add(e, MOONS__SLOT_DEFERRED, e->n_deferred);
 }
@@ -34,33 +35,6 @@ void moons__wire_long_string(encoder *e, const char *bytes, size_t n_bytes) {
   put_byte(e, WIRE_STRING);
   put_varint(e, n_bytes);
   put_bytes(e, bytes, n_bytes);
-}
-
-/* Values that have a name on both sides. */
-
-void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
-  moons__libraries named = moons__stdlib_of_global(name, n_bytes);
-  if (named != 0) e->needs |= named | MOONS__LIBRARIES_LEAST;
-  if (!e->dynamic && moons__stdlib_reaches_globals(name, n_bytes)) e->dynamic = 1;
-}
-
-int moons__wire_named(encoder *e, int index) {
-  if (e->names == NULL) return 0;
-  if (!e->names_refreshed) moons__names_refresh(e->names, e->L);
-  e->names_refreshed = 1;
-  size_t n_bytes, n_name_bytes;
-  const char *path = moons__names_find(e->names, e->L, index, &n_bytes);
-  if (path == NULL) return 0;
-  const char *global = moons__names_global(path, n_bytes, &n_name_bytes);
-  if (global != NULL)
-    moons__wire_note_library(e, global, n_name_bytes);
-  else
-    e->needs |= MOONS__LIBRARIES_ALL;
-  if (moons__names_is_parallel(path, n_bytes)) e->needs |= MOONS__LIBRARIES_PARALLEL;
-  put_byte(e, WIRE_NAMED);
-  put_varint(e, n_bytes);
-  put_bytes(e, path, n_bytes);
-  return 1;
 }
 
 /* Values that rebuild themselves. */
@@ -148,7 +122,7 @@ static void refuse_userdata(encoder *e, int index) {
 static void encode_userdata(encoder *e, int index, int depth) {
   const void *userdata = lua_topointer(e->L, index);
   if (put_reference(e, userdata)) return;
-  if (may_be_named(e, userdata) && moons__wire_named(e, index)) return;
+  if (may_be_named(e, userdata) && moons__wire_named(e, index, 0)) return;
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
 
@@ -160,7 +134,7 @@ void moons__wire_value(encoder *e, int index, int depth) {
   case LUA_TFUNCTION: moons__wire_function(e, index, depth); break;
   case LUA_TUSERDATA: encode_userdata(e, index, depth); break;
   case LUA_TLIGHTUSERDATA:
-    if (!moons__wire_named(e, index)) moons__wire_refuse(e, "cannot send a light userdata");
+    if (!moons__wire_named(e, index, 0)) moons__wire_refuse(e, "cannot send a light userdata");
     break;
   default: moons__wire_refuse(e, "cannot send a coroutine");
   }
@@ -171,6 +145,7 @@ void moons__wire_value(encoder *e, int index, int depth) {
 static void encode_deferred(encoder *e, int depth) {
   lua_State *L = e->L;
   moons__wire_frame frame = {.kind = AT_DEFERRED}, *outer = e->frame;
+  memcpy(&e->owner, e->owners.bytes + (size_t)e->n_done * sizeof e->owner, sizeof e->owner);
   lua_rawgeti(L, slot(e, MOONS__SLOT_DEFERRED), ++e->n_done);
   e->frame = NULL;
   enter(e, &frame);
@@ -181,7 +156,24 @@ static void encode_deferred(encoder *e, int depth) {
   else
     moons__wire_function_content(e, object, depth);
   e->frame = outer;
+  e->owner = 0;
   lua_pop(L, 1);
+}
+
+void moons__wire_place(encoder *e, enum wire_place where, const char *what) {
+  int name = lua_gettop(e->L) - 1;
+  moons__wire_frame frame = {.kind = AT_PLACE, .name = what, .index = name}, *outer = e->frame;
+  e->needs_lists = 1;
+  put_byte(e, WIRE_PLACE);
+  put_byte(e, (unsigned)where);
+  moons__libraries needs = e->needs;
+  moons__wire_value(e, name, 1);
+  e->needs = needs; /* a name is no value */
+  e->frame = NULL;
+  enter(e, &frame);
+  moons__wire_value(e, name + 1, 1);
+  e->frame = outer;
+  lua_settop(e->L, name - 1);
 }
 
 void moons__wire_later(encoder *e, int depth) {
@@ -189,10 +181,12 @@ void moons__wire_later(encoder *e, int depth) {
     if (e->n_done < e->n_deferred)
       encode_deferred(e, depth);
     else if (e->n_globals_done < e->n_globals)
-      moons__wire_global(e, depth);
+      moons__wire_global(e);
     else if (e->dynamic == 1 && e->sent_index != 0)
       moons__wire_queue_all_globals(e);
-    else
+    else if (e->n_modules_done < e->n_modules)
+      moons__wire_module(e);
+    else if (e->put_more == NULL || e->frame != NULL || !e->put_more(e))
       break;
   }
   put_byte(e, WIRE_END);
@@ -214,6 +208,7 @@ void moons__encoder_end(moons__encoder *e) {
   moons__seen_free(&e->seen);
   moons__ptrmap_free(&e->first_keys);
   moons__buffer_free(&e->captured);
+  moons__buffer_free(&e->owners);
   free(e->shapes);
   e->shapes = NULL;
 }
@@ -221,13 +216,18 @@ void moons__encoder_end(moons__encoder *e) {
 static void start_message(encoder *e) {
   moons__seen_clear(&e->seen);
   moons__ptrmap_clear(&e->first_keys);
-  if (e->n_deferred > 0 || e->n_globals > 0 || !lua_isnil(e->L, slot(e, MOONS__SLOT_ANCHORS)))
+  if (e->n_deferred + e->n_globals + e->n_modules > 0 ||
+      !lua_isnil(e->L, slot(e, MOONS__SLOT_ANCHORS)))
     for (int i = 0; i < MOONS__N_SLOTS; i++) {
       lua_pushnil(e->L);
       lua_replace(e->L, slot(e, i));
     }
-  e->n_deferred = e->n_done = e->n_globals = e->n_globals_done = 0;
-  e->dynamic = e->needs_lists = 0;
+  e->n_deferred = e->n_done = e->n_globals = e->n_globals_done = e->n_modules = e->n_modules_done =
+      0;
+  e->dynamic = e->requires_any = e->holds_by_name = e->needs_lists = 0;
+  e->owner = e->refused_module = e->owners.n_bytes = 0;
+  e->is_foreign = 0;
+  e->source = NULL;
   if (e->shapes != NULL) e->shapes->n_shapes = e->shapes->n_keys = 0;
   e->frame = NULL;
   e->start = e->out->n_bytes;
@@ -239,6 +239,7 @@ void moons__encode(moons__encoder *e, int first, int n_values, const char *what)
   need_stack(e, first + n_values - 1);
   put_byte(e, 0);
   put_varint(e, (uint64_t)n_values);
+  if (e->put_first != NULL) e->put_first(e);
   for (int i = 0; i < n_values; i++) {
     e->number = i + 1;
     moons__wire_value(e, first + i, 0);

@@ -1,6 +1,6 @@
 /*
 ** What the files of the encoder share. Private to wire_encode.c, wire_encode_table.c,
-** wire_encode_function.c and wire_path.c.
+** wire_encode_function.c, wire_encode_module.c and wire_path.c.
 */
 #ifndef MOONS_WIRE_ENCODE_H
 #define MOONS_WIRE_ENCODE_H
@@ -19,6 +19,7 @@
 enum {
   MOONS__SLOT_DEFERRED, /* list of objects whose content comes later */
   MOONS__SLOT_GLOBALS,  /* list and set of names of globals to send */
+  MOONS__SLOT_MODULES,  /* list and set of names of modules to send */
   MOONS__SLOT_ANCHORS,  /* list of what must live while the message is made */
   MOONS__N_SLOTS
 };
@@ -49,9 +50,9 @@ typedef struct moons__shapes {
 /* One step on the way from the message's root to the value at hand. */
 typedef struct moons__wire_frame {
   struct moons__wire_frame *up;
-  enum { AT_INDEX, AT_KEY, AT_METATABLE, AT_UPVALUE, AT_GLOBAL, AT_MARSHAL, AT_DEFERRED } kind;
-  lua_Integer index; /* AT_INDEX; otherwise a stack index of the key */
-  const char *name;  /* AT_UPVALUE, AT_GLOBAL */
+  enum { AT_INDEX, AT_KEY, AT_METATABLE, AT_UPVALUE, AT_PLACE, AT_MARSHAL, AT_DEFERRED } kind;
+  lua_Integer index; /* AT_INDEX; otherwise a stack index of the key; AT_PLACE: of the name */
+  const char *name;  /* AT_UPVALUE; AT_PLACE: what is there */
 } moons__wire_frame;
 
 static inline void enter(moons__encoder *e, moons__wire_frame *frame) {
@@ -243,8 +244,8 @@ void moons__wire_table(moons__encoder *e, int index, int depth, int as_metatable
 void moons__wire_function(moons__encoder *e, int index, int depth);
 
 /* The same where that is how the value travels; returns 0 where it is not. */
-int moons__wire_named(moons__encoder *e, int index);                 /* by its name in a module */
-int moons__wire_marshalled(moons__encoder *e, int index, int depth); /* by its __marshal */
+int moons__wire_named(moons__encoder *e, int index, int as_metatable); /* by its name in a module */
+int moons__wire_marshalled(moons__encoder *e, int index, int depth);   /* by its __marshal */
 
 /* The content of a table or a function whose tag has been put. */
 void moons__wire_table_content(moons__encoder *e, int table, int depth);
@@ -253,15 +254,42 @@ void moons__wire_function_content(moons__encoder *e, int function, int depth);
 /* Puts what comes after the values: content left for later, and globals. */
 void moons__wire_later(moons__encoder *e, int depth);
 
-/* {== Globals ================================================================================= */
+/* Puts the value on top, which it pops, for a place; its name is below it, and is popped too. `what` is there, for
+** errors. */
+void moons__wire_place(moons__encoder *e, enum wire_place where, const char *what);
+
+/* {== Globals and modules ===================================================================== */
+
+/* Queues the key on top, which it pops, in a slot, unless it was before; `n` have been. Returns how many have been now. */
+lua_Integer moons__wire_queue(moons__encoder *e, int which, lua_Integer n);
 
 /* Notes that the values can reach what this standard name reaches. */
 void moons__wire_note_library(moons__encoder *e, const char *name, size_t n_bytes);
 
 /* Puts the next of the globals that are queued. */
-void moons__wire_global(moons__encoder *e, int depth);
+void moons__wire_global(moons__encoder *e);
+
+/* Notes that a function can reach globals by names that it makes: all of them count then, unless it is a module's. */
+void moons__wire_note_dynamic(moons__encoder *e);
+
+/* Whether the value on top can be sent. Modules in it that cannot go by value are given up for that. Tells whether it
+** holds something of one that goes by name; NULL: nobody asks. */
+int moons__wire_try(moons__encoder *e, int *holds_by_name);
 
 /* Queues all globals of the script that can be sent: a function may ask for any of them. */
 void moons__wire_queue_all_globals(moons__encoder *e);
+
+/* Notes that a function requires the module of this name. */
+void moons__wire_require(moons__encoder *e, const char *name, size_t n_bytes);
+
+/* Queues the module at a stack index; and all that are written in Lua. */
+void moons__wire_queue_module(moons__encoder *e, int index);
+void moons__wire_queue_all_modules(moons__encoder *e);
+
+/* Queues those that must be there before the first value of a set-up; returns whether there are any. */
+int moons__wire_queue_first(moons__encoder *e);
+
+/* Puts the next of the modules that are queued. */
+void moons__wire_module(moons__encoder *e);
 
 #endif

@@ -6,10 +6,51 @@
 
 typedef moons__encoder encoder;
 
+/* A key in the registry: function -> its dump. The functions of modules are sent again and again. */
+static const char DUMPS[] = "moons.dumps";
+
 static int write_dump(lua_State *L, const void *bytes, size_t n_bytes, void *data) {
   (void)L;
   encoder *e = data;
   return moons__buffer_append(e->out, bytes, n_bytes);
+}
+
+static void put_new_dump(encoder *e, int function) {
+  lua_pushvalue(e->L, function);
+  int error = lua_dump(e->L, write_dump, e, 0);
+  lua_pop(e->L, 1);
+  moons__check(e->L, error);
+}
+
+/* Pushes the table of dumps, made when it is needed first. It keeps no function alive. */
+static void push_dumps(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, DUMPS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, DUMPS);
+}
+
+/* The same for a function of a module: dumping it takes ten times as long as copying the dump. */
+static void put_kept_dump(encoder *e, int function) {
+  lua_State *L = e->L;
+  size_t start = e->out->n_bytes, n_bytes;
+  push_dumps(L);
+  lua_pushvalue(L, function);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    const char *dump = lua_tolstring(L, -1, &n_bytes);
+    put_bytes(e, dump, n_bytes);
+  } else {
+    put_new_dump(e, function);
+    lua_pushvalue(L, function);
+    lua_pushlstring(L, e->out->bytes + start, e->out->n_bytes - start);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
 }
 
 /* A bit for each upvalue that is an environment. */
@@ -45,19 +86,25 @@ static int has_key(lua_State *L, int set) {
   return is_there;
 }
 
-/* Queues the global whose name is on top, or false, which it pops. */
-static void queue_global(encoder *e) {
+lua_Integer moons__wire_queue(encoder *e, int which, lua_Integer n) {
   lua_State *L = e->L;
-  int is_queued =
-      lua_istable(L, slot(e, MOONS__SLOT_GLOBALS)) && has_key(L, slot(e, MOONS__SLOT_GLOBALS));
-  if (is_queued || has_key(L, e->sent_index)) {
+  if (lua_istable(L, slot(e, which)) && has_key(L, slot(e, which))) {
     lua_pop(L, 1);
-    return;
+    return n;
   }
   lua_pushvalue(L, -1);
-  e->n_globals = moons__wire_list_add(e, MOONS__SLOT_GLOBALS, e->n_globals);
+  n = moons__wire_list_add(e, which, n);
   lua_pushboolean(L, 1);
-  lua_rawset(L, slot(e, MOONS__SLOT_GLOBALS));
+  lua_rawset(L, slot(e, which));
+  return n;
+}
+
+/* Queues the global whose name is on top, or false, which it pops. */
+static void queue_global(encoder *e) {
+  if (has_key(e->L, e->sent_index))
+    lua_pop(e->L, 1);
+  else
+    e->n_globals = moons__wire_queue(e, MOONS__SLOT_GLOBALS, e->n_globals);
 }
 
 /* Queues the metatable that the script has given its globals, if any. */
@@ -90,27 +137,37 @@ static void queue_named(encoder *e) {
   queue_global(e);
 }
 
-static void note_global(encoder *e, const moons__capture_name *name) {
+static void note_name(encoder *e, const moons__capture_name *name) {
+  if (name->is_module) {
+    moons__wire_require(e, name->bytes, name->n_bytes);
+    return;
+  }
   moons__wire_note_library(e, name->bytes, name->n_bytes);
   lua_pushlstring(e->L, name->bytes, name->n_bytes);
   queue_named(e);
 }
 
+/* Whether the function at a stack index, which is in a module, was written there, and not given to it by the script. */
+static int is_foreign(const encoder *e, const lua_Debug *info) {
+  return e->owner != 0 && e->source != NULL && strcmp(info->source, e->source) != 0;
+}
+
 /* Nothing is written to `out` meanwhile, where the names lie. */
-static void note_globals(encoder *e, int function, size_t dump_at) {
+static void note_names(encoder *e, int function, size_t dump_at) {
   if (e->sent_index == 0) return;
   uint64_t environments = environments_of(e, function);
-  int has_strings = 0;
+  moons__capture_uses uses = {0};
   e->captured.n_bytes = 0;
   moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
-                                                environments, &e->captured, &has_strings);
+                                                environments, &e->captured, &uses);
   const moons__capture_name *names = (const void *)e->captured.bytes;
   for (size_t i = 0; i < e->captured.n_bytes / sizeof names[0]; i++)
-    note_global(e, &names[i]);
-  if (has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
+    note_name(e, &names[i]);
+  if (uses.has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
+  if (uses.requires && !e->requires_any) e->requires_any = 1;
   if (result == MOONS__CAPTURE_EXACT) return;
   e->needs |= MOONS__LIBRARIES_ALL;
-  if (!e->dynamic) e->dynamic = 1;
+  moons__wire_note_dynamic(e);
 }
 
 void moons__wire_function_content(encoder *e, int function, int depth) {
@@ -140,18 +197,15 @@ void moons__wire_function_content(encoder *e, int function, int depth) {
   }
 }
 
-void moons__wire_function(encoder *e, int index, int depth) {
+/* Puts a function, its tag first. */
+static void function_put(encoder *e, int index, int depth) {
   lua_State *L = e->L;
-  const void *function = lua_topointer(L, index);
-  if (put_reference(e, function)) return;
-  if ((lua_iscfunction(L, index) || may_be_named(e, function)) && moons__wire_named(e, index))
-    return;
-  if (lua_iscfunction(L, index))
-    moons__wire_refuse(e, "cannot send a C function of no loaded module");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_Debug info;
   lua_pushvalue(L, index);
-  lua_getinfo(L, ">u", &info);
+  lua_getinfo(L, ">Su", &info);
+  if (e->source == NULL) e->source = info.source;
+  e->is_foreign = is_foreign(e, &info);
   int deferred = depth >= MOONS_WIRE_DEPTH;
   e->needs_lists = 1;
   put_byte(e, deferred ? WIRE_DEFERRED_FUNCTION : WIRE_FUNCTION);
@@ -159,43 +213,49 @@ void moons__wire_function(encoder *e, int index, int depth) {
   uint64_t length_at = place(e), n_bytes = 0;
   put_bytes(e, &n_bytes, sizeof n_bytes);
   size_t dump_at = e->out->n_bytes;
-  lua_pushvalue(L, index);
-  int error = lua_dump(L, write_dump, e, 0);
-  lua_pop(L, 1);
-  moons__check(L, error);
+  if (e->owner != 0)
+    put_kept_dump(e, index);
+  else
+    put_new_dump(e, index);
   n_bytes = e->out->n_bytes - dump_at;
   memcpy(byte_at(e, length_at), &n_bytes, sizeof n_bytes);
-  note_globals(e, index, dump_at);
+  note_names(e, index, dump_at);
   if (deferred)
     moons__wire_defer(e, index);
   else
     moons__wire_function_content(e, index, depth + 1);
 }
 
+void moons__wire_function(encoder *e, int index, int depth) {
+  const void *function = lua_topointer(e->L, index);
+  if (put_reference(e, function)) return;
+  size_t outer = e->owner;
+  int is_in_c = lua_iscfunction(e->L, index);
+  if ((is_in_c || may_be_named(e, function)) && moons__wire_named(e, index, 0)) return;
+  if (is_in_c) moons__wire_refuse(e, "cannot send a C function of no loaded module");
+  function_put(e, index, depth);
+  e->owner = outer;
+}
+
 /* Globals. */
 
-void moons__wire_global(encoder *e, int depth) {
+void moons__wire_global(encoder *e) {
   lua_State *L = e->L;
   lua_rawgeti(L, slot(e, MOONS__SLOT_GLOBALS), ++e->n_globals_done);
-  put_byte(e, WIRE_GLOBAL);
-  e->needs_lists = 1;
-  moons__libraries needs = e->needs;
-  int name = lua_gettop(L);
-  moons__wire_value(e, name, depth);
-  e->needs = needs; /* a name is no value */
-  moons__wire_frame frame = {.kind = AT_GLOBAL, .name = lua_tostring(L, name)}, *outer = e->frame;
-  e->frame = NULL;
-  enter(e, &frame);
-  push_global(L, name);
-  moons__wire_value(e, name + 1, depth);
-  e->frame = outer;
-  lua_settop(L, name);
-  if (e->marks_sent) {
+  int name = lua_gettop(L), is_metatable = lua_isboolean(L, name);
+  if (e->is_setup) {
     lua_pushvalue(L, name);
     lua_pushboolean(L, 1);
     lua_rawset(L, e->sent_index);
   }
-  lua_pop(L, 1);
+  push_global(L, name);
+  if (is_metatable) {
+    lua_pushnil(L);
+    lua_replace(L, name);
+    moons__wire_place(e, WIRE_PLACE_GLOBALS_METATABLE, "the metatable of _G");
+  } else {
+    moons__wire_place(e, WIRE_PLACE_GLOBAL, "global");
+  }
 }
 
 /* Encodes a value for trial. Arguments: an encoder to take after, the value. */
@@ -207,19 +267,21 @@ static int trial(lua_State *L) {
   return 0;
 }
 
-/* Whether the value on top can be sent. */
-static int can_be_sent(encoder *e) {
+int moons__wire_try(encoder *e, int *holds_by_name) {
   lua_State *L = e->L;
   moons__buffer scratch = {0};
-  encoder inner = {.L = L, .out = &scratch, .names = e->names, .base = 3};
+  encoder inner = {.L = L, .out = &scratch, .names = e->names, .base = 3, .is_setup = 1};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushcfunction(L, trial);
   lua_pushlightuserdata(L, &inner);
   lua_pushvalue(L, -3);
   int status = lua_pcall(L, 2, 0, 0);
-  if (status != LUA_OK) lua_pop(L, 1);
+  int is_better = status != LUA_OK && moons__wire_give_up_module(&inner);
+  if (status != LUA_OK && !is_better) lua_pop(L, 1);
   moons__encoder_end(&inner);
   moons__buffer_free(&scratch);
+  if (is_better) return moons__wire_try(e, holds_by_name);
+  if (holds_by_name != NULL) *holds_by_name = inner.holds_by_name;
   return status == LUA_OK;
 }
 
@@ -229,12 +291,12 @@ void moons__wire_queue_all_globals(encoder *e) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   int globals = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !can_be_sent(e)) continue;
+    if (lua_type(L, -2) != LUA_TSTRING || !moons__wire_try(e, NULL)) continue;
     lua_pushvalue(L, -2);
     queue_named(e);
   }
   if (lua_getmetatable(L, globals)) {
-    if (can_be_sent(e)) queue_metatable(e);
+    if (moons__wire_try(e, NULL)) queue_metatable(e);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

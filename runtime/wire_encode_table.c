@@ -463,24 +463,21 @@ static int encode_known_class(encoder *e, const void *table) {
 static void encode_globals(encoder *e) {
   put_byte(e, WIRE_GLOBALS);
   e->needs |= MOONS__LIBRARIES_ALL;
-  if (!e->dynamic) e->dynamic = 1;
+  moons__wire_note_dynamic(e);
 }
 
 /* Puts a table that is known by another way than its content; returns 0 where it is not. */
-static int encode_known_table(encoder *e, int index, const void *table) {
+static int encode_known_table(encoder *e, int index, const void *table, int as_metatable) {
   if (table == globals_of(e)) {
     encode_globals(e);
     return 1;
   }
   if (e->classes != NULL && encode_known_class(e, table)) return 1;
-  return may_be_named(e, table) && moons__wire_named(e, index);
+  return may_be_named(e, table) && moons__wire_named(e, index, as_metatable);
 }
 
-void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
-  const void *table = lua_topointer(e->L, index);
-  need_stack(e, index);
-  if (put_reference(e, table)) return;
-  if (encode_known_table(e, index, table)) return;
+/* Puts a table by its content, or by its __marshal. */
+static void unknown_table_put(encoder *e, int index, int depth, int as_metatable) {
   int has_metatable = lua_getmetatable(e->L, index);
   if (has_metatable) {
     lua_pop(e->L, 1);
@@ -492,4 +489,14 @@ void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
     return;
   }
   table_put(e, index, depth + 1, has_metatable, as_metatable);
+}
+
+void moons__wire_table(encoder *e, int index, int depth, int as_metatable) {
+  const void *table = lua_topointer(e->L, index);
+  need_stack(e, index);
+  if (put_reference(e, table)) return;
+  size_t outer = e->owner;
+  if (encode_known_table(e, index, table, as_metatable)) return;
+  unknown_table_put(e, index, depth, as_metatable);
+  e->owner = outer;
 }

@@ -2,9 +2,9 @@
 ** The bytes of a message. Private to the wire; numbers in the byte order of the machine, for both
 ** ends are one process.
 **
-** message  = lists:byte n_values:varint value* later* END
-** later    = CONTENT <content of the next deferred object> | GLOBAL name:string value |
-**            GLOBAL FALSE value: the metatable of the globals
+** message  = lists:byte n_values:varint place* value* later* END
+** place    = PLACE where:byte name:value value, put there at once
+** later    = CONTENT <content of the next deferred object> | the same as place, but put there at the end
 ** value    = tag, and what the list below says
 ** content  = of a table: flags:byte n_elements:u32, elements, rest; of a function: for each upvalue
 **            UPVALUE value, or JOIN place
@@ -49,10 +49,24 @@ enum wire_tag {
   WIRE_CLASS,             /* number:varint of a class that both sides know */
   WIRE_MARSHAL, /* n_values:varint, a function and its arguments; later*, END: then it is called */
   WIRE_CONTENT,
-  WIRE_GLOBAL,
+  WIRE_PLACE,
   WIRE_END,
 
   WIRE_SHARED = 0x80 /* a bit, set in the tag of an object that is referred to */
+};
+
+/* Where a value comes to lie that is neither argument nor result; `name` is nil where none is given. */
+enum wire_place {
+  WIRE_PLACE_GLOBAL,            /* name: of a global */
+  WIRE_PLACE_GLOBALS_METATABLE, /* a table, or nil */
+  WIRE_PLACE_MODULE,            /* name: the module's in package.loaded */
+  WIRE_PLACE_MODULE_FIELDS, /* name: the module, which is written in C; a table of fields that it gets */
+  WIRE_PLACE_LIBRARY_FIELDS,  /* name: a standard library; a table of fields that it gets */
+  WIRE_PLACE_LIBRARY_REMOVED, /* name: a standard library; a list of fields that it loses */
+  WIRE_PLACE_TYPE_METATABLE,  /* name: the number of a basic type; the metatable of its values */
+  WIRE_PLACE_PRELOAD,         /* a table of fields that package.preload gets */
+  WIRE_PLACE_SEARCHERS, /* the list of package.searchers; a number stands for what a new state has there */
+  WIRE_N_PLACES
 };
 
 /* The flags of a table. */

@@ -40,6 +40,17 @@ static void add_key(lua_State *L, luaL_Buffer *text, int key) {
   }
 }
 
+/* What is there, and where it has a name, that: global 'x'. */
+static void add_place(lua_State *L, luaL_Buffer *text, const moons__wire_frame *frame) {
+  luaL_addstring(text, " ");
+  luaL_addstring(text, frame->name);
+  if (lua_type(L, (int)frame->index) != LUA_TSTRING) return;
+  luaL_addstring(text, " '");
+  lua_pushvalue(L, (int)frame->index);
+  luaL_addvalue(text);
+  luaL_addstring(text, "'");
+}
+
 static void add_frame(lua_State *L, luaL_Buffer *text, const moons__wire_frame *frame) {
   switch (frame->kind) {
   case AT_INDEX:
@@ -50,14 +61,9 @@ static void add_frame(lua_State *L, luaL_Buffer *text, const moons__wire_frame *
     break;
   case AT_KEY: add_key(L, text, (int)frame->index); break;
   case AT_METATABLE: luaL_addstring(text, " its metatable"); break;
-  case AT_GLOBAL:
-    if (frame->name == NULL) {
-      luaL_addstring(text, " the metatable of _G");
-      break;
-    }
-  /* fallthrough */
+  case AT_PLACE: add_place(L, text, frame); break;
   case AT_UPVALUE:
-    luaL_addstring(text, frame->kind == AT_UPVALUE ? " upvalue '" : " global '");
+    luaL_addstring(text, " upvalue '");
     luaL_addstring(text, frame->name);
     luaL_addstring(text, "'");
     break;
@@ -82,7 +88,7 @@ static void add_root(const encoder *e, luaL_Buffer *text) {
   const moons__wire_frame *root = e->frame;
   while (root != NULL && root->up != NULL)
     root = root->up;
-  if (root != NULL && root->kind == AT_GLOBAL) return; /* the global is the root */
+  if (root != NULL && root->kind == AT_PLACE) return; /* the place is the root */
   if (e->what == NULL) {
     luaL_addstring(text, e->number == 1 ? "the function:" : "init:");
     return;
@@ -96,6 +102,7 @@ static void add_root(const encoder *e, luaL_Buffer *text) {
 
 void moons__wire_refuse(encoder *e, const char *why) {
   lua_State *L = e->L;
+  e->refused_module = e->owner;
   luaL_Buffer text;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   luaL_buffinit(L, &text);

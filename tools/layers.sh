@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../runtime"
 
 rules='
 only uv.h : backend_*.c park.[ch] deadline.c waiter.c runtime.c console.c
-only lua.h lauxlib.h lualib.h : numbers.[ch] arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] pristine.[ch] binding*.[ch] main.c
+only lua.h lauxlib.h lualib.h : numbers.[ch] arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] places.[ch] pristine.[ch] binding*.[ch] main.c
 both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h
 just backend_*.c : backend.h work.h worker.h park.h spin.h deadline.h machine.h limits.h moons.h uv.h

@@ -5,7 +5,7 @@
 #include "buffer.h"
 #include "check.h"
 
-/* The names that were told, each once, as " a b c ". */
+/* The names that were told, each once, as " a b c "; those of modules as " =a =b ". */
 typedef struct names {
   char text[4000];
   size_t n_told;
@@ -15,7 +15,8 @@ static void note(names *n, const moons__capture_name *name) {
   char padded[200], *end = n->text + strlen(n->text);
   n->n_told++;
   if (name->n_bytes > 100) return;
-  snprintf(padded, sizeof padded, " %.*s ", (int)name->n_bytes, name->bytes);
+  snprintf(padded, sizeof padded, " %s%.*s ", name->is_module ? "=" : "", (int)name->n_bytes,
+           name->bytes);
   if (strstr(n->text, padded) != NULL) return;
   CHECK((size_t)(end - n->text) + name->n_bytes + 3 < sizeof n->text);
   snprintf(end, sizeof n->text - (size_t)(end - n->text), "%s", padded + (n->text[0] != '\0'));
@@ -23,9 +24,9 @@ static void note(names *n, const moons__capture_name *name) {
 
 /* Captures, and notes the names. */
 static moons__capture_result capture(const void *dump, size_t n_bytes, uint64_t environments,
-                                     names *found, int *has_strings) {
+                                     names *found, moons__capture_uses *uses) {
   moons__buffer told = {0};
-  moons__capture_result result = moons__capture(dump, n_bytes, environments, &told, has_strings);
+  moons__capture_result result = moons__capture(dump, n_bytes, environments, &told, uses);
   for (size_t at = 0; at < told.n_bytes; at += sizeof(moons__capture_name)) {
     moons__capture_name name;
     memcpy(&name, told.bytes + at, sizeof name);
@@ -283,14 +284,43 @@ static void expect_strings(const char *code, int expected) {
   for (int strip = 0; strip < 2; strip++) {
     moons__buffer dump = dump_of(code, strip);
     names found = {0};
-    int has_strings = -1;
-    capture(dump.bytes, dump.n_bytes, 1, &found, &has_strings);
-    if (has_strings != expected) {
-      fprintf(stderr, "%s\n  has strings: %d\n", code, has_strings);
+    moons__capture_uses uses = {.has_strings = -1};
+    capture(dump.bytes, dump.n_bytes, 1, &found, &uses);
+    if (uses.has_strings != expected) {
+      fprintf(stderr, "%s\n  has strings: %d\n", code, uses.has_strings);
       FAIL("it is known whether strings turn up");
     }
     moons__buffer_free(&dump);
   }
+}
+
+/* Checks the names, and whether others may be required. */
+static void expect_requires(const char *code, const char *text, int requires_any) {
+  moons__buffer dump = dump_of(code, 0);
+  names found = {0};
+  moons__capture_uses uses = {0};
+  capture(dump.bytes, dump.n_bytes, 1, &found, &uses);
+  if (uses.requires != requires_any || strcmp(found.text, text) != 0) {
+    fprintf(stderr, "%s\n  gives \"%s\", others: %d\n", code, found.text, uses.requires);
+    FAIL("the modules are right");
+  }
+  moons__buffer_free(&dump);
+}
+
+static void required_modules(void) {
+  expect_requires("local m = require 'a.b' return m", " require =a.b ", 0);
+  expect_requires("return require('a'), require 'b'.f", " require =a =b ", 0);
+  expect_requires("return (require 'a')", " require =a ", 0);
+  expect_requires("return function() return require 'deep' end", " require =deep ", 0);
+  expect_requires("local ok, m = pcall(require, 'a')", " pcall require =a ", 0);
+  expect_requires("return require(...)", " require ", 1);
+  expect_requires("return require('a' .. ...)", " require ", 1);
+  expect_requires("local r = require return r 'a'", " require ", 1);
+  expect_requires("return require('a', 1)", " require ", 1);
+  expect_requires("return f(require, 'a')", " f require =a ", 0); /* one too many does no harm */
+  expect_requires("return require(5)", " require ", 1);
+  expect_requires("require = 5", " require ", 0);
+  expect_requires("return x.require 'a'", " x ", 0);
 }
 
 static void strings_are_seen(void) {
@@ -337,6 +367,7 @@ int main(int argc, char **argv) {
       {"what is no dump is foreign", no_dumps},
       {"any bytes give an answer", garbage},
       {"strings that can turn up are seen", strings_are_seen},
+      {"modules that are required by a constant name are told", required_modules},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);

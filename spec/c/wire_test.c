@@ -263,7 +263,7 @@ static void untrusted(void) {
   refused(&t, "a function from elsewhere");
   make(&t, "return setmetatable({}, {__marshal = function() return math.abs, -1 end})");
   refused(&t, "a call from elsewhere");
-  make(&t, "package.preload.odd = function() return {f = 1} end return require 'odd'");
+  make(&t, "package.preload.odd = function() return {} end return setmetatable({}, require 'odd')");
   refused(&t, "module 'odd' is not loaded");
   moons__buffer_free(&t.bytes);
 }
