@@ -24,6 +24,7 @@ typedef struct moons__arena {
   int counts_userdata;    /* whether userdata are followed from birth to death */
   size_t n_userdata;      /* alive of those that were made since counting began */
   moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */
+  void *owner;            /* what whoever has only the state wants to find; not the arena's */
 } moons__arena;
 
 /* Reserves space and lays an empty heap in it. `max_bytes` is the most that its blocks, and what

@@ -6,13 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arena.h"
 #include "failure.h"
 #include "limits.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
 
-/* The sandbox of a state lies in the space that Lua keeps beside each state and its coroutines. */
-moons__sandbox *moons__sandbox_of(lua_State *L) { return *(moons__sandbox **)lua_getextraspace(L); }
+/* The arena of a state, which its allocator knows. Lua's own place for such things, the space beside each
+** state and its coroutines, is the host's. */
+static moons__arena *arena_of(lua_State *L) {
+  void *arena;
+  lua_getallocf(L, &arena);
+  return arena;
+}
+
+moons__sandbox *moons__sandbox_of(lua_State *L) { return arena_of(L)->owner; }
 
 /* Printing. */
 
@@ -328,7 +336,7 @@ static int push_open(lua_State *L, const char *library) {
 }
 
 void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
-  *(moons__sandbox **)lua_getextraspace(L) = sandbox;
+  arena_of(L)->owner = sandbox;
   lua_setwarnf(L, warn, sandbox);
   if (push_open(L, LUA_GNAME)) {
     install_base(L);

@@ -28,11 +28,11 @@ typedef struct moons__sandbox {
   moons__stop stop;
 } moons__sandbox;
 
-/* The sandbox of a state, also of a coroutine of it. */
+/* The sandbox of a worker's state, also of a coroutine of it. */
 moons__sandbox *moons__sandbox_of(lua_State *L);
 
 /* Puts the functions in their places, for the libraries that are open. May raise a memory error.
-** The sandbox must outlive the state. */
+** The state's allocator is an arena, whose owner becomes the sandbox, which must outlive the state. */
 void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
 
 /* Clears the notes. */

@@ -234,6 +234,44 @@ static void host_in_lua(void) {
   moons_runtime_free(runtime);
 }
 
+/* A host that keeps something in the space that Lua has beside each state. */
+static int read_beside(lua_State *L) {
+  const int *beside = *(int **)lua_getextraspace(L);
+  lua_pushinteger(L, *beside);
+  return 1;
+}
+
+static void open_beside(lua_State *L, void *data) {
+  *(void **)lua_getextraspace(L) = data;
+  lua_register(L, "read_beside", read_beside);
+}
+
+static void extra_space(void) {
+  static int beside = 77;
+  moons_options options;
+  moons_options_init(&options);
+  options.open = open_beside;
+  options.open_data = &beside;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  open_beside(L, &beside);
+  moons_open(L, runtime);
+  run(L, "parallel = require 'parallel'\n"
+         "local function read()\n"
+         "  setmetatable({}, {__gc = function() end})\n"
+         "  local there = coroutine.wrap(function() io.write '' return read_beside() end)()\n"
+         "  return read_beside() + there\n"
+         "end\n"
+         "for _, fresh in ipairs {true, false} do\n"
+         "  for i, sum in ipairs((parallel.map(read, {1, 2, 3}, {fresh = fresh}))) do\n"
+         "    assert(sum == 2 * 77)\n"
+         "  end\n"
+         "end");
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
 static void open_fails(lua_State *L, void *data) {
   luaL_error(L, "no host: %s", (const char *)data);
 }
@@ -500,6 +538,7 @@ int main(int argc, char **argv) {
       {"a script maps inline", runs_inline},
       {"calls use what the host adds #threads", host_functions},
       {"what the host adds may use any library", host_in_lua},
+      {"what a host keeps beside a state stays there #threads", extra_space},
       {"a host's function that fails to open is the calls' error", failing_hook},
       {"what calls print goes to the host, by stream", written_lines},
       {"what several workers print comes in whole lines #threads", lines_are_whole},
