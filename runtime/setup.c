@@ -208,9 +208,12 @@ static int put_more(moons__encoder *e) {
   }
   if (!(e->extras & TYPES) && put_type_metatables(e)) return 1;
   if (put_library_changes(e)) return 1;
-  if (!(e->needs & MOONS__LIBRARIES_PACKAGE)) return 0;
-  if (!(e->extras & PRELOAD) && put_preload(e)) return 1;
-  return !(e->extras & SEARCHERS) && put_searchers(e);
+  if (e->needs & MOONS__LIBRARIES_PACKAGE) {
+    if (!(e->extras & PRELOAD) && put_preload(e)) return 1;
+    if (!(e->extras & SEARCHERS) && put_searchers(e)) return 1;
+  }
+  moons__wire_warn_of_globals(e);
+  return 0;
 }
 
 /* Messages. */

@@ -78,13 +78,14 @@ struct moons__encoder {
   lua_Integer n_deferred, n_done;
   lua_Integer n_globals, n_globals_done;
   lua_Integer n_modules, n_modules_done;
-  moons__buffer owners; /* of the deferred objects: `owner` of each */
-  size_t owner;         /* the module that holds the value at hand, counted from 1; 0: none */
-  int is_foreign;       /* the function at hand is a module's, not the script's */
-  const char *source;   /* of the first function: the script's */
-  int holds_by_name;    /* something of a module that cannot go by value was put by its name */
-  int requires_any;     /* a function may require any module; 2: and all are queued */
-  unsigned extras;      /* for put_more: what it has dealt with */
+  moons__buffer owners;  /* of the deferred objects: `owner` of each */
+  size_t owner;          /* the module that holds the value at hand, counted from 1; 0: none */
+  int is_foreign;        /* the function at hand is a module's, not the script's */
+  size_t dynamic_module; /* one that may reach any global, counted from 1; 0: none */
+  const char *source;    /* of the first function: the script's */
+  int holds_by_name;     /* something of a module that cannot go by value was put by its name */
+  int requires_any;      /* a function may require any module; 2: and all are queued */
+  unsigned extras;       /* for put_more: what it has dealt with */
   int modules_index; /* for put_more: stack index of a table of modules that go along, or of nil */
   moons__buffer captured;          /* names of globals in the function at hand (capture.h) */
   int dynamic;                     /* a function may reach any global; 2: and all are queued */

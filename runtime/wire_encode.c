@@ -225,7 +225,7 @@ static void start_message(encoder *e) {
   e->n_deferred = e->n_done = e->n_globals = e->n_globals_done = e->n_modules = e->n_modules_done =
       0;
   e->dynamic = e->requires_any = e->holds_by_name = e->needs_lists = 0;
-  e->owner = e->refused_module = e->owners.n_bytes = 0;
+  e->owner = e->refused_module = e->dynamic_module = e->owners.n_bytes = 0;
   e->is_foreign = 0;
   e->source = NULL;
   if (e->shapes != NULL) e->shapes->n_shapes = e->shapes->n_keys = 0;

@@ -272,6 +272,9 @@ void moons__wire_global(moons__encoder *e);
 /* Notes that a function can reach globals by names that it makes: all of them count then, unless it is a module's. */
 void moons__wire_note_dynamic(moons__encoder *e);
 
+/* At the end of a set-up: warns where such a module has globals of the script's to miss. */
+void moons__wire_warn_of_globals(moons__encoder *e);
+
 /* Whether the value on top can be sent. Modules in it that cannot go by value are given up for that. Tells whether it
 ** holds something of one that goes by name; NULL: nobody asks. */
 int moons__wire_try(moons__encoder *e, int *holds_by_name);

@@ -20,7 +20,10 @@ static const char WARNED[] = "moons.modules warned about";
 /* Names of standard libraries. */
 
 void moons__wire_note_dynamic(encoder *e) {
-  if (!e->is_foreign && !e->dynamic) e->dynamic = 1;
+  if (e->is_foreign)
+    e->dynamic_module = e->owner;
+  else if (!e->dynamic)
+    e->dynamic = 1;
 }
 
 /* Whether a function that uses this global can get at any module. */
@@ -348,21 +351,50 @@ static int is_first(lua_State *L) {
   return is_first;
 }
 
-/* The reason is on top. */
-static void warn(encoder *e, const moons__module *module) {
+/* Warns about a module, once. The format takes its name, and then what is on top. */
+static void warn(encoder *e, const moons__module *module, const char *format) {
   lua_State *L = e->L;
   size_t n_bytes = 0;
   const char *name = moons__names_of_module(e->names, module, &n_bytes);
   luaL_tolstring(L, -1, NULL);
   lua_pushlstring(L, name, n_bytes);
   if (is_first(L)) {
-    lua_pushfstring(
-        L, "parallel: calls load the module '%s' anew, without what the script has set in it: %s",
-        lua_tostring(L, -1), lua_tostring(L, -2));
+    lua_pushfstring(L, format, lua_tostring(L, -1), lua_tostring(L, -2));
     lua_warning(L, lua_tostring(L, -1), 0);
     lua_pop(L, 1);
   }
   lua_pop(L, 2);
+}
+
+/* Pushes the name of a global of the script's that was not sent; returns 0, and pushes nothing, where there is none. */
+static int push_unsent_global(encoder *e) {
+  lua_State *L = e->L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  int globals = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, globals);) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    int is_there = lua_type(L, -1) != LUA_TSTRING || lua_rawget(L, e->sent_index) != LUA_TNIL;
+    lua_pushvalue(L, globals + 1);
+    is_there |= lua_rawget(L, e->pristine_index) != LUA_TNIL;
+    lua_settop(L, globals + 1);
+    if (is_there) continue;
+    lua_remove(L, globals);
+    return 1;
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
+void moons__wire_warn_of_globals(encoder *e) {
+  if (e->dynamic_module == 0 || e->dynamic) return;
+  luaL_checkstack(e->L, LUA_MINSTACK, NULL);
+  if (!push_unsent_global(e)) return;
+  warn(e, moons__names_module(e->names, e->dynamic_module - 1),
+       "parallel: the module '%s' can reach globals by names that it makes; calls have those that "
+       "functions name, "
+       "and not '%s'");
+  lua_pop(e->L, 1);
 }
 
 int moons__wire_give_up_module(encoder *e) {
@@ -370,7 +402,8 @@ int moons__wire_give_up_module(encoder *e) {
   if (e->refused_module > 0) module = moons__names_module(e->names, e->refused_module - 1);
   if (module == NULL || module->goes_by_name) return 0;
   luaL_checkstack(e->L, LUA_MINSTACK, NULL);
-  warn(e, module);
+  warn(e, module,
+       "parallel: calls load the module '%s' anew, without what the script has set in it: %s");
   moons__names_note_by_name(e->names, e->L, module);
   lua_pop(e->L, 1);
   return 1;

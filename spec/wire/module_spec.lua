@@ -238,6 +238,19 @@ describe("modules of the caller", function()
     end)
   end
 
+  it("that reach globals by names that they make get those that are named, and -W says so once", function()
+    temporary.folder({["eval.lua"] = "return {eval = function(code) return load(code)() end}"}, function(folder)
+      local result = script.passes(PATHS:format(folder, folder) .. [[
+        local eval = require "eval"
+        named, other = 1, 2
+        local function f() return {named, eval.eval "return named", eval.eval "return other"} end
+        for _ = 1, 2 do equal(parallel.map(f, {0}), {{1, 1}}) end
+      ]], {flags = {"-W"}})
+      local text = "the module 'eval' can reach globals by names that it makes"
+      assert.equal(1, select(2, result.stderr:gsub(text, "")), result.stderr)
+    end)
+  end)
+
   it("can be of any value", function()
     passes [[
       package.loaded.number, package.loaded.text = 5, "text"
