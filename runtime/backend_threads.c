@@ -4,6 +4,7 @@
 ** and it ends by itself if its call ever does.
 */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -14,6 +15,7 @@
 #include "moons.h"
 #include "park.h"
 #include "spin.h"
+#include "thread.h"
 
 /* A worker, and the work that it runs: the first of a thread runs what comes from the queue, the next
 ** what that work waits for, and so on. */
@@ -343,10 +345,17 @@ static void leave(thread *t) {
   let_go(b);
 }
 
+static void name_thread(const thread *t) {
+  char number[8];
+  snprintf(number, sizeof number, "%u", t->place.number);
+  moons__thread_name(number);
+}
+
 static void thread_main(void *data) {
   char here = 0;
   thread *t = data;
   t->stack = &here;
+  name_thread(t);
   uv_key_set(&t->backend->current, t);
   moons__machine_compute();
   moons__work *work;
@@ -368,9 +377,7 @@ static int start_thread(moons__backend *b) {
   if (t == NULL) return MOONS_ENOMEM;
   int error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
   if (!error) t->n_stations = 1;
-  uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE};
-  options.stack_size = b->config.stack_bytes;
-  if (!error && uv_thread_create_ex(&t->id, &options, thread_main, t)) error = MOONS_ETHREAD;
+  if (!error) error = moons__thread_start(&t->id, b->config.stack_bytes, thread_main, t);
   if (error) {
     close_stations(t);
     thread_free(t);

@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "moons.h"
+#include "thread.h"
 
 struct moons__deadlines {
   moons__look look;
@@ -31,6 +32,7 @@ static void sleep_until(moons__deadlines *d, uint64_t at_ns) {
 static void thread_main(void *data) {
   moons__deadlines *d = data;
   uint64_t next_ns = UINT64_MAX;
+  moons__thread_name("t");
   uv_mutex_lock(&d->mutex);
   for (;;) {
     sleep_until(d, next_ns);
@@ -50,10 +52,11 @@ static int start(moons__deadlines *d) {
     uv_mutex_destroy(&d->mutex);
     return MOONS_ENOMEM;
   }
-  if (uv_thread_create(&d->thread, thread_main, d) == 0) return 0;
+  int error = moons__thread_start(&d->thread, 0, thread_main, d);
+  if (!error) return 0;
   uv_cond_destroy(&d->wake);
   uv_mutex_destroy(&d->mutex);
-  return MOONS_ETHREAD;
+  return error;
 }
 
 int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *data) {

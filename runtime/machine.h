@@ -17,4 +17,7 @@ size_t moons__machine_memory(void);
 ** thing, or refuses, nothing happens. */
 void moons__machine_compute(void);
 
+/* Names the thread that calls it, in at most 15 bytes, where the system has names of threads. */
+void moons__machine_name_thread(const char *name);
+
 #endif

@@ -112,3 +112,5 @@ void moons__machine_compute(void) {
   struct sched_param parameters = {0};
   pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
 }
+
+void moons__machine_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

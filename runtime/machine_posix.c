@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -17,3 +18,9 @@ size_t moons__machine_memory(void) {
 }
 
 void moons__machine_compute(void) {}
+
+#ifdef __APPLE__
+void moons__machine_name_thread(const char *name) { pthread_setname_np(name); }
+#else
+void moons__machine_name_thread(const char *name) { (void)name; }
+#endif

@@ -73,7 +73,11 @@ MOONS_API uint64_t moons_random_seed(void);
 /* {== Runtimes ================================================================================ */
 
 /* A pool of workers. Their threads compute, and on Linux are scheduled so (SCHED_BATCH): they get their share
-** of the processor, but a thread that wakes one is not interrupted for it. */
+** of the processor, but a thread that wakes one is not interrupted for it. They and one that looks after them are
+** named moons/0, moons/1, ... and moons/t, where threads have names, and block all signals but those of faults
+** (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) and, where the thread that makes the runtime does not
+** block it, SIGPIPE: signals sent to the process reach threads of the program's own. A C function that starts
+** programs from a call has to give them a mask of signals without these. */
 typedef struct moons_runtime moons_runtime;
 
 typedef struct moons_options {

@@ -1,21 +1,24 @@
 -- Embedding through moons.h alone.
 local program = require "c.program"
 
-describe("a host in C", function()
-  local path
+for _, pair in ipairs {{"embed_test", "a host in C"}, {"process_test", "the process of a host"}} do
+  local test, subject = pair[1], pair[2]
+  describe(subject, function()
+    local source = "spec/embed/" .. test .. ".c"
+    local path
 
-  setup(function()
-    local sources = {"spec/embed/embed_test.c", "spec/c/check.h", "runtime/moons.h"}
-    path = program.build("embed_test", sources)
-  end)
-
-  for _, name in ipairs(program.cases("spec/embed/embed_test.c")) do
-    it(name, function()
-      local succeeded, output = program.run(path .. " " .. program.quote(name))
-      assert(succeeded, output)
+    setup(function()
+      path = program.build(test, {source, "spec/c/check.h", "runtime/moons.h"})
     end)
-  end
-end)
+
+    for _, name in ipairs(program.cases(source)) do
+      it(name, function()
+        local succeeded, output = program.run(path .. " " .. program.quote(name))
+        assert(succeeded, output)
+      end)
+    end
+  end)
+end
 
 describe("moons.h", function()
   -- Declares a case that compiles the header alone.

@@ -1,0 +1,18 @@
+/*
+** Threads of the library's own. They block all signals but those that a thread causes itself, faults and
+** SIGPIPE: signals sent to the process are for the threads of the program, which may wait for them with
+** sigwait. Each has a name.
+*/
+#ifndef MOONS_THREAD_H
+#define MOONS_THREAD_H
+
+#include <stddef.h>
+#include <uv.h>
+
+/* Starts a thread; `stack_bytes` 0: the system's default. Returns 0, or MOONS_ETHREAD. Any thread. */
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, void (*run)(void *data), void *data);
+
+/* Names the calling thread, where the system can: "moons/" and `what`. */
+void moons__thread_name(const char *what);
+
+#endif
