@@ -19,16 +19,6 @@ static int core_workers(lua_State *L) {
   return 1;
 }
 
-/* core.seed(): a seed that no map of this state has had. The system is asked once: it takes longer than
-** many a call. The distance is 2^64 by the golden ratio, which comes close to no seed before for long. */
-static int core_seed(lua_State *L) {
-  moons__state_data *state = moons__push_state(L);
-  if (state->seed == 0) state->seed = moons_random_seed();
-  state->seed += UINT64_C(0x9E3779B97F4A7C15);
-  lua_pushinteger(L, (lua_Integer)state->seed);
-  return 1;
-}
-
 /* core.now(): seconds of a clock that only goes forward. */
 static int core_now(lua_State *L) {
   lua_pushnumber(L, (lua_Number)moons_clock_ns() / 1e9);
@@ -55,7 +45,6 @@ static int open_core(lua_State *L) {
       {"call", moons__core_call},
       {"cpus", core_cpus},
       {"workers", core_workers},
-      {"seed", core_seed},
       {"is_worker", core_is_worker},
       {"now", core_now},
       {"wait", moons__core_wait},

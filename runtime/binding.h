@@ -27,7 +27,7 @@
 typedef struct moons__state_data {
   moons_runtime *runtime;
   int owns_runtime;
-  uint64_t seed; /* the last that was given to a map; 0: none was */
+  uint64_t seed; /* the last from the system; 0: none was */
   moons__names names;
   moons__costs costs;
 
@@ -37,9 +37,17 @@ typedef struct moons__state_data {
   moons__buffer spare_setup;
 } moons__state_data;
 
+/* What the calls of a pool draw their random numbers from. */
+typedef struct moons__seeds {
+  int has_seed;
+  uint64_t seed;
+  uint64_t n_taken; /* by calls so far */
+} moons__seeds;
+
 /* Workers of a script's own. */
 typedef struct moons__workers_data {
-  moons_runtime *runtime;       /* NULL: closed */
+  moons_runtime *runtime; /* NULL: closed */
+  moons__seeds seeds;
   struct moons__job_data *jobs; /* that are open */
 } moons__workers_data;
 
@@ -54,6 +62,18 @@ moons__workers_data *moons__check_workers(lua_State *L, int index);
 
 /* Closes a job; raises an error where what it runs wants that. Does nothing to one that is closed. */
 void moons__close_job(lua_State *L, struct moons__job_data *job);
+
+/* A seed from the script's math.random, so that its math.randomseed decides on the maps too, and within a call
+** the outer map's seed does; from the system where that gives no number. May run the script's code. */
+uint64_t moons__draw_seed(lua_State *L);
+
+/* Takes the numbers of the next `n` calls, -1: nobody knows how many; returns how many were taken before. The
+** seed of a pool that was given none is drawn at its first call. */
+uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n);
+
+/* Gives back what a map whose items nobody had counted, and which is over after `n` of them, has not used, unless
+** others have come after it. */
+void moons__seeds_settle(moons__seeds *seeds, uint64_t n_before, lua_Integer n);
 
 /* Makes the metatables of states and workers, and of jobs. */
 void moons__make_pool_types(lua_State *L);

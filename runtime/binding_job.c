@@ -255,7 +255,6 @@ enum {
   ARG_FUNCTION = 2,
   ARG_OPTIONS,
   ARG_WORKERS,
-  ARG_SEED,
   ARG_POOL,
   ARG_CHUNK, /* of core.call: the first argument of the call */
   ARG_SOURCE,
@@ -285,7 +284,6 @@ static void read_options(lua_State *L, moons_job_options *options) {
   options->memory_bytes = (size_t)option_integer(L, "memory");
   options->n_retries = (unsigned)option_integer(L, "retries");
   options->n_workers = (unsigned)luaL_checkinteger(L, ARG_WORKERS);
-  options->seed = (uint64_t)luaL_checkinteger(L, ARG_SEED);
 }
 
 static void read_source(lua_State *L, moons__job_data *j) {
@@ -345,14 +343,35 @@ static uint64_t function_number(lua_State *L, int fresh) {
   return moons__costs_number(info.short_src, strlen(info.short_src), place | (uint64_t)fresh);
 }
 
-/* Makes a job of the arguments up to ARG_POOL, and puts it below them. */
-static moons__job_data *open_job(lua_State *L) {
+/* The seed of the job's `n` calls, -1: nobody knows how many. A pool counts those too that have a seed of their
+** own. */
+static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *options,
+                        lua_Integer n) {
+  moons__workers_data *workers = given_workers(L);
+  if (workers != NULL) {
+    j->n_seeds_before = moons__seeds_take(L, &workers->seeds, n);
+    j->is_uncounted = n < 0;
+  }
+  if (lua_getfield(L, ARG_OPTIONS, "seed") != LUA_TNIL) {
+    options->seed = (uint64_t)lua_tointeger(L, -1);
+  } else if (workers != NULL) {
+    options->seed = workers->seeds.seed;
+    options->seed_offset = j->n_seeds_before;
+  } else {
+    options->seed = moons__draw_seed(L);
+  }
+  lua_pop(L, 1);
+}
+
+/* Makes a job of `n` calls, -1: nobody knows how many, from the arguments up to ARG_POOL, and puts it below
+** them. */
+static moons__job_data *open_job(lua_State *L, lua_Integer n) {
   moons__job_data *j = push_job(L);
   lua_insert(L, 1);
   moons_job_options options;
   moons_job_options_init(&options);
   read_options(L, &options);
-  given_workers(L);
+  choose_seed(L, j, &options, n);
   j->pack = options.pack;
   j->collects = options.collect;
   j->function = function_number(L, options.fresh);
@@ -373,25 +392,25 @@ static moons__job_data *open_job(lua_State *L) {
   return j;
 }
 
-/* core.job(f, options, workers, seed, pool | nil, chunk, source, is_rows, n, first, step): a map over the
+/* core.job(f, options, workers, pool | nil, chunk, source, is_rows, n, first, step): a map over the
 ** `n` elements of a table, or over what an iterator gives, then n is -1, or, where `first` is there, over
 ** evenly spaced numbers; in chunks of `chunk` calls, 0: by measurement. The options are as a script
 ** gives them, and have been checked: `fresh`, `init`, `pack`, `errors`, `timeout`, `memory`, `retries`.
 ** Returns a job. */
 int moons__core_job(lua_State *L) {
   lua_settop(L, ARG_STEP - 1);
-  moons__job_data *j = open_job(L);
+  moons__job_data *j = open_job(L, luaL_checkinteger(L, ARG_N - 1));
   j->chunker.fixed = (uint32_t)luaL_checkinteger(L, ARG_CHUNK);
   read_source(L, j);
   lua_settop(L, 1);
   return 1;
 }
 
-/* core.call(f, options, workers, seed, pool | nil, ...): a job of one call with these arguments, which is
+/* core.call(f, options, workers, pool | nil, ...): a job of one call with these arguments, which is
 ** under way. */
 int moons__core_call(lua_State *L) {
   luaL_checkany(L, ARG_POOL - 1);
-  moons__job_data *j = open_job(L);
+  moons__job_data *j = open_job(L, 1);
   j->n = 1;
   moons__feed_call(L, j, ARG_CHUNK);
   lua_settop(L, 1);
@@ -412,10 +431,28 @@ static int job_errors(lua_State *L) {
   return 1;
 }
 
+/* Gives back numbers that the job has taken from its pool's and not used. The script sees that it is over: until
+** then it may have begun other calls. */
+static void settle_seeds(lua_State *L, moons__job_data *j) {
+  if (!j->is_uncounted) return;
+  j->is_uncounted = 0;
+  lua_getiuservalue(L, 1, MOONS__VALUE_POOL);
+  moons__workers_data *workers = lua_touserdata(L, -1);
+  moons__seeds_settle(&workers->seeds, j->n_seeds_before, j->next - 1);
+  lua_pop(L, 1);
+}
+
+/* job:settle(): the same, of one that is iterated over. */
+static int job_settle(lua_State *L) {
+  settle_seeds(L, luaL_checkudata(L, 1, JOB_TYPE));
+  return 0;
+}
+
 /* job:outcome(): what a map returns: its results, how many calls there were, and where they are
 ** collected, the errors. Also of a job that is closed. */
 static int job_outcome(lua_State *L) {
-  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  settle_seeds(L, j);
   push_table(L, MOONS__VALUE_RESULTS);
   lua_pushinteger(L, j->next - 1);
   if (!j->collects) return 2;
@@ -457,13 +494,21 @@ static int job_is_in_use(lua_State *L) {
 
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},     {"collect", moons__core_collect},
-      {"finish", moons__core_finish}, {"values", moons__core_values},
-      {"results", job_results},       {"errors", job_errors},
-      {"outcome", job_outcome},       {"is_stopped", job_is_stopped},
-      {"has_ended", job_has_ended},   {"ready", job_ready},
-      {"pending", job_pending},       {"is_in_use", job_is_in_use},
-      {"close", job_close},           {NULL, NULL},
+      {"feed", moons__core_feed},
+      {"collect", moons__core_collect},
+      {"finish", moons__core_finish},
+      {"values", moons__core_values},
+      {"results", job_results},
+      {"errors", job_errors},
+      {"settle", job_settle},
+      {"outcome", job_outcome},
+      {"is_stopped", job_is_stopped},
+      {"has_ended", job_has_ended},
+      {"ready", job_ready},
+      {"pending", job_pending},
+      {"is_in_use", job_is_in_use},
+      {"close", job_close},
+      {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

@@ -41,6 +41,10 @@ typedef struct moons__job_data {
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
 
+  /* Random numbers of a pool's job (binding.h). */
+  uint64_t n_seeds_before; /* that calls before it have taken */
+  int is_uncounted;        /* how many it takes itself is known at its end */
+
   /* Feeding. */
   enum { MOONS__FROM_TABLE, MOONS__FROM_ITERATOR, MOONS__FROM_INTEGERS, MOONS__FROM_FLOATS } source;
   int is_rows;                          /* items are rows of arguments */

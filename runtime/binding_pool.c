@@ -97,12 +97,14 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-/* core.new_workers(n): workers like those of the state, but n of them. They share its console. */
+/* core.new_workers(n, seed | nil): workers like those of the state, but n of them. They share its console. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
+  lua_settop(L, 2);
   const moons__state_data *state = moons__push_state(L);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
-  *workers = (moons__workers_data){0};
+  *workers = (moons__workers_data){.seeds.has_seed = !lua_isnil(L, 2),
+                                   .seeds.seed = (uint64_t)lua_tointeger(L, 2)};
   luaL_setmetatable(L, POOL_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);

@@ -5,11 +5,11 @@
 
 #include "moons.h"
 
-/* Upvalue `seed` of the function that runs is math.randomseed. */
-static void seed_random(lua_State *L, const moons__call *c, uint64_t index) {
+/* Upvalue `seed` of the function that runs is math.randomseed. `number`: which call of the seed it is. */
+static void seed_random(lua_State *L, const moons__call *c, uint64_t number) {
   if (!c->seeds) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  moons__session_seed(L, c->terms->options.seed, index);
+  moons__session_seed(L, c->terms->options.seed, number);
 }
 
 static void push_number(lua_State *L, const moons__item *item) {
@@ -78,7 +78,7 @@ int moons__call_main(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   c->stage = MOONS__CALL_RECEIVING;
-  seed_random(L, c, c->index);
+  seed_random(L, c, c->terms->options.seed_offset + c->index);
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
   int n_arguments = push_arguments(L, c);
   c->stage = MOONS__CALL_RUNNING;

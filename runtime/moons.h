@@ -157,7 +157,8 @@ typedef struct moons_job_options {
   int fresh;     /* each call gets a state of its own */
   int pack;      /* all values of a call come home, not just the first */
   int collect;   /* a failed call does not stop the others */
-  uint64_t seed; /* call i's math.random depends on (seed, i) */
+  uint64_t seed; /* call i's math.random depends on (seed, seed_offset + i) */
+  uint64_t seed_offset; /* calls that have drawn from the seed before */
 
   uint64_t timeout_ns; /* one call may run so long; 0: for ever */
   size_t memory_bytes; /* one call's state may hold so much; 0: as the runtime's options say */

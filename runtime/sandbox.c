@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "failure.h"
 #include "limits.h"
+#include "pristine.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
 
@@ -168,6 +169,38 @@ static int call_exit(lua_State *L) {
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
 }
 
+/* Random numbers. */
+
+/* math.randomseed([x [, y]]). Without arguments Lua would take the time and an address, which do not depend on
+** the call alone: the call's own next numbers do. Upvalues: the original, math.random. */
+static int call_randomseed(lua_State *L) {
+  if (lua_gettop(L) > 0) {
+    luaL_checknumber(L, 1); /* its error names this function */
+    luaL_optnumber(L, 2, 0);
+    return call_original(L, 1);
+  }
+  for (int i = 0; i < 2; i++) {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushinteger(L, 0);
+    lua_call(L, 1, 1);
+  }
+  return call_original(L, 1);
+}
+
+/* What the script has changed was noted before. */
+void moons__sandbox_push_seed(lua_State *L) {
+  int top = lua_gettop(L);
+  lua_pushnil(L);
+  if (moons__pristine_push_library(L, LUA_MATHLIBNAME) ||
+      moons__pristine_push_present(L, LUA_MATHLIBNAME)) {
+    lua_pushliteral(L, "randomseed");
+    lua_rawget(L, -2);
+    if (lua_tocfunction(L, -1) == call_randomseed) lua_getupvalue(L, -1, 1);
+    if (lua_iscfunction(L, -1)) lua_replace(L, top + 1);
+  }
+  lua_settop(L, top + 1);
+}
+
 /* Finalizers. */
 
 /* Notes it where the metatable at `index` makes a table of the state's have a finalizer. */
@@ -312,6 +345,13 @@ static void install_io(lua_State *L) {
   lua_pop(L, 2);
 }
 
+static void install_math(lua_State *L) {
+  lua_getfield(L, -1, "randomseed");
+  lua_getfield(L, -2, "random");
+  lua_pushcclosure(L, call_randomseed, 2);
+  lua_setfield(L, -2, "randomseed");
+}
+
 static void install_package(lua_State *L) {
   int package = lua_gettop(L);
   replace(L, "loadlib", call_loadlib);
@@ -349,6 +389,10 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
   }
   if (push_open(L, LUA_IOLIBNAME)) {
     install_io(L);
+    lua_pop(L, 1);
+  }
+  if (push_open(L, LUA_MATHLIBNAME)) {
+    install_math(L);
     lua_pop(L, 1);
   }
   if (push_open(L, LUA_DBLIBNAME)) {

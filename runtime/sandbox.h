@@ -35,6 +35,9 @@ moons__sandbox *moons__sandbox_of(lua_State *L);
 ** The state's allocator is an arena, whose owner becomes the sandbox, which must outlive the state. */
 void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
 
+/* Pushes Lua's own math.randomseed, whatever the script did to its globals; nil where there is no math. */
+void moons__sandbox_push_seed(lua_State *L);
+
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);
 

@@ -88,24 +88,10 @@ static int add_host(lua_State *L) {
   return 0;
 }
 
-/* Pushes math.randomseed, whatever the script did to its globals; nil where there is none. */
-static void push_seed(lua_State *L) {
-  int top = lua_gettop(L);
-  if (moons__pristine_push_present(L, LUA_MATHLIBNAME)) {
-    lua_pushliteral(L, "randomseed");
-    lua_rawget(L, -2);
-    lua_replace(L, top + 1);
-  }
-  lua_settop(L, top + 1);
-  if (lua_iscfunction(L, top + 1)) return;
-  lua_settop(L, top);
-  lua_pushnil(L);
-}
-
 /* Runs `init`, with random numbers that depend on the seed alone. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
-  push_seed(L);
+  moons__sandbox_push_seed(L);
   if (lua_isfunction(L, -1)) {
     moons__session_seed(L, x->terms->options.seed, 0);
     x->program->uses_seed = 1;
@@ -131,7 +117,7 @@ static int apply_setup(lua_State *L) {
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
   lua_pushvalue(L, classes);
-  push_seed(L);
+  moons__sandbox_push_seed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
   x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
@@ -145,9 +131,9 @@ static uint64_t mix(uint64_t n) {
   return n ^ n >> 31;
 }
 
-void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index) {
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number) {
   lua_pushinteger(L, (lua_Integer)mix(seed));
-  lua_pushinteger(L, (lua_Integer)mix(index + mix(~seed)));
+  lua_pushinteger(L, (lua_Integer)mix(number + mix(~seed)));
   lua_call(L, 2, 0);
 }
 

@@ -67,7 +67,7 @@ enum {
 enum {
   MOONS__CALLER_FUNCTION = 1, /* what is mapped */
   MOONS__CALLER_CLASSES,      /* number -> class */
-  MOONS__CALLER_SEED,         /* math.randomseed, or nil where there is no math */
+  MOONS__CALLER_SEED,         /* Lua's own math.randomseed, or nil where there is no math */
   MOONS__CALLER_N_UPVALUES = MOONS__CALLER_SEED
 };
 
@@ -79,8 +79,8 @@ int moons__session_open(moons__session *session, moons__workshop *workshop,
 /* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
 
-/* Seeds math.randomseed, the function on top, which it pops, for call `index` of a map; 0: init. */
-void moons__session_seed(lua_State *L, uint64_t seed, uint64_t index);
+/* Seeds math.randomseed, the function on top, which it pops, for call `number` of a seed; 0: init. */
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
 
 /* Whether a fresh session has this set-up. */
 int moons__session_has(const moons__session *session, const moons__terms *terms);

@@ -75,6 +75,7 @@ function Iteration:finish()
   if self.run:is_stopped() then
     self.run:fail()
   end
+  self.run.job:settle()
 end
 
 -- The next result in order; nothing at the end.

@@ -40,16 +40,18 @@ end
 
 --- Makes a pool.
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
--- for all its calls
+-- for all its calls, which count on from each other: call k of the pool draws its random numbers from (seed, k)
 -- @treturn table the pool
 function Pool.new(options)
   options = check.options("pool", 1, type(options) == "number" and {workers = options} or options)
   local n_workers = options.workers or core.workers()
+  local seed = options.seed
   options = merge(options, {workers = n_workers})
+  options.seed = nil -- what calls have is their own
   local self = {
     options = options,
     call_options = options_of_call(options),
-    workers = core.new_workers(n_workers),
+    workers = core.new_workers(n_workers, seed),
     open = setmetatable({}, {__mode = "k"}),
     told = {},
     is_closed = false,

@@ -10,13 +10,6 @@ Run.__index = Run
 
 local CHUNKS_PER_WORKER, MOST_CALLS = core.chunks_per_worker, core.max_chunk
 
--- In a call that is itself part of a map, a map without a seed takes one from the call's random
--- numbers, so that the outer map's seed decides on everything within it.
-local random, is_worker = math.random, core.is_worker()
-local function default_seed()
-  return is_worker and random(0) or core.seed()
-end
-
 -- Asking for it starts the workers where there are none yet.
 local default_workers
 local function count_workers()
@@ -67,9 +60,9 @@ end
 function Run.new(f, xs, is_rows, options, pool, n_chunks)
   local workers = options.workers or count_workers()
   local n, first, step = source.measure(xs, is_rows)
-  local chunk, seed = options.chunk or size_of_chunks(n, n_chunks), options.seed or default_seed()
+  local chunk = options.chunk or size_of_chunks(n, n_chunks)
   local progress = new_progress(options.progress, n)
-  local job = make_job(core.job, f, options, workers, seed, pool, chunk, xs, is_rows, n, first, step)
+  local job = make_job(core.job, f, options, workers, pool, chunk, xs, is_rows, n, first, step)
   return setmetatable({job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER, progress = progress}, Run)
 end
 
@@ -80,7 +73,7 @@ end
 -- @param ... arguments of the call
 -- @return the job, which is under way
 function Run.call(f, options, pool, ...)
-  return make_job(core.call, f, options, options.workers, options.seed or default_seed(), pool, ...)
+  return make_job(core.call, f, options, options.workers, pool, ...)
 end
 
 --- Makes a run of a job that is under way.

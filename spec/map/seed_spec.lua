@@ -63,14 +63,55 @@ describe("the random numbers of calls", function()
         ]]
       end)
 
-      it("do not touch those of the caller", function()
+      it("without a seed follow the caller's", function()
+        passes [[
+          local function f() return draw() end
+          local function both() return {parallel.map(f, {1, 2, 3})[3], parallel.map(f, {1, 2, 3})[3]} end
+          math.randomseed(5)
+          local first = both()
+          math.randomseed(5)
+          equal(both(), first)
+          assert(first[1] ~= first[2])
+          math.randomseed(6)
+          assert(both()[1] ~= first[1])
+        ]]
+      end)
+
+      it("without a seed follow what the script has put in the place of its random numbers", function()
+        passes [[
+          local random, n = math.random, 0
+          local function f() return random(0) end
+          for _, mine in ipairs {
+            function(...) assert(... == 0) n = n + 1 return n end, -- as Lua's
+            function(...) assert(select("#", ...) == 0) n = n + 1 return n / 1000 end, -- as that of Lua 5.3
+          } do
+            math.random = mine
+            n = 0
+            local first = {parallel.map(f, {1, 2})[2], parallel.map(f, {1, 2})[2]}
+            assert(first[1] ~= first[2])
+            n = 0
+            equal({parallel.map(f, {1, 2})[2], parallel.map(f, {1, 2})[2]}, first)
+          end
+          local seen = {}
+          for _, odd in ipairs {function() error "none" end, function() return "4" end, function() end,
+              coroutine.yield, false, 5} do
+            math.random = odd
+            math.randomseed = odd
+            local drawn = parallel.map(f, {1})[1]
+            assert(not seen[drawn])
+            seen[drawn] = true
+          end
+        ]]
+      end)
+
+      it("do not touch those of the caller, but for the seed of a map that is given none", function()
         passes [[
           math.randomseed(5)
           local expected = {math.random(), math.random()}
           math.randomseed(5)
           local first = math.random()
-          parallel.map(function() math.randomseed(1) return math.random() end, {1, 2, 3})
           parallel.map(function() return math.random() end, {1, 2, 3}, {seed = 9})
+          parallel.map(function() math.randomseed(1) return math.random() end, {1, 2, 3}, {seed = 9})
           equal({first, math.random()}, expected)
         ]]
       end)
@@ -96,6 +137,44 @@ describe("the random numbers of calls", function()
           math.randomseed(42)
           local expected = draw()
           equal(parallel.map(f, {1, 2}), {expected, expected})
+        ]]
+      end)
+
+      it("are the next ones after math.randomseed without arguments", function()
+        passes [[
+          local function f() math.randomseed() local a = draw() math.randomseed() return a .. " " .. draw() end
+          local first = parallel.map(f, parallel.range(1, 50), {seed = 4, chunk = 1})
+          equal(parallel.map(f, parallel.range(1, 50), {seed = 4, workers = 1}), first)
+          equal(parallel.map(f, parallel.range(1, 50), {seed = 4, fresh = false}), first)
+          local seen = {}
+          for _, numbers in ipairs(first) do
+            assert(not seen[numbers])
+            seen[numbers] = true
+          end
+          local drawn = parallel.map(f, {1, 2})
+          assert(drawn[1] ~= drawn[2])
+        ]]
+      end)
+
+      it("are not seeded by what is no number, which is an error of the call's line", function()
+        passes [[
+          for _, case in ipairs {{1, {}}, {1, nil, n = 1}, {2, 1, {}}} do
+            local ok, err = pcall(parallel.map, function()
+              math.randomseed(table.unpack(case, 2, case.n and case.n + 1 or #case))
+            end, {1})
+            local text = "^stdin:%d+: bad argument #" .. case[1] .. " to 'randomseed'"
+            assert(not ok and err.message:find(text), err.message)
+          end
+        ]]
+      end)
+
+      it("are seeded though the script has put another function in the place of math.randomseed", function()
+        passes [[
+          math.randomseed = function() end
+          local function f() return draw() end
+          local drawn = parallel.map(f, {1, 2}, {seed = 3})
+          assert(drawn[1] ~= drawn[2])
+          equal(parallel.map(f, {1, 2}, {seed = 3}), drawn)
         ]]
       end)
 
