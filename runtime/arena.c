@@ -108,22 +108,38 @@ static void set_below(moons__heap *heap, chunk *c) {
     heap->last = c;
 }
 
+/* Puts memory behind `n_bytes` more. */
+static int commit(moons__arena *arena, size_t n_bytes) {
+  size_t end = arena->committed_bytes + n_bytes;
+  if (end > arena->reserved_bytes) {
+    if (!arena->grows) return 0;
+    size_t missing = end - arena->reserved_bytes;
+    if (moons__pages_extend((char *)arena->heap + arena->reserved_bytes, missing)) return 0;
+    arena->reserved_bytes = end;
+  }
+  if (moons__pages_commit((char *)arena->heap + arena->committed_bytes, n_bytes)) return 0;
+  arena->committed_bytes = end;
+  return 1;
+}
+
+/* Sees to it that there is memory up to `needed_bytes`. */
+static int need_memory(moons__arena *arena, size_t needed_bytes) {
+  size_t step = arena->committed_bytes / 4; /* geometric: few calls however large it grows */
+  if (step < MOONS_COMMIT_BYTES) step = MOONS_COMMIT_BYTES;
+  size_t missing = needed_bytes - arena->committed_bytes, most = arena->max_bytes;
+  size_t wanted = round_up(missing, step);
+  if (wanted > most - arena->committed_bytes) wanted = most - arena->committed_bytes;
+  return commit(arena, round_up(wanted, moons__pages_size())) ||
+         commit(arena, round_up(missing, moons__pages_size()));
+}
+
 /* Moves the top up, over committed memory. Returns 0 when the limit or the machine refuses. */
 static int top_raise(moons__arena *arena, size_t n_bytes) {
   moons__heap *heap = arena->heap;
   size_t used = (size_t)(heap->top - (char *)heap);
   if (n_bytes > arena->limit_bytes || used > arena->limit_bytes - n_bytes) return 0;
   size_t needed = used + n_bytes;
-  if (needed > arena->committed_bytes) {
-    size_t step = arena->committed_bytes / 4; /* geometric: few calls however large it grows */
-    if (step < MOONS_COMMIT_BYTES) step = MOONS_COMMIT_BYTES;
-    size_t commit = round_up(needed - arena->committed_bytes, step);
-    if (commit > arena->reserved_bytes - arena->committed_bytes)
-      commit = arena->reserved_bytes - arena->committed_bytes;
-    commit = round_up(commit, moons__pages_size());
-    if (moons__pages_commit((char *)heap + arena->committed_bytes, commit)) return 0;
-    arena->committed_bytes += commit;
-  }
+  if (needed > arena->committed_bytes && !need_memory(arena, needed)) return 0;
   heap->top += n_bytes;
   if (needed > arena->touched_bytes) arena->touched_bytes = needed;
   return 1;
@@ -427,24 +443,29 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
 
 /* Arenas. */
 
+/* Reserves all the space at once where it costs nothing, and otherwise the first of it. */
+static int reserve(moons__arena *arena, size_t n_bytes) {
+  void *start = moons__pages_limit() == SIZE_MAX ? moons__pages_reserve(n_bytes) : NULL;
+  int grows = start == NULL;
+  if (grows) start = moons__pages_reserve_far(MOONS_COMMIT_BYTES, n_bytes);
+  if (start == NULL) return MOONS_ENOMEM;
+  *arena = (moons__arena){.heap = start, .grows = grows};
+  arena->reserved_bytes = grows ? MOONS_COMMIT_BYTES : n_bytes;
+  return 0;
+}
+
 int moons__arena_open(moons__arena *arena, size_t max_bytes) {
   if (max_bytes == 0) max_bytes = MOONS_ARENA_BYTES;
   if (max_bytes > SIZE_MAX / 2) max_bytes = SIZE_MAX / 2; /* sums of sizes stay below the end */
   size_t n_bytes = round_up(max_bytes + sizeof(moons__heap), moons__pages_size());
   if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
-  void *start = moons__pages_reserve(n_bytes);
-  while (start == NULL && n_bytes / 2 >= MOONS_ARENA_MIN_BYTES) {
-    n_bytes = round_up(n_bytes / 2, moons__pages_size());
-    start = moons__pages_reserve(n_bytes);
-  }
-  if (start == NULL) return MOONS_ENOMEM;
-  *arena = (moons__arena){.heap = start, .reserved_bytes = n_bytes};
-  if (moons__pages_commit(start, MOONS_COMMIT_BYTES)) {
+  if (reserve(arena, n_bytes)) return MOONS_ENOMEM;
+  arena->max_bytes = n_bytes;
+  if (!commit(arena, MOONS_COMMIT_BYTES)) {
     moons__arena_close(arena);
     return MOONS_ENOMEM;
   }
-  arena->committed_bytes = MOONS_COMMIT_BYTES;
-  arena->max_bytes = max_bytes < n_bytes ? max_bytes : n_bytes;
+  arena->max_bytes = max_bytes;
   moons__arena_limit(arena, 0);
   moons__arena_reset(arena);
   return 0;
@@ -473,12 +494,25 @@ size_t moons__arena_used_bytes(moons__arena *arena) {
   return (size_t)(heap->top - (char *)heap);
 }
 
+/* Gives the memory from there on back; where address space is short, that too. */
+static void give_back(moons__arena *arena, size_t from) {
+  char *start = (char *)arena->heap;
+  size_t touched = round_up(arena->touched_bytes, moons__pages_size());
+  size_t kept = from > MOONS_COMMIT_BYTES ? from : MOONS_COMMIT_BYTES;
+  if (!arena->grows || kept >= arena->committed_bytes) {
+    moons__pages_discard(start + from, touched - from);
+    return;
+  }
+  moons__pages_release(start + kept, arena->reserved_bytes - kept);
+  arena->reserved_bytes = arena->committed_bytes = kept;
+  if (from < kept) moons__pages_discard(start + from, kept - from);
+}
+
 void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
   if (arena->touched_bytes <= keep_bytes) return;
   size_t keep = round_up(keep_bytes, moons__pages_size());
   if (arena->touched_bytes <= keep) return;
-  size_t touched = round_up(arena->touched_bytes, moons__pages_size());
-  moons__pages_discard((char *)arena->heap + keep, touched - keep);
+  give_back(arena, keep);
   arena->touched_bytes = keep;
 }
 

@@ -15,8 +15,9 @@
 typedef struct moons__heap moons__heap;
 
 typedef struct moons__arena {
-  moons__heap *heap;      /* the start of the stretch; NULL before open */
-  size_t reserved_bytes;  /* address space */
+  moons__heap *heap;     /* the start of the stretch; NULL before open */
+  size_t reserved_bytes; /* address space */
+  int grows; /* more of it is reserved when it is needed, and given back when it is not */
   size_t committed_bytes; /* memory behind its first so many bytes */
   size_t max_bytes;       /* the most that limit_bytes can be */
   size_t limit_bytes;     /* blocks end below this */
@@ -28,7 +29,8 @@ typedef struct moons__arena {
 } moons__arena;
 
 /* Reserves space and lays an empty heap in it. `max_bytes` is the most that its blocks, and what
-** the allocator adds, may take up; 0: MOONS_ARENA_BYTES. Returns 0 or MOONS_ENOMEM. */
+** the allocator adds, may take up; 0: MOONS_ARENA_BYTES. All of it is reserved, which costs nothing; but where
+** the process may have only so much address space, an arena takes what it needs as it grows. Returns 0 or MOONS_ENOMEM. */
 int moons__arena_open(moons__arena *arena, size_t max_bytes);
 
 /* Gives the space back. Does nothing for an arena that is not open. */

@@ -40,13 +40,14 @@
 #define MOONS_MAX_DEPTH 200
 #endif
 
-/* Address space reserved for one state, in bytes, where the system does not tell its memory, and
-** the least that is tried before giving up. Reserved, not used: pages are committed as they fill. */
+/* The most that one state may hold, in bytes, where the system does not tell its memory. */
 #ifndef MOONS_ARENA_BYTES
 #define MOONS_ARENA_BYTES ((size_t)8 << 30)
 #endif
-#ifndef MOONS_ARENA_MIN_BYTES
-#define MOONS_ARENA_MIN_BYTES ((size_t)64 << 20)
+
+/* How often a place in the address space that has room behind it is looked for at random. */
+#ifndef MOONS_RESERVE_TRIES
+#define MOONS_RESERVE_TRIES 16
 #endif
 
 /* An arena commits at least this much at a time, in bytes: fewer system calls. */

@@ -1,6 +1,6 @@
 /*
 ** What of the machine this process may really use. machine_linux.c counts affinity and a container's
-** limits; machine_posix.c, the portable twin, what is there.
+** limits; machine_posix.c, the portable twin, what is there. Both count what machine.c does: limits of the process.
 */
 #ifndef MOONS_MACHINE_H
 #define MOONS_MACHINE_H
@@ -10,8 +10,15 @@
 /* Cores; at least 1. */
 unsigned moons__machine_cpus(void);
 
-/* Memory in bytes, or 0 where the system does not say. Reads files: not for every call. */
+/* Memory in bytes, that of the machine or, where those are less, what its container or this process is limited to
+** (`ulimit -v`, `ulimit -d`); 0 where the system does not say. Reads files: not for every call. */
 size_t moons__machine_memory(void);
+
+/* The less of `n_bytes` and the process's own limits of address space and data. */
+size_t moons__machine_limited(size_t n_bytes);
+
+/* How many of `n` pieces of address space there is room for, so that as much again stays free. */
+unsigned moons__machine_room(unsigned n, size_t piece_bytes);
 
 /* The thread that calls it computes: whoever wakes it is not interrupted for it. Where the system has no such
 ** thing, or refuses, nothing happens. */

@@ -103,6 +103,7 @@ size_t moons__machine_memory(void) {
   tell_limits("memory.max", lower_to_most, &n_bytes);
   if (read_numbers("/sys/fs/cgroup/memory/memory.limit_in_bytes", &most_bytes, &unused) > 0)
     lower_to_most(&n_bytes, most_bytes, 0);
+  n_bytes = moons__machine_limited(n_bytes);
   return n_bytes < SIZE_MAX ? n_bytes : 0;
 }
 

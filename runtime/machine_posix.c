@@ -1,7 +1,8 @@
-#include <pthread.h>
-#include <unistd.h>
-
 #include "machine.h"
+#include <pthread.h>
+
+#include <stdint.h>
+#include <unistd.h>
 
 unsigned moons__machine_cpus(void) {
   long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -9,12 +10,13 @@ unsigned moons__machine_cpus(void) {
 }
 
 size_t moons__machine_memory(void) {
+  size_t n_bytes = SIZE_MAX;
 #ifdef _SC_PHYS_PAGES
   long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-  return n_pages > 0 && page_bytes > 0 ? (size_t)n_pages * (size_t)page_bytes : 0;
-#else
-  return 0;
+  if (n_pages > 0 && page_bytes > 0) n_bytes = (size_t)n_pages * (size_t)page_bytes;
 #endif
+  n_bytes = moons__machine_limited(n_bytes);
+  return n_bytes < SIZE_MAX ? n_bytes : 0;
 }
 
 void moons__machine_compute(void) {}

@@ -1,7 +1,8 @@
 /*
 ** Address space: reserved at once, committed as it fills, given back when it is not needed; and
 ** stretches that can be put back as they were without copying them, where the system has that.
-** pages_linux.c has it all; pages_posix.c is the portable twin, without the last.
+** Reserving is pages.c; of the rest pages_linux.c has it all, and pages_posix.c is the portable twin, without
+** the last.
 */
 #ifndef MOONS_PAGES_H
 #define MOONS_PAGES_H
@@ -14,7 +15,18 @@ size_t moons__pages_size(void);
 /* Reserves address space without memory behind it. Returns NULL when there is none. */
 void *moons__pages_reserve(size_t n_bytes);
 
-/* Gives reserved space back. */
+/* Reserves `n_bytes`, if it can be where `room_bytes` are likely to stay free, so that it can be extended.
+** Returns NULL when there is none. */
+void *moons__pages_reserve_far(size_t n_bytes, size_t room_bytes);
+
+/* Reserves the space right behind what was reserved. Returns 0, or MOONS_ENOMEM where it is taken, or there is no
+** more. */
+int moons__pages_extend(void *end, size_t n_bytes);
+
+/* The most address space that this process may have (`ulimit -v`); SIZE_MAX: it has no limit of its own. */
+size_t moons__pages_limit(void);
+
+/* Gives reserved space back, all of it or a part. */
 void moons__pages_release(void *start, size_t n_bytes);
 
 /* Puts memory behind reserved space. Returns 0 or MOONS_ENOMEM. */

@@ -7,12 +7,6 @@
 
 size_t moons__pages_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-void *moons__pages_reserve(size_t n_bytes) {
-  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  void *start = mmap(NULL, n_bytes, PROT_NONE, flags, -1, 0);
-  return start != MAP_FAILED ? start : NULL;
-}
-
 void moons__pages_release(void *start, size_t n_bytes) { munmap(start, n_bytes); }
 
 /* Of much memory at once most is likely to be used: large pages then, where there are any, for a fault each

@@ -6,11 +6,6 @@
 
 size_t moons__pages_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-void *moons__pages_reserve(size_t n_bytes) {
-  void *start = mmap(NULL, n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0);
-  return start != MAP_FAILED ? start : NULL;
-}
-
 void moons__pages_release(void *start, size_t n_bytes) { munmap(start, n_bytes); }
 
 int moons__pages_commit(void *start, size_t n_bytes) {

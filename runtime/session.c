@@ -339,9 +339,12 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
-/* Between calls nothing in a fresh state is needed: it is put back before the next. */
+/* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
+** again, or half of it. */
 void moons__session_leave(moons__session *s) {
-  if (s->fresh) moons__arena_trim(&s->image.arena, s->image.n_bytes + MOONS_ARENA_KEEP_BYTES);
+  moons__arena *arena = &s->image.arena;
+  size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
+  moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }
 
 int moons__session_begin_call(moons__session *s, const moons__terms *terms) {

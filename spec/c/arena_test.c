@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "pages.h"
@@ -313,13 +314,55 @@ static void any_size(void) {
   for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
     moons__arena arena = {0};
     CHECK(moons__arena_open(&arena, SIZES[i]) == 0);
-    CHECK(arena.reserved_bytes >= 64 * MIB);
     CHECK(new_block(&arena, MIB) != NULL);
+    CHECK(new_block(&arena, 64 * MIB) != NULL);
     moons__arena_close(&arena);
     CHECK(arena.heap == NULL);
     moons__arena_close(&arena); /* does nothing */
   }
 }
+
+/* A limit of address space, be it a high one, has arenas take what they need only. */
+static void with_address_limit(void run(void)) {
+  struct rlimit before, limit;
+  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+  limit = before;
+  limit.rlim_cur = (rlim_t)1 << 47;
+  CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+  CHECK(moons__pages_limit() == (size_t)limit.rlim_cur);
+  run();
+  CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+}
+
+static void grow_and_trim(void) {
+  moons__arena arenas[3] = {{0}};
+  for (size_t i = 0; i < 3; i++) {
+    CHECK(moons__arena_open(&arenas[i], (size_t)16 << 30) == 0);
+    CHECK(arenas[i].reserved_bytes < MIB);
+  }
+  for (size_t n_bytes = MIB; n_bytes <= 64 * MIB; n_bytes *= 2) {
+    moons__heap *heap = arenas[0].heap;
+    slot s = {new_block(&arenas[0], n_bytes), n_bytes, 5};
+    CHECK(s.block != NULL);
+    fill(&s, 0);
+    shadow *x = shadow_open(&arenas[1], n_bytes);
+    churn(x, 2000);
+    free(x);
+    CHECK(new_block(&arenas[2], n_bytes) != NULL);
+    check_filled(&s, n_bytes);
+    CHECK(arenas[0].heap == heap);
+    CHECK(arenas[0].reserved_bytes < n_bytes * 3 / 2 + MIB);
+    for (size_t i = 0; i < 3; i++) {
+      moons__arena_reset(&arenas[i]);
+      moons__arena_trim(&arenas[i], moons__arena_used_bytes(&arenas[i]));
+      CHECK(arenas[i].reserved_bytes < MIB);
+    }
+  }
+  for (size_t i = 0; i < 3; i++)
+    moons__arena_close(&arenas[i]);
+}
+
+static void grows_where_it_must(void) { with_address_limit(grow_and_trim); }
 
 static void reset_empties(void) {
   moons__arena arena = {0};
@@ -483,6 +526,8 @@ int main(int argc, char **argv) {
       {"small blocks that are free make room for a large one", small_ones_make_room},
       {"an arena too small for anything refuses everything", tiny_arenas},
       {"may be of any size", any_size},
+      {"takes address space as it grows where there is a limit, and gives it back",
+       grows_where_it_must},
       {"reset forgets all blocks", reset_empties},
       {"copying the used bytes back puts everything back", bytes_are_all},
       {"trim leaves what is in use as it is", trim_keeps},

@@ -52,6 +52,31 @@ static void reserves_much(void) {
   moons__pages_release(start, n_bytes);
 }
 
+/* What is far has room behind it, and nothing is taken from a neighbour. */
+static void extends(void) {
+  size_t page = moons__pages_size(), n_bytes = N_PAGES * page, room = (size_t)1 << 36;
+  char *starts[8];
+  for (int i = 0; i < 8; i++) {
+    starts[i] = moons__pages_reserve_far(n_bytes, room);
+    CHECK(starts[i] != NULL);
+    CHECK(moons__pages_commit(starts[i], n_bytes) == 0);
+    memset(starts[i], i, n_bytes);
+  }
+  for (int i = 0; i < 8; i++) {
+    if (moons__pages_extend(starts[i] + n_bytes, n_bytes))
+      continue; /* a system may have no such addresses */
+    CHECK(moons__pages_commit(starts[i] + n_bytes, n_bytes) == 0);
+    memset(starts[i] + n_bytes, i, n_bytes);
+    CHECK(moons__pages_extend(starts[i] + n_bytes, page) != 0);
+    CHECK(starts[i][2 * n_bytes - 1] == i);
+    moons__pages_release(starts[i] + n_bytes, n_bytes);
+  }
+  for (int i = 0; i < 8; i++) {
+    CHECK(starts[i][0] == i && starts[i][n_bytes - 1] == i);
+    moons__pages_release(starts[i], n_bytes);
+  }
+}
+
 static void thaws(void) {
   size_t n_bytes, page = moons__pages_size();
   char *start = open_pages(&n_bytes);
@@ -93,6 +118,7 @@ int main(int argc, char **argv) {
       {"committed space can be written, and grows", commits},
       {"discarded space can be written again, and its neighbours stay", discards},
       {"more address space can be reserved than there is memory", reserves_much},
+      {"space far off can be extended, but not over what is there", extends},
       {"what was frozen is put back, and nothing else", thaws},
       {"what is frozen a second time is what is put back", freezes_again},
       {NULL, NULL},
