@@ -29,6 +29,9 @@ typedef struct moons__backend_config {
   size_t stack_bytes; /* C stack of each worker thread */
   moons__worker_config worker;
 
+  unsigned
+      *n_had; /* where open fails for want of a thread: how many workers it had; else how many */
+
   /* The backend is gone, and what its workers used may go too: at its close, or where a call that was
   ** given up goes on, when that ends. Any thread. */
   void (*gone)(void *data);
@@ -50,8 +53,8 @@ typedef struct moons__backend_functions {
   void (*close)(moons__backend *backend);
 
   /* Sees to it that there are at least so many workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
-  ** with as many as could be had. */
-  int (*grow)(moons__backend *backend, unsigned n_workers);
+  ** with as many as could be had, which it puts into *n_had. */
+  int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
 
   /* Takes work to run. */
   void (*submit)(moons__backend *backend, moons__work *work);

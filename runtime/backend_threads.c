@@ -398,11 +398,22 @@ static int start_threads(moons__backend *b) {
   return error;
 }
 
-static int grow(moons__backend *b, unsigned n_workers) {
+/* Address space that their stacks took would be missing for their states: then none is started. */
+static int start_more(moons__backend *b, unsigned n_workers, unsigned *n_had) {
+  unsigned n_more = n_workers > b->n_alive ? n_workers - b->n_alive : 0;
+  unsigned n_room = moons__machine_room(n_more, b->config.stack_bytes);
+  *n_had = b->n_alive + n_room;
+  if (n_room < n_more) return MOONS_ETHREAD;
+  int error = start_threads(b);
+  *n_had = b->n_alive;
+  return error;
+}
+
+static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   uv_mutex_lock(&b->mutex);
   unsigned n_before = b->n_threads;
   if (n_workers > n_before) b->n_threads = n_workers;
-  int error = start_threads(b);
+  int error = start_more(b, b->n_threads, n_had);
   if (error) b->n_threads = b->n_alive > n_before ? b->n_alive : n_before;
   uv_mutex_unlock(&b->mutex);
   return error;
@@ -592,7 +603,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
     free(b);
     return error;
   }
-  error = grow(b, config->n_workers);
+  error = grow(b, config->n_workers, config->n_had);
   if (error) {
     end_threads(b);
     backend_free(b);

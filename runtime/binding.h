@@ -14,6 +14,7 @@
 #include "moons.h"
 #include "names.h"
 #include "raise.h"
+#include "runtime.h"
 #include "wire.h"
 
 /* Keys in the registry. */
@@ -53,6 +54,9 @@ typedef struct moons__workers_data {
 
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);
+
+/* Raises the error of making a runtime or a job; want of threads is an error value of kind "system". */
+void moons__check_made(lua_State *L, int error, const moons__shortage *shortage);
 
 /* Whether this is the state of a call that a worker runs. */
 int moons__is_worker(lua_State *L);

@@ -23,8 +23,8 @@ static void set_text(lua_State *L, const char *field, const char *text, size_t n
 
 void moons__push_error(lua_State *L, lua_Integer index, const moons__failure *failure) {
   lua_createtable(L, 0, 6);
-  lua_pushinteger(L, index);
-  lua_setfield(L, -2, "index");
+  if (index > 0) lua_pushinteger(L, index);
+  if (index > 0) lua_setfield(L, -2, "index");
   lua_pushstring(L, moons__failure_name(failure->kind));
   lua_setfield(L, -2, "kind");
   set_text(L, "message", failure->message, failure->message_bytes);
@@ -319,7 +319,8 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   options->setup_bytes = j->setup.n_bytes;
   moons__workers_data *workers = given_workers(L); /* which encoding may have closed */
   moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
-  moons__check(L, moons_job_new(&j->job, runtime, options));
+  moons__shortage shortage;
+  moons__check_made(L, moons__job_make(&j->job, runtime, options, &shortage), &shortage);
   if (workers == NULL) return;
   j->workers = workers;
   j->next_of_workers = workers->jobs;

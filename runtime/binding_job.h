@@ -97,7 +97,7 @@ static inline int moons__is_stopped(const moons__job_data *j) {
 
 /* {== Errors of calls ========================================================================= */
 
-/* Pushes an error value without `value`. */
+/* Pushes an error value without `value`; `index` 0: of no call. */
 void moons__push_error(lua_State *L, lua_Integer index, const moons__failure *failure);
 
 /* Replaces the error on top by an error value of this side, whose `value` it becomes. Raises memory

@@ -1,4 +1,4 @@
-#include "binding.h"
+#include "binding_job.h"
 
 #include <lauxlib.h>
 
@@ -20,11 +20,24 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
+void moons__check_made(lua_State *L, int error, const moons__shortage *shortage) {
+  if (error != MOONS_ETHREAD) {
+    moons__check(L, error);
+    return;
+  }
+  char text[MOONS__SHORTAGE_BYTES];
+  moons__failure failure =
+      moons__failure_of(MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
+  moons__push_error(L, 0, &failure);
+  lua_error(L);
+}
+
 /* Makes a runtime for a state that was given none. */
 static void own_runtime(lua_State *L, moons__state_data *state) {
   moons_options options;
   moons_options_init(&options);
-  moons__check(L, moons_runtime_new(&state->runtime, &options));
+  moons__shortage shortage;
+  moons__check_made(L, moons__runtime_make(&state->runtime, &options, &shortage), &shortage);
   state->owns_runtime = 1;
 }
 
@@ -115,7 +128,8 @@ int moons__core_new_workers(lua_State *L) {
     options.write = moons__console_write;
     options.write_data = console;
   }
-  moons__check(L, moons_runtime_new(&workers->runtime, &options));
+  moons__shortage shortage;
+  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, &shortage), &shortage);
   return 1;
 }
 

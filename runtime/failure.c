@@ -38,7 +38,7 @@ static int read_text(const char **at, const char *end, const char **text, size_t
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes) {
   const char *at = bytes, *end = at + n_bytes;
   *failure = (moons__failure){0};
-  if (n_bytes < 1 || (unsigned char)*at > MOONS__FAILURE_LOST) return MOONS_EMALFORMED;
+  if (n_bytes < 1 || (unsigned char)*at >= MOONS__N_FAILURES) return MOONS_EMALFORMED;
   failure->kind = (moons__failure_kind)*at++;
   int error = read_text(&at, end, &failure->message, &failure->message_bytes);
   if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);

@@ -18,7 +18,8 @@
   X(MEMORY, "memory", "not enough memory")                                                         \
   X(CANCELLED, "cancelled", "cancelled")                                                           \
   X(MARSHAL, "marshal", "cannot be sent")                                                          \
-  X(LOST, "lost", "its worker was lost")
+  X(LOST, "lost", "its worker was lost")                                                           \
+  X(SYSTEM, "system", "the system refused")
 
 /* The message of an error whose own raises another. */
 #define MOONS__FAILURE_UNTOLD "(the error cannot be told: telling it raised another)"
@@ -27,6 +28,7 @@ typedef enum moons__failure_kind {
 #define MOONS__FAILURE_KIND(name, text, message) MOONS__FAILURE_##name,
   MOONS__FAILURES(MOONS__FAILURE_KIND)
 #undef MOONS__FAILURE_KIND
+      MOONS__N_FAILURES
 } moons__failure_kind;
 
 typedef struct moons__failure {

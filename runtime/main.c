@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "moons.h"
+#include "runtime.h"
 
 static const char USAGE[] =
     "usage: %s [options] [script [args]]\n"
@@ -345,6 +346,16 @@ static int refuse_option(const char *option) {
   return EXIT_FAILURE;
 }
 
+static int refuse_runtime(const command *c, int error, const moons__shortage *shortage) {
+  char text[MOONS__SHORTAGE_BYTES];
+  const char *why = moons_error_text(error);
+  if (error == MOONS_EINVAL) why = "no such backend, or too many workers";
+  if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
+  fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
+          c->options.backend, why);
+  return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
@@ -357,14 +368,9 @@ int main(int argc, char **argv) {
   }
   if (c.shows_version) print_version();
   catch_signals();
-  int error = moons_runtime_new(&c.runtime, &c.options);
-  if (error) {
-    fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
-            c.options.backend,
-            error == MOONS_EINVAL ? "no such backend, or too many workers"
-                                  : moons_error_text(error));
-    return EXIT_FAILURE;
-  }
+  moons__shortage shortage;
+  int error = moons__runtime_make(&c.runtime, &c.options, &shortage);
+  if (error) return refuse_runtime(&c, error, &shortage);
   int succeeded = run_state(&c);
   moons_runtime_free(c.runtime);
   int signal = atomic_load(&signal_taken);

@@ -1,6 +1,7 @@
 /*
 ** moons.h, but for Lua's part: runtimes and jobs, made of backends, workers and chunks.
 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -11,6 +12,7 @@
 #include "limits.h"
 #include "machine.h"
 #include "moons.h"
+#include "runtime.h"
 #include "spin.h"
 #include "waiter.h"
 
@@ -86,7 +88,7 @@ static void runtime_destroy(void *data) {
   free(r);
 }
 
-static int open_backend(moons_runtime *r) {
+static int open_backend(moons_runtime *r, unsigned *n_had) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
@@ -98,6 +100,7 @@ static int open_backend(moons_runtime *r) {
                  .write_data = r->console != NULL ? r->console : r->options.write_data,
                  .preload = preload,
                  .preload_data = r},
+      .n_had = n_had,
       .gone = runtime_destroy,
       .gone_data = r,
   };
@@ -109,7 +112,22 @@ static size_t default_state_bytes(void) {
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
 }
 
+const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHORTAGE_BYTES]) {
+  snprintf(
+      text, MOONS__SHORTAGE_BYTES,
+      "%s: of %u workers the system has room for %u; use fewer, or raise its limits of threads "
+      "(ulimit -u) and of address space (ulimit -v)",
+      moons_error_text(MOONS_ETHREAD), s->n_wanted, s->n_had);
+  return text;
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
+  moons__shortage shortage;
+  return moons__runtime_make(runtime, options, &shortage);
+}
+
+int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
+                        moons__shortage *shortage) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : moons_cpus();
@@ -131,7 +149,8 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
     return MOONS_ENOMEM;
   }
   int error = options->write == NULL ? moons__console_open(&r->console) : 0;
-  if (!error) error = open_backend(r);
+  *shortage = (moons__shortage){.n_wanted = n_workers};
+  if (!error) error = open_backend(r, &shortage->n_had);
   if (error) {
     runtime_destroy(r);
     return error;
@@ -171,11 +190,12 @@ static void count(moons_runtime *r, const moons__work *chunk) {
 }
 
 /* Adds workers where a job asks for more than there are. */
-static int grow(moons_runtime *r, unsigned n_workers) {
+static int grow(moons_runtime *r, unsigned n_workers, moons__shortage *shortage) {
   if (n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
   unsigned n_started = atomic_load(&r->n_started);
   if (n_workers <= n_started) return 0;
-  int error = r->functions->grow(r->backend, n_workers);
+  *shortage = (moons__shortage){.n_wanted = n_workers};
+  int error = r->functions->grow(r->backend, n_workers, &shortage->n_had);
   if (error) return error;
   while (n_started < n_workers &&
          !atomic_compare_exchange_weak(&r->n_started, &n_started, n_workers))
@@ -197,10 +217,16 @@ static void job_destroy(moons_job *job) {
 }
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
+  moons__shortage shortage;
+  return moons__job_make(job, r, options, &shortage);
+}
+
+int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
+                    moons__shortage *shortage) {
   *job = NULL;
   unsigned depth = r->functions->depth(r->backend);
   if (depth >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
-  int error = depth > 0 ? 0 : grow(r, options->n_workers);
+  int error = depth > 0 ? 0 : grow(r, options->n_workers, shortage);
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;

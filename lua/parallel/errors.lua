@@ -35,6 +35,15 @@ function errors.new(kind, value)
   return setmetatable(fields, errors.type)
 end
 
+--- Raises the error of making a map: that of the system or of memory as it is, any other says that the
+-- function cannot be sent.
+function errors.raise_of_making(value)
+  if getmetatable(value) == errors.type then
+    error(value, 0)
+  end
+  error(errors.new(value == "not enough memory" and "memory" or "marshal", value), 0)
+end
+
 --- The error with the lowest index.
 -- @tparam table found errors by index
 -- @return the error, or nil where there is none

@@ -30,7 +30,7 @@ end
 local function make_job(make, f, options, ...)
   local made, job = pcall(make, f, options, ...)
   if not made then
-    error(errors.new("marshal", job), 0)
+    errors.raise_of_making(job)
   end
   return job
 end

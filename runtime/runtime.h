@@ -1,0 +1,29 @@
+/*
+** Runtimes as the project's own clients make them: with what is said where one cannot be made.
+*/
+#ifndef MOONS_RUNTIME_H
+#define MOONS_RUNTIME_H
+
+#include <stddef.h>
+
+#include "moons.h"
+
+/* Why threads were missing. */
+typedef struct moons__shortage {
+  unsigned n_wanted; /* workers in all */
+  unsigned n_had;    /* of them */
+} moons__shortage;
+
+/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. */
+int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
+                        moons__shortage *shortage);
+
+/* As moons_job_new; the same. */
+int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
+                    moons__shortage *shortage);
+
+/* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
+enum { MOONS__SHORTAGE_BYTES = 256 };
+const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
+
+#endif
