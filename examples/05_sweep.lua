@@ -49,7 +49,7 @@ for _, rate in ipairs(rates) do
   for n_tills = 1, most_tills do settings[#settings + 1] = {rate, n_tills} end
 end
 
-local costs, n = parallel.starmap(cost, settings, {seed = 1})
+local costs = parallel.starmap(cost, settings, {seed = 1})
 
 --- The cheapest of the settings first..last.
 local function cheapest(first, last)
@@ -67,7 +67,7 @@ local header = {(" "):rep(5)}
 for n_tills = 1, most_tills do header[#header + 1] = ("%8d "):format(n_tills) end
 print_cells(header)
 
-for first = 1, n, most_tills do
+for first = 1, costs.n, most_tills do
   local last = first + most_tills - 1
   local best = cheapest(first, last)
   local cells = {("%5d"):format(settings[first][1])}
@@ -78,6 +78,6 @@ for first = 1, n, most_tills do
   print_cells(cells)
 end
 
-local best = cheapest(n - most_tills + 1, n)
+local best = cheapest(costs.n - most_tills + 1, costs.n)
 print(("at %d customers an hour, %d tills are best: %.2f euros"):format(
   settings[best][1], settings[best][2], costs[best]))

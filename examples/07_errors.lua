@@ -28,8 +28,8 @@ print("  traceback  " .. (has_line and "names line 9" or "does not name line 9")
 -- 2. With `errors = "collect"` all calls run; those that failed leave a hole, so count to `n`.
 
 print("collected")
-local kelvins, n, errors = parallel.map(to_kelvin, readings, {errors = "collect"})
-for i = 1, n do
+local kelvins, errors = parallel.map(to_kelvin, readings, {errors = "collect"})
+for i = 1, kelvins.n do
   print(("  %d  %s"):format(i, kelvins[i] or without_folder(errors[i].message)))
 end
 

@@ -55,9 +55,9 @@ local function chain_length(n)
   return known[n]
 end
 
-local lengths, n = parallel.map(chain_length, parallel.range(1, 30000), {fresh = false})
+local lengths = parallel.map(chain_length, parallel.range(1, 30000), {fresh = false})
 local longest = 1
-for i = 2, n do
+for i = 2, lengths.n do
   if lengths[i] > lengths[longest] then longest = i end
 end
 show("longest chain up to 30000:", {longest, "with", lengths[longest], "numbers"})

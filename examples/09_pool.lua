@@ -63,9 +63,9 @@ local function root_from(x)
 end
 
 local starts = {-2.0, -1.0, 0.0, 2.0, 3.0}
-local roots, n, errors = pool:map(root_from, starts, {timeout = 0.5, errors = "collect"})
+local roots, errors = pool:map(root_from, starts, {timeout = 0.5, errors = "collect"})
 
 print("roots")
-for i = 1, n do
+for i = 1, roots.n do
   print(("%16.1f  %s"):format(starts[i], roots[i] and ("%.9f"):format(roots[i]) or errors[i].kind))
 end

@@ -47,9 +47,9 @@ local function next_call()
   return number <= 10000 and delayed(divisor_sum)(number) or nil
 end
 
-local sums, n = parallel.run(next_call)
+local sums = parallel.run(next_call)
 local perfect = {}
-for i = 1, n do
+for i = 1, sums.n do
   if sums[i] == i + 1 then perfect[#perfect + 1] = i + 1 end
 end
 print("perfect numbers up to 10000: " .. table.concat(perfect, " "))

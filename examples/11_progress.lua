@@ -43,7 +43,7 @@ end
 print(pcall(parallel.map, parse, readings, {errors = "collect", progress = watch}))
 
 most_bad = 250
-local numbers, n, errors = parallel.map(parse, readings, {errors = "collect", progress = watch})
+local numbers, errors = parallel.map(parse, readings, {errors = "collect", progress = watch})
 local n_bad = 0
 for _ in pairs(errors) do n_bad = n_bad + 1 end
-print(("%d of %d readings are good; the last is %s"):format(n - n_bad, n, numbers[n]))
+print(("%d of %d readings are good; the last is %s"):format(numbers.n - n_bad, numbers.n, numbers[numbers.n]))

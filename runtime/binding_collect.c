@@ -165,7 +165,7 @@ static lua_Integer most_room(void) {
 ** the same elements and that room. */
 static int copy_table(lua_State *L) {
   lua_Integer n = lua_tointeger(L, 2);
-  lua_createtable(L, (int)lua_tointeger(L, 3), 0);
+  lua_createtable(L, (int)lua_tointeger(L, 3), 1); /* `n` comes last */
   for (lua_Integer i = 1; i <= n; i++) {
     if (lua_rawgeti(L, 1, i) == LUA_TNIL)
       lua_pop(L, 1);
@@ -202,7 +202,7 @@ static int make_results(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, HARVEST_JOB);
   if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) == LUA_TNIL) {
     j->n_room = first_room(j->n);
-    lua_createtable(L, (int)j->n_room, 0);
+    lua_createtable(L, (int)j->n_room, 1);
     lua_replace(L, HARVEST_RESULTS);
     lua_pushvalue(L, HARVEST_RESULTS);
     lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);

@@ -449,16 +449,33 @@ static int job_settle(lua_State *L) {
   return 0;
 }
 
-/* job:outcome(): what a map returns: its results, how many calls there were, and where they are
-** collected, the errors. Also of a job that is closed. */
+/* Gives the table of errors on top its field `n`, how many there are: by its metatable, so that pairs gives the errors
+** alone. */
+static void set_n_errors(lua_State *L) {
+  int errors = lua_gettop(L);
+  lua_Integer n = 0;
+  for (lua_pushnil(L); lua_next(L, errors); lua_pop(L, 1))
+    n++;
+  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, errors);
+}
+
+/* job:outcome(): what a map returns: its results, with how many calls there were in `n`, and where they are
+** collected, the errors, with how many they are in `n`. Also of a job that is closed. */
 static int job_outcome(lua_State *L) {
   moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
   settle_seeds(L, j);
   push_table(L, MOONS__VALUE_RESULTS);
   lua_pushinteger(L, j->next - 1);
-  if (!j->collects) return 2;
+  lua_setfield(L, -2, "n");
+  if (!j->collects) return 1;
   push_table(L, MOONS__VALUE_ERRORS);
-  return 3;
+  set_n_errors(L);
+  return 2;
 }
 
 /* job:is_stopped(): whether a failure has ended the map before its time. job:has_ended(): whether there are

@@ -193,7 +193,7 @@ function Future:wait(seconds)
   return wait(self, seconds)
 end
 
---- Its values: of a call all that it returned, of a map results, how many, and collected errors.
+--- Its values: of a call all that it returned, of a map results, and collected errors.
 -- @tparam[opt] number seconds to wait; for ever without
 -- @raise its error; an error of kind "timeout" saying "timed out" when it is not done in time
 function Future:get(seconds)

@@ -23,9 +23,10 @@ parallel._VERSION = "Moons " .. core.version
 -- is called until it returns nil
 -- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
 -- `timeout`, `memory`, `retries`, `progress`
--- @treturn table the first value of each call, in the order of `xs`; with `pack` all values, packed
--- @treturn integer how many calls there were
--- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index
+-- @treturn table the first value of each call, in the order of `xs`, with `pack` all values, packed; and how many
+-- calls there were in the field `n`
+-- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index; how many they are in the field `n`,
+-- which `pairs` does not give
 -- @raise the error value of the failed call with the lowest index known
 function parallel.map(f, xs, options)
   check.callable("map", 1, f)

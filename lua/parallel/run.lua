@@ -134,9 +134,8 @@ function Run:fail()
 end
 
 --- What a map returns, once it is over.
--- @treturn table results
--- @treturn integer how many calls there were
--- @treturn ?table the errors, where they are collected
+-- @treturn table results, with how many calls there were in `n`
+-- @treturn ?table the errors, where they are collected, with how many they are in `n`
 function Run:outcome()
   return self.job:outcome()
 end

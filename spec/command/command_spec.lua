@@ -208,8 +208,8 @@ describe("the command", function()
   it("-b inline gives the same results as -b threads", function()
     temporary.folder({["a.lua"] = [[
       local function f(x) return x * math.random(100) end
-      local r, n, errors = parallel.map(f, parallel.range(1, 1000), {seed = 4, errors = "collect"})
-      print(n, table.concat(r, " "))
+      local r, errors = parallel.map(f, parallel.range(1, 1000), {seed = 4, errors = "collect"})
+      print(r.n, table.concat(r, " "))
       r = parallel.map(function(x) return #parallel.map(f, {x, x}) end, {1, 2}, {workers = 5})
       print(table.concat(r, " "))
       local ok, err = pcall(parallel.map, function(x) if x == 2 then error("no " .. x, 0) end end, {1, 2, 3})

@@ -60,8 +60,8 @@ static void run(lua_State *L, const char *code) {
   FAIL("the script runs");
 }
 
-static const char SQUARES[] = "local r, n = parallel.map(function(x) return x * x end, "
-                              "parallel.range(1, 100)) assert(n == 100)\n"
+static const char SQUARES[] = "local r = parallel.map(function(x) return x * x end, "
+                              "parallel.range(1, 100)) assert(r.n == 100)\n"
                               "for i = 1, 100 do assert(r[i] == i * i) end";
 
 static void constants(void) {
@@ -287,7 +287,7 @@ static void failing_hook(void) {
   for (int i = 0; i < 3; i++) {
     run(L, "local ok, err = pcall(parallel.map, function(x) return x end, {1, 2})\n"
            "assert(not ok and err.message:find('no host: not today', 1, true))");
-    run(L, "local r, n, errors = parallel.map(function(x) return x end, {1, 2},\n"
+    run(L, "local r, errors = parallel.map(function(x) return x end, {1, 2},\n"
            "  {errors = 'collect', fresh = false}) assert(errors[1] and errors[2])");
   }
   lua_close(L);
@@ -427,7 +427,7 @@ static void limited_states(void) {
   lua_State *L = open_state(runtime);
   for (int i = 0; i < 3; i++)
     run(L, "for _, fresh in ipairs {true, false} do\n"
-           "  local r, n, errors = parallel.map(function(x)\n"
+           "  local r, errors = parallel.map(function(x)\n"
            "    local t = {}\n"
            "    while x == 2 do t[#t + 1] = {} end\n"
            "    return #('x'):rep(1000000)\n"

@@ -324,10 +324,10 @@ describe("errors that Lua has trouble with", function()
       assert(err.message:find("memory", 1, true))
       err = catch(function() return #("x"):rep(1 << 22) end, {1}, {fresh = false, memory = 1 << 20})
       equal(err.kind, "memory")
-      local r, n, errors = parallel.map(function(x)
+      local r, errors = parallel.map(function(x)
         return x == 2 and ("x"):rep(1 << 22) or x
       end, {1, 2, 3}, {errors = "collect", memory = 1 << 20})
-      equal({r[1], r[2], r[3], n, errors[2].kind}, {1, nil, 3, 3, "memory"})
+      equal({r[1], r[2], r[3], r.n, errors[2].kind}, {1, nil, 3, 3, "memory"})
     ]] .. afterwards())
   end)
 

@@ -43,9 +43,9 @@ describe("an error", function()
         assert(not ok and type(err) == "table")
         assert(err.message:find("init", 1, true) and err.message:find("cannot start", 1, true))
         assert(err.index >= 1 and err.index <= 3)
-        local r, n, errors = parallel.map(function(x) return x end, {1, 2, 3},
+        local r, errors = parallel.map(function(x) return x end, {1, 2, 3},
           {fresh = fresh, errors = "collect", init = function() error({code = 5}) end})
-        equal({next(r), n}, {nil, 3})
+        equal(r, {n = 3})
         for i = 1, 3 do equal({errors[i].index, errors[i].value}, {i, {code = 5}}) end
         equal(parallel.map(function(x) return x end, {1, 2}, {fresh = fresh}), {1, 2})
       end
@@ -87,7 +87,7 @@ describe("an error", function()
     temporary.folder({["there.lua"] = "local C = {} C.__index = C return C"}, function(folder)
       script.passes(([[
         local folder = %q
-        local r, _, errors = parallel.map(function(x)
+        local r, errors = parallel.map(function(x)
           if x ~= 2 then return x end
           package.path = folder .. "/?.lua"
           return setmetatable({}, require "there")
@@ -140,12 +140,12 @@ describe("an error", function()
 
   it("of os.exit is that of the call", function()
     script.passes [[
-      local r, n, errors = parallel.map(function(x)
+      local r, errors = parallel.map(function(x)
         if x == 2 then os.exit(3) end
         if x == 3 then pcall(os.exit) end
         return x
       end, {1, 2, 3, 4}, {errors = "collect"})
-      equal({r[1], r[2], r[3], r[4], n}, {1, nil, nil, 4, 4})
+      equal({r[1], r[2], r[3], r[4], r.n}, {1, nil, nil, 4, 4})
       assert(errors[2].message:find("os.exit", 1, true) and errors[3].message:find("os.exit", 1, true))
       equal({errors[2].kind, errors[3].kind}, {"error", "error"})
     ]]
@@ -156,11 +156,11 @@ describe("with errors = 'collect'", function()
   for _, host in ipairs(script.hosts) do
     it("all calls run, failed ones leave nil and an error each " .. host.name, function()
       script.passes([[
-        local r, n, errors = parallel.map(function(x)
+        local r, errors = parallel.map(function(x)
           if x % 7 == 0 then error({x = x}) end
           return x * 2
         end, parallel.range(1, 1000), {errors = "collect"})
-        equal(n, 1000)
+        equal(r.n, 1000)
         local n_errors = 0
         for i = 1, 1000 do
           if i % 7 == 0 then
@@ -178,17 +178,17 @@ describe("with errors = 'collect'", function()
 
   it("no error gives an empty table", function()
     script.passes [[
-      local r, n, errors = parallel.map(function(x) return x end, {1, 2}, {errors = "collect"})
-      equal({r, n, errors}, {{1, 2}, 2, {}})
-      r, n, errors = parallel.map(function(x) return x end, {}, {errors = "collect"})
-      equal({r, n, errors}, {{}, 0, {}})
+      local r, errors = parallel.map(function(x) return x end, {1, 2}, {errors = "collect"})
+      equal({r, r.n, errors}, {{1, 2}, 2, {}})
+      r, errors = parallel.map(function(x) return x end, {}, {errors = "collect"})
+      equal({r, r.n, errors}, {{}, 0, {}})
     ]]
   end)
 
   it("every call may fail", function()
     script.passes [[
-      local r, n, errors = parallel.map(error, parallel.range(1, 300), {errors = "collect"})
-      equal({next(r), n}, {nil, 300})
+      local r, errors = parallel.map(error, parallel.range(1, 300), {errors = "collect"})
+      equal(r, {n = 300})
       for i = 1, 300 do equal({errors[i].index, errors[i].value}, {i, i}) end
     ]]
   end)
@@ -196,8 +196,8 @@ describe("with errors = 'collect'", function()
   it("pack and kept states work the same", function()
     script.passes [[
       local function f(x) if x == 2 then error("two", 0) end return x, nil, x end
-      local r, n, errors = parallel.map(f, {1, 2, 3}, {errors = "collect", pack = true, fresh = false})
-      equal({r[1], r[2], r[3], n}, {{1, nil, 1, n = 3}, nil, {3, nil, 3, n = 3}, 3})
+      local r, errors = parallel.map(f, {1, 2, 3}, {errors = "collect", pack = true, fresh = false})
+      equal({r[1], r[2], r[3], r.n}, {{1, nil, 1, n = 3}, nil, {3, nil, 3, n = 3}, 3})
       equal({errors[1], errors[2].message, errors[3]}, {nil, "two", nil})
     ]]
   end)
@@ -205,9 +205,9 @@ describe("with errors = 'collect'", function()
   it("iterators work the same", function()
     script.passes [[
       local i = 0
-      local r, n, errors = parallel.map(function(x) return x == 5 and error "five" or x end,
+      local r, errors = parallel.map(function(x) return x == 5 and error "five" or x end,
         function() i = i + 1 return i <= 10 and i or nil end, {errors = "collect"})
-      equal({n, r[4], r[5], r[6], errors[5].index}, {10, 4, nil, 6, 5})
+      equal({r.n, r[4], r[5], r[6], errors[5].index}, {10, 4, nil, 6, 5})
     ]]
   end)
 end)
@@ -244,7 +244,7 @@ describe("after an error", function()
         if x % 2 == 0 then error({count, #t, string.added}) end
         return {count, #t, string.added}
       end
-      local r, _, errors = parallel.map(f, parallel.range(1, 20), {errors = "collect", workers = 1})
+      local r, errors = parallel.map(f, parallel.range(1, 20), {errors = "collect", workers = 1})
       for i = 1, 20 do equal(i % 2 == 0 and errors[i].value or r[i], {1, 1, 1}) end
     ]]
   end)

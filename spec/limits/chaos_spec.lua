@@ -77,7 +77,7 @@ local chaos = [==[
     }
   end
 
-  local function check_map(list, is_bad, options, ok, results, n, errors)
+  local function check_map(list, is_bad, options, ok, results, errors)
     if not ok then
       local err = results
       assert(is_bad and options.errors ~= "collect", tostring(err))
@@ -85,7 +85,7 @@ local chaos = [==[
       return
     end
     assert(options.errors == "collect" or not is_bad, "no error was raised")
-    assert(n == #list, n)
+    assert(results.n == #list, results.n)
     for i, item in ipairs(list) do expect(item, results[i], errors and errors[i], "map") end
   end
 

@@ -37,8 +37,8 @@ local matrix = [==[
     assert(not ok and err.index == at, what .. ": " .. tostring(err))
     assert(name == "overflow" or err.kind == kind_of(name, stage), what .. ": " .. tostring(err))
     own.errors = "collect"
-    local results, n, errors = pool:map(f, xs, own)
-    equal(n, 9)
+    local results, errors = pool:map(f, xs, own)
+    equal(results.n, 9)
     for i = 1, 9 do
       if i == at then
         assert(results[i] == nil and errors[i] and errors[i].index == i, what)

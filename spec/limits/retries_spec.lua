@@ -59,8 +59,8 @@ for _, host in ipairs(script.hosts) do
           local first = chunk * 100
           local xs = {}
           for i = 1, 12 do xs[i] = first * 3 + i end
-          local results, n, errors = parallel.map(f, xs, {retries = 2, errors = "collect", chunk = chunk})
-          equal(n, 12)
+          local results, errors = parallel.map(f, xs, {retries = 2, errors = "collect", chunk = chunk})
+          equal(results.n, 12)
           for i, x in ipairs(xs) do
             if x % 3 == 0 then
               equal({results[i], errors[i].index, errors[i].message}, {nil, i, "try 3 of " .. x})

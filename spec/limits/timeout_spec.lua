@@ -92,9 +92,9 @@ for _, host in ipairs({script.hosts[1]}) do
             names[#names + 1] = name
             names[#names + 1] = false
           end
-          local results, n, errors = parallel.map(call, names,
+          local results, errors = parallel.map(call, names,
             {init = init, fresh = fresh, timeout = 0.05, errors = "collect", chunk = 3})
-          equal(n, #names)
+          equal(results.n, #names)
           for i, name in ipairs(names) do
             if name then
               local err = errors[i]
@@ -142,7 +142,7 @@ for _, host in ipairs({script.hosts[1]}) do
         end
         local xs = {false, "plain", false, "pcall", false, "yielding", false}
         local options = {workers = 1, chunk = 1, fresh = false, timeout = 0.05, errors = "collect"}
-        local results, _, errors = parallel.map(f, xs, options)
+        local results, errors = parallel.map(f, xs, options)
         for i, x in ipairs(xs) do
           if x then equal(errors[i].kind, "timeout") else assert(math.type(results[i]) == "integer") end
         end
@@ -154,9 +154,9 @@ for _, host in ipairs({script.hosts[1]}) do
         local function outer(name)
           return parallel.map(function(x) return x and call(x) or x end, {false, name, false})
         end
-        local results, n, errors = parallel.map(outer, {"plain", false, "pcall"},
+        local results, errors = parallel.map(outer, {"plain", false, "pcall"},
           {timeout = 0.1, errors = "collect", chunk = 1})
-        equal({n, results[2], errors[1].kind, errors[3].kind}, {3, {false, false, false}, "timeout", "timeout"})
+        equal({results.n, results[2], errors[1].kind, errors[3].kind}, {3, {false, false, false}, "timeout", "timeout"})
         equal(errors[2], nil)
         -- However deep, and whatever catches it.
         local function deep(depth)
@@ -203,7 +203,7 @@ for _, host in ipairs({script.hosts[1]}) do
           function() while true do pcall(parallel.pool) end end,
         }
         local function f(i) return ways[i]() end
-        local _, _, errors = parallel.map(f, parallel.range(1, #ways), {timeout = 0.1, errors = "collect", chunk = 1})
+        local _, errors = parallel.map(f, parallel.range(1, #ways), {timeout = 0.1, errors = "collect", chunk = 1})
         for i = 1, #ways do
           assert(errors[i] and errors[i].kind == "timeout", i .. ": " .. tostring(errors[i]))
         end
@@ -342,8 +342,8 @@ describe("a timeout", function()
     script.passes [[
       local function f(x) while x % 2 == 0 do pcall(error) end return x end
       local pool <close> = parallel.pool {workers = 64, timeout = 3, errors = "collect", chunk = 1}
-      local results, n, errors = pool:map(f, parallel.range(1, 64), {timeout = 0.5})
-      equal(n, 64)
+      local results, errors = pool:map(f, parallel.range(1, 64), {timeout = 0.5})
+      equal(results.n, 64)
       for i = 1, 64 do
         if i % 2 == 0 then equal(errors[i].kind, "timeout") else equal(results[i], i) end
       end

@@ -13,8 +13,8 @@ for _, host in ipairs(script.hosts) do
         local xs = {}
         for i = 1, 3000 do xs[i] = some[(i * 7 + i // 50) % #some + 1] end
         for _, chunk in ipairs {1, 3, 1000, 3000, false} do
-          local results, n = parallel.map(function(x) return x end, xs, {chunk = chunk or nil})
-          equal(n, 3000)
+          local results = parallel.map(function(x) return x end, xs, {chunk = chunk or nil})
+          equal(results.n, 3000)
           equal(results, xs)
         end
         local zeros = parallel.map(function(x) return x end, {0.0, -0.0, -0.0}, {chunk = 3})
@@ -45,8 +45,8 @@ for _, host in ipairs(script.hosts) do
           __index = function(_, i) asked[#asked + 1] = i return i * 10 end,
           __len = function() return 10 end,
         })
-        local results, n = parallel.map(function(x) return x end, xs, {chunk = 10})
-        equal({results, n}, {{1, 2, 30, 4, 50, 60, 7.5, 8, 90, 100}, 10})
+        local results = parallel.map(function(x) return x end, xs, {chunk = 10})
+        equal({results, results.n}, {{1, 2, 30, 4, 50, 60, 7.5, 8, 90, 100}, 10})
         equal(asked, {3, 5, 6, 9, 10})
       ]]
     end)
@@ -88,9 +88,9 @@ for _, host in ipairs(script.hosts) do
     it("before and after one that cannot be sent are sent", function()
       passes [[
         local xs = {1, 2.5, coroutine.create(print), 4, 5.5, print, 7, io.stdout, 9}
-        local results, n, errors = parallel.map(function(x) return type(x) == "number" and x or nil end, xs,
+        local results, errors = parallel.map(function(x) return type(x) == "number" and x or nil end, xs,
           {chunk = 100, errors = "collect"})
-        equal({results, n}, {{1, 2.5, nil, 4, 5.5, nil, 7, nil, 9}, 9})
+        equal({results, results.n}, {{1, 2.5, nil, 4, 5.5, nil, 7, nil, 9}, 9})
         equal({errors[3].kind, errors[3].index, errors[6], errors[8]}, {"marshal", 3, nil, nil})
       ]]
     end)
@@ -117,8 +117,8 @@ describe("a map of more results than are prepared at once #threads #unsanitized"
         return x % 1000 ~= 0 and x or nil
       end
       local options = {fresh = false, errors = "collect"}
-      local results, n_calls, errors = parallel.map(f, parallel.range(1, n), options)
-      equal(n_calls, n)
+      local results, errors = parallel.map(f, parallel.range(1, n), options)
+      equal(results.n, n)
       equal(errors[4400000].index, 4400000)
       for i = 1, n do
         local expected = i % 1000 ~= 0 and i ~= 4400000 and i or nil

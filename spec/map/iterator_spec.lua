@@ -9,12 +9,12 @@ for _, host in ipairs(script.hosts) do
     it("is called until it returns nil", function()
       passes [[
         local i, ended = 0, 0
-        local results, n = parallel.map(function(x) return x * x end, function()
+        local results = parallel.map(function(x) return x * x end, function()
           i = i + 1
           if i <= 1000 then return i end
           ended = ended + 1
         end)
-        equal(n, 1000)
+        equal(results.n, 1000)
         equal(#results, 1000)
         equal(results[1000], 1000000)
         equal(ended, 1)

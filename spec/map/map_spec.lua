@@ -8,9 +8,9 @@ for _, host in ipairs(script.hosts) do
 
     it("returns the results in the order of the inputs, and how many there were", function()
       passes [[
-        local results, n, more = parallel.map(function(x) return x * 2 end, {5, 3, 8})
+        local results, more = parallel.map(function(x) return x * 2 end, {5, 3, 8})
         equal(results, {10, 6, 16})
-        equal(n, 3)
+        equal(results.n, 3)
         equal(more, nil)
         local many, xs = {}, {}
         for i = 1, 5000 do xs[i], many[i] = i, -i end
@@ -18,42 +18,54 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("gives one value, which can be passed on", function()
+      passes [[
+        local function double(x) return x and x * 2 end
+        equal(table.concat(parallel.map(double, {7, 8})), "1416")
+        equal(math.max(table.unpack(parallel.map(double, {7, 8}))), 16)
+        equal(select("#", parallel.map(double, {1})), 1)
+        local some = parallel.map(function(x) return x % 2 == 0 and x or nil end, {1, 2, 3, 4, 5})
+        local again = parallel.map(double, some)
+        equal({again, again.n}, {{[2] = 4, [4] = 8}, 5})
+        equal(parallel.map(double, some, {pack = true}), {{n = 1}, {4, n = 1}, {n = 1}, {8, n = 1}, {n = 1}})
+      ]]
+    end)
+
     it("gives nothing for no inputs, and needs no worker for that", function()
       passes [[
         local function f() error "called" end
         for _, xs in ipairs {{}, {n = 0}, parallel.range(1, 0), function() end} do
-          equal({parallel.map(f, xs)}, {{}, 0})
-          equal({parallel.starmap(f, xs)}, {{}, 0})
+          equal({parallel.map(f, xs)}, {{n = 0}})
+          equal({parallel.starmap(f, xs)}, {{n = 0}})
         end
-        equal({parallel.map(f, {}, {errors = "collect"})}, {{}, 0, {}})
+        equal({parallel.map(f, {}, {errors = "collect"})}, {{n = 0}, {}})
       ]]
     end)
 
     it("takes a single input", function()
       passes [[
-        equal({parallel.map(function(x) return x .. "!" end, {"one"})}, {{"one!"}, 1})
-        equal({parallel.map(function(x) return x end, {false})}, {{false}, 1})
+        equal({parallel.map(function(x) return x .. "!" end, {"one"})}, {{"one!", n = 1}})
+        equal({parallel.map(function(x) return x end, {false})}, {{false, n = 1}})
       ]]
     end)
 
     it("keeps the places of results that are nil, or none at all", function()
       passes [[
-        local results, n = parallel.map(function(x) if x % 2 == 0 then return x end end, {1, 2, 3, 4, 5})
+        local results = parallel.map(function(x) if x % 2 == 0 then return x end end, {1, 2, 3, 4, 5})
         equal(results, {[2] = 2, [4] = 4})
-        equal(n, 5)
-        results, n = parallel.map(function() return nil end, {1, 2, 3})
-        equal(next(results), nil)
-        equal(n, 3)
+        equal(results.n, 5)
+        results = parallel.map(function() return nil end, {1, 2, 3})
+        equal(results, {n = 3})
       ]]
     end)
 
     it("takes holes where a field n says how many inputs there are", function()
       passes [[
-        local results, n = parallel.map(function(x) return x == nil and "none" or x end, {n = 5, [2] = 7})
+        local results = parallel.map(function(x) return x == nil and "none" or x end, {n = 5, [2] = 7})
         equal(results, {"none", 7, "none", "none", "none"})
-        equal(n, 5)
+        equal(results.n, 5)
         equal(parallel.map(function(...) return select("#", ...) end, table.pack(nil, nil)), {1, 1})
-        equal({parallel.map(function(x) return x end, {n = 2, 1, 2, 3, 4})}, {{1, 2}, 2})
+        equal({parallel.map(function(x) return x end, {n = 2, 1, 2, 3, 4})}, {{1, 2, n = 2}})
       ]]
     end)
 
@@ -69,8 +81,8 @@ for _, host in ipairs(script.hosts) do
           __len = function() return 40 end,
           __index = function(_, i) return {square = i * i} end,
         })
-        local results, n = parallel.map(function(x) return x.square end, squares)
-        equal(n, 40)
+        local results = parallel.map(function(x) return x.square end, squares)
+        equal(results.n, 40)
         equal(results[40], 1600)
         local base = setmetatable({nil, 2}, {__index = {10, 20, 30}, __len = function() return 3 end})
         equal(parallel.map(function(x) return x end, base), {10, 2, 30})
@@ -83,7 +95,7 @@ for _, host in ipairs(script.hosts) do
           __len = function() return 4 end,
           __index = function(_, i) return i * i end,
         })
-        equal({parallel.map(function(x) return x end, squares)}, {{1, 4, 9, 16}, 4})
+        equal({parallel.map(function(x) return x end, squares)}, {{1, 4, 9, 16, n = 4}})
       ]]
     end)
 
@@ -202,7 +214,7 @@ for _, host in ipairs(script.hosts) do
 
     it("calls with the values of each row", function()
       passes [[
-        equal({parallel.starmap(function(a, b) return a - b end, {{5, 3}, {1, 4}})}, {{2, -3}, 2})
+        equal({parallel.starmap(function(a, b) return a - b end, {{5, 3}, {1, 4}})}, {{2, -3, n = 2}})
         equal(parallel.starmap(math.max, {{1, 7, 3}, {2}}), {7, 2})
         equal(parallel.starmap(string.rep, {{"ab", 2}, {"x", 3, "-"}}), {"abab", "x-x-x"})
       ]]
@@ -227,8 +239,8 @@ for _, host in ipairs(script.hosts) do
           i = i + 1
           if i <= 100 then return {i, i, n = 3} end
         end
-        local results, n = parallel.starmap(function(a, b, c) return a + b + (c or 1) end, rows)
-        equal(n, 100)
+        local results = parallel.starmap(function(a, b, c) return a + b + (c or 1) end, rows)
+        equal(results.n, 100)
         equal(results[100], 201)
       ]]
     end)

@@ -63,7 +63,7 @@ for _, host in ipairs(script.hosts) do
       passes [[
         local function f(x)
           local packed = parallel.map(function(y) return y, x end, {1}, {pack = true, chunk = 1})
-          local _, _, errors = parallel.map(function() error "inner" end, {1, 2}, {errors = "collect"})
+          local _, errors = parallel.map(function() error "inner" end, {1, 2}, {errors = "collect"})
           local scale
           local scaled = parallel.map(function(y) return y * scale end, {1, 2},
             {init = function() scale = 10 end, fresh = false})
@@ -114,8 +114,7 @@ for _, host in ipairs(script.hosts) do
         local function f(n)
           local i = 0
           local function items() i = i + 1 return i <= n and i or nil end
-          local _, n_calls = parallel.map(function(x) return x end, items)
-          return n_calls + select(2, parallel.map(tostring, parallel.range(1, n)))
+          return parallel.map(function(x) return x end, items).n + parallel.map(tostring, parallel.range(1, n)).n
         end
         equal(parallel.map(f, parallel.range(0, 30))[31], 60)
       ]]

@@ -12,9 +12,9 @@ for _, host in ipairs(script.hosts) do
         for i = 1, 3000 do xs[i], expected[i] = i, i % 7 ~= 0 and i * 2 or nil end
         for _, workers in ipairs {1, 2, 8, 64} do
           for _, chunk in ipairs {1, 7, 1000, 16384} do
-            local results, n = parallel.map(function(x) if x % 7 ~= 0 then return x * 2 end end, xs,
+            local results = parallel.map(function(x) if x % 7 ~= 0 then return x * 2 end end, xs,
               {workers = workers, chunk = chunk})
-            equal(n, 3000)
+            equal(results.n, 3000)
             equal(results, expected)
           end
         end
@@ -29,9 +29,9 @@ for _, host in ipairs(script.hosts) do
           if x == 1 then return nil end
           return x, nil, {x}, nil
         end
-        local results, n = parallel.map(f, {0, 1, 2}, {pack = true})
+        local results = parallel.map(f, {0, 1, 2}, {pack = true})
         equal(results, {{n = 0}, {n = 1}, {2, nil, {2}, nil, n = 4}})
-        equal(n, 3)
+        equal(results.n, 3)
         equal(parallel.starmap(math.modf, {{2.5}}, {pack = true}), {{2, 0.5, n = 2}})
         equal(parallel.map(f, {2}, {pack = false}), {2})
       ]]
@@ -43,13 +43,15 @@ for _, host in ipairs(script.hosts) do
           if x % 3 == 0 then error("no " .. x, 0) end
           return x
         end
-        local results, n, errors = parallel.map(f, {1, 2, 3, 4, 5, 6, 7}, {errors = "collect"})
+        local results, errors = parallel.map(f, {1, 2, 3, 4, 5, 6, 7}, {errors = "collect"})
         equal(results, {1, 2, nil, 4, 5, nil, 7})
-        equal(n, 7)
+        equal(results.n, 7)
         local seen = {}
         for i, err in pairs(errors) do seen[i] = {err.index, err.kind, err.message, err.value} end
         equal(seen, {[3] = {3, "error", "no 3", "no 3"}, [6] = {6, "error", "no 6", "no 6"}})
-        equal({parallel.map(f, {1}, {errors = "collect"})}, {{1}, 1, {}})
+        equal({errors.n, next(errors, next(errors, (next(errors))))}, {2})
+        equal(select(2, parallel.map(f, {1}, {errors = "collect"})).n, 0)
+        equal({parallel.map(f, {1}, {errors = "collect"})}, {{1, n = 1}, {}})
       ]]
     end)
 
@@ -122,8 +124,8 @@ for _, host in ipairs(script.hosts) do
           assert(not ok and tostring(err):find "stdin:1: init broke", tostring(err))
           equal(err.kind, "error")
           local options = {init = init, fresh = fresh, errors = "collect"}
-          local results, n, errors = parallel.map(f, {1, 2, 3}, options)
-          equal({results, n}, {{}, 3})
+          local results, errors = parallel.map(f, {1, 2, 3}, options)
+          equal({results, results.n}, {{}, 3})
           for i = 1, 3 do assert(errors[i].message:find "init broke", errors[i]) end
           equal(parallel.map(f, {1, 2}, {fresh = fresh}), {1, 2})
         end

@@ -58,11 +58,11 @@ describe("range", function()
 
   it("stands where inputs do", function()
     passes [[
-      equal({parallel.map(function(x) return x * x end, parallel.range(2, 4))}, {{4, 9, 16}, 3})
+      equal({parallel.map(function(x) return x * x end, parallel.range(2, 4))}, {{4, 9, 16, n = 3}})
       equal(parallel.map(math.type, parallel.range(1, 2)), {"integer", "integer"})
       equal(parallel.map(math.type, parallel.range(1, 2, 0.5)), {"float", "float", "float"})
-      local results, n = parallel.map(function(x) return x end, parallel.range(1, 20000), {workers = 4})
-      equal({n, results[1], results[20000]}, {20000, 1, 20000})
+      local results = parallel.map(function(x) return x end, parallel.range(1, 20000), {workers = 4})
+      equal({results.n, results[1], results[20000]}, {20000, 1, 20000})
     ]]
   end)
 

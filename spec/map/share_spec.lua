@@ -68,12 +68,12 @@ describe("calls that travel together #threads", function()
         return {x, math.random(0)}
       end
       for _, fresh in ipairs {true, false} do
-        local expected, n, expected_errors
+        local expected, expected_errors
         for _, chunk in ipairs {1, 60, 23} do
           local options = {workers = 4, chunk = chunk, seed = 5, errors = "collect", retries = 1, fresh = fresh}
-          local results, n_calls, errors = parallel.map(f, items, options)
-          expected, n, expected_errors = expected or results, n or n_calls, expected_errors or errors
-          equal({n_calls, n}, {60, 60})
+          local results, errors = parallel.map(f, items, options)
+          expected, expected_errors = expected or results, expected_errors or errors
+          equal({results.n, expected.n}, {60, 60})
           equal(results, expected)
           for i = 1, 60 do
             equal(errors[i] and errors[i].message, expected_errors[i] and expected_errors[i].message)
@@ -93,10 +93,10 @@ describe("calls that travel together #threads", function()
       for _, fresh in ipairs {true, false} do
         for _, xs in ipairs {parallel.range(1, 300), table.move(parallel.range(0.5, 300), 1, 300, 1, {})} do
           local function f(x) last(x % 50 < 2 and 8 or 0.05) return -x end
-          local results, n = pool:map(f, xs, {chunk = 300, fresh = fresh})
+          local results = pool:map(f, xs, {chunk = 300, fresh = fresh})
           for i = 1, 300 do equal(results[i], -xs[i]) end
           n_done = n_done + 300
-          equal({n, pool:stats().done}, {300, n_done})
+          equal({results.n, pool:stats().done}, {300, n_done})
         end
       end
     ]]

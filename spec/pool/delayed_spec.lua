@@ -12,14 +12,14 @@ for _, host in ipairs(script.hosts) do
 
     it("gives the first value of each, in order", function()
       passes [[
-        equal({parallel.run {delayed(add)(1, 2), delayed(add)(3, 4)}}, {{3, 7}, 2})
+        equal({parallel.run {delayed(add)(1, 2), delayed(add)(3, 4)}}, {{3, 7, n = 2}})
         local pool <close> = parallel.pool(2)
-        equal({pool:run {delayed(add)(1, 2), delayed(add)(3, 4)}}, {{3, 7}, 2})
+        equal({pool:run {delayed(add)(1, 2), delayed(add)(3, 4)}}, {{3, 7, n = 2}})
         local calls = {}
         for i = 1, 500 do calls[i] = delayed(add)(i, i) end
         for _, chunk in ipairs {1, 7, 1000} do
-          local results, n = parallel.run(calls, {chunk = chunk})
-          equal({n, results[1], results[500]}, {500, 2, 1000})
+          local results = parallel.run(calls, {chunk = chunk})
+          equal({results.n, results[1], results[500]}, {500, 2, 1000})
         end
       ]]
     end)
@@ -31,8 +31,8 @@ for _, host in ipairs(script.hosts) do
           i = i + 1
           if i <= 100 then return delayed(i % 2 == 0 and add or math.max)(i, 1) end
         end
-        local results, n = parallel.run(calls)
-        equal({n, results[99], results[100]}, {100, 99, 101})
+        local results = parallel.run(calls)
+        equal({results.n, results[99], results[100]}, {100, 99, 101})
         local generator = coroutine.wrap(function() for j = 1, 3 do coroutine.yield(delayed(add)(j, j)) end end)
         equal(parallel.run(generator), {2, 4, 6})
       ]]
@@ -56,9 +56,9 @@ for _, host in ipairs(script.hosts) do
 
     it("that is empty gives no results", function()
       passes [[
-        equal({parallel.run {}}, {{}, 0})
-        equal({parallel.run(function() end)}, {{}, 0})
-        equal({parallel.run({}, {errors = "collect"})}, {{}, 0, {}})
+        equal({parallel.run {}}, {{n = 0}})
+        equal({parallel.run(function() end)}, {{n = 0}})
+        equal({parallel.run({}, {errors = "collect"})}, {{n = 0}, {}})
       ]]
     end)
 
@@ -109,8 +109,8 @@ for _, host in ipairs(script.hosts) do
         local calls = {delayed(add)(1, 2), delayed(error)({7}), delayed(add)(3, 4)}
         local ok, err = pcall(parallel.run, calls)
         equal({ok, err.index, err.value, err.kind}, {false, 2, {7}, "error"})
-        local results, n, errors = parallel.run(calls, {errors = "collect"})
-        equal({results, n, errors[2].index, errors[2].value}, {{3, nil, 7}, 3, 2, {7}})
+        local results, errors = parallel.run(calls, {errors = "collect"})
+        equal({results, results.n, errors[2].index, errors[2].value}, {{3, nil, 7}, 3, 2, {7}})
         ok, err = pcall(parallel.run, {delayed(add)(1, 2), delayed(count)(coroutine.create(print))})
         assert(not ok and err.index == 2 and err.kind == "marshal", tostring(err))
       ]]

@@ -35,19 +35,19 @@ for _, host in ipairs(script.hosts) do
         local pool <close> = parallel.pool(2)
         local function f(x) if x ~= 2 then return x * 10 end end
         for _ = 1, 2 do
-          equal({pool:map_async(f, {1, 2, 3}):get()}, {{10, nil, 30}, 3})
-          equal({pool:map_async(f, parallel.range(1, 3)):get()}, {{10, nil, 30}, 3})
-          equal({pool:starmap_async(same, {{1, 2}, {3}}):get()}, {{1, 3}, 2})
-          equal({pool:starmap_async(same, {{1, nil, n = 2}}, {pack = true}):get()}, {{{1, n = 2}}, 1})
-          equal({pool:map_async(f, {}):get()}, {{}, 0})
+          equal({pool:map_async(f, {1, 2, 3}):get()}, {{10, nil, 30, n = 3}})
+          equal({pool:map_async(f, parallel.range(1, 3)):get()}, {{10, nil, 30, n = 3}})
+          equal({pool:starmap_async(same, {{1, 2}, {3}}):get()}, {{1, 3, n = 2}})
+          equal({pool:starmap_async(same, {{1, nil, n = 2}}, {pack = true}):get()}, {{{1, n = 2}, n = 1}})
+          equal({pool:map_async(f, {}):get()}, {{n = 0}})
         end
         local i = 0
         local future = pool:map_async(f, function() i = i + 1 return i <= 500 and i or nil end)
-        local results, n = future:get()
-        equal({#results, n, results[500]}, {500, 500, 5000})
+        local results = future:get()
+        equal({#results, results.n, results[500]}, {500, 500, 5000})
         for _, chunk in ipairs {1, 7, 1000} do
-          results, n = pool:map_async(f, parallel.range(1, 300), {chunk = chunk}):get()
-          equal({n, results[1], results[2], results[300]}, {300, 10, nil, 3000})
+          results = pool:map_async(f, parallel.range(1, 300), {chunk = chunk}):get()
+          equal({results.n, results[1], results[2], results[300]}, {300, 10, nil, 3000})
         end
       ]]
     end)
@@ -69,9 +69,9 @@ for _, host in ipairs(script.hosts) do
           equal({ok, err.index, err.value}, {false, 3, {code = 3}})
         end
         equal({future:done(), future:ok()}, {true, false})
-        local results, n, errors = pool:map_async(function(x) if x == 3 then fail(x) end return x end,
+        local results, errors = pool:map_async(function(x) if x == 3 then fail(x) end return x end,
           {1, 2, 3, 4}, {errors = "collect"}):get()
-        equal({results, n, errors[3].index, errors[3].value}, {{1, 2, nil, 4}, 4, 3, {code = 3}})
+        equal({results, results.n, errors[3].index, errors[3].value}, {{1, 2, nil, 4}, 4, 3, {code = 3}})
       ]]
     end)
 
@@ -103,7 +103,7 @@ for _, host in ipairs(script.hosts) do
         equal({polled:ok(), polled:get()}, {true, 2})
         local big = pool:map_async(same, parallel.range(1, 2000), {chunk = 1})
         repeat until big:done()
-        equal(select(2, big:get()), 2000)
+        equal(big:get().n, 2000)
       ]]
     end)
 
@@ -215,7 +215,7 @@ for _, host in ipairs(script.hosts) do
         pool:close()
         equal({call:done(), map:done(), failed:done(), read:done()}, {true, true, true, true})
         equal({call:get()}, {1, 2})
-        equal({select(2, map:get()), select(2, read:get())}, {500, 300})
+        equal({map:get().n, read:get().n}, {500, 300})
         equal(kind_of(failed.get, failed), "error")
         equal({call:cancel(), call:wait(0), call:ok()}, {false, true, true})
       ]]
@@ -247,7 +247,7 @@ for _, host in ipairs(script.hosts) do
           for i = 1, 5 do futures[i] = pool:submit(function(y) return y * x end, i) end
           for future in parallel.as_completed(futures) do sum = sum + future:get() end
           local ok, err = pcall(function() return pool:submit(error, {x}):get() end)
-          return {sum, pool:apply(same, x), select(2, pool:map_async(same, {1, 2}):get()), ok, err.value[1]}
+          return {sum, pool:apply(same, x), pool:map_async(same, {1, 2}):get().n, ok, err.value[1]}
         end
         for _, workers in ipairs {1, 3} do
           equal(parallel.map(f, {1, 2, 3}, {workers = workers}),

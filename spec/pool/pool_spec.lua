@@ -36,7 +36,7 @@ for _, host in ipairs(hosts) do
       passes [[
         for _, argument in ipairs {false, 1, 3, {}, {workers = 2}, {workers = 2, chunk = 5, fresh = false}} do
           local pool <close> = parallel.pool(argument or nil)
-          equal({pool:map(double, {1, 2, 3})}, {{2, 4, 6}, 3})
+          equal({pool:map(double, {1, 2, 3})}, {{2, 4, 6, n = 3}})
         end
         local pool <close> = parallel.pool(3)
         equal(pool:stats().workers, 3)
@@ -46,12 +46,12 @@ for _, host in ipairs(hosts) do
     it("maps, starmaps and runs as the module does", function()
       passes [[
         local pool <close> = parallel.pool(2)
-        equal(select(2, pool:map(same, {1, nil, 3, n = 3})), 3)
-        equal({pool:map(double, parallel.range(1, 4))}, {{2, 4, 6, 8}, 4})
-        equal({pool:map(string.upper, ("a b"):gmatch "%a")}, {{"A", "B"}, 2})
-        equal({pool:map(double, {})}, {{}, 0})
-        equal({pool:starmap(math.max, {{1, 5}, {3, 2}})}, {{5, 3}, 2})
-        equal({pool:run {parallel.delayed(math.max)(1, 5)}}, {{5}, 1})
+        equal(pool:map(same, {1, nil, 3, n = 3}).n, 3)
+        equal({pool:map(double, parallel.range(1, 4))}, {{2, 4, 6, 8, n = 4}})
+        equal({pool:map(string.upper, ("a b"):gmatch "%a")}, {{"A", "B", n = 2}})
+        equal({pool:map(double, {})}, {{n = 0}})
+        equal({pool:starmap(math.max, {{1, 5}, {3, 2}})}, {{5, 3, n = 2}})
+        equal({pool:run {parallel.delayed(math.max)(1, 5)}}, {{5, n = 1}})
         equal(pool:map(same, {1}, {pack = true}), {{1, n = 1}})
       ]]
     end)
@@ -75,8 +75,8 @@ for _, host in ipairs(hosts) do
         local pool <close> = parallel.pool {workers = 2, pack = true, seed = 5,
           init = function() base = 100 end, errors = "collect"}
         local function f(x) if x == 3 then error "three" end return x + base, math.random(0) end
-        local results, n, errors = pool:map(f, {1, 2, 3})
-        equal({n, results[1].n, results[1][1], errors[3].index}, {3, 2, 101, 3})
+        local results, errors = pool:map(f, {1, 2, 3})
+        equal({results.n, results[1].n, results[1][1], errors[3].index}, {3, 2, 101, 3})
         equal(pool:map(f, {1}, {pack = false}), {101})
         equal(pool:apply(f, 1), 101)
         assert(not pcall(pool.map, pool, f, {3}, {errors = "raise"}))
@@ -160,8 +160,8 @@ for _, host in ipairs(hosts) do
           local futures = {}
           for i, pool in ipairs(pools) do futures[i] = pool:map_async(double, parallel.range(1, 50 + i)) end
           for i, future in ipairs(futures) do
-            local results, n = future:get()
-            equal({n, results[50]}, {50 + i, 100})
+            local results = future:get()
+            equal({results.n, results[50]}, {50 + i, 100})
           end
           equal(parallel.map(double, {round}), {round * 2})
         end
@@ -219,7 +219,7 @@ for _, host in ipairs(hosts) do
         for i = 1, 40 do
           local other = pool:map_async(double, parallel.range(1, 20))
           assert(not pcall(pool.map, pool, bad[i % #bad + 1], parallel.range(1, 10)))
-          equal(select(2, other:get()), 20)
+          equal(other:get().n, 20)
         end
       ]]
     end)
@@ -252,8 +252,8 @@ describe("a pool #threads", function()
       local pool <close> = parallel.pool(64)
       equal(pool:stats().workers, 64)
       for _ = 1, 3 do
-        local results, n = pool:map(double, parallel.range(1, 1000), {chunk = 1})
-        equal({n, results[1000]}, {1000, 2000})
+        local results = pool:map(double, parallel.range(1, 1000), {chunk = 1})
+        equal({results.n, results[1000]}, {1000, 2000})
       end
     ]]
   end)

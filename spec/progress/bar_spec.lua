@@ -302,7 +302,7 @@ describe("a bar on a terminal", function()
       local futures = {}
       for i = 1, 3 do futures[i] = pool:map_async(f, parallel.range(1, 10 * i)) end
       for future in parallel.as_completed(futures) do
-        local _, n = future:get()
+        local _ = future:get()
         say("done", n)
       end
     ]]

@@ -46,7 +46,7 @@ for _, host in ipairs(script.hosts) do
       passes [[
         local function f(x) wait(0.01) return x end
         local options = {progress = note, workers = 2, chunk = 1}
-        equal(select(2, parallel.map(f, parallel.range(1, 30), options)), 30)
+        equal(parallel.map(f, parallel.range(1, 30), options).n, 30)
         assert(#told > 2, #told)
         is_whole(30, 30, 0)
         parallel.starmap(f, {{1}, {2}, {3}}, options)
@@ -85,7 +85,7 @@ for _, host in ipairs(script.hosts) do
           if x % 7 == 0 then return coroutine.create(print) end
           return x
         end
-        local _, n, errors = parallel.map(f, parallel.range(1, 100),
+        local _, errors = parallel.map(f, parallel.range(1, 100),
           {progress = note, errors = "collect", retries = 3, chunk = 4})
         is_whole(100, 100, 33 + 10)
       ]]
@@ -171,7 +171,7 @@ for _, host in ipairs(script.hosts) do
       passes [[
         local pool <close> = parallel.pool {workers = 2, progress = note}
         local function f(x) wait(0.01) return x end
-        equal(select(2, pool:map_async(f, parallel.range(1, 30)):get()), 30)
+        equal(pool:map_async(f, parallel.range(1, 30)):get().n, 30)
         assert(#told > 2)
         is_whole(30, 30, 0)
         local future = pool:map_async(f, parallel.range(1, 30))

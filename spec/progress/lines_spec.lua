@@ -18,7 +18,7 @@ for _, host in ipairs(script.hosts) do
 
     it("is a last line at the end", function()
       local lines, report = told([[
-        local results, n = parallel.map(function(x) print(x) return x end, parallel.range(1, 3),
+        local results = parallel.map(function(x) print(x) return x end, parallel.range(1, 3),
           {progress = true, workers = 1})
         parallel.map(print, function() end, {progress = true})
       ]], "1\n2\n3")

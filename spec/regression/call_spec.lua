@@ -70,11 +70,11 @@ describe("a fault that was mended", function()
       end
       for _, xs in ipairs {parallel.range(1, 1000), parallel.range(1.0, 1000)} do
         local options = {fresh = false, errors = "collect", chunk = 300}
-        local kept, n, kept_errors = parallel.map(f, xs, options)
+        local kept, kept_errors = parallel.map(f, xs, options)
         options.fresh = true
-        local fresh, _, fresh_errors = parallel.map(f, xs, options)
-        equal(n, 1000)
-        for i = 1, n do
+        local fresh, fresh_errors = parallel.map(f, xs, options)
+        equal(kept.n, 1000)
+        for i = 1, kept.n do
           equal(kept[i], fresh[i])
           equal(math.type(kept[i]), math.type(fresh[i]))
           equal(kept_errors[i] and kept_errors[i].value, fresh_errors[i] and fresh_errors[i].value)
@@ -94,9 +94,9 @@ describe("a fault that was mended", function()
           return x * 10
         end
         local options = {fresh = false, workers = 1, chunk = 10, errors = "collect"}
-        local results, n, errors = parallel.map(f, parallel.range(1, 10), options)
-        equal(n, 10)
-        for i = 1, n do
+        local results, errors = parallel.map(f, parallel.range(1, 10), options)
+        equal(results.n, 10)
+        for i = 1, results.n do
           equal(results[i], i ~= last and 10 * i or nil)
           equal(errors[i] and errors[i].message, i == last and "os.exit was called" or nil)
         end

@@ -8,8 +8,8 @@ describe("regression: the caller", function()
       local untold = setmetatable({}, {__tostring = function() error "no" end})
       local bad = setmetatable({}, {__marshal = function() error(untold) end})
       for _ = 1, 3 do
-        local results, n, errors = parallel.map(function(x) return x end, {1, bad, 3}, {errors = "collect"})
-        equal({results, n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
+        local results, errors = parallel.map(function(x) return x end, {1, bad, 3}, {errors = "collect"})
+        equal({results, results.n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
         assert(rawequal(errors[2].value, untold))
         assert(errors[2].message:find "cannot be told")
       end
@@ -25,8 +25,8 @@ describe("regression: the caller", function()
         end})
       end
       for _ = 1, 3 do
-        local results, n, errors = parallel.map(f, {1, 2, 3}, {errors = "collect", chunk = 3})
-        equal({results, n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
+        local results, errors = parallel.map(f, {1, 2, 3}, {errors = "collect", chunk = 3})
+        equal({results, results.n, errors[2].kind, errors[2].index}, {{1, nil, 3}, 3, "marshal", 2})
         local ok, err = pcall(parallel.map, f, {1, 2, 3})
         equal({ok, err.kind, err.index}, {false, "marshal", 2})
       end
@@ -43,7 +43,7 @@ describe("regression: the caller", function()
       equal(pool:stats().workers, 2)
       local results = pool:map_async(f, parallel.range(1, 20), floats):get()
       equal(results, parallel.map(f, parallel.range(1, 20), options))
-      equal({parallel.map(function(x) return x end, {n = 3.0, 1})}, {{1}, 3})
+      equal({parallel.map(function(x) return x end, {n = 3.0, 1})}, {{1, n = 3}})
       equal(parallel.starmap(function(...) return select("#", ...) end, {{n = 3.0}}), {3})
     ]]
   end)

@@ -251,7 +251,7 @@ describe("regression: a map", function()
   it("an error value whose __tostring fails comes home all the same", function()
     script.passes [[
       for _, tell in ipairs {function() return nil end, function() error "no" end} do
-        local _, _, errors = parallel.map(function()
+        local _, errors = parallel.map(function()
           error(setmetatable({code = 5}, {__tostring = tell}))
         end, {1}, {errors = "collect"})
         equal({errors[1].value.code, errors[1].message:sub(1, 29)}, {5, "(the error cannot be told: te"})

@@ -111,8 +111,8 @@ for _, host in ipairs(script.hosts) do
           return n % 2 == 0 and {value} or value
         end)
         future:on_done(function() end)
-        local results, n_results = future:get()
-        equal(n_results, 300)
+        local results = future:get()
+        equal(results.n, 300)
         for i = 1, 300 do equal(results[i], i % 2 == 0 and -i or i) end
       ]]
     end)
@@ -141,7 +141,7 @@ for _, host in ipairs(script.hosts) do
           ask()
           if n <= 100 then return n end
         end)
-        equal(select(2, future:get()), 100)
+        equal(future:get().n, 100)
         check()
         told, future = nil, nil
         local asking = setmetatable({}, {__marshal = function() ask() return function() return 1 end end})
@@ -149,7 +149,7 @@ for _, host in ipairs(script.hosts) do
           n = n + 1
           if n <= 200 then return asking end
         end)
-        equal(select(2, future:get()), 99)
+        equal(future:get().n, 99)
         check()
       ]]
     end)

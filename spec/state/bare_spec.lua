@@ -6,8 +6,8 @@ for _, host in ipairs(script.hosts) do
     local function passes(code)
       script.passes([[
         local function same(f, xs, options)
-          local results, n, errors = parallel.map(f, xs, options or {})
-          for i = 1, n do equal(results[i], f(xs[i])) end
+          local results, errors = parallel.map(f, xs, options or {})
+          for i = 1, results.n do equal(results[i], f(xs[i])) end
           return results, errors
         end
       ]] .. code, host)
@@ -46,7 +46,7 @@ for _, host in ipairs(script.hosts) do
     it("fails as it would elsewhere", function()
       passes [[
         local function f(x) return x + {} end
-        local _, _, errors = parallel.map(f, {1, "x"}, {errors = "collect"})
+        local _, errors = parallel.map(f, {1, "x"}, {errors = "collect"})
         for i, x in ipairs {1, "x"} do
           local ok, message = pcall(f, x)
           equal(errors[i].message, message)

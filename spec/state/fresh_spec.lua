@@ -56,7 +56,7 @@ for _, host in ipairs(script.hosts) do
           return before
         end
         local expected = {nil, math.pi, true, nil, nil, nil, "xx", nil, package.path}
-        for _, result in pairs(parallel.map(f, parallel.range(1, 100), {workers = 2, chunk = 10})) do
+        for _, result in ipairs(parallel.map(f, parallel.range(1, 100), {workers = 2, chunk = 10})) do
           equal(result, expected)
         end
         expected[8], expected[9] = nil, nil
@@ -99,7 +99,7 @@ for _, host in ipairs(script.hosts) do
           return "as new"
         end
         local options = {errors = "collect", workers = 2, chunk = 9}
-        local results, n, errors = parallel.map(f, parallel.range(1, 24), options)
+        local results, errors = parallel.map(f, parallel.range(1, 24), options)
         for i = 6, 24, 6 do equal(results[i], "as new") end
         for i = 1, 24 do equal(errors[i] ~= nil, i % 6 ~= 0) end
       ]]

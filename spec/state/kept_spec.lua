@@ -79,7 +79,7 @@ for _, host in ipairs(script.hosts) do
           return n
         end
         local options = {fresh = false, workers = 1, errors = "collect"}
-        local results, _, errors = parallel.map(f, {1, 2, 3, 4, 5}, options)
+        local results, errors = parallel.map(f, {1, 2, 3, 4, 5}, options)
         equal(results, {1, nil, 3, nil, 5})
         assert(errors[2] and errors[4])
       ]]

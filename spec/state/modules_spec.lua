@@ -168,8 +168,8 @@ for _, host in ipairs(script.hosts) do
         local parallel, io = require "parallel", io
         type, next, pairs, ipairs, table, math, error, tostring, select, setmetatable, pcall, debug, string, rawget =
           1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
-        local r, n = parallel.map(function(x) return x + 1 end, {1, 2}, {workers = 2, pack = false})
-        io.write(r[1], r[2], n, "\n")
+        local r = parallel.map(function(x) return x + 1 end, {1, 2}, {workers = 2, pack = false})
+        io.write(r[1], r[2], r.n, "\n")
         r = parallel.map(function(x) return math + x end, parallel.range(1, 2), {errors = "collect"})
         io.write(r[1], r[2], "\n")
       ]], "232\n78", host)

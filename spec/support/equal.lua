@@ -1,5 +1,6 @@
 -- Returns `equal(actual, expected)`, which raises an error unless both are the same or are tables
--- with the same content. Integers differ from floats; a NaN is equal to a NaN.
+-- with the same content. Integers differ from floats; a NaN is equal to a NaN. The results of a map may be
+-- compared with a list: where that has no `n`, theirs must be an integer that is not less than its length.
 
 local function show(value)
   if type(value) ~= "table" then
@@ -13,17 +14,22 @@ local function show(value)
   return "{" .. table.concat(parts, ", ", 1, math.min(#parts, 50)) .. "}"
 end
 
+-- Whether a key is `n` of results, which the list that they are compared with lacks.
+local function is_count(key, n, list)
+  return key == "n" and list.n == nil and math.type(n) == "integer" and n >= #list
+end
+
 local function are_same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then
     return math.type(a) == math.type(b) and (a == b or a ~= a and b ~= b)
   end
   for key, value in pairs(a) do
-    if not are_same(value, b[key]) then
+    if not is_count(key, value, b) and not are_same(value, b[key]) then
       return false
     end
   end
-  for key in pairs(b) do
-    if a[key] == nil then
+  for key, value in pairs(b) do
+    if a[key] == nil and not is_count(key, value, a) then
       return false
     end
   end

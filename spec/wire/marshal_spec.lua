@@ -142,8 +142,8 @@ describe("a bad __marshal", function()
       assert(not ok)
       if not err.message:find(%q, 1, true) then error(err.message) end
       equal({err.kind, err.index}, {"marshal", 1})
-      local r, n, errors = parallel.map(function(x) return x end, {1, {bad}, 3}, {errors = "collect"})
-      equal({r[1], r[2], r[3], n}, {1, nil, 3, 3})
+      local r, errors = parallel.map(function(x) return x end, {1, {bad}, 3}, {errors = "collect"})
+      equal({r[1], r[2], r[3], r.n}, {1, nil, 3, 3})
       equal(errors[2].kind, "marshal")
       ok, err = pcall(parallel.map, function() return bad end, {0})
       assert(not ok and err.kind == "marshal")
@@ -179,7 +179,7 @@ describe("a bad __marshal", function()
   it("whose function fails on the other side fails that call", function()
     script.passes [[
       local bad = setmetatable({}, {__marshal = function() return function() error "cannot rebuild" end end})
-      local r, _, errors = parallel.map(function(x) return x end, {1, bad, 3}, {errors = "collect"})
+      local r, errors = parallel.map(function(x) return x end, {1, bad, 3}, {errors = "collect"})
       equal({r[1], r[2], r[3]}, {1, nil, 3})
       assert(errors[2].message:find("cannot rebuild", 1, true) and errors[2].kind == "marshal")
       local ok, err = pcall(parallel.map, function() return bad end, {1}) -- captured
@@ -189,7 +189,7 @@ describe("a bad __marshal", function()
 
   it("whose function fails in the caller fails that call", function()
     script.passes [[
-      local r, _, errors = parallel.map(function(i)
+      local r, errors = parallel.map(function(i)
         if i ~= 2 then return i end
         return setmetatable({}, {__marshal = function() return function() error "cannot rebuild" end end})
       end, {1, 2, 3}, {errors = "collect"})

@@ -137,8 +137,8 @@ describe("with errors = 'collect'", function()
     script.passes [[
       local xs = {}
       for i = 1, 100 do xs[i] = i % 10 == 0 and {io.tmpfile()} or i end
-      local r, n, errors = parallel.map(function(x) return x * 2 end, xs, {errors = "collect"})
-      equal(n, 100)
+      local r, errors = parallel.map(function(x) return x * 2 end, xs, {errors = "collect"})
+      equal(r.n, 100)
       for i = 1, 100 do
         if i % 10 == 0 then
           equal({r[i], errors[i].index, errors[i].kind}, {nil, i, "marshal"})
@@ -152,10 +152,10 @@ describe("with errors = 'collect'", function()
 
   it("the calls whose results cannot be sent fail, and the others go on", function()
     script.passes [[
-      local r, n, errors = parallel.map(function(x)
+      local r, errors = parallel.map(function(x)
         return x % 3 == 0 and {x, coroutine.create(print)} or x
       end, parallel.range(1, 50), {errors = "collect"})
-      equal(n, 50)
+      equal(r.n, 50)
       for i = 1, 50 do
         equal(r[i], i % 3 ~= 0 and i or nil)
         equal(errors[i] and errors[i].kind, i % 3 == 0 and "marshal" or nil)
@@ -165,9 +165,9 @@ describe("with errors = 'collect'", function()
 
   it("rows that are no tables fail, and the others go on", function()
     script.passes [[
-      local r, n, errors = parallel.starmap(function(a, b) return a + b end, {{1, 2}, 5, {3, 4}},
+      local r, errors = parallel.starmap(function(a, b) return a + b end, {{1, 2}, 5, {3, 4}},
         {errors = "collect"})
-      equal({r[1], r[2], r[3], n}, {3, nil, 7, 3})
+      equal({r[1], r[2], r[3], r.n}, {3, nil, 7, 3})
       assert(errors[2].index == 2 and errors[2].message:find("row", 1, true))
     ]]
   end)
