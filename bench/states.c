@@ -162,9 +162,11 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   bench_require(moons__worker_open(&l->worker, &config, NULL) == 0, "no memory for a worker");
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
-  moons_job_options options = {
-      .setup = l->setup.bytes, .setup_bytes = l->setup.n_bytes, .fresh = l->fresh};
-  l->terms = moons__terms_new(&options);
+  moons_job_options options = {.fresh = l->fresh};
+  moons__setup *setup = moons__setup_new(l->setup.bytes, l->setup.n_bytes, 0);
+  bench_require(setup != NULL, "no memory for a set-up");
+  l->terms = moons__terms_new(&options, setup);
+  moons__setup_release(setup);
   bench_require(l->terms != NULL, "no memory for terms");
 }
 

@@ -59,8 +59,9 @@ typedef struct moons__backend_functions {
   /* Takes work to run. */
   void (*submit)(moons__backend *backend, moons__work *work);
 
-  /* Gives back work of this owner that has not begun, or NULL. */
-  moons__work *(*withdraw)(moons__backend *backend, const void *owner);
+  /* Gives back the last of a chain of work (`next_of_owner`) that has not begun, or NULL. Nobody changes the chain
+  ** meanwhile. */
+  moons__work *(*withdraw)(moons__backend *backend, moons__work *chain);
 
   /* Takes calls that have not begun from work of this owner that runs, so that so many share them; NULL
   ** where there are none to be had now. From malloc. */

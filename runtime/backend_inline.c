@@ -68,10 +68,10 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   return 0;
 }
 
-static void submit(moons__backend *b, moons__work *work) { moons__work_append(&b->queue, work); }
+static void submit(moons__backend *b, moons__work *work) { moons__work_enqueue(&b->queue, work); }
 
-static moons__work *withdraw(moons__backend *b, const void *owner) {
-  return moons__work_take_of(&b->queue, owner);
+static moons__work *withdraw(moons__backend *b, moons__work *chain) {
+  return moons__work_withdraw(&b->queue, chain);
 }
 
 static moons__work *share(moons__backend *b, const void *owner, unsigned n_sharers) {

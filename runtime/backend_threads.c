@@ -96,7 +96,7 @@ static moons__work *wait_for_work(moons__backend *b, thread *t) {
   uint64_t start_ns = uv_hrtime();
   moons__work *work;
   if (may_spin(b)) spin(b);
-  while ((work = moons__work_take_for(&b->queue, t->place.number)) == NULL && !b->closing) {
+  while ((work = moons__work_dequeue(&b->queue, t->place.number)) == NULL && !b->closing) {
     rest_workers(t);
     moons__park_sleep(&b->park, &t->place, &b->mutex);
   }
@@ -107,7 +107,7 @@ static moons__work *wait_for_work(moons__backend *b, thread *t) {
 /* Takes work, waiting for it; NULL at the end. */
 static moons__work *dequeue(moons__backend *b, thread *t) {
   uv_mutex_lock(&b->mutex);
-  moons__work *work = moons__work_take_for(&b->queue, t->place.number);
+  moons__work *work = moons__work_dequeue(&b->queue, t->place.number);
   if (work == NULL && !b->closing) work = wait_for_work(b, t);
   uv_mutex_unlock(&b->mutex);
   return work;
@@ -124,7 +124,7 @@ static moons__place *call_one(moons__backend *b, unsigned n_workers) {
 /* Nobody is woken up while the mutex is held, which he will want. */
 static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_lock(&b->mutex);
-  moons__work_append(&b->queue, work);
+  moons__work_enqueue(&b->queue, work);
   moons__place *called = call_one(b, work->n_workers);
   int nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
@@ -133,9 +133,9 @@ static void submit(moons__backend *b, moons__work *work) {
   if (nobody) moons__deadlines_nudge(b->deadlines);
 }
 
-static moons__work *withdraw(moons__backend *b, const void *owner) {
+static moons__work *withdraw(moons__backend *b, moons__work *chain) {
   uv_mutex_lock(&b->mutex);
-  moons__work *work = moons__work_take_of(&b->queue, owner);
+  moons__work *work = moons__work_withdraw(&b->queue, chain);
   uv_mutex_unlock(&b->mutex);
   return work;
 }
@@ -519,10 +519,7 @@ static uint64_t look(void *data, uint64_t now_ns) {
   uv_mutex_lock(&b->mutex);
   uint64_t next_ns = watch_threads(b, now_ns, &given_up);
   if (!b->closing && start_threads(b)) next_ns = now_ns + MOONS_GRACE_NS;
-  if (!b->closing && b->n_alive == 0) {
-    refused = b->queue;
-    b->queue = (moons__work_list){0};
-  }
+  if (!b->closing && b->n_alive == 0) refused = moons__work_empty(&b->queue);
   uv_mutex_unlock(&b->mutex);
   moons__work *work;
   while ((work = moons__work_take(&given_up)) != NULL)

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "limits.h"
 #include "lua_sources.h"
@@ -16,6 +17,14 @@ static int core_cpus(lua_State *L) {
 static int core_workers(lua_State *L) {
   const moons__state_data *state = moons__push_state(L);
   lua_pushinteger(L, (lua_Integer)moons_runtime_workers(state->runtime));
+  return 1;
+}
+
+/* core.runs_when_asked(): whether calls run on the thread that waits for them or asks. */
+static int core_runs_when_asked(lua_State *L) {
+  const moons__state_data *state = moons__push_state(L);
+  const char *backend = moons_runtime_options(state->runtime)->backend;
+  lua_pushboolean(L, strcmp(backend, "inline") == 0);
   return 1;
 }
 
@@ -46,8 +55,9 @@ static int open_core(lua_State *L) {
       {"cpus", core_cpus},
       {"workers", core_workers},
       {"is_worker", core_is_worker},
+      {"runs_when_asked", core_runs_when_asked},
       {"now", core_now},
-      {"wait", moons__core_wait},
+      {"next", moons__core_next},
       {"new_workers", moons__core_new_workers},
       {"columns", moons__core_columns},
       {"say", moons__core_say},

@@ -32,10 +32,13 @@ typedef struct moons__state_data {
   moons__names names;
   moons__costs costs;
 
+  struct moons__queue *queue; /* to which jobs report; NULL: none has yet; owned */
+
   /* Memory that the last job left for the next; owned. */
-  int has_spare;
+  int has_spare_encoder;
   moons__encoder spare_encoder;
   moons__buffer spare_setup;
+  size_t setup_bytes; /* of the last set-up */
 } moons__state_data;
 
 /* What the calls of a pool draw their random numbers from. */
@@ -50,6 +53,7 @@ typedef struct moons__workers_data {
   moons_runtime *runtime; /* NULL: closed */
   moons__seeds seeds;
   struct moons__job_data *jobs; /* that are open */
+  int is_closed;                /* no more are taken; the runtime goes with the last that is open */
 } moons__workers_data;
 
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
@@ -58,11 +62,17 @@ moons__state_data *moons__push_state(lua_State *L);
 /* Raises the error of making a runtime or a job; want of threads is an error value of kind "system". */
 void moons__check_made(lua_State *L, int error, const moons__shortage *shortage);
 
+/* The queue of a state, made when it is needed first. */
+struct moons__queue *moons__queue_of(lua_State *L, moons__state_data *state);
+
 /* Whether this is the state of a call that a worker runs. */
 int moons__is_worker(lua_State *L);
 
 /* The workers object at a stack index; raises an error where it is closed. */
 moons__workers_data *moons__check_workers(lua_State *L, int index);
+
+/* Frees the runtime of workers that are closed, once no job is open. */
+void moons__workers_let_go(moons__workers_data *workers);
 
 /* Closes a job; raises an error where what it runs wants that. Does nothing to one that is closed. */
 void moons__close_job(lua_State *L, struct moons__job_data *job);
@@ -87,7 +97,7 @@ void moons__make_job_types(lua_State *L);
 int moons__core_new_workers(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_call(lua_State *L);
-int moons__core_wait(lua_State *L);
+int moons__core_next(lua_State *L);
 int moons__core_columns(lua_State *L);
 int moons__core_say(lua_State *L);
 int moons__core_show(lua_State *L);

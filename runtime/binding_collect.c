@@ -6,6 +6,7 @@
 #include "binding_job.h"
 #include "limits.h"
 #include "machine.h"
+#include "queue.h"
 
 /* {== Collecting ============================================================================== */
 
@@ -259,36 +260,35 @@ static void run_hook(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
-/* The jobs of some objects; raises an error where one is closed. */
-static void find_jobs(lua_State *L, moons__job_data *const *objects, moons_job **jobs,
-                      unsigned n_jobs) {
-  for (unsigned i = 0; i < n_jobs; i++) {
-    jobs[i] = objects[i]->job;
-    if (jobs[i] == NULL) luaL_error(L, "a job is closed");
-  }
+/* The time at which a timeout in ns, -1: none, is over. */
+static uint64_t end_of(int64_t timeout_ns) {
+  return timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
 }
 
-/* Waits until one of the jobs has something to take; returns its place or an error. Wakes up now and
-** then to let hooks run, which may close jobs. `jobs` is room for as many. */
-static int wait_for_jobs(lua_State *L, moons__job_data *const *objects, moons_job **jobs,
-                         unsigned n_jobs, int64_t timeout_ns) {
-  uint64_t end_ns = timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
+/* How long to wait before the next look whether a hook is to run. */
+static int64_t next_look(uint64_t end_ns) {
+  uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+  return left_ns < MOONS_LOOK_NS ? (int64_t)left_ns : MOONS_LOOK_NS;
+}
+
+/* Waits until the job has something to take. Returns 0 or an error. Wakes up now and then to let hooks run, which
+** may close the job: then raises an error. */
+static int wait_for_job(lua_State *L, const moons__job_data *j, int64_t timeout_ns) {
+  uint64_t end_ns = end_of(timeout_ns);
   for (;;) {
-    uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
-    int is_last = left_ns <= MOONS_LOOK_NS;
-    find_jobs(L, objects, jobs, n_jobs);
-    int ready = moons_jobs_wait(jobs, n_jobs, is_last ? (int64_t)left_ns : MOONS_LOOK_NS);
-    if (ready != MOONS_ETIMEDOUT || is_last) return ready;
+    if (j->job == NULL) luaL_error(L, "the job is closed");
+    int64_t wait_ns = next_look(end_ns);
+    int error = moons_job_wait(j->job, wait_ns);
+    if (error != MOONS_ETIMEDOUT || wait_ns < MOONS_LOOK_NS) return error;
     run_hook(L);
   }
 }
 
 /* Waits for a finished chunk of the job and takes it. */
 static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
-  moons_job *job;
   drop_taken(j); /* left by an error */
-  int ready = wait_for_jobs(L, &j, &job, 1, timeout_ns);
-  return ready < 0 ? ready : moons_job_take(j->job, 0, &j->taken);
+  int error = wait_for_job(L, j, timeout_ns);
+  return error ? error : moons_job_take(j->job, 0, &j->taken);
 }
 
 /* job:collect([seconds]): waits for a chunk and notes its results and errors. Returns how many calls
@@ -377,23 +377,25 @@ int moons__core_values(lua_State *L) {
   return status == LUA_OK && h.n_failed == 0 ? lua_gettop(L) - 1 : lua_error(L);
 }
 
-/* core.wait(jobs [, seconds]): waits until one of the jobs in the list has something to collect, or
-** nothing more to come. Returns its place; nil when the time is over. */
-int moons__core_wait(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  int64_t timeout_ns = check_timeout(L, 2);
-  unsigned n_jobs = (unsigned)lua_rawlen(L, 1);
-  luaL_argcheck(L, n_jobs > 0, 1, "no jobs");
-  moons_job **jobs = lua_newuserdatauv(L, n_jobs * sizeof *jobs, 0);
-  moons__job_data **objects = lua_newuserdatauv(L, n_jobs * sizeof(void *), 0);
-  for (unsigned i = 0; i < n_jobs; i++) {
-    lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    objects[i] = moons__check_job_at(L, -1);
-    lua_pop(L, 1);
+/* core.next([job [, seconds]]): takes a job with something new out of those that report. Where there is none, waits
+** for `job`, which is one of them, and meanwhile for any other; without one, does not wait. Returns the value that
+** job:report has given for it; nothing when the time is over. */
+int moons__core_next(lua_State *L) {
+  const moons__job_data *awaited = lua_isnoneornil(L, 1) ? NULL : moons__check_job_at(L, 1);
+  uint64_t end_ns = end_of(awaited != NULL ? check_timeout(L, 2) : 0);
+  moons__queue *queue = moons__queue_of(L, moons__push_state(L));
+  for (;;) {
+    moons_job *job;
+    if (awaited != NULL && awaited->job == NULL) return 0; /* closed by a hook */
+    int64_t wait_ns = awaited != NULL ? next_look(end_ns) : 0;
+    int error = moons__queue_next(queue, awaited != NULL ? awaited->job : NULL, wait_ns, &job);
+    if (error == MOONS_ETIMEDOUT && wait_ns < MOONS_LOOK_NS) return 0;
+    if (error == MOONS_ETIMEDOUT) {
+      run_hook(L);
+      continue;
+    }
+    moons__check(L, error);
+    lua_pushlightuserdata(L, job);
+    return 1;
   }
-  int ready = wait_for_jobs(L, objects, jobs, n_jobs, timeout_ns);
-  if (ready == MOONS_ETIMEDOUT) return 0;
-  if (ready < 0) moons__check(L, ready);
-  lua_pushinteger(L, ready + 1);
-  return 1;
 }

@@ -215,6 +215,14 @@ static uint64_t n_left(const moons__job_data *j) {
   return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
 }
 
+/* Puts the chunk of the items before one that could not be read, and raises the error on top. What they are read
+** from is not asked again. */
+static int fail_to_read(lua_State *L, moons__job_data *j, uint32_t n_items) {
+  end_chunk(L, j, n_items, LUA_OK);
+  j->has_ended = 1;
+  return lua_error(L);
+}
+
 /* Puts a chunk of the next items. Returns whether there was one that cannot be sent. */
 static int feed_chunk(lua_State *L, moons__job_data *j) {
   feed f = {.wanted = moons__chunker_next(&j->chunker, n_left(j))};
@@ -222,7 +230,7 @@ static int feed_chunk(lua_State *L, moons__job_data *j) {
   begin_chunk(L, j);
   if (j->source == MOONS__FROM_TABLE || j->source == MOONS__FROM_ITERATOR) {
     status = encode_from_source(L, j, &f);
-    if (status != LUA_OK && f.stage == FETCHING) lua_error(L);
+    if (status != LUA_OK && f.stage == FETCHING) return fail_to_read(L, j, f.n_encoded);
   } else {
     moons__check(L, encode_range(j, f.wanted));
     f.n_encoded = f.wanted;

@@ -7,6 +7,7 @@
 
 #include "limits.h"
 #include "pristine.h"
+#include "queue.h"
 #include "setup.h"
 
 static const char JOB_TYPE[] = "parallel.job";
@@ -97,36 +98,54 @@ int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_
   return status;
 }
 
-/* Leaves memory that was used to the next job. */
-static void leave_spare(moons__job_data *j) {
+/* Leaves the memory of the set-up, which the job has been given, to the next job's: where it is large, only to one of
+** the same size, as of the next call of the same function. */
+static void leave_setup(moons__job_data *j) {
   moons__state_data *state = j->state;
-  if (state->has_spare || j->setup.capacity > MOST_SPARE_BYTES) {
-    moons__encoder_end(&j->encoder);
+  int is_wanted = j->setup.capacity <= MOST_SPARE_BYTES || j->setup.n_bytes == state->setup_bytes;
+  state->setup_bytes = j->setup.n_bytes;
+  if (!is_wanted || state->spare_setup.bytes != NULL)
     moons__buffer_free(&j->setup);
-    return;
-  }
-  state->has_spare = 1;
-  state->spare_encoder = j->encoder;
-  state->spare_setup = j->setup;
+  else
+    state->spare_setup = j->setup;
   j->setup = (moons__buffer){0};
 }
 
-static void take_spare(moons__job_data *j) {
+static void take_setup(moons__job_data *j) {
+  j->setup = j->state->spare_setup;
+  j->state->spare_setup = (moons__buffer){0};
+}
+
+/* The same for what encodes. */
+static void leave_encoder(moons__job_data *j) {
   moons__state_data *state = j->state;
-  if (!state->has_spare) return;
-  state->has_spare = 0;
-  j->encoder = state->spare_encoder;
-  j->setup = state->spare_setup;
-  state->spare_encoder = (moons__encoder){0};
-  state->spare_setup = (moons__buffer){0};
+  if (state->has_spare_encoder)
+    moons__encoder_end(&j->encoder);
+  else
+    state->spare_encoder = j->encoder;
+  state->has_spare_encoder = 1;
+  j->encoder = (moons__encoder){0};
+}
+
+static void take_encoder(moons__job_data *j) {
+  if (!j->state->has_spare_encoder) return;
+  j->state->has_spare_encoder = 0;
+  j->encoder = j->state->spare_encoder;
+  j->state->spare_encoder = (moons__encoder){0};
+}
+
+static void link_job(moons__job_data *j, moons__workers_data *workers) {
+  j->workers = workers;
+  j->next_of_workers = workers->jobs;
+  if (workers->jobs != NULL) workers->jobs->before_of_workers = j;
+  workers->jobs = j;
 }
 
 static void unlink_job(moons__job_data *j) {
+  moons__job_data *next = j->next_of_workers, *before = j->before_of_workers;
   if (j->workers == NULL) return;
-  moons__job_data **at = &j->workers->jobs;
-  while (*at != j)
-    at = &(*at)->next_of_workers;
-  *at = j->next_of_workers;
+  *(before != NULL ? &before->next_of_workers : &j->workers->jobs) = next;
+  if (next != NULL) next->before_of_workers = before;
   j->workers = NULL;
 }
 
@@ -139,11 +158,14 @@ static void tell_cost(const moons__job_data *j) {
 void moons__close_job(lua_State *L, moons__job_data *j) {
   if (j->is_in_use) luaL_error(L, "a map cannot be ended by what it reads or sends");
   if (j->state == NULL) return;
+  moons__workers_data *workers = j->workers;
   tell_cost(j);
   unlink_job(j);
   moons_job_free(j->job);
   j->job = NULL;
-  leave_spare(j);
+  if (workers != NULL) moons__workers_let_go(workers);
+  leave_encoder(j);
+  moons__buffer_free(&j->setup);
   moons__classes_free(&j->classes);
   moons__buffer_free(&j->bytes);
   free(j->taken.bytes);
@@ -162,7 +184,8 @@ static moons__job_data *push_job(lua_State *L) {
   moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
   *j = (moons__job_data){.state = state, .next = 1};
   luaL_setmetatable(L, JOB_TYPE);
-  take_spare(j);
+  take_encoder(j);
+  take_setup(j);
   lua_replace(L, -2);
   return j;
 }
@@ -321,10 +344,8 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
   moons__shortage shortage;
   moons__check_made(L, moons__job_make(&j->job, runtime, options, &shortage), &shortage);
-  if (workers == NULL) return;
-  j->workers = workers;
-  j->next_of_workers = workers->jobs;
-  workers->jobs = j;
+  leave_setup(j);
+  if (workers != NULL) link_job(j, workers);
 }
 
 /* A number for the function at ARG_FUNCTION; 0 for what is none, and for those of the module, which
@@ -414,6 +435,7 @@ int moons__core_call(lua_State *L) {
   moons__job_data *j = open_job(L, 1);
   j->n = 1;
   moons__feed_call(L, j, ARG_CHUNK);
+  leave_encoder(j);
   lua_settop(L, 1);
   return 1;
 }
@@ -492,6 +514,22 @@ static int job_has_ended(lua_State *L) {
   return 1;
 }
 
+/* job:is_closed() */
+static int job_is_closed(lua_State *L) {
+  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  lua_pushboolean(L, j->job == NULL);
+  return 1;
+}
+
+/* job:report(): has it appear in what core.next gives, each time that it has something to collect or nothing more
+** is to come. Returns the value that stands for it there. */
+static int job_report(lua_State *L) {
+  moons__job_data *j = moons__check_job_at(L, 1);
+  moons__job_report_to(j->job, moons__queue_of(L, j->state));
+  lua_pushlightuserdata(L, j->job);
+  return 1;
+}
+
 /* job:ready(): chunks that can be collected without waiting. */
 static int job_ready(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons_job_ready(moons__check_job_at(L, 1)->job));
@@ -522,6 +560,8 @@ void moons__make_job_types(lua_State *L) {
       {"outcome", job_outcome},
       {"is_stopped", job_is_stopped},
       {"has_ended", job_has_ended},
+      {"is_closed", job_is_closed},
+      {"report", job_report},
       {"ready", job_ready},
       {"pending", job_pending},
       {"is_in_use", job_is_in_use},

@@ -29,8 +29,8 @@ enum {
 typedef struct moons__job_data {
   moons_job *job; /* NULL: closed */
   moons__state_data *state;
-  moons__workers_data *workers;            /* whose they are, or NULL: the state's */
-  struct moons__job_data *next_of_workers; /* of their open jobs */
+  moons__workers_data *workers; /* whose they are, or NULL: the state's */
+  struct moons__job_data *next_of_workers, *before_of_workers; /* of their open jobs */
   moons__encoder encoder;
   moons__classes classes;
   moons__buffer setup;        /* being made */

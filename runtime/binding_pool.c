@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "console.h"
+#include "queue.h"
 
 static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
 static const char STATE_TYPE[] = "parallel.state";
@@ -15,6 +16,7 @@ static int state_gc(lua_State *L) {
   moons__names_free(&state->names);
   moons__encoder_end(&state->spare_encoder);
   moons__buffer_free(&state->spare_setup);
+  moons__queue_free(state->queue);
   if (state->owns_runtime) moons_runtime_free(state->runtime);
   state->runtime = NULL;
   return 0;
@@ -58,30 +60,50 @@ moons__state_data *moons__push_state(lua_State *L) {
   return state;
 }
 
+moons__queue *moons__queue_of(lua_State *L, moons__state_data *state) {
+  if (state->queue == NULL) state->queue = moons__queue_new();
+  moons__check(L, state->queue == NULL ? MOONS_ENOMEM : 0);
+  return state->queue;
+}
+
 /* {== Workers of a script's own =============================================================== */
 
 moons__workers_data *moons__check_workers(lua_State *L, int index) {
   moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
-  if (workers->runtime == NULL) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
+  if (workers->is_closed) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
   return workers;
 }
 
-/* workers:close(): closes the jobs that are open, and waits for the calls that run. */
+void moons__workers_let_go(moons__workers_data *workers) {
+  if (!workers->is_closed || workers->jobs != NULL) return;
+  moons_runtime_free(workers->runtime);
+  workers->runtime = NULL;
+}
+
+/* workers:close(): takes no more jobs. Those that are open keep the runtime until they are closed; where there are none,
+** waits for the calls that run. */
 static int pool_close(lua_State *L) {
+  moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  workers->is_closed = 1;
+  moons__workers_let_go(workers);
+  return 0;
+}
+
+/* workers:terminate(): closes them, and the jobs that are open. */
+static int pool_terminate(lua_State *L) {
   moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
   while (workers->jobs != NULL)
     moons__close_job(L, workers->jobs);
-  moons_runtime_free(workers->runtime);
-  workers->runtime = NULL;
+  workers->is_closed = 1;
+  moons__workers_let_go(workers);
   return 0;
 }
 
 /* A pool that nobody has closed. */
 static int pool_gc(lua_State *L) {
   const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
-  if (workers->runtime != NULL)
-    lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
-  return pool_close(L);
+  if (!workers->is_closed) lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  return pool_terminate(L);
 }
 
 static void set_number(lua_State *L, const char *field, lua_Number n) {
@@ -134,7 +156,8 @@ int moons__core_new_workers(lua_State *L) {
 }
 
 void moons__make_pool_types(lua_State *L) {
-  static const luaL_Reg METHODS[] = {{"close", pool_close}, {"stats", pool_stats}, {NULL, NULL}};
+  static const luaL_Reg METHODS[] = {
+      {"close", pool_close}, {"terminate", pool_terminate}, {"stats", pool_stats}, {NULL, NULL}};
   luaL_newmetatable(L, POOL_TYPE);
   lua_pushcfunction(L, pool_gc);
   lua_setfield(L, -2, "__gc");

@@ -19,6 +19,23 @@ static void insert_finished(moons__work_list *list, moons__work *chunk) {
   moons__work_insert(list, before, chunk);
 }
 
+/* The chain of chunks that were started. */
+
+static void begin_running(moons__job *job, moons__work *chunk) {
+  chunk->before_of_owner = NULL;
+  chunk->next_of_owner = job->running;
+  if (job->running != NULL) job->running->before_of_owner = chunk;
+  job->running = chunk;
+  job->n_running++;
+}
+
+static void end_running(moons__job *job, moons__work *chunk) {
+  moons__work *before = chunk->before_of_owner, *next = chunk->next_of_owner;
+  *(before != NULL ? &before->next_of_owner : &job->running) = next;
+  if (next != NULL) next->before_of_owner = before;
+  job->n_running--;
+}
+
 void moons__job_put(moons__job *job, moons__work *chunk) {
   moons__work_append(&job->waiting, chunk);
 }
@@ -30,7 +47,7 @@ void moons__job_put_rest(moons__job *job, moons__work *chunk) {
 moons__work *moons__job_start(moons__job *job) {
   if (job->stopped || job->n_running >= job->max_running) return NULL;
   moons__work *chunk = moons__work_take(&job->waiting);
-  if (chunk != NULL) job->n_running++;
+  if (chunk != NULL) begin_running(job, chunk);
   return chunk;
 }
 
@@ -39,12 +56,12 @@ unsigned moons__job_idle(const moons__job *job) {
 }
 
 void moons__job_finish(moons__job *job, moons__work *chunk) {
-  job->n_running--;
+  end_running(job, chunk);
   insert_finished(&job->finished, chunk);
   if (chunk->task.failed && !job->collect) moons__job_stop(job);
 }
 
-void moons__job_return(moons__job *job) { job->n_running--; }
+void moons__job_return(moons__job *job, moons__work *chunk) { end_running(job, chunk); }
 
 void moons__job_stop(moons__job *job) { job->stopped = 1; }
 

@@ -13,6 +13,7 @@
 typedef struct moons__job {
   moons__work_list waiting, finished;
   unsigned n_running;
+  moons__work *running; /* a chain of those that were started, by next_of_owner */
   unsigned max_running; /* as many workers as the job may use */
   int collect;          /* failures do not stop it */
   int stopped;          /* no chunk is begun any more */
@@ -31,8 +32,8 @@ unsigned moons__job_idle(const moons__job *job);
 /* Takes a chunk back that has run: it has finished, and where it failed, stops the job. */
 void moons__job_finish(moons__job *job, moons__work *chunk);
 
-/* Takes back a chunk that was started but not run. */
-void moons__job_return(moons__job *job);
+/* Takes back a chunk that was started but not run, for the user to free. */
+void moons__job_return(moons__job *job, moons__work *chunk);
 
 /* Begins no more chunks. */
 void moons__job_stop(moons__job *job);

@@ -89,6 +89,12 @@
 #define MOONS_IMAGES_BYTES ((size_t)64 << 20)
 #endif
 
+/* How many set-ups a runtime keeps for the jobs to come, which often have the same: a stream of single calls. With
+** the last one, whatever its size, they hold at most as much as images may. */
+#ifndef MOONS_SETUPS_KEPT
+#define MOONS_SETUPS_KEPT 4
+#endif
+
 /* How many functions with their captures a kept state (fresh = false) holds decoded. */
 #ifndef MOONS_FUNCTIONS_PER_STATE
 #define MOONS_FUNCTIONS_PER_STATE 16

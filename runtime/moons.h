@@ -203,11 +203,9 @@ typedef struct moons_chunk {
 ** too full for that, MOONS_ESTOPPED where that call is to end. */
 MOONS_API int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk);
 
-/* Waits until one of the jobs has something to take: a finished chunk, or that there are no more.
-** Returns its place in the list, MOONS_EINVAL where the list is empty, or as moons_job_take does
-** MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED. The jobs are of one runtime, and used by this
-** thread meanwhile. */
-MOONS_API int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns);
+/* Waits until the job has something to take: a finished chunk, or that there are no more. Returns 0, or as
+** moons_job_take does MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED. */
+MOONS_API int moons_job_wait(moons_job *job, int64_t timeout_ns);
 
 /* Chunks that were put and not taken yet. */
 MOONS_API unsigned moons_job_pending(moons_job *job);

@@ -8,10 +8,12 @@
 
 #include "backend.h"
 #include "console.h"
+#include "hash.h"
 #include "job.h"
 #include "limits.h"
 #include "machine.h"
 #include "moons.h"
+#include "news.h"
 #include "runtime.h"
 #include "spin.h"
 #include "waiter.h"
@@ -26,6 +28,7 @@ struct moons_runtime {
 
   uv_mutex_t mutex; /* guards what follows */
   moons_stats stats;
+  moons__setup *setups[MOONS_SETUPS_KEPT]; /* of the last jobs, the last one first; NULL: none */
 };
 
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
@@ -37,6 +40,8 @@ struct moons_job {
 
   uv_mutex_t mutex;      /* guards all that follows */
   moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */
+  moons__queue *queue;   /* the same, until the owner has gone; NULL: none */
+  moons__news news;
   moons__job chunks;
   int is_orphan; /* the owner has gone */
 };
@@ -84,6 +89,8 @@ static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runti
 static void runtime_destroy(void *data) {
   moons_runtime *r = data;
   moons__console_close(r->console);
+  for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
+    moons__setup_release(r->setups[i]);
   uv_mutex_destroy(&r->mutex);
   free(r);
 }
@@ -216,6 +223,56 @@ static void job_destroy(moons_job *job) {
   free(job);
 }
 
+/* The set-up of an earlier job with this hash and size, shared, or NULL. */
+static moons__setup *find_setup(moons_runtime *r, uint64_t hash, size_t n_bytes) {
+  moons__setup *found = NULL;
+  uv_mutex_lock(&r->mutex);
+  for (unsigned i = 0; i < MOONS_SETUPS_KEPT && found == NULL; i++)
+    if (r->setups[i] != NULL && r->setups[i]->hash == hash && r->setups[i]->n_bytes == n_bytes)
+      found = moons__setup_share(r->setups[i]);
+  uv_mutex_unlock(&r->mutex);
+  return found;
+}
+
+/* Keeps a set-up for the jobs to come, as the first of those that are kept; of the others the last go where they
+** are too large together. */
+static void keep_setup(moons_runtime *r, moons__setup *setup) {
+  moons__setup *dropped[MOONS_SETUPS_KEPT] = {NULL};
+  size_t n_bytes = 0;
+  uv_mutex_lock(&r->mutex);
+  dropped[0] = r->setups[MOONS_SETUPS_KEPT - 1];
+  memmove(&r->setups[1], &r->setups[0], (MOONS_SETUPS_KEPT - 1) * sizeof r->setups[0]);
+  r->setups[0] = moons__setup_share(setup);
+  for (unsigned i = 1; i < MOONS_SETUPS_KEPT; i++) {
+    if (r->setups[i] != NULL) n_bytes += r->setups[i]->n_bytes;
+    if (n_bytes <= MOONS_IMAGES_BYTES) continue;
+    dropped[i] = r->setups[i];
+    r->setups[i] = NULL;
+  }
+  uv_mutex_unlock(&r->mutex);
+  for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
+    moons__setup_release(dropped[i]);
+}
+
+/* The set-up with these bytes, shared with jobs before that have the same. NULL: no memory. */
+static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_bytes) {
+  uint64_t hash = moons__hash(MOONS__HASH_START, bytes, n_bytes);
+  moons__setup *setup = find_setup(r, hash, n_bytes);
+  if (setup != NULL && moons__setup_is(setup, bytes, n_bytes, hash)) return setup;
+  moons__setup_release(setup);
+  setup = moons__setup_new(bytes, n_bytes, hash);
+  if (setup != NULL) keep_setup(r, setup);
+  return setup;
+}
+
+static moons__terms *make_terms(moons_runtime *r, const moons_job_options *options) {
+  moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
+  if (setup == NULL) return NULL;
+  moons__terms *terms = moons__terms_new(options, setup);
+  moons__setup_release(setup);
+  return terms;
+}
+
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
   moons__shortage shortage;
   return moons__job_make(job, r, options, &shortage);
@@ -230,7 +287,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  new->terms[0] = moons__terms_new(options);
+  new->terms[0] = make_terms(r, options);
   if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
     moons__terms_release(new->terms[0]);
     free(new);
@@ -267,14 +324,35 @@ static void submit_all(moons_runtime *r, moons__work_list *started) {
     r->functions->submit(r->backend, chunk);
 }
 
+/* Takes back a chunk that was submitted and has not been begun, or NULL. The mutex is held. */
+static moons__work *withdraw(moons_job *job) {
+  if (job->chunks.running == NULL) return NULL;
+  return job->runtime->functions->withdraw(job->runtime->backend, job->chunks.running);
+}
+
+/* Whom to ring for there is something new to take. The mutex is held; it is not when they are rung. */
+typedef struct listeners {
+  moons__waiter *waiter, *reader;
+} listeners;
+
+static listeners share_listeners(moons_job *job) {
+  listeners l = {.waiter = moons__waiter_share(job->waiter)};
+  if (job->queue != NULL) l.reader = moons__queue_put(job->queue, &job->news);
+  return l;
+}
+
+static void ring(listeners l) {
+  moons__waiter_ring(l.waiter);
+  moons__waiter_ring(l.reader);
+}
+
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
 static void drop_waiting(moons_job *job) {
-  moons_runtime *r = job->runtime;
   moons__work *chunk;
   for (unsigned i = 0; i < job->n_terms; i++)
     atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
-  while (job->chunks.n_running > 0 && (chunk = r->functions->withdraw(r->backend, job)) != NULL) {
-    moons__job_return(&job->chunks);
+  while ((chunk = withdraw(job)) != NULL) {
+    moons__job_return(&job->chunks, chunk);
     chunk_free(chunk);
   }
   while ((chunk = moons__job_drop(&job->chunks)) != NULL)
@@ -314,10 +392,10 @@ static void chunk_done(moons__work *chunk) {
   if (job->chunks.stopped) drop_waiting(job);
   moons__work_list started = start_chunks(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
-  moons__waiter *w = moons__waiter_share(job->waiter);
+  listeners l = share_listeners(job);
   uv_mutex_unlock(&job->mutex);
   submit_all(r, &started);
-  moons__waiter_ring(w);
+  ring(l);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
@@ -329,7 +407,7 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   moons_job_options options = job->terms[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
-  moons__terms *terms = moons__terms_new(&options);
+  moons__terms *terms = make_terms(job->runtime, &options);
   if (terms == NULL) return MOONS_ENOMEM;
   uv_mutex_lock(&job->mutex); /* cancelled changes under it */
   atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
@@ -383,7 +461,9 @@ static int run_one(moons_job *job) {
   moons_runtime *r = job->runtime;
   int can = r->functions->can_run(r->backend);
   if (can != 1) return can;
-  moons__work *chunk = r->functions->withdraw(r->backend, job);
+  uv_mutex_lock(&job->mutex);
+  moons__work *chunk = withdraw(job);
+  uv_mutex_unlock(&job->mutex);
   if (chunk == NULL) return 0;
   r->functions->run(r->backend, chunk);
   return 1;
@@ -401,32 +481,22 @@ static int wait_on(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
   return error;
 }
 
-static void set_waiter(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w) {
-  for (unsigned i = 0; i < n_jobs; i++) {
-    uv_mutex_lock(&jobs[i]->mutex);
-    jobs[i]->waiter = w;
-    uv_mutex_unlock(&jobs[i]->mutex);
-  }
+static void set_waiter(moons_job *job, moons__waiter *w) {
+  uv_mutex_lock(&job->mutex);
+  job->waiter = w;
+  uv_mutex_unlock(&job->mutex);
 }
 
-/* The first job that has something to take, or MOONS_ETIMEDOUT. */
-static int find_ready(moons_job *const *jobs, unsigned n_jobs) {
-  for (unsigned i = 0; i < n_jobs; i++) {
-    uv_mutex_lock(&jobs[i]->mutex);
-    int is_ready = jobs[i]->chunks.finished.n > 0 || pending(jobs[i]) == 0;
-    uv_mutex_unlock(&jobs[i]->mutex);
-    if (is_ready) return (int)i;
-  }
-  return MOONS_ETIMEDOUT;
+/* Whether there is something to take, or nothing more is to come. The mutex is held. */
+static int has_news(const moons_job *job) {
+  return job->chunks.finished.n > 0 || pending(job) == 0;
 }
 
-/* Runs a chunk of one of the jobs on this thread. Returns 1, 0 where there is none to run, or an
-** error. */
-static int run_any(moons_job *const *jobs, unsigned n_jobs) {
-  int ran = 0;
-  for (unsigned i = 0; i < n_jobs && ran == 0; i++)
-    ran = run_one(jobs[i]);
-  return ran;
+static int is_ready(moons_job *job) {
+  uv_mutex_lock(&job->mutex);
+  int ready = has_news(job);
+  uv_mutex_unlock(&job->mutex);
+  return ready;
 }
 
 static uint64_t deadline_after(int64_t timeout_ns) {
@@ -447,15 +517,13 @@ static void share_calls(moons_job *job) {
   submit_all(r, &started);
 }
 
-/* Waits as wait_on does; calls are shared after some time, and then now and then. */
-static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w,
-                          uint64_t deadline_ns) {
-  moons_runtime *r = jobs[0]->runtime;
+/* Waits as wait_on does; the job's calls are shared after some time, and then now and then. */
+static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
   uint64_t patience_ns = MOONS_SHARE_NS, share_ns;
   while ((share_ns = uv_hrtime() + patience_ns) < deadline_ns) {
     if (wait_on(r, w, share_ns) == 0) return 0;
-    for (unsigned i = 0; i < n_jobs; i++)
-      share_calls(jobs[i]);
+    share_calls(job);
     patience_ns = MOONS_LOOK_NS;
   }
   return wait_on(r, w, deadline_ns);
@@ -463,46 +531,67 @@ static int wait_and_share(moons_job *const *jobs, unsigned n_jobs, moons__waiter
 
 /* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
-static int wait_in(moons_job *const *jobs, unsigned n_jobs, moons__waiter *w,
-                   uint64_t deadline_ns) {
-  moons_runtime *r = jobs[0]->runtime;
-  if (r->functions->depth(r->backend) == 0) return wait_and_share(jobs, n_jobs, w, deadline_ns);
+static int wait_in(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
+  if (r->functions->depth(r->backend) == 0) return wait_and_share(job, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
   if (moment_ns > deadline_ns) moment_ns = deadline_ns;
-  int error = wait_and_share(jobs, n_jobs, w, moment_ns);
+  int error = wait_and_share(job, w, moment_ns);
   if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
 
-int moons_jobs_wait(moons_job *const *jobs, unsigned n_jobs, int64_t timeout_ns) {
-  if (n_jobs == 0) return MOONS_EINVAL;
-  int ready = find_ready(jobs, n_jobs);
-  if (ready < 0 && timeout_ns == 0 && jobs[0]->runtime->functions->runs_when_asked) {
-    int ran = run_any(jobs, n_jobs);
-    ready = ran < 0 ? ran : find_ready(jobs, n_jobs);
-  }
-  if (ready >= 0 || timeout_ns == 0) return ready;
+/* Runs a chunk of the job on this thread, or waits to be rung. Returns 0, MOONS_ETIMEDOUT or another error. */
+static int run_or_wait(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
+  int ran = run_one(job);
+  if (ran < 0) return ran;
+  if (ran == 0) return wait_in(job, w, deadline_ns);
+  return r->functions->is_ending(r->backend) ? MOONS_ESTOPPED : 0;
+}
+
+static int wait_for(moons_job *job, uint64_t deadline_ns) {
+  int error = 0;
   moons__waiter *w = moons__waiter_new();
   if (w == NULL) return MOONS_ENOMEM;
-  uint64_t deadline_ns = deadline_after(timeout_ns);
-  set_waiter(jobs, n_jobs, w);
-  while ((ready = find_ready(jobs, n_jobs)) < 0) {
-    moons_runtime *r = jobs[0]->runtime;
-    int ran = run_any(jobs, n_jobs), error = ran < 0 ? ran : 0;
-    if (ran == 0) error = wait_in(jobs, n_jobs, w, deadline_ns);
-    if (ran == 1 && r->functions->is_ending(r->backend)) error = MOONS_ESTOPPED;
-    if (!error) continue;
-    ready = error == MOONS_ETIMEDOUT ? find_ready(jobs, n_jobs) : error;
-    break;
-  }
-  set_waiter(jobs, n_jobs, NULL);
+  set_waiter(job, w);
+  while (!error && !is_ready(job))
+    error = run_or_wait(job, w, deadline_ns);
+  set_waiter(job, NULL);
   moons__waiter_release(w);
-  return ready;
+  return error == MOONS_ETIMEDOUT && is_ready(job) ? 0 : error;
+}
+
+int moons_job_wait(moons_job *job, int64_t timeout_ns) {
+  if (is_ready(job)) return 0;
+  if (timeout_ns != 0) return wait_for(job, deadline_after(timeout_ns));
+  if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
+  int ran = run_one(job);
+  return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
+}
+
+void moons__job_report_to(moons_job *job, moons__queue *queue) {
+  moons__waiter *reader = NULL;
+  uv_mutex_lock(&job->mutex);
+  job->queue = queue;
+  job->news.job = job;
+  if (has_news(job)) reader = moons__queue_put(queue, &job->news);
+  uv_mutex_unlock(&job->mutex);
+  moons__waiter_ring(reader);
+}
+
+int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns,
+                      moons_job **job) {
+  uint64_t deadline_ns = deadline_after(timeout_ns);
+  int error = timeout_ns == 0 ? MOONS_ETIMEDOUT : 0;
+  while ((*job = moons__queue_take(queue)) == NULL && !error)
+    error = run_or_wait(awaited, moons__queue_waiter(queue), deadline_ns);
+  return *job != NULL ? 0 : error;
 }
 
 int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
-  int ready = moons_jobs_wait(&job, 1, timeout_ns);
-  if (ready < 0) return ready;
+  int error = moons_job_wait(job, timeout_ns);
+  if (error) return error;
   uv_mutex_lock(&job->mutex);
   moons__work *work = moons__job_take(&job->chunks);
   int is_cut = job->chunks.stopped;
@@ -532,9 +621,9 @@ void moons_job_cancel(moons_job *job) {
   moons__job_stop(&job->chunks);
   drop_waiting(job);
   if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
-  moons__waiter *w = moons__waiter_share(job->waiter);
+  listeners l = share_listeners(job);
   uv_mutex_unlock(&job->mutex);
-  moons__waiter_ring(w);
+  ring(l);
 }
 
 void moons_job_free(moons_job *job) {
@@ -544,6 +633,8 @@ void moons_job_free(moons_job *job) {
   moons__work *chunk;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
+  if (job->queue != NULL) moons__queue_remove(job->queue, &job->news);
+  job->queue = NULL;
   int is_over = job->chunks.n_running == 0;
   job->is_orphan = 1;
   uv_mutex_unlock(&job->mutex);

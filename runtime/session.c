@@ -232,9 +232,7 @@ static void program_close(moons__program *p) {
 
 static int program_is(const moons__program *p, const moons__terms *terms) {
   if (p->terms == NULL || p->terms == terms) return p->terms == terms;
-  return p->terms->setup_hash == terms->setup_hash &&
-         p->terms->options.setup_bytes == terms->options.setup_bytes &&
-         memcmp(p->terms->options.setup, terms->options.setup, terms->options.setup_bytes) == 0;
+  return moons__terms_have_same_setup(p->terms, terms);
 }
 
 /* Sessions. */

@@ -10,15 +10,36 @@
 
 #include "moons.h"
 
+/* The bytes of a set-up. Many jobs in a row may have the same. */
+typedef struct moons__setup {
+  atomic_uint n_users;
+  uint64_t hash;
+  size_t n_bytes;
+  char bytes[];
+} moons__setup;
+
+/* A copy, which the caller uses. NULL: no memory. */
+moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash);
+
+/* Whether it has these bytes. */
+int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes, uint64_t hash);
+
+/* One more uses it; one less, the last of whom frees it. Any thread; release accepts NULL. */
+moons__setup *moons__setup_share(moons__setup *setup);
+void moons__setup_release(moons__setup *setup);
+
 typedef struct moons__terms {
-  moons_job_options options; /* with a set-up of its own */
-  uint64_t setup_hash;
+  moons_job_options options; /* its set-up is that of `setup` */
+  moons__setup *setup;
   atomic_int cancelled; /* set by anyone: calls that have not begun are not begun */
   atomic_uint n_users;
 } moons__terms;
 
-/* Terms with a copy of the options' set-up, which the caller uses. NULL: no memory. */
-moons__terms *moons__terms_new(const moons_job_options *options);
+/* Terms with the options, but that set-up, which the caller uses; they share it. NULL: no memory. */
+moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup);
+
+/* Whether both have the same set-up. */
+int moons__terms_have_same_setup(const moons__terms *a, const moons__terms *b);
 
 /* One more uses them. */
 void moons__terms_share(moons__terms *terms);

@@ -5,6 +5,8 @@
 void moons__work_insert(moons__work_list *list, moons__work *before, moons__work *work) {
   moons__work **at = before != NULL ? &before->next : &list->first;
   work->next = *at;
+  work->before = before;
+  if (*at != NULL) (*at)->before = work;
   *at = work;
   if (list->last == before) list->last = work;
   list->n++;
@@ -18,28 +20,48 @@ void moons__work_prepend(moons__work_list *list, moons__work *work) {
   moons__work_insert(list, NULL, work);
 }
 
-/* Takes out what comes after `before`; NULL: the first. */
-static moons__work *take_after(moons__work_list *list, moons__work *before) {
-  moons__work **at = before != NULL ? &before->next : &list->first, *work = *at;
-  if (work == NULL) return NULL;
-  *at = work->next;
-  if (list->last == work) list->last = before;
+void moons__work_remove(moons__work_list *list, moons__work *work) {
+  *(work->before != NULL ? &work->before->next : &list->first) = work->next;
+  *(work->next != NULL ? &work->next->before : &list->last) = work->before;
   list->n--;
+}
+
+moons__work *moons__work_take(moons__work_list *list) {
+  moons__work *work = list->first;
+  if (work != NULL) moons__work_remove(list, work);
   return work;
 }
 
-moons__work *moons__work_take(moons__work_list *list) { return take_after(list, NULL); }
-
-moons__work *moons__work_take_of(moons__work_list *list, const void *owner) {
-  moons__work *before = NULL, *work = list->first;
-  for (; work != NULL && work->owner != owner; work = work->next)
-    before = work;
-  return take_after(list, before);
+void moons__work_enqueue(moons__work_list *queue, moons__work *work) {
+  moons__work_append(queue, work);
+  work->is_queued = 1;
 }
 
-moons__work *moons__work_take_for(moons__work_list *list, unsigned worker_number) {
-  moons__work *before = NULL, *work = list->first;
-  for (; work != NULL && work->n_workers <= worker_number; work = work->next)
-    before = work;
-  return take_after(list, before);
+static moons__work *take_out(moons__work_list *queue, moons__work *work) {
+  if (work == NULL) return NULL;
+  moons__work_remove(queue, work);
+  work->is_queued = 0;
+  return work;
+}
+
+moons__work *moons__work_dequeue(moons__work_list *queue, unsigned worker_number) {
+  moons__work *work = queue->first;
+  while (work != NULL && work->n_workers <= worker_number)
+    work = work->next;
+  return take_out(queue, work);
+}
+
+moons__work *moons__work_withdraw(moons__work_list *queue, moons__work *chain) {
+  moons__work *last = NULL;
+  for (; chain != NULL; chain = chain->next_of_owner)
+    if (chain->is_queued) last = chain;
+  return take_out(queue, last);
+}
+
+moons__work_list moons__work_empty(moons__work_list *queue) {
+  moons__work_list all = *queue;
+  for (moons__work *work = all.first; work != NULL; work = work->next)
+    work->is_queued = 0;
+  *queue = (moons__work_list){0};
+  return all;
 }

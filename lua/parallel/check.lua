@@ -47,6 +47,19 @@ function check.sequence(where, number, value)
   end
 end
 
+--- Checks that a method was called on what it belongs to.
+-- @param self
+-- @tparam table class the metatable that it must have
+-- @tparam string what its name
+-- @tparam string where the method
+-- @tparam[opt=0] integer depth of further calls in between
+function check.self(self, class, what, where, depth)
+  if getmetatable(self) ~= class then
+    local text = "bad self of '%s' (a %s expected, got %s): call it as %s:%s(...)"
+    error(text:format(where, what, type(self), what, where), CALLER - 1 + (depth or 0))
+  end
+end
+
 -- Some three years: what an integer of nanoseconds holds with ease.
 local MOST_SECONDS = 1e8
 

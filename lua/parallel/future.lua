@@ -1,4 +1,8 @@
 --- What a call or a map will give, once it is done.
+--
+-- The jobs of futures report to one queue of the state (`core.next`), so whoever waits for one of many looks only at
+-- those that have something new.
+--
 -- @module parallel.future
 
 local check = require "parallel.check"
@@ -9,14 +13,20 @@ local Future = {}
 Future.__index = Future
 Future.__name = "parallel.future"
 
+-- The futures that are not done, by what `core.next` gives for them.
+local waiting = setmetatable({}, {__mode = "v"})
+
+-- {== Ending one ==================================================================================
+
 -- Runs the callbacks, on the thread of the caller. Each has its turn; then the error of the first that
 -- failed is raised.
 local function run_callbacks(self)
   local callbacks, failed, first_error = self.callbacks, false, nil
-  self.callbacks = nil
-  if #callbacks > 0 then
-    core.hide() -- the bar of another map
+  if not callbacks then
+    return
   end
+  self.callbacks = nil
+  core.hide() -- the bar of another map
   for _, callback in ipairs(callbacks) do
     local succeeded, err = pcall(callback, self)
     if not succeeded and not failed then
@@ -28,8 +38,19 @@ local function run_callbacks(self)
   end
 end
 
+-- Tells those who iterate over it as it finishes.
+local function tell_watchers(self)
+  for _, ready in ipairs(self.watchers or {}) do
+    ready.last = ready.last + 1
+    ready[ready.last] = self
+  end
+  self.watchers = nil
+end
+
 -- Ends the future.
-local function settle(self, failure)
+-- @param[opt] failure what `get` raises
+-- @tparam[opt] boolean has_failed it raises even nil
+local function settle(self, failure, has_failed)
   if self.is_done then
     return -- by a callback, or by the function that is told of its progress
   end
@@ -39,30 +60,18 @@ local function settle(self, failure)
     self.is_done = nil
     error(err, 0)
   end
-  self.failure = failure
-  self.pool.open[self], self.pool.told[self] = nil, nil
+  self.failure, self.has_failed = failure, has_failed or failure ~= nil
+  waiting[self.id], self.pool.open[self], self.pool.told[self] = nil, nil, nil
+  tell_watchers(self)
   run_callbacks(self)
-end
-
---- Makes a future of a run that has been fed.
--- @tparam table run
--- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
--- @tparam table pool has a set `open` of futures that are not done, which may be dropped, and a set
--- `told` of those among them that have callbacks to run
-function Future.new(run, is_call, pool)
-  local self = setmetatable({run = run, is_call = is_call, pool = pool, callbacks = {}}, Future)
-  pool.open[self] = true
-  if run.progress then
-    run.progress:be_guest()
-    run.progress.on_error = function(err) settle(self, err) end
-  end
-  return self
 end
 
 -- The error that a run which is over raises, if any.
 local function failure_of(run)
   return run:is_stopped() and errors.lowest(run:errors()) or nil
 end
+
+-- {== Taking what has come home ===================================================================
 
 -- Takes a chunk that has come home, without waiting.
 -- @treturn ?integer how many calls it had; nil: all have come home; false: none is there
@@ -85,7 +94,7 @@ local function is_in_use(self)
 end
 
 -- Takes what is there without waiting. `shown` is the progress that is on the screen, if any: it leaves
--- that to what reads the items, where this is the script's.
+-- that to what reads the items, where this is the script's. An error of that is the future's.
 local function poll(self, shown)
   if is_in_use(self) then
     return
@@ -94,8 +103,10 @@ local function poll(self, shown)
     shown:leave()
   end
   while not self.is_done do
-    self.run:feed()
-    if take(self) == false then
+    local fed, err = self.run:try_to_feed()
+    if not fed then
+      return settle(self, err, true)
+    elseif take(self) == false then
       return
     end
   end
@@ -112,55 +123,75 @@ local function take_ready(self)
   end
 end
 
--- Takes what is there of all futures in the list, then waits for one where none is done; `shown` is the
--- progress to show meanwhile, if any.
-local function wait_for_any(futures, seconds, shown)
-  local jobs, is_any_done = {}, false
-  for _, future in ipairs(futures) do
+-- {== News ========================================================================================
+
+-- Whether taking what it has runs none of the script's code: nothing is read, and nobody is told.
+local function is_quiet(self)
+  return self.run.n >= 0 and not self.run.progress and not self.callbacks and not self.watchers
+end
+
+-- Whether somebody wants to know when it is done.
+local function is_told(self)
+  return self.callbacks or self.watchers
+end
+
+-- Futures that have news, and somebody to tell, but came up while the script did not wait.
+local due = {}
+
+--- Takes what has come home of futures that nobody asks for, so that it does not pile up.
+function Future.tidy()
+  for id in core.next do
+    local future = waiting[id]
+    if future and is_quiet(future) then
+      poll(future)
+    elseif future and is_told(future) then
+      due[#due + 1] = future
+    end
+  end
+end
+
+-- Takes what a future has for which there are news.
+local function attend(future, awaited, shown)
+  if future and (future == awaited or is_quiet(future) or is_told(future)) then
     poll(future, shown)
-    if future.is_done then
-      is_any_done = true
-    elseif not is_in_use(future) then
-      jobs[#jobs + 1] = future.run.job
-    end
   end
-  if is_any_done then
-    return
-  elseif #jobs == 0 then
+end
+
+-- Takes what those have that came up meanwhile.
+local function attend_to_due()
+  while #due > 0 do
+    attend(table.remove(due))
+  end
+end
+
+-- Waits for a future, and meanwhile for any other that has news, for some seconds or for ever.
+local function wait_for_news(awaited, seconds, shown)
+  if is_in_use(awaited) then
     error(NO_WAIT, 0)
-  elseif shown then
-    shown:wait(jobs, seconds)
+  end
+  local id
+  if shown then
+    id = shown:wait(awaited.run.job, seconds)
   else
-    core.wait(jobs, seconds)
+    id = core.next(awaited.run.job, seconds)
   end
+  attend(waiting[id], awaited, shown)
 end
 
--- The progress of the first future that shows any: a screen has room for one.
-local function first_progress(futures)
-  for _, future in ipairs(futures) do
-    if future.run.progress and not future.is_done then
-      return future.run.progress
+-- Takes what there is of other futures. Inline, those with callbacks would not run otherwise.
+local function attend_to_others(self)
+  attend_to_due()
+  for id in core.next do
+    attend(waiting[id])
+  end
+  if next(self.pool.told) and core.runs_when_asked() then
+    local others = {}
+    for other in pairs(self.pool.told) do
+      others[#others + 1] = other
     end
-  end
-end
-
--- This future first, then those of the same pool that have callbacks to run.
-local function with_others(self)
-  local futures = {self}
-  for other in pairs(self.pool.told) do
-    if other ~= self then
-      futures[#futures + 1] = other
+    for _, other in ipairs(others) do
+      poll(other)
     end
-  end
-  return futures
-end
-
--- Checks that it can be waited for, so long.
-local function check_wait(self, seconds)
-  if seconds ~= nil and type(seconds) ~= "number" then
-    error(("bad argument #1 (seconds expected, got %s)"):format(type(seconds)), 3)
-  elseif is_in_use(self) then
-    error(NO_WAIT, 3)
   end
 end
 
@@ -170,38 +201,81 @@ local function wait(self, seconds)
   end
   local shown <close> = self.run.progress
   local deadline = seconds and core.now() + seconds
+  attend_to_due()
   poll(self)
   while not self.is_done do
     local left = deadline and deadline - core.now()
     if left and left <= 0 then
       return false
     end
-    wait_for_any(with_others(self), left, shown)
+    wait_for_news(self, left, shown)
     poll(self, shown)
   end
-  for _, other in ipairs(with_others(self)) do
-    poll(other)
-  end
+  attend_to_others(self)
   return true
+end
+
+-- {== Methods =====================================================================================
+
+--- Makes a future of a run that has been fed.
+-- @tparam table run
+-- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
+-- @tparam table pool has a set `open` of futures that are not done, and a set `told` of those among them that
+-- have callbacks to run
+function Future.new(run, is_call, pool)
+  local self = setmetatable({run = run, is_call = is_call, pool = pool, id = run.job:report()}, Future)
+  waiting[self.id], pool.open[self] = self, true
+  if run.progress then
+    run.progress:be_guest()
+    run.progress.on_error = function(err) settle(self, err) end
+  end
+  return self
+end
+
+--- Sends the items of a map, as far as they are known. An error of what they are read from is the future's.
+function Future:begin()
+  local run = self.run
+  local fed, err = run:try_to_feed(run.n >= 0 and math.maxinteger or nil)
+  if not fed then
+    settle(self, err, true)
+  end
+  Future.tidy()
+end
+
+-- Checks that a method was called on a future, and may be.
+local function check_self(self, where, may_wait)
+  check.self(self, Future, "future", where, 1)
+  if may_wait and is_in_use(self) then
+    error(NO_WAIT, 3)
+  end
+end
+
+local function check_seconds(where, seconds)
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
+    local text = "bad argument #1 to '%s' (seconds expected, got %s)"
+    error(text:format(where, type(seconds) == "number" and "nan" or type(seconds)), 3)
+  end
 end
 
 --- Waits until it is done, for some seconds or for ever.
 -- @tparam[opt] number seconds
 -- @treturn boolean whether it is done
 function Future:wait(seconds)
-  check_wait(self, seconds)
+  check_self(self, "wait", true)
+  check_seconds("wait", seconds)
   return wait(self, seconds)
 end
 
 --- Its values: of a call all that it returned, of a map results, and collected errors.
 -- @tparam[opt] number seconds to wait; for ever without
--- @raise its error; an error of kind "timeout" saying "timed out" when it is not done in time
+-- @raise its error, the same each time; an error of kind "timeout" saying "timed out" when it is not done in time
 function Future:get(seconds)
-  check_wait(self, seconds)
+  check_self(self, "get", true)
+  check_seconds("get", seconds)
   if not wait(self, seconds) then
     error(errors.new("timeout", "timed out"), 0)
   end
-  if self.failure then
+  if self.has_failed then
     error(self.failure, 0)
   end
   if not self.is_call then
@@ -213,18 +287,22 @@ end
 
 --- Whether it is done, without waiting.
 function Future:done()
+  check_self(self, "done")
   poll(self)
   return self.is_done == true
 end
 
 --- Whether it is done and `get` will raise no error, without waiting.
 function Future:ok()
-  return self:done() and self.failure == nil
+  check_self(self, "ok")
+  poll(self)
+  return self.is_done == true and not self.has_failed
 end
 
 --- Drops what has not begun and ends what runs. The future then fails with an error of kind "cancelled".
 -- @treturn boolean false where it was done already
 function Future:cancel()
+  check_self(self, "cancel")
   take_ready(self)
   if self.is_done then
     return false
@@ -236,36 +314,120 @@ function Future:cancel()
 end
 
 --- Has a function called with the future once it is done: on the caller's thread, while the caller
--- waits for this future or another of the same pool, or asks whether it is done.
+-- waits for any future, or asks whether this one is done.
 -- @tparam function callback
 -- @treturn table the future
 function Future:on_done(callback)
+  check_self(self, "on_done")
   check.callable("on_done", 1, callback)
   take_ready(self)
   if self.is_done then
     callback(self)
   else
-    self.callbacks[#self.callbacks + 1] = callback
+    self.callbacks = self.callbacks or {}
+    table.insert(self.callbacks, callback)
     self.pool.told[self] = true
   end
   return self
 end
 
---- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`.
+-- {== As they finish ==============================================================================
+
+-- An iteration over futures as they finish. Each is looked at once, in order; those that are not done then come to
+-- `ready` when they are.
+local Completion = {}
+Completion.__index = Completion
+
+-- The next future of the list that has not been looked at, where there is one: also of those that were appended.
+function Completion:meet()
+  self.n_met = self.n_met + 1
+  local future = self.futures[self.n_met]
+  if getmetatable(future) ~= Future then
+    local text = "bad argument #1 to 'as_completed' (item %d: a future expected, got %s)"
+    error(text:format(self.n_met, type(future)), 4)
+  end
+  poll(future)
+  if future.is_done then
+    return future
+  end
+  future.watchers = future.watchers or {}
+  table.insert(future.watchers, self.ready)
+  table.insert(self.left, future)
+  self.n_left = self.n_left + 1
+  if future.run.progress then
+    table.insert(self.bars, future)
+  end
+end
+
+-- The next one that is ready.
+function Completion:take()
+  local ready = self.ready
+  if ready.first > ready.last then
+    return nil
+  end
+  local future = ready[ready.first]
+  ready[ready.first] = nil
+  ready.first = ready.first + 1
+  self.n_left = self.n_left - 1
+  return future
+end
+
+-- The progress of the first future that shows any: a screen has room for one.
+function Completion:progress()
+  while self.bars[1] and self.bars[1].is_done do
+    table.remove(self.bars, 1)
+  end
+  return self.bars[1] and self.bars[1].run.progress
+end
+
+-- The first future that is left and can be waited for.
+function Completion:first_left()
+  local left = self.left
+  while left[self.first].is_done do
+    left[self.first] = false
+    self.first = self.first + 1
+  end
+  for i = self.first, #left do
+    if left[i] and not left[i].is_done and not is_in_use(left[i]) then
+      return left[i]
+    end
+  end
+  error(NO_WAIT, 0)
+end
+
+-- One that is done, as far as that can be told without waiting.
+function Completion:find()
+  local future = self:take()
+  while not future and self.n_met < #self.futures do
+    future = self:meet()
+  end
+  return future
+end
+
+function Completion:next()
+  attend_to_due()
+  local future = self:find()
+  if future then
+    return future
+  end
+  local shown <close> = self:progress()
+  while not future and self.n_left > 0 do
+    wait_for_news(self:first_left(), nil, shown)
+    future = self:find() -- callbacks may have appended to the list
+  end
+  return future
+end
+
+--- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`. Those that are appended to
+-- the list meanwhile are part of it.
 -- @tparam table futures a list
 function Future.as_completed(futures)
   check.futures("as_completed", 1, futures, Future)
-  local left = table.move(futures, 1, #futures, 1, {})
+  local self = {futures = futures, n_met = 0, ready = {first = 1, last = 0}, left = {}, first = 1, n_left = 0}
+  self.bars = {}
+  setmetatable(self, Completion)
   return function()
-    local shown <close> = first_progress(left)
-    while #left > 0 do
-      for i, future in ipairs(left) do
-        if future:done() then
-          return table.remove(left, i)
-        end
-      end
-      wait_for_any(left, nil, shown)
-    end
+    return self:next()
   end
 end
 

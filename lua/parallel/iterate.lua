@@ -2,6 +2,8 @@
 -- Sources are read only as far ahead as keeps the workers busy. Leaving the loop drops what is ahead.
 -- @module parallel.iterate
 
+local errors = require "parallel.errors"
+
 local iterate = {}
 
 -- Chunks that are under way or whose results wait to be taken, for each that keeps the workers busy.
@@ -27,11 +29,26 @@ local function new_iteration(run, raises)
   return setmetatable(self, Iteration)
 end
 
+-- Reads items as far as keeps the workers busy. An error of what it reads ends them: it is raised after the results of
+-- those before.
+function Iteration:feed()
+  local run = self.run
+  local lead = LEAD * run.most_chunks - self.n_chunks
+  local fed, n_unsent = run:try_to_feed(math.max(1, math.min(run.most_chunks, lead)))
+  if fed then
+    self.n_unsent = self.n_unsent + n_unsent
+  else
+    self.has_failed, self.failure = true, n_unsent
+  end
+end
+
 -- Waits for one more chunk; returns the number of its first call, or nil at the end.
 function Iteration:receive()
   local run = self.run
-  local lead = LEAD * run.most_chunks - self.n_chunks
-  self.n_unsent = self.n_unsent + run:feed(math.max(1, math.min(run.most_chunks, lead)))
+  if run.job:is_closed() then
+    error(errors.new("cancelled", "cancelled"), 0) -- with its pool
+  end
+  self:feed()
   local n_calls, first = run:collect()
   if n_calls == 0 then
     return self:receive() -- a chunk that a failure has cut before its first call
@@ -70,10 +87,13 @@ function Iteration:is_unsent(i)
   return self.errors[i] ~= nil and not self.chunks[i]
 end
 
--- At the end there is nothing to give; a map that a failure has stopped raises it.
+-- At the end there is nothing to give; a map that a failure has stopped raises it, and so does one whose items came to
+-- an end by an error.
 function Iteration:finish()
   if self.run:is_stopped() then
     self.run:fail()
+  elseif self.has_failed then
+    error(self.failure, 0)
   end
   self.run.job:settle()
 end
@@ -131,6 +151,7 @@ function Iteration:next_ready()
   if self.current or self:enter_any() then
     return self:take()
   end
+  return self:finish()
 end
 
 local function iterator(run, raises, step)

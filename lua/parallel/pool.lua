@@ -52,7 +52,7 @@ function Pool.new(options)
     options = options,
     call_options = options_of_call(options),
     workers = core.new_workers(n_workers, seed),
-    open = setmetatable({}, {__mode = "k"}),
+    open = {}, -- futures that are not done: they are called though nobody keeps them
     told = {},
     is_closed = false,
   }
@@ -65,10 +65,15 @@ local function check_open(pool, level)
   end
 end
 
+-- Checks that a method was called on a pool that can be used.
+local function check_self(pool, where)
+  check.self(pool, Pool, "pool", where, 1)
+  check_open(pool, 4)
+end
+
 -- The options of a call: its own, then the pool's. Not to be changed.
 local function options_of(pool, where, number, own)
   own = check.options(where, number, own, 1)
-  check_open(pool, 4)
   if next(own) == nil then
     return pool.options
   end
@@ -91,12 +96,14 @@ local function future_of(pool, f, xs, is_rows, options)
     n_chunks = math.max(STEPS, n_chunks)
   end
   local run = Run.new(f, xs, is_rows, options, pool.workers, n_chunks)
-  run:feed(run.n >= 0 and math.maxinteger or nil)
-  return Future.new(run, false, pool)
+  local future = Future.new(run, false, pool)
+  future:begin()
+  return future
 end
 
 --- As `parallel.map`.
 function Pool:map(f, xs, options)
+  check_self(self, "map")
   check.callable("map", 1, f)
   check.sequence("map", 2, xs)
   return Run.new(f, xs, false, options_of(self, "map", 3, options), self.workers):finish()
@@ -104,6 +111,7 @@ end
 
 --- As `parallel.starmap`.
 function Pool:starmap(f, rows, options)
+  check_self(self, "starmap")
   check.callable("starmap", 1, f)
   check.sequence("starmap", 2, rows)
   return Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.workers):finish()
@@ -111,6 +119,7 @@ end
 
 --- As `parallel.run`.
 function Pool:run(calls, options)
+  check_self(self, "run")
   check.sequence("run", 1, calls)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
@@ -120,6 +129,7 @@ end
 --- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
 -- Where errors are collected, a third value is that of a failed call.
 function Pool:imap(f, xs, options)
+  check_self(self, "imap")
   check.callable("imap", 1, f)
   check.sequence("imap", 2, xs)
   return iterate.in_order(begin(self, f, xs, false, options_of(self, "imap", 3, options)))
@@ -127,6 +137,7 @@ end
 
 --- The same for `f(table.unpack(row))`.
 function Pool:istarmap(f, rows, options)
+  check_self(self, "istarmap")
   check.callable("istarmap", 1, f)
   check.sequence("istarmap", 2, rows)
   return iterate.in_order(begin(self, f, rows, true, options_of(self, "istarmap", 3, options)))
@@ -134,6 +145,7 @@ end
 
 --- Iterates over the results, each as soon as it is there; the index says which it is.
 function Pool:imap_unordered(f, xs, options)
+  check_self(self, "imap_unordered")
   check.callable("imap_unordered", 1, f)
   check.sequence("imap_unordered", 2, xs)
   return iterate.as_ready(begin(self, f, xs, false, options_of(self, "imap_unordered", 3, options)))
@@ -142,8 +154,8 @@ end
 --- Makes one call and waits for it.
 -- @return all its values
 function Pool:apply(f, ...)
+  check_self(self, "apply")
   check.callable("apply", 1, f)
-  check_open(self, 3)
   local job <close> = Run.call(f, self.call_options, self.workers, ...)
   return job:values()
 end
@@ -151,14 +163,17 @@ end
 --- Makes one call and does not wait for it.
 -- @treturn table a future
 function Pool:submit(f, ...)
+  check_self(self, "submit")
   check.callable("submit", 1, f)
-  check_open(self, 3)
-  return Future.new(Run.of(Run.call(f, self.call_options, self.workers, ...)), true, self)
+  local future = Future.new(Run.of(Run.call(f, self.call_options, self.workers, ...)), true, self)
+  Future.tidy()
+  return future
 end
 
 --- Begins a map and does not wait for it.
 -- @treturn table a future of what `map` returns
 function Pool:map_async(f, xs, options)
+  check_self(self, "map_async")
   check.callable("map_async", 1, f)
   check.sequence("map_async", 2, xs)
   return future_of(self, f, xs, false, options_of(self, "map_async", 3, options))
@@ -166,6 +181,7 @@ end
 
 --- The same for `starmap`.
 function Pool:starmap_async(f, rows, options)
+  check_self(self, "starmap_async")
   check.callable("starmap_async", 1, f)
   check.sequence("starmap_async", 2, rows)
   return future_of(self, f, rows, true, options_of(self, "starmap_async", 3, options))
@@ -180,13 +196,12 @@ local function open_futures(pool)
 end
 
 -- Closes the pool: a method of each future brings that to its end. After an error in one, in a callback say, the
--- others are cancelled, and the threads end all the same; then it is raised.
-local function close(pool, method)
-  if pool.is_closed then
-    return
-  end
-  pool.is_closed = true
+-- others are cancelled, and the threads end all the same; then it is raised. `is_now`: iterations that have begun end
+-- too; otherwise they keep their threads until they are over.
+local function close(pool, method, is_now)
   local succeeded, err = true, nil
+  local was_closed = pool.is_closed
+  pool.is_closed = true
   for _, future in ipairs(open_futures(pool)) do
     if succeeded then
       succeeded, err = pcall(method, future)
@@ -194,32 +209,36 @@ local function close(pool, method)
       pcall(future.cancel, future)
     end
   end
-  local freed, refusal = pcall(pool.workers.close, pool.workers) -- iterations that have not ended cannot go on
+  local freed, refusal = pcall(is_now and pool.workers.terminate or pool.workers.close, pool.workers)
   if not freed then -- by what a map of its own reads, say
-    pool.is_closed = false
+    pool.is_closed = was_closed
     error(refusal, 0)
   elseif not succeeded then
     error(err, 0)
   end
 end
 
---- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values.
+--- Takes no more calls, finishes what it has, and frees its threads. Futures keep their values, and iterations that
+-- have begun go on to their end, with the threads that they need.
 -- @raise the first error of a callback; then futures that were not done fail with "cancelled"
 function Pool:close()
-  close(self, Future.wait)
+  check.self(self, Pool, "pool", "close")
+  close(self, Future.wait, false)
 end
 
---- Drops waiting calls, ends those that run, and frees the threads; futures that are not done fail with "cancelled".
+--- Drops waiting calls, ends those that run, and frees the threads; futures that are not done, and iterations, fail
+-- with "cancelled".
 -- @raise the first error of a callback
 function Pool:terminate()
-  close(self, Future.cancel)
+  check.self(self, Pool, "pool", "terminate")
+  close(self, Future.cancel, true)
 end
 
 --- What the pool has done so far.
 -- @treturn table `workers`; calls `done`, `failed`, `retried`; seconds `busy`; bytes `sent` and
 -- `received`; states `restored`
 function Pool:stats()
-  check_open(self, 3)
+  check_self(self, "stats")
   return self.workers:stats()
 end
 

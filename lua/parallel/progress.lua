@@ -95,12 +95,12 @@ function Progress:collect(run, seconds)
   return false
 end
 
---- Waits as `core.wait` does, and shows the numbers when it is time to.
--- @tparam table jobs
+--- Waits as `core.next` does, and shows the numbers when it is time to.
+-- @param job
 -- @tparam ?number seconds
--- @return as `core.wait`; also returns where the map is over
-function Progress:wait(jobs, seconds)
-  local ready
+-- @return as `core.next`; also returns, nothing, where the map is over
+function Progress:wait(job, seconds)
+  local news
   local now = core.now()
   local deadline = seconds and now + seconds or math.huge
   repeat
@@ -108,12 +108,12 @@ function Progress:wait(jobs, seconds)
       self:tick(now, true)
     end
     if self.is_over then
-      return 1
+      return nil
     end
-    ready = core.wait(jobs, math.min(deadline, self.due) - now)
+    news = core.next(job, math.min(deadline, self.due) - now)
     now = core.now()
-  until ready or now >= deadline
-  return ready
+  until news or now >= deadline
+  return news
 end
 
 --- Leaves the screen to the script, until the next wait. Also at the end of a to-be-closed variable.

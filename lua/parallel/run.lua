@@ -101,15 +101,27 @@ function Run:has_ended()
   return self.job:has_ended()
 end
 
+-- Counts items that cannot be sent.
+local function count_unsent(self, n)
+  if self.progress and n > 0 then
+    self.progress:count(n, n)
+  end
+  return n
+end
+
 --- Keeps `most` chunks under way, by default as many as keep all workers busy. The error of an item
 -- that cannot be sent is like that of a call.
 -- @treturn integer how many items cannot be sent
 function Run:feed(most)
-  local n_failed = self.job:feed(most)
-  if self.progress and n_failed > 0 then
-    self.progress:count(n_failed, n_failed)
-  end
-  return n_failed
+  return count_unsent(self, self.job:feed(most))
+end
+
+--- The same, in protected mode: nothing of the module's own runs in it, only what the items are read from.
+-- @treturn boolean whether the items could be read; if not, no more are
+-- @return how many cannot be sent, or the error
+function Run:try_to_feed(most)
+  local fed, n_unsent = pcall(self.job.feed, self.job, most)
+  return fed, fed and count_unsent(self, n_unsent) or n_unsent
 end
 
 --- Waits for a chunk of results, for some seconds or for ever.

@@ -57,7 +57,7 @@ static void runs_as_many_as_may(void) {
   moons__job_finish(&job, &chunks[1]);
   CHECK(moons__job_start(&job) == &chunks[2]);
   CHECK(moons__job_start(&job) == NULL);
-  moons__job_return(&job); /* one of those running was not run after all */
+  moons__job_return(&job, &chunks[0]); /* one of those running was not run after all */
   CHECK(moons__job_start(&job) == &chunks[3]);
   CHECK(moons__job_start(&job) == NULL);
   check_counts(&job, 2, 2, 1);

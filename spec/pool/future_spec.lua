@@ -91,6 +91,105 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("of a map whose items cannot be read to the end gives that error, each time", function()
+      passes [[
+        local pool = parallel.pool(2)
+        for _, problem in ipairs {{}, "text", false, 0} do
+          if problem == 0 then problem = nil end
+          for _, last in ipairs {0, 3, 500} do
+            local i = 0
+            local function items()
+              i = i + 1
+              if i == last + 1 then error(problem, 0) end
+              return i
+            end
+            local future, called = pool:map_async(same, items), 0
+            future:on_done(function() called = called + 1 end)
+            for _ = 1, 3 do
+              local ok, err = pcall(future.get, future)
+              assert(not ok and rawequal(err, problem), tostring(err))
+              equal({future:done(), future:ok(), future:wait(), future:cancel()}, {true, false, true, false})
+            end
+            equal({i, called}, {last + 1, 1}) -- nobody reads on
+          end
+        end
+        local n = 0
+        local left = pool:map_async(same, function()
+          n = n + 1
+          if n % 40 == 0 then error "forty" end
+          return n
+        end)
+        pool:close()
+        equal({left:ok(), n, (pcall(left.get, left))}, {false, 40, false})
+      ]]
+    end)
+
+    it("is called though nobody keeps it", function()
+      passes [[
+        local name = os.tmpname()
+        do
+          local pool <close> = parallel.pool(1)
+          for i = 1, 100 do
+            pool:submit(function()
+              local file <close> = io.open(name, "a")
+              file:write(i, "\n")
+            end)
+            if i % 10 == 0 then collectgarbage() end
+          end
+          collectgarbage()
+        end
+        local n = 0
+        for _ in io.lines(name) do n = n + 1 end
+        os.remove(name)
+        equal(n, 100)
+      ]]
+    end)
+
+    it("gets what its function captures at the time of the call", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local data, futures = {}, {}
+        for i = 1, 2000 do data[i] = {i} end
+        local function f(i) return data[i][1] end
+        for i = 1, 20 do
+          if i % 5 == 0 then data[i][1] = -i end
+          futures[i] = pool:submit(f, i)
+          data[i][1] = "later"
+          if i % 3 == 0 then data[i][1] = i end
+        end
+        for i = 1, 20 do equal(futures[i]:get(), i % 5 == 0 and -i or i) end
+        data = nil
+        equal((pcall(pool.apply, pool, f, 1)), false)
+      ]]
+    end)
+
+    it("is one of many", function()
+      passes [[
+        local n = 20000
+        local pool = parallel.pool(2)
+        local futures, sum = {}, 0
+        for round = 1, 2 do
+          for i = 1, n do futures[i] = pool:submit(same, i) end
+          if round == 1 then futures[n]:wait() end
+          for i = 1, n do sum = sum + futures[i]:get() end
+          for i = 1, n do futures[i] = pool:submit(same, i) end
+          for future in parallel.as_completed(futures) do sum = sum + future:get() end
+          local called = 0
+          for i = 1, n do futures[i] = pool:submit(same, i):on_done(function() called = called + 1 end) end
+          for i = 1, n do futures[i]:wait() end
+          equal(called, n)
+        end
+        equal(sum, 2 * n * (n + 1))
+        for i = 1, n do futures[i] = pool:submit(same, i) end
+        pool:close()
+        equal({futures[1]:get(), futures[n]:get()}, {1, n})
+        pool = parallel.pool(1)
+        for i = 1, n do futures[i] = pool:submit(same, i) end
+        pool:terminate()
+        for i = 1, n do assert(futures[i]:done()) end
+      ]]
+    end)
+
     it("is done and ok once its values are there", function()
       passes [[
         local pool <close> = parallel.pool(2)
@@ -275,12 +374,20 @@ for _, host in ipairs(script.hosts) do
           get = function() future:get("1") end,
           wait = function() future:wait({}) end,
           on_done = function() future:on_done(5) end,
+          get_nan = function() future:get(0 / 0) end,
           as_completed = function() parallel.as_completed(5) end,
           with_a_hole = function() parallel.as_completed {future, nil, future} end,
         } do
           local ok, err = pcall(call)
           assert(not ok and type(err) == "string", name)
           assert(err:find "^stdin:%d+: bad argument #1", name .. ": " .. err)
+        end
+        for _, name in ipairs {"get", "wait", "done", "ok", "cancel", "on_done"} do
+          for _, this in ipairs {false, 5, "x", {}, pool} do
+            local ok, err = pcall(function() local _ = future[name](this) end)
+            local text = "^stdin:%d+: bad self of '" .. name .. "' %(a future expected, got " .. type(this) .. "%)"
+            assert(not ok and err:find(text), err)
+          end
         end
         equal(future:get(), 1)
       ]]
@@ -311,6 +418,45 @@ for _, host in ipairs(script.hosts) do
           equal(future:ok(), i % 3 == 0 or i % 5 ~= 0)
         end
         equal({n, next(numbers), #futures}, {40, nil, 40})
+      ]]
+    end)
+
+    it("gives those too that are appended to the list meanwhile", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local futures, n = {pool:submit(same, 1)}, 0
+        for future in parallel.as_completed(futures) do
+          n = n + 1
+          if #futures < 200 then
+            futures[#futures + 1] = pool:submit(same, 1)
+            if n % 10 == 0 then futures[#futures + 1] = pool:map_async(same, {1}) end
+            if n % 11 == 0 then futures[#futures + 1] = future end
+          end
+        end
+        equal({n, #futures >= 200}, {#futures, true})
+        local late = {pool:submit(same, 1)}
+        late[1]:on_done(function() late[2] = pool:submit(same, 2) end)
+        local sum = 0
+        for future in parallel.as_completed(late) do sum = sum + future:get() end
+        equal(sum, 3)
+        local wrong = {pool:submit(same, 1)}
+        local ok, err = pcall(function()
+          for _ in parallel.as_completed(wrong) do wrong[2] = 5 end
+        end)
+        assert(not ok and err:find "^stdin:%d+: bad argument #1 to 'as_completed' %(item 2: a future expected", err)
+      ]]
+    end)
+
+    it("gives a future as often as it is in the list", function()
+      passes [[
+        local pool <close> = parallel.pool(2)
+        local a, b = pool:submit(same, 1), pool:submit(same, 2)
+        local n = 0
+        for future in parallel.as_completed {a, b, a, a} do n = n + future:get() end
+        equal(n, 5)
+        local one, other = parallel.as_completed {a, b}, parallel.as_completed {b, a}
+        equal(one():get() + one():get() + other():get() + other():get(), 6)
+        equal({one(), other()}, {})
       ]]
     end)
 

@@ -247,10 +247,20 @@ for _, host in ipairs(script.hosts) do
               if i > last then error(problem) end
               return method == "istarmap" and {i} or i
             end
+            local step, given = pool[method](pool, same, items), {}
             local ok, err = pcall(function()
-              for j, value in pool[method](pool, same, items) do equal(value, j) end
+              for j, value in step do
+                equal({value, given[j]}, {j, nil})
+                given[j] = true
+              end
             end)
             assert(not ok and rawequal(err, problem), tostring(err))
+            equal(#given, last) -- all results before it
+            for _ = 1, 3 do
+              ok, err = pcall(step)
+              assert(not ok and rawequal(err, problem), tostring(err))
+            end
+            equal(i, last + 1)
             equal(pool:map(same, {1, 2}), {1, 2})
           end
         end
@@ -304,17 +314,46 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
-    it("of a pool that has been closed raises an error, or goes on to its end", function()
+    it("of a pool that has been closed goes on to its end", function()
       passes [[
-        local pool = parallel.pool(2)
-        local step = pool:imap(same, counter(1000), {chunk = 1})
-        step()
-        pool:close()
-        for _ = 1, 2000 do
-          local ok, i = pcall(step)
-          if not ok or i == nil then break end
+        for _, method in ipairs {"imap", "imap_unordered"} do
+          local pool = parallel.pool(2)
+          local sum, n = 0, 0
+          local one, other = pool[method](pool, same, counter(1000), {chunk = 1}), pool[method](pool, same, {4, 5})
+          pool:close()
+          for i, value in one do
+            equal(value, i)
+            sum, n = sum + i, n + 1
+          end
+          equal({sum, n}, {500500, 1000})
+          pool:close()
+          equal({select(2, other()) + select(2, other()), (other())}, {9, nil})
+          assert(not pcall(pool[method], pool, same, {1}))
         end
-        assert(not pcall(pool.imap, pool, same, {1}))
+        local step
+        do
+          local pool <close> = parallel.pool(2)
+          step = pool:imap(same, {1, 2, 3})
+        end
+        equal({step()}, {1, 1})
+      ]]
+    end)
+
+    it("of a pool that has been terminated fails with kind cancelled", function()
+      passes [[
+        for _, closes in ipairs {false, true} do
+          local pool = parallel.pool(2)
+          local step, never = pool:imap(same, counter(1000000), {chunk = 1}), pool:imap(same, {1})
+          step()
+          if closes then pool:close() end
+          pool:terminate()
+          for _ = 1, 3 do
+            local ok, err = pcall(function() for _ in step do end end)
+            equal({ok, err.kind}, {false, "cancelled"})
+            ok, err = pcall(never)
+            equal({ok, err.kind}, {false, "cancelled"})
+          end
+        end
       ]]
     end)
   end)

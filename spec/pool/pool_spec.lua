@@ -189,6 +189,21 @@ for _, host in ipairs(hosts) do
       ]])
     end)
 
+    it("whose methods are called on something else says so, of the script's line", function()
+      passes(methods .. [[
+        local pool <close> = parallel.pool(1)
+        for _, name in ipairs {"map", "starmap", "run", "imap", "istarmap", "imap_unordered", "map_async",
+            "starmap_async", "apply", "submit", "close", "terminate", "stats"} do
+          for _, this in ipairs {double, {}, false} do
+            local ok, err = pcall(function() local _ = pool[name](this, {1}) end)
+            local text = "^stdin:%d+: bad self of '" .. name .. "' %(a pool expected, got " .. type(this) .. "%)"
+            assert(not ok and err:find(text), err)
+          end
+        end
+        equal(pool:apply(double, 2), 4)
+      ]])
+    end)
+
     it("names an option that is unknown or wrong, of the script's line", function()
       passes(methods .. [[
         local pool <close> = parallel.pool(1)

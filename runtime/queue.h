@@ -1,0 +1,30 @@
+/*
+** Where jobs of one thread lie that have news for it: a chunk has finished, or nothing more is to come. So
+** whoever waits for any of many jobs need not look at all of them. Each job is in it once, in the order of
+** its first news that has not been taken.
+*/
+#ifndef MOONS_QUEUE_H
+#define MOONS_QUEUE_H
+
+#include <stdint.h>
+
+#include "moons.h"
+
+typedef struct moons__queue moons__queue;
+
+/* NULL: no memory. */
+moons__queue *moons__queue_new(void);
+
+/* All jobs that report to it have been freed. Accepts NULL. */
+void moons__queue_free(moons__queue *queue);
+
+/* Has the job report to the queue from now on; where there is something to take, at once. */
+void moons__job_report_to(moons_job *job, moons__queue *queue);
+
+/* Takes a job that has news, and waits for one for up to `timeout_ns` (0: does not; negative: for ever). While
+** it waits it does for `awaited`, which reports to the queue and is not over, what moons_job_wait does: where the
+** calling thread has to run calls itself, some are run of this job. With a timeout of 0 it may be NULL. Returns 0,
+** or as moons_job_wait does MOONS_ETIMEDOUT, MOONS_EDEPTH or MOONS_ESTOPPED. One thread at a time. */
+int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns, moons_job **job);
+
+#endif
