@@ -1,4 +1,4 @@
-#include "binding.h"
+#include "binding_job.h"
 
 #include <lauxlib.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "lua_sources.h"
 #include "pristine.h"
+#include "traceback.h"
 
 static int core_cpus(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons_cpus());
@@ -47,6 +48,15 @@ static int core_is_worker(lua_State *L) {
   return 1;
 }
 
+/* core.caller(): the place in the script from which the module was called; nil where there is none. */
+static int core_caller(lua_State *L) { return moons__push_caller(L); }
+
+/* core.raise(err): raises it; an error value tells from then on where the script was. */
+static int core_raise(lua_State *L) {
+  lua_settop(L, 1);
+  return moons__raise(L);
+}
+
 /* The loader of "parallel.core". */
 static int open_core(lua_State *L) {
   static const luaL_Reg FUNCTIONS[] = {
@@ -57,6 +67,8 @@ static int open_core(lua_State *L) {
       {"is_worker", core_is_worker},
       {"runs_when_asked", core_runs_when_asked},
       {"now", core_now},
+      {"caller", core_caller},
+      {"raise", core_raise},
       {"next", moons__core_next},
       {"new_workers", moons__core_new_workers},
       {"columns", moons__core_columns},

@@ -21,9 +21,6 @@
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons_preload */
 #define MOONS__KEY_HOST "moons.host"       /* true in states given to moons_open */
 
-/* The metatable of error values. */
-#define MOONS__ERROR_TYPE "parallel.error"
-
 /* What the jobs of a Lua state share. */
 typedef struct moons__state_data {
   moons_runtime *runtime;

@@ -55,7 +55,7 @@ static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pa
 static void push_failure(lua_State *L, const harvest *h) {
   moons__failure failure;
   moons__check(L, moons__failure_read(&failure, h->item.bytes, h->item.n_bytes));
-  moons__push_error(L, number_of(h), &failure);
+  moons__push_error(L, h->job, number_of(h), &failure);
   if (failure.value == NULL) return;
   int error = lua_gettop(L);
   push_decoded(L, failure.value, failure.value_bytes, 0);
@@ -135,7 +135,7 @@ static void harvest_all(lua_State *L, harvest *h) {
 static void push_lost(lua_State *L, const harvest *h) {
   moons__failure failure =
       moons__failure_of(MOONS__FAILURE_MEMORY, "not enough memory for the results");
-  moons__push_error(L, number_of(h), &failure);
+  moons__push_error(L, h->job, number_of(h), &failure);
 }
 
 static void harvest_lost(lua_State *L, harvest *h) {
@@ -230,6 +230,16 @@ static void drop_taken(moons__job_data *j) {
   j->taken.bytes = NULL;
 }
 
+/* The items of an iterator are kept for errors until their results are there. */
+static void drop_items(lua_State *L, const moons__job_data *j) {
+  if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_ITEMS) == LUA_TTABLE)
+    for (uint32_t i = 0; i < j->taken.n_calls; i++) {
+      lua_pushnil(L);
+      lua_rawseti(L, -2, (lua_Integer)(j->taken.first + i));
+    }
+  lua_pop(L, 1);
+}
+
 /* Puts the results of the chunk that was taken where they belong. Leaves the stack as it was. */
 static void harvest_chunk(lua_State *L, harvest *h) {
   moons__job_data *j = h->job;
@@ -239,6 +249,7 @@ static void harvest_chunk(lua_State *L, harvest *h) {
   harvest_all(L, h);
   drop_taken(j);
   if (!j->taken.is_cut) harvest_lost(L, h);
+  if (j->source == MOONS__FROM_ITERATOR) drop_items(L, j);
   moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
   lua_settop(L, HARVEST_JOB);
 }
@@ -362,7 +373,7 @@ int moons__core_values(lua_State *L) {
   if (j->has_failed) { /* for its arguments cannot be sent */
     lua_getiuservalue(L, 1, MOONS__VALUE_ERRORS);
     lua_rawgeti(L, -1, 1);
-    return lua_error(L);
+    return moons__raise(L);
   }
   do /* a chunk without calls: the only one was given up, and is tried again */
     moons__check(L, take_chunk(L, j, -1));
@@ -374,7 +385,7 @@ int moons__core_values(lua_State *L) {
   int status = moons__call_in_use(L, j, 2, LUA_MULTRET);
   if (status != LUA_OK) moons__push_own_error(L, j, number_of(&h), status);
   drop_taken(j);
-  return status == LUA_OK && h.n_failed == 0 ? lua_gettop(L) - 1 : lua_error(L);
+  return status == LUA_OK && h.n_failed == 0 ? lua_gettop(L) - 1 : moons__raise(L);
 }
 
 /* core.next([job [, seconds]]): takes a job with something new out of those that report. Where there is none, waits

@@ -23,6 +23,19 @@ static lua_Integer number_of(const moons__job_data *j, const feed *f) {
   return j->next + f->n_encoded;
 }
 
+/* Keeps the item on top, which an iterator gave, for errors of its call. */
+static void keep_item(lua_State *L, lua_Integer number) {
+  if (lua_getiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS);
+  }
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, number);
+  lua_pop(L, 1);
+}
+
 /* Pushes the next item; returns 0 at the end of an iterator. */
 static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
   if (j->source == MOONS__FROM_TABLE) {
@@ -32,6 +45,7 @@ static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
   lua_pushvalue(L, ARG_SOURCE);
   lua_call(L, 0, 1);
   f->ended = lua_isnil(L, -1);
+  if (!f->ended) keep_item(L, number_of(j, f));
   return !f->ended;
 }
 
@@ -45,12 +59,28 @@ static lua_Integer row_length(lua_State *L, int row) {
   return is_integer ? n : luaL_len(L, row);
 }
 
+/* Whether the row at stack index `row`, which has no elements, has fields other than `n`. */
+static int is_named(lua_State *L, int row) {
+  int is_named = 0;
+  lua_pushnil(L);
+  while (!is_named && lua_next(L, row)) {
+    lua_pop(L, 1);
+    is_named = lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "n") != 0;
+  }
+  lua_settop(L, row);
+  return is_named;
+}
+
 /* Pushes the values of the row on top; returns how many. */
 static int push_row(lua_State *L) {
   int row = lua_gettop(L);
   if (!lua_istable(L, row))
     luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
   lua_Integer n = row_length(L, row);
+  if (n == 0 && is_named(L, row))
+    luaL_error(L, "a row must be a list of arguments; this one has named fields and no list: write "
+                  "{a, b}, or map over "
+                  "the tables");
   if (n > LUAI_MAXSTACK / 2) luaL_error(L, "a row has too many arguments");
   luaL_checkstack(L, (n > 0 ? (int)n : 0) + LUA_MINSTACK, "a row has too many arguments");
   for (lua_Integer i = 1; i <= n; i++)

@@ -9,6 +9,7 @@
 #include "pristine.h"
 #include "queue.h"
 #include "setup.h"
+#include "traceback.h"
 
 static const char JOB_TYPE[] = "parallel.job";
 
@@ -22,14 +23,61 @@ static void set_text(lua_State *L, const char *field, const char *text, size_t n
   lua_setfield(L, -2, field);
 }
 
-void moons__push_error(lua_State *L, lua_Integer index, const moons__failure *failure) {
-  lua_createtable(L, 0, 6);
-  if (index > 0) lua_pushinteger(L, index);
-  if (index > 0) lua_setfield(L, -2, "index");
+/* Pushes the row on top, which it pops, without its first value: calls that were noted hold their function there. */
+static void push_arguments_of(lua_State *L) {
+  int row = lua_gettop(L);
+  lua_getfield(L, row, "n");
+  lua_Integer n = lua_tointeger(L, -1);
+  lua_createtable(L, (int)(n > 0 ? n - 1 : 0), 0);
+  for (lua_Integer i = 2; i <= n; i++) {
+    lua_rawgeti(L, row, i);
+    lua_rawseti(L, -2, i - 1);
+  }
+  lua_replace(L, row);
+  lua_settop(L, row);
+}
+
+/* Pushes the item with this number, as far as it can be had without running the script's code, or nil. */
+static void push_item(lua_State *L, const moons__job_data *j, lua_Integer index) {
+  int list = j->source == MOONS__FROM_ITERATOR ? MOONS__VALUE_ITEMS : MOONS__VALUE_SOURCE;
+  switch (j->source) {
+  case MOONS__FROM_INTEGERS:
+    lua_pushinteger(L,
+                    (lua_Integer)((uint64_t)j->first + (uint64_t)j->step * (uint64_t)(index - 1)));
+    return;
+  case MOONS__FROM_FLOATS:
+    lua_pushnumber(L, j->number_first + (lua_Number)(index - 1) * j->number_step);
+    return;
+  case MOONS__FROM_CALL: lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE); return;
+  case MOONS__FROM_TABLE:
+  case MOONS__FROM_ITERATOR:
+    if (lua_getiuservalue(L, 1, list) == LUA_TTABLE) lua_rawgeti(L, -1, index);
+    lua_remove(L, lua_istable(L, -2) ? -2 : -1);
+  }
+}
+
+/* Gives the error value on top what the caller's side knows of the call. */
+static void add_call(lua_State *L, const moons__job_data *j, lua_Integer index) {
+  int error = lua_gettop(L);
+  lua_pushinteger(L, index);
+  lua_setfield(L, error, "index");
+  push_item(L, j, index);
+  if (j->is_rows && j->function == 0 && lua_istable(L, -1)) push_arguments_of(L);
+  lua_setfield(L, error, "item");
+  if (lua_getiuservalue(L, 1, MOONS__VALUE_CALLER) != LUA_TNIL || moons__push_caller(L))
+    lua_setfield(L, error, "caller");
+  lua_settop(L, error);
+}
+
+void moons__push_error(lua_State *L, const moons__job_data *j, lua_Integer index,
+                       const moons__failure *failure) {
+  lua_createtable(L, 0, 8);
+  if (index > 0) add_call(L, j, index);
   lua_pushstring(L, moons__failure_name(failure->kind));
   lua_setfield(L, -2, "kind");
   set_text(L, "message", failure->message, failure->message_bytes);
   set_text(L, "traceback", failure->traceback, failure->traceback_bytes);
+  if (failure->unsent_bytes > 0) set_text(L, "unsent", failure->unsent, failure->unsent_bytes);
   luaL_setmetatable(L, MOONS__ERROR_TYPE);
 }
 
@@ -52,11 +100,25 @@ void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, 
   failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : MOONS__FAILURE_MARSHAL;
   push_text(L, j);
   failure.message = lua_tolstring(L, -1, &failure.message_bytes);
-  moons__push_error(L, index, &failure);
+  moons__push_error(L, j, index, &failure);
   lua_pushvalue(L, -3);
   lua_setfield(L, -2, "value");
   lua_replace(L, -3);
   lua_pop(L, 1);
+}
+
+int moons__raise(lua_State *L) {
+  int error = lua_gettop(L);
+  luaL_getmetatable(L, MOONS__ERROR_TYPE);
+  if (lua_getmetatable(L, error) && lua_rawequal(L, -1, -2)) {
+    lua_pushliteral(L, "caller_traceback");
+    if (lua_rawget(L, error) == LUA_TNIL) {
+      moons__push_traceback(L, L, NULL, 0);
+      lua_setfield(L, error, "caller_traceback");
+    }
+  }
+  lua_settop(L, error);
+  return lua_error(L);
 }
 
 /* Pushes the table that is a user value of the job, made when it is needed first. */
@@ -173,8 +235,22 @@ void moons__close_job(lua_State *L, moons__job_data *j) {
   j->state = NULL;
 }
 
+/* Results and errors stay. */
 static int job_close(lua_State *L) {
+  static const int DROPPED[] = {MOONS__VALUE_FUNCTION, MOONS__VALUE_INIT, MOONS__VALUE_SOURCE,
+                                MOONS__VALUE_CLASSES,  MOONS__VALUE_SENT, MOONS__VALUE_ITEMS};
   moons__close_job(L, luaL_checkudata(L, 1, JOB_TYPE));
+  for (size_t i = 0; i < sizeof DROPPED / sizeof DROPPED[0]; i++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, DROPPED[i]);
+  }
+  return 0;
+}
+
+/* job:note_caller(): errors name the place in the script where it is now. */
+static int job_note_caller(lua_State *L) {
+  luaL_checkudata(L, 1, JOB_TYPE);
+  if (moons__push_caller(L)) lua_setiuservalue(L, 1, MOONS__VALUE_CALLER);
   return 0;
 }
 
@@ -434,6 +510,9 @@ int moons__core_call(lua_State *L) {
   luaL_checkany(L, ARG_POOL - 1);
   moons__job_data *j = open_job(L, 1);
   j->n = 1;
+  j->source = MOONS__FROM_CALL;
+  if (lua_gettop(L) >= ARG_CHUNK) lua_pushvalue(L, ARG_CHUNK);
+  if (lua_gettop(L) >= ARG_CHUNK) lua_setiuservalue(L, 1, MOONS__VALUE_SOURCE);
   moons__feed_call(L, j, ARG_CHUNK);
   leave_encoder(j);
   lua_settop(L, 1);
@@ -550,23 +629,15 @@ static int job_is_in_use(lua_State *L) {
 
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},
-      {"collect", moons__core_collect},
-      {"finish", moons__core_finish},
-      {"values", moons__core_values},
-      {"results", job_results},
-      {"errors", job_errors},
-      {"settle", job_settle},
-      {"outcome", job_outcome},
-      {"is_stopped", job_is_stopped},
-      {"has_ended", job_has_ended},
-      {"is_closed", job_is_closed},
-      {"report", job_report},
-      {"ready", job_ready},
-      {"pending", job_pending},
-      {"is_in_use", job_is_in_use},
-      {"close", job_close},
-      {NULL, NULL},
+      {"feed", moons__core_feed},     {"collect", moons__core_collect},
+      {"finish", moons__core_finish}, {"values", moons__core_values},
+      {"results", job_results},       {"errors", job_errors},
+      {"settle", job_settle},         {"outcome", job_outcome},
+      {"is_stopped", job_is_stopped}, {"has_ended", job_has_ended},
+      {"is_closed", job_is_closed},   {"report", job_report},
+      {"ready", job_ready},           {"pending", job_pending},
+      {"is_in_use", job_is_in_use},   {"note_caller", job_note_caller},
+      {"close", job_close},           {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

@@ -23,7 +23,9 @@ enum {
   MOONS__VALUE_CLASSES, /* number -> class */
   MOONS__VALUE_SENT,    /* what went with the set-up (wire.h) */
   MOONS__VALUE_POOL,    /* the workers, where they are not the state's */
-  MOONS__N_VALUES = MOONS__VALUE_POOL
+  MOONS__VALUE_ITEMS, /* number -> item, of an iterator, until its result is there; nil: there are none */
+  MOONS__VALUE_CALLER, /* where in the script it was begun, where that is not where results are taken */
+  MOONS__N_VALUES = MOONS__VALUE_CALLER
 };
 
 typedef struct moons__job_data {
@@ -46,7 +48,13 @@ typedef struct moons__job_data {
   int is_uncounted;        /* how many it takes itself is known at its end */
 
   /* Feeding. */
-  enum { MOONS__FROM_TABLE, MOONS__FROM_ITERATOR, MOONS__FROM_INTEGERS, MOONS__FROM_FLOATS } source;
+  enum {
+    MOONS__FROM_TABLE,
+    MOONS__FROM_ITERATOR,
+    MOONS__FROM_INTEGERS,
+    MOONS__FROM_FLOATS,
+    MOONS__FROM_CALL
+  } source;
   int is_rows;                          /* items are rows of arguments */
   int has_ended;                        /* there are no more items, or no more are wanted */
   lua_Integer next;                     /* number of the next item */
@@ -97,8 +105,12 @@ static inline int moons__is_stopped(const moons__job_data *j) {
 
 /* {== Errors of calls ========================================================================= */
 
-/* Pushes an error value without `value`; `index` 0: of no call. */
-void moons__push_error(lua_State *L, lua_Integer index, const moons__failure *failure);
+/* Pushes an error value without `value`, of a call of the job, or, with index 0, of none. */
+void moons__push_error(lua_State *L, const moons__job_data *j, lua_Integer index,
+                       const moons__failure *failure);
+
+/* Raises the error on top; an error value of a map tells from then on where the script was. */
+int moons__raise(lua_State *L);
 
 /* Replaces the error on top by an error value of this side, whose `value` it becomes. Raises memory
 ** errors alone, whatever the error is. */

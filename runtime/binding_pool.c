@@ -1,8 +1,10 @@
 #include "binding_job.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 #include "console.h"
+#include "limits.h"
 #include "queue.h"
 
 static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
@@ -22,16 +24,24 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
-void moons__check_made(lua_State *L, int error, const moons__shortage *shortage) {
-  if (error != MOONS_ETHREAD) {
-    moons__check(L, error);
-    return;
-  }
-  char text[MOONS__SHORTAGE_BYTES];
-  moons__failure failure =
-      moons__failure_of(MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
-  moons__push_error(L, 0, &failure);
+/* Raises an error value of no call. */
+static void raise_failure(lua_State *L, moons__failure_kind kind, const char *text) {
+  moons__failure failure = moons__failure_of(kind, text);
+  moons__push_error(L, NULL, 0, &failure);
   lua_error(L);
+}
+
+void moons__check_made(lua_State *L, int error, const moons__shortage *shortage) {
+  char text[MOONS__SHORTAGE_BYTES];
+  if (error == MOONS_ETHREAD)
+    raise_failure(L, MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
+  if (error == MOONS_EDEPTH) {
+    snprintf(text, sizeof text,
+             "%s: more than %d within each other; does a function that maps call itself?",
+             moons_error_text(error), MOONS_MAX_DEPTH);
+    raise_failure(L, MOONS__FAILURE_ERROR, text);
+  }
+  moons__check(L, error);
 }
 
 /* Makes a runtime for a state that was given none. */

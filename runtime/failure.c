@@ -11,8 +11,11 @@ static int write_text(moons__buffer *out, const char *text, size_t n_bytes) {
 }
 
 moons__failure moons__failure_of(moons__failure_kind kind, const char *message) {
-  return (moons__failure){
-      .kind = kind, .message = message, .message_bytes = strlen(message), .traceback = ""};
+  return (moons__failure){.kind = kind,
+                          .message = message,
+                          .message_bytes = strlen(message),
+                          .traceback = "",
+                          .unsent = ""};
 }
 
 int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
@@ -20,6 +23,7 @@ int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
   int error = moons__buffer_append(out, &kind, 1);
   if (!error) error = write_text(out, failure->message, failure->message_bytes);
   if (!error) error = write_text(out, failure->traceback, failure->traceback_bytes);
+  if (!error) error = write_text(out, failure->unsent, failure->unsent_bytes);
   return error;
 }
 
@@ -42,6 +46,7 @@ int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_byt
   failure->kind = (moons__failure_kind)*at++;
   int error = read_text(&at, end, &failure->message, &failure->message_bytes);
   if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);
+  if (!error) error = read_text(&at, end, &failure->unsent, &failure->unsent_bytes);
   if (error || at == end) return error;
   failure->value = at;
   failure->value_bytes = (size_t)(end - at);

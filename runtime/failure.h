@@ -1,8 +1,8 @@
 /*
 ** The error of a call as bytes: what kind, message, traceback, and the value that was thrown.
 **
-** failure = kind:byte length:u64 message length:u64 traceback, then the value as a message (wire.h),
-**           or nothing where it cannot be sent
+** failure = kind:byte length:u64 message length:u64 traceback length:u64 unsent, then the value as a message
+**           (wire.h), or nothing where it cannot be sent; `unsent` says why
 */
 #ifndef MOONS_FAILURE_H
 #define MOONS_FAILURE_H
@@ -21,6 +21,9 @@
   X(LOST, "lost", "its worker was lost")                                                           \
   X(SYSTEM, "system", "the system refused")
 
+/* The metatable of error values, in the registry. Its field `brief` gives the text of one without tracebacks. */
+#define MOONS__ERROR_TYPE "parallel.error"
+
 /* The message of an error whose own raises another. */
 #define MOONS__FAILURE_UNTOLD "(the error cannot be told: telling it raised another)"
 
@@ -33,8 +36,8 @@ typedef enum moons__failure_kind {
 
 typedef struct moons__failure {
   moons__failure_kind kind;
-  const char *message, *traceback, *value; /* not zero-terminated; value NULL: none */
-  size_t message_bytes, traceback_bytes, value_bytes;
+  const char *message, *traceback, *unsent, *value; /* not zero-terminated; value NULL: none */
+  size_t message_bytes, traceback_bytes, unsent_bytes, value_bytes;
 } moons__failure;
 
 /* A failure of a kind with a text, which it points to, and without traceback and value. */

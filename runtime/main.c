@@ -16,6 +16,7 @@
 
 #include "moons.h"
 #include "runtime.h"
+#include "traceback.h"
 
 static const char USAGE[] =
     "usage: %s [options] [script [args]]\n"
@@ -176,7 +177,7 @@ static int add_traceback(lua_State *L) {
     if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
     message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
   }
-  luaL_traceback(L, L, message, 1);
+  moons__push_traceback(L, L, message, 1);
   return 1;
 }
 

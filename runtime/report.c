@@ -5,6 +5,7 @@
 
 #include "limits.h"
 #include "moons.h"
+#include "traceback.h"
 #include "wire.h"
 
 /* The last line is the C function that makes the call, which tells nobody anything. */
@@ -18,7 +19,7 @@ static size_t without_last_line(const char *traceback, size_t n_bytes) {
 static int on_error(lua_State *L) {
   moons__reporter *reporter = lua_touserdata(L, lua_upvalueindex(1));
   reporter->traceback.n_bytes = 0;
-  luaL_traceback(L, L, NULL, 1);
+  moons__push_traceback(L, L, NULL, 1);
   size_t n_bytes;
   const char *text = lua_tolstring(L, -1, &n_bytes);
   moons__buffer_append(&reporter->traceback, text, without_last_line(text, n_bytes));
@@ -38,9 +39,22 @@ typedef struct description {
   int error;
 } description;
 
+/* Whether the value at `index` is an error value of a map. */
+static int is_of_map(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return 0;
+  luaL_getmetatable(L, MOONS__ERROR_TYPE);
+  int is_same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is_same;
+}
+
 /* Pushes what a person should read of the error value at `index`. */
 static void push_message(lua_State *L, int index, const char *prefix) {
-  if (lua_isstring(L, index) || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
+  if (is_of_map(L, index) && luaL_getmetafield(L, index, "brief") != LUA_TNIL) {
+    lua_pushvalue(L, index); /* the error of a map within: its traceback goes with its value */
+    lua_call(L, 1, 1);
+    luaL_tolstring(L, -1, NULL);
+  } else if (lua_isstring(L, index) || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL)
     luaL_tolstring(L, index, NULL);
   else
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
@@ -79,21 +93,19 @@ static int encode(lua_State *L) {
   return 0;
 }
 
-/* Appends the value on top, which it pops, or nothing where it cannot be sent. */
-static void add_value(lua_State *L, moons__classes *classes, moons__buffer *out) {
-  size_t n_bytes = out->n_bytes;
+/* Appends the value on top, which stays there, to the bytes. Where it cannot be sent, there are none, and the reason is
+** pushed; returns 0 then. */
+static int put_value(lua_State *L, moons__classes *classes, moons__buffer *bytes) {
   moons__names names = {0};
-  moons__encoder encoder = {.L = L, .out = out, .names = &names, .classes = classes};
+  moons__encoder encoder = {.L = L, .out = bytes, .names = &names, .classes = classes};
   lua_pushcfunction(L, encode);
-  lua_insert(L, -2);
   lua_pushlightuserdata(L, &encoder);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    out->n_bytes = n_bytes;
-  }
+  lua_pushvalue(L, -3);
+  int is_put = lua_pcall(L, 2, 0, 0) == LUA_OK;
+  if (!is_put) bytes->n_bytes = 0;
   moons__encoder_end(&encoder);
   moons__names_free(&names);
+  return is_put;
 }
 
 int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
@@ -104,28 +116,39 @@ int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, cons
   return moons__failure_write(out, &failure);
 }
 
+/* Writes the failure for the error value at `index`. */
+static int write(lua_State *L, moons__reporter *reporter, int index, description *d) {
+  size_t n_bytes = d->out->n_bytes;
+  moons__failure_kind kind = d->failure.kind;
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, d);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return d->error;
+  lua_pop(L, 1);
+  d->out->n_bytes = n_bytes;
+  return moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, d->out);
+}
+
 int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
                   const char *prefix, moons__classes *classes, moons__buffer *out) {
   description d = {.prefix = prefix, .out = out};
   d.failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : kind;
   d.failure.traceback = reporter->traceback.bytes;
   d.failure.traceback_bytes = reporter->traceback.n_bytes;
-  size_t n_bytes = out->n_bytes;
   if (status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK)) {
     lua_pop(L, 1);
     return moons__report_text(reporter, d.failure.kind, moons_error_text(MOONS_ENOMEM), out);
   }
-  lua_pushcfunction(L, describe);
-  lua_pushlightuserdata(L, &d);
-  lua_pushvalue(L, -3);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    out->n_bytes = n_bytes;
-    d.error = moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, out);
+  int value = lua_gettop(L);
+  moons__buffer bytes = {0};
+  int is_put = put_value(L, classes, &bytes);
+  if (!is_put) {
+    d.failure.unsent = lua_isstring(L, -1) ? lua_tostring(L, -1) : "its __marshal failed";
+    d.failure.unsent_bytes = strlen(d.failure.unsent);
   }
-  if (d.error)
-    lua_pop(L, 1);
-  else
-    add_value(L, classes, out);
-  return d.error;
+  int error = write(L, reporter, value, &d);
+  if (!error) error = moons__buffer_append(out, bytes.bytes, bytes.n_bytes);
+  moons__buffer_free(&bytes);
+  lua_settop(L, value - 1);
+  return error;
 }

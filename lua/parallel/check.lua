@@ -35,13 +35,49 @@ function check.callable(where, number, value)
   end
 end
 
+-- What is said of values that somebody may take for a list.
+local NO_LISTS = {
+  ["parallel.pool"] = "a pool",
+  ["parallel.future"] = "a future: take its value with 'get' first, or put it into a list: {future}",
+  ["parallel.call"] = "a single call: put it into a list: {call}",
+}
+
+-- Why a table is no list; nothing where it may be one.
+local function why_no_list(value)
+  local metatable = getmetatable(value)
+  local name = type(metatable) == "table" and NO_LISTS[metatable.__name]
+  if name then
+    return name
+  elseif type(metatable) == "table" and (metatable.__len or metatable.__index) then
+    return nil
+  elseif rawget(value, 0) ~= nil then -- as in `arg`, which goes below
+    return rawget(value, -1) == nil and "a list from 0: lists begin at 1" or nil
+  elseif rawlen(value) == 0 and next(value) ~= nil then
+    local key = next(value)
+    local shown = type(key) == "string" and ("the key %q"):format(key) or "keys that are no numbers from 1 on"
+    return ("a table with %s, and no list in it; with 'n' it may have holes"):format(shown)
+  end
+end
+
+local function refuse_list(where, number, expected, got, depth)
+  local text = "bad argument #%d to '%s' (%s expected, got %s)"
+  error(text:format(number, where, expected, got), CALLER + (depth or 0))
+end
+
 --- Checks that an argument is a sequence, a range, or an iterator.
 function check.sequence(where, number, value)
-  if type(value) ~= "table" and type(value) ~= "function" then
+  if type(value) == "function" then
+    return
+  elseif type(value) ~= "table" then
     refuse(where, number, "table, range or iterator function", value)
   end
-  local length = type(value) == "table" and not check.integer(rawget(value, "n")) and #value or 0
-  if not check.integer(length) or length < 0 then
+  local n = check.integer(rawget(value, "n"))
+  local why = not n and why_no_list(value)
+  if why then
+    refuse_list(where, number, "list, range or iterator function", why)
+  end
+  local length = n or #value
+  if not check.integer(length) or not n and length < 0 then
     local text = "bad argument #%d to '%s' (its length must be an integer, 0 or more, not %s)"
     error(text:format(number, where, tostring(length)), CALLER - 1)
   end
@@ -67,6 +103,10 @@ local MOST_SECONDS = 1e8
 function check.futures(where, number, value, type_of_futures)
   if type(value) ~= "table" then
     refuse(where, number, "table of futures", value)
+  end
+  local why = why_no_list(value)
+  if why then
+    refuse_list(where, number, "list of futures", why)
   end
   for i = 1, #value do
     local future = value[i]
@@ -129,6 +169,64 @@ local function describe(value)
   return type(value) == "number" and tostring(value) or "a " .. type(value)
 end
 
+-- What other libraries call the same.
+local OTHER_NAMES = {
+  n_jobs = "workers", njobs = "workers", jobs = "workers", processes = "workers", max_workers = "workers",
+  n_workers = "workers", num_workers = "workers", threads = "workers", n_threads = "workers", cores = "workers",
+  chunksize = "chunk", chunk_size = "chunk", batch = "chunk", batch_size = "chunk",
+  initializer = "init", setup = "init",
+  random_state = "seed", rng = "seed",
+  time_limit = "timeout", deadline = "timeout", max_time = "timeout",
+  memory_limit = "memory", max_memory = "memory", mem = "memory",
+  retry = "retries", max_retries = "retries", tries = "retries",
+  on_error = "errors", return_exceptions = "errors", error = "errors",
+  verbose = "progress", progress_bar = "progress", bar = "progress",
+  maxtasksperchild = "fresh", isolated = "fresh", keep = "fresh",
+}
+
+-- How many letters must change to make one word of another (Levenshtein 1966; two swapped letters count as two).
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+-- The option that may have been meant, or nothing.
+local function find_option(name)
+  local lower = name:lower()
+  if OPTIONS[lower] or OTHER_NAMES[lower] then
+    return OPTIONS[lower] and lower or OTHER_NAMES[lower]
+  end
+  local best, least = nil, math.min(3, #name // 2 + 1)
+  for option in pairs(OPTIONS) do
+    local d = distance(lower, option)
+    if d < least or d == least and best and option < best then
+      best, least = option, d
+    end
+  end
+  return best
+end
+
+-- What to say of an unknown option.
+local function describe_unknown(name, where)
+  if type(name) ~= "string" then
+    return ("options of '%s' must have names, as in {workers = 4}; [%s] has none"):format(where, tostring(name))
+  end
+  local meant = find_option(name)
+  local hint = meant and ("; did you mean '%s'?"):format(meant) or ""
+  return ("unknown option '%s' to '%s'%s"):format(name, where, hint)
+end
+
 --- Checks a table of options.
 -- @tparam string where name of the function that was called
 -- @tparam integer number which argument the options are
@@ -142,11 +240,17 @@ function check.options(where, number, options, depth)
   local level = CALLER - 1 + (depth or 0)
   if type(options) ~= "table" then
     refuse(where, number, "table of options", options, depth)
+  elseif rawlen(options) > 0 then
+    local hint = "a list: options have names, as in {workers = 4}"
+    if where == "map" then
+      hint = hint .. "; for calls with several arguments there is 'starmap'"
+    end
+    refuse_list(where, number, "table of options", hint, depth)
   end
   for name, value in pairs(options) do
     local is_right = OPTIONS[name]
     if not is_right then
-      error(("unknown option '%s' to '%s'"):format(tostring(name), where), level)
+      error(describe_unknown(name, where), level)
     end
     local right, expected = is_right(value)
     if not right then

@@ -1,6 +1,7 @@
 --- The error values of failed calls.
--- Each is a table with `index` (which call), `kind`, `message`, `value` (what was thrown) and
--- `traceback` (of the worker). The C half makes them and gives them this metatable.
+-- Each is a table with `index` (which call), `item` (its argument), `kind`, `message`, `value` (what was thrown), where
+-- that cannot be sent `unsent` (why), `traceback` (of the worker), `caller` (where in the script the map stands) and,
+-- once it was raised, `caller_traceback`. The C half makes them and gives them this metatable.
 -- @module parallel.errors
 
 local core = require "parallel.core"
@@ -11,19 +12,113 @@ local errors = {}
 errors.type = core.error_type
 errors.type.__name = "parallel.error"
 
---- Reads well on a terminal: which call, what happened, where.
+-- How much of an item is shown.
+local MOST_BYTES, MOST_FIELDS = 40, 4
+
+local function show_string(text)
+  if #text > MOST_BYTES then
+    text = text:sub(1, MOST_BYTES) .. "..."
+  end
+  return ("%q"):format(text):gsub("\\\n", "\\n")
+end
+
+local function show_plain(value)
+  if type(value) == "string" then
+    return (show_string(value))
+  elseif type(value) == "table" then
+    return "{...}"
+  elseif type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+-- The names among the keys of a table, sorted.
+local function names_of(t)
+  local names = {}
+  for key in next, t do
+    if type(key) == "string" and key ~= "n" then
+      names[#names + 1] = key
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function show_table(t)
+  local parts, n = {}, math.max(rawlen(t), math.tointeger(rawget(t, "n")) or 0)
+  for i = 1, math.min(n, MOST_FIELDS) do
+    parts[i] = show_plain(rawget(t, i))
+  end
+  for _, name in ipairs(names_of(t)) do
+    n = n + 1
+    if n <= MOST_FIELDS then
+      parts[n] = name .. " = " .. show_plain(rawget(t, name))
+    end
+  end
+  return "{" .. table.concat(parts, ", ") .. (n > MOST_FIELDS and ", ...}" or "}")
+end
+
+-- An item, shortened.
+local function show(item)
+  return type(item) == "table" and show_table(item) or show_plain(item)
+end
+
+-- Which call failed; nothing for an error of none.
+local function call_of(err)
+  if not err.index then
+    return ""
+  end
+  local item = err.item ~= nil and (" (item %s)"):format(show(err.item)) or ""
+  return ("call %d%s failed: "):format(err.index, item)
+end
+
+-- Of maps within maps so many are shown, from the outermost on.
+local MOST_MAPS = 3
+
+--- One line: where the map stands, which call failed, what happened; of maps within maps for each of them.
+function errors.type.brief(err)
+  local parts, n_maps, kind = {}, 0, err.kind
+  while true do
+    n_maps = n_maps + 1
+    local place = err.caller and err.caller .. ": " or ""
+    if n_maps <= MOST_MAPS then
+      parts[n_maps] = place .. call_of(err)
+    end
+    if getmetatable(err.value) ~= errors.type then
+      break
+    end
+    err = err.value
+  end
+  if n_maps > MOST_MAPS then
+    parts[#parts + 1] = ("(%d maps deeper) "):format(n_maps - MOST_MAPS)
+  end
+  local unsent = err.unsent and (" (what was thrown cannot be had: %s)"):format(err.unsent) or ""
+  return table.concat(parts) .. tostring(err.message) .. unsent .. (kind ~= "error" and (" (%s)"):format(kind) or "")
+end
+
+-- Adds the tracebacks of the worker: of a map within a map, the innermost first.
+local function add_tracebacks(err, lines)
+  if getmetatable(err.value) == errors.type then
+    add_tracebacks(err.value, lines)
+  end
+  if err.traceback and err.traceback ~= "" then
+    lines[#lines + 1] = "in the call, " .. err.traceback
+  end
+end
+
+--- Reads well on a terminal.
 function errors.type:__tostring()
-  local text = tostring(self.message)
-  if self.index then
-    text = ("call %d failed: %s"):format(self.index, text)
+  local lines = {errors.type.brief(self)}
+  add_tracebacks(self, lines)
+  if self.caller_traceback then
+    lines[#lines + 1] = "in the script, " .. self.caller_traceback
   end
-  if self.kind ~= "error" then
-    text = ("%s (%s)"):format(text, self.kind)
-  end
-  if self.traceback and self.traceback ~= "" then
-    text = text .. "\nin the call, " .. self.traceback
-  end
-  return text
+  return table.concat(lines, "\n")
+end
+
+function errors.type.__concat(a, b)
+  return tostring(a) .. tostring(b)
 end
 
 --- Makes an error value that belongs to no call.
@@ -31,17 +126,21 @@ end
 -- @param value what was thrown
 -- @treturn table the error value
 function errors.new(kind, value)
-  local fields = {kind = kind, message = tostring(value), value = value, traceback = ""}
+  local fields = {kind = kind, message = tostring(value), value = value, traceback = "", caller = core.caller()}
   return setmetatable(fields, errors.type)
 end
+
+--- Raises an error value, which tells from then on where the script was.
+-- @function errors.raise
+errors.raise = core.raise
 
 --- Raises the error of making a map: that of the system or of memory as it is, any other says that the
 -- function cannot be sent.
 function errors.raise_of_making(value)
   if getmetatable(value) == errors.type then
-    error(value, 0)
+    errors.raise(value)
   end
-  error(errors.new(value == "not enough memory" and "memory" or "marshal", value), 0)
+  errors.raise(errors.new(value == "not enough memory" and "memory" or "marshal", value))
 end
 
 --- The error with the lowest index.

@@ -225,6 +225,7 @@ end
 function Future.new(run, is_call, pool)
   local self = setmetatable({run = run, is_call = is_call, pool = pool, id = run.job:report()}, Future)
   waiting[self.id], pool.open[self] = self, true
+  run.job:note_caller()
   if run.progress then
     run.progress:be_guest()
     run.progress.on_error = function(err) settle(self, err) end
@@ -273,10 +274,10 @@ function Future:get(seconds)
   check_self(self, "get", true)
   check_seconds("get", seconds)
   if not wait(self, seconds) then
-    error(errors.new("timeout", "timed out"), 0)
+    errors.raise(errors.new("timeout", "timed out"))
   end
   if self.has_failed then
-    error(self.failure, 0)
+    errors.raise(self.failure)
   end
   if not self.is_call then
     return self.run:outcome()

@@ -77,7 +77,7 @@ function Iteration:take()
   local value, failure = self.results[i], self.errors[i]
   self.results[i], self.errors[i] = nil, nil
   if failure and self.raises then
-    error(failure, 0)
+    errors.raise(failure)
   end
   return i, value, failure
 end
@@ -155,6 +155,7 @@ function Iteration:next_ready()
 end
 
 local function iterator(run, raises, step)
+  run.job:note_caller()
   if run.progress then
     run.progress:be_guest()
   end

@@ -142,7 +142,7 @@ function Run:fail()
   while self.job:ready() > 0 do
     self:collect()
   end
-  error(errors.lowest(self:errors()), 0)
+  errors.raise(errors.lowest(self:errors()))
 end
 
 --- What a map returns, once it is over.

@@ -157,8 +157,10 @@ describe("the command", function()
   it("shows the error of a failed call with the lines of the script", function()
     local text = "local function f(x)\n  if x == 3 then\n    error 'broken'\n  end\nend\nparallel.map(f, {1, 2, 3})"
     temporary.folder({["a.lua"] = text}, function(folder)
-      local result = moons({"a.lua"}, {folder = folder}, 1, "", "call 3 failed: a.lua:3: broken")
+      local result = moons({"a.lua"}, {folder = folder}, 1, "", "a.lua:6: call 3 (item 3) failed: a.lua:3: broken")
       assert.truthy(result.stderr:find("a.lua:3: in", 1, true))
+      assert.truthy(result.stderr:find("in the script, stack traceback:\n\ta.lua:6: in main chunk", 1, true))
+      assert.falsy(result.stderr:find("parallel", 1, true))
     end)
   end)
 

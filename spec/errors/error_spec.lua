@@ -175,6 +175,78 @@ describe("the value of an error", function()
     ]]
   end)
 
+  it("of a map tells where that stands, and the item, in whatever way the call was asked for", function()
+    for _, host in ipairs(script.hosts) do
+      script.passes([[
+        local function bad(x) if x == "bad" or type(x) == "table" then error("no", 0) end return x end
+        local function caught(f, ...)
+          local ok, err = pcall(f, ...)
+          assert(not ok)
+          return err
+        end
+        local pool <close> = parallel.pool(2)
+        local function check(line, item, err)
+          equal({err.caller, err.item, err.message}, {"stdin:" .. line, item, "no"})
+          local text = tostring(err)
+          assert(text:find("^stdin:" .. line .. ": call %d+ %(item .-%) failed: no"), text)
+          assert(text == err .. "" and "<" .. err == "<" .. text and not text:find("parallel%.%l+:%d+"))
+        end
+        check(14, "bad", caught(function() local r = parallel.map(bad, {1, "bad"}) return r end))
+        check(15, {5, n = 1}, caught(function() local r = parallel.map(bad, {{5, n = 1}}) return r end))
+        check(16, {"bad", 2}, caught(function() local r = pool:starmap(bad, {{1, 2}, {"bad", 2}}) return r end))
+        check(17, {"bad"}, caught(function() local r = parallel.run {parallel.delayed(bad)("bad")} return r end))
+        check(18, "bad", caught(function() for _ in pool:imap(bad, {"bad"}) do end end))
+        check(19, "bad", caught(function() local r = pool:apply(bad, "bad") return r end))
+        local future = pool:submit(bad, "bad")
+        check(20, "bad", caught(future.get, future))
+        check(20, "bad", caught(future.get, future))
+        local i = 0
+        local function items() i = i + 1 return ({1, 2, "bad", 4})[i] end
+        check(25, "bad", caught(function() local r = parallel.map(bad, items) return r end))
+        local r, errors = parallel.map(bad, {"bad", 1, {n = 0}}, {errors = "collect"})
+        check(26, "bad", errors[1])
+        check(26, {n = 0}, errors[3])
+        equal({r[2], errors.n}, {1, 2})
+        local range = parallel.range(0.5, 9)
+        local function small(x) if x > 3 then error "large" end end
+        local err = caught(function() local r = parallel.map(small, range) end)
+        equal({err.item, err.caller}, {3.5, "stdin:32"})
+      ]], host)
+    end
+  end)
+
+  it("of a map within a map tells each of them once, and where the innermost was raised first", function()
+    passes [[
+      local function inner(x) if x == 2 then error("two", 0) end end
+      local function outer(x) local r = parallel.map(inner, {x, 1}) return r end
+      local _, err = pcall(function() local r = parallel.map(outer, {1, 2}) return r end)
+      local text = tostring(err)
+      local first = "stdin:%d+: call 2 %(item 2%) failed: stdin:%d+: call 1 %(item 2%) failed: two\n"
+      assert(text:find("^" .. first), text)
+      assert(text:find("in function 'error'.*in the call, stack traceback:.*in the script, stack traceback:"), text)
+      local function deeper(n) local r = parallel.map(deeper, {n + 1}) return r end
+      local ok, deep = pcall(parallel.map, deeper, {1})
+      equal({ok, deep.kind}, {false, "error"})
+      text = deep.type_of and "" or getmetatable(deep).brief(deep)
+      assert(text:find("maps deeper) maps are nested too deeply: more than 200", 1, true) and #text < 500, text)
+    ]]
+  end)
+
+  it("shows items shortened", function()
+    passes [[
+      local function text_of(item)
+        local _, err = pcall(parallel.map, function() error("no", 0) end, {item})
+        return tostring(err):match "%(item (.-)%) failed"
+      end
+      equal(text_of(("x"):rep(100)), '"' .. ("x"):rep(40) .. '..."')
+      equal(text_of "two\nlines", [=["two\nlines"]=])
+      equal(text_of {1, "a", true, {}, 5, 6}, '{1, "a", true, {...}, ...}')
+      equal(text_of {lr = 0.1, depth = 3, [true] = 1}, '{depth = 3, lr = 0.1}')
+      equal(text_of(math.floor), "a function")
+      equal(text_of(setmetatable({1}, {__index = error, __len = error, __pairs = error})), "{1}")
+    ]]
+  end)
+
   it("that cannot be sent is nil, and the message arrives", function()
     passes [[
       local err = catch(function() error(coroutine.create(print)) end, {1})
@@ -183,6 +255,7 @@ describe("the value of an error", function()
       local E = {__tostring = function() return "with a thread" end}
       err = catch(function() error(setmetatable({t = coroutine.create(print)}, E)) end, {1})
       equal({err.value, err.message}, {nil, "with a thread"})
+      assert(tostring(err):find("cannot be had: error 1: .t: cannot send a coroutine", 1, true), err)
       err = catch(function() error(io.tmpfile()) end, {1})
       equal(err.value, nil)
     ]]

@@ -125,7 +125,7 @@ describe("an error", function()
       end, {5, 6})
       equal({r[1][1], r[1][2], r[1][3]}, {false, 5, 1})
       equal({r[2][2], r[2][4]}, {6, "parallel.error"})
-      assert(r[1][5]:find("call 1 failed", 1, true))
+      assert(r[1][5]:find("stdin:2: call 1 (item 5) failed", 1, true), r[1][5])
     ]]
   end)
 

@@ -223,12 +223,49 @@ describe("arguments of the wrong kind", function()
   end
 
   it("an unknown option is refused at the caller's line, by its name", function()
-    for key, name in pairs {worker = "worker'", Chunk = "Chunk'", ["[1]"] = "1'", ["[print]"] = "function"} do
+    for key, text in pairs {
+      worker = "unknown option 'worker' to '%s'; did you mean 'workers'?",
+      Chunk = "unknown option 'Chunk' to '%s'; did you mean 'chunk'?",
+      n_jobs = "unknown option 'n_jobs' to '%s'; did you mean 'workers'?",
+      processes = "unknown option 'processes' to '%s'; did you mean 'workers'?",
+      max_workers = "unknown option 'max_workers' to '%s'; did you mean 'workers'?",
+      chunksize = "unknown option 'chunksize' to '%s'; did you mean 'chunk'?",
+      timeuot = "unknown option 'timeuot' to '%s'; did you mean 'timeout'?",
+      whatever = "unknown option 'whatever' to '%s'\n",
+      ["[1]"] = "bad argument #3 to '%s' (table of options expected, got a list: options have names",
+      ["[true]"] = "options of '%s' must have names, as in {workers = 4}; [true] has none",
+    } do
       for _, call in ipairs {"map", "starmap"} do
         local code = ("\nlocal r = parallel.%s(print, {}, {%s = 2})\nprint(r)"):format(call, key)
-        script.fails(code, "stdin:2: unknown option '" .. name)
+        script.fails(code, "stdin:2: " .. text:format(call))
       end
     end
+  end)
+
+  it("what has no list in it is refused where one is due, and told why", function()
+    for arguments, text in pairs {
+      ["map(print, {a = 1})"] = 'got a table with the key "a", and no list in it',
+      ["map(print, {[0] = 1, 2})"] = "got a list from 0: lists begin at 1",
+      ["map(print, {[2.5] = 1})"] = "got a table with keys that are no numbers from 1 on",
+      ["map(print, pool)"] = "got a pool",
+      ["starmap(print, future)"] = "got a future: take its value with 'get' first",
+      ["run(parallel.delayed(print)(1))"] = "got a single call: put it into a list: {call}",
+      ["as_completed(future, future)"] = "(list of futures expected, got a future",
+      ["as_completed(pool)"] = "(list of futures expected, got a pool)",
+      ["as_completed {first = future}"] = 'got a table with the key "first"',
+      ["as_completed {[future] = 'url'}"] = "got a table with keys that are no numbers",
+      ["starmap(print, {{a = 1, b = 2}})"] = "a row must be a list of arguments; this one has named fields",
+    } do
+      local code = "local pool = parallel.pool(1)\nlocal future = pool:submit(tostring, 1)\nparallel." .. arguments
+      script.fails(code, text)
+    end
+    script.passes [[
+      equal(parallel.map(function(x) return x end, arg), {})
+      equal(parallel.map(function(x) return x end, {n = 1, a = 1}).n, 1)
+      equal(parallel.starmap(function(...) return select("#", ...) end, {{}, {n = 2}}), {0, 2})
+      local answers = setmetatable({}, {__index = function(_, i) return i end, __len = function() return 2 end})
+      equal(parallel.map(function(x) return x end, answers), {1, 2})
+    ]]
   end)
 
   it("what is no function, no sequence or no table of options is refused by its place", function()
