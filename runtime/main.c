@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "moons.h"
 #include "runtime.h"
 #include "traceback.h"
@@ -32,6 +33,9 @@ static const char USAGE[] =
     "  -W          turn warnings on\n"
     "  --          stop handling options\n"
     "  -           stop handling options and execute stdin\n";
+
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
 
 typedef struct command {
   int argc;
@@ -119,23 +123,29 @@ static void catch_signals(void) {
 
 /* {== Arguments =============================================================================== */
 
-/* The value of an option such as -j: what follows the letter, or the next argument. */
+/* The value of an option such as -j: what follows the letter, or the next argument, but not another option. */
 static const char *option_value(command *c, int *i) {
   const char *argument = c->argv[*i];
   if (argument[2] != '\0') return argument + 2;
-  if (*i + 1 < c->argc) return c->argv[++*i];
+  if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-') return c->argv[++*i];
   return NULL;
 }
 
 static int read_n_workers(command *c, const char *text) {
   char *end;
-  long n = strtol(text, &end, 10);
-  if (*text == '\0' || *end != '\0' || n < 1 || n > 100000) return 0;
+  unsigned long n = strtoul(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > MOONS_MAX_WORKERS) return 0;
   c->options.n_workers = (unsigned)n;
   return 1;
 }
 
-/* Reads the option at argv[*i]. Returns 0 where it is none that is known. */
+static int read_backend(command *c, const char *name) {
+  c->options.backend = name;
+  return moons__runtime_has_backend(name);
+}
+
+/* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
+** what it wants. */
 static int read_option(command *c, int *i) {
   const char *value;
   switch (c->argv[*i][1]) {
@@ -146,10 +156,7 @@ static int read_option(command *c, int *i) {
   case 'e': c->executes = 1; return option_value(c, i) != NULL;
   case 'l': return option_value(c, i) != NULL;
   case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
-  case 'b':
-    value = option_value(c, i);
-    c->options.backend = value;
-    return value != NULL;
+  case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
   default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
   }
 }
@@ -341,16 +348,34 @@ static int run_state(command *c) {
   return succeeded;
 }
 
-static int refuse_option(const char *option) {
-  fprintf(stderr, "%s: bad option '%s'\n", program_name, option);
-  fprintf(stderr, USAGE, program_name);
+/* What an option wants; NULL where it takes no value or is unknown. */
+static const char *wanted_by(char option) {
+  switch (option) {
+  case 'e': return "a string to execute";
+  case 'l': return "the name of a module, or 'g=name'";
+  case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
+  case 'b': return "a backend, 'threads' or 'inline'";
+  default: return NULL;
+  }
+}
+
+/* The option at argv[i] is unknown, or its value is missing or wrong. */
+static int refuse_option(const command *c, int i) {
+  const char *option = c->argv[i], *wanted = wanted_by(option[1]);
+  const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
+  if (wanted == NULL)
+    fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
+  else if (value == NULL)
+    fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
+  else
+    fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
+  if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
   return EXIT_FAILURE;
 }
 
 static int refuse_runtime(const command *c, int error, const moons__shortage *shortage) {
   char text[MOONS__SHORTAGE_BYTES];
   const char *why = moons_error_text(error);
-  if (error == MOONS_EINVAL) why = "no such backend, or too many workers";
   if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
   fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
           c->options.backend, why);
@@ -362,7 +387,7 @@ int main(int argc, char **argv) {
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   moons_options_init(&c.options);
   int bad = read_arguments(&c);
-  if (bad > 0) return refuse_option(argv[bad]);
+  if (bad > 0) return refuse_option(&c, bad);
   if (c.shows_help) {
     printf(USAGE, program_name);
     return EXIT_SUCCESS;

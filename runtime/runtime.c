@@ -82,6 +82,8 @@ static const moons__backend_functions *find_backend(const char *name) {
   return NULL;
 }
 
+int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
+
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
@@ -114,6 +116,11 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
   return r->functions->open(&r->backend, &config);
 }
 
+static unsigned default_workers(void) {
+  unsigned n_cores = moons_cpus();
+  return n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
+}
+
 static size_t default_state_bytes(void) {
   size_t n_bytes = moons__machine_memory() / MOONS_ARENA_SHARE;
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
@@ -137,7 +144,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         moons__shortage *shortage) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
-  unsigned n_workers = options->n_workers > 0 ? options->n_workers : moons_cpus();
+  unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
   if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
   moons_runtime *r = calloc(1, sizeof *r);

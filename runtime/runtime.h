@@ -14,6 +14,9 @@ typedef struct moons__shortage {
   unsigned n_had;    /* of them */
 } moons__shortage;
 
+/* Whether there is a backend of that name. Any thread. */
+int moons__runtime_has_backend(const char *name);
+
 /* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         moons__shortage *shortage);
