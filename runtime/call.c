@@ -260,6 +260,7 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
   int status = make_calls(L, c);
   int is_told = moons__stop_reason_of(stop) != 0;
   if (status != LUA_OK && !is_told) error = put_error(c, status);
+  moons__session_unwind(c->session);
   moons__stop_reason reason = moons__stop_end(stop);
   if (reason == MOONS__STOP(LOST)) return 1;
   if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;

@@ -2,6 +2,7 @@
 ** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
 ** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
 */
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
@@ -55,21 +56,20 @@ static void complain(const char *message) {
 
 /* {== Signals =================================================================================
 
-** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: a handler passes
-** them through a pipe to a thread, which has the script raise the error at its next instruction. A
-** script that has not ended shortly after, or gets a second signal, is ended as it is. */
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
+** error at the script's next instruction, on the script's own thread. A script that has not ended shortly after,
+** or gets a second signal, is ended as it is: for that there is a thread, which the handler tells through a
+** pipe. */
 
 enum { PATIENCE_MS = 60 };
 
 static int signal_pipe[2] = {-1, -1};
-static atomic_int signal_taken; /* 0: none */
-static pthread_mutex_t signalled_lock = PTHREAD_MUTEX_INITIALIZER;
-static lua_State *signalled_state; /* NULL: none is to be told; guarded by the lock */
+static atomic_int signal_taken; /* the first; 0: none */
 
-static void pass_on(int signal) {
-  unsigned char byte = (unsigned char)signal;
-  (void)!write(signal_pipe[1], &byte, 1);
-}
+/* Changed before there are handlers, but for the state, by the thread that runs it. */
+static pthread_t script_thread;
+static pid_t script_process;
+static lua_State *volatile signalled_state; /* NULL: none is to be told */
 
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
@@ -77,33 +77,56 @@ static void interrupt(lua_State *L, lua_Debug *info) {
   luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
 }
 
-/* The state stays as long as it is told. */
 static void tell_state(void) {
   int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  pthread_mutex_lock(&signalled_lock);
   if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
-  pthread_mutex_unlock(&signalled_lock);
 }
 
-static void set_signalled(lua_State *L) {
-  pthread_mutex_lock(&signalled_lock);
-  signalled_state = L;
-  pthread_mutex_unlock(&signalled_lock);
+/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
+static void end_child(int signal) {
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
+  raise(signal);
 }
 
-static void *take_signals(void *unused) {
+static void take_signal(int signal) {
+  int error = errno, none = 0;
+  if (getpid() != script_process)
+    end_child(signal);
+  else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
+    pthread_kill(script_thread, signal);
+  else {
+    unsigned char byte = (unsigned char)signal;
+    if (atomic_compare_exchange_strong(&signal_taken, &none, signal)) tell_state();
+    (void)!write(signal_pipe[1], &byte, 1);
+  }
+  errno = error;
+}
+
+static void *await_end(void *unused) {
   (void)unused;
   unsigned char byte;
   if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
-  atomic_store(&signal_taken, byte);
-  tell_state();
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
   poll(&second, 1, PATIENCE_MS);
   _exit(128 + byte);
 }
 
+/* Starts a thread that gets no signals itself. */
+static int start_without_signals(void *(*run)(void *data)) {
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread, NULL, run, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!error) pthread_detach(thread);
+  return error;
+}
+
 static void catch_signal(int signal) {
-  struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART}, old;
+  struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART}, old;
   sigemptyset(&action.sa_mask);
   if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
     sigaction(signal, &action, NULL);
@@ -111,12 +134,12 @@ static void catch_signal(int signal) {
 
 /* Where this fails, the signals do what they do by default. */
 static void catch_signals(void) {
-  pthread_t thread;
+  script_thread = pthread_self();
+  script_process = getpid();
   if (pipe(signal_pipe) != 0) return;
   for (int i = 0; i < 2; i++)
     fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-  if (pthread_create(&thread, NULL, take_signals, NULL) != 0) return;
-  pthread_detach(thread);
+  if (start_without_signals(await_end) != 0) return;
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
 }
@@ -337,13 +360,13 @@ static int run_state(command *c) {
     complain("cannot create state: not enough memory");
     return 0;
   }
-  set_signalled(L);
+  signalled_state = L;
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
-  set_signalled(NULL);
+  signalled_state = NULL;
   lua_close(L);
   return succeeded;
 }
@@ -386,6 +409,7 @@ int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   moons_options_init(&c.options);
+  c.options.stop_signal = SIGURG;
   int bad = read_arguments(&c);
   if (bad > 0) return refuse_option(&c, bad);
   if (c.shows_help) {

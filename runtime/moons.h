@@ -6,7 +6,7 @@
 ** side of its own can drive jobs by hand: bytes in, bytes out.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no
-** signal handlers, reads no environment variables, prints nothing of its own accord, and never ends
+** signal handlers but that of `stop_signal` where a program asks for one, reads no environment variables, prints nothing of its own accord, and never ends
 ** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
 ** or where `write` of the options says.
 **
@@ -108,13 +108,23 @@ typedef struct moons_options {
   ** option `progress` go to stream 2, on the caller's thread; a bar is only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
+
+  /* A signal to end calls with whose time is over, or that are cancelled: it is sent to the thread of the call, where
+  ** its handler has Lua raise an error at the next instruction, as Lua allows signal handlers to. SIGURG is a good
+  ** one: what it is there for is rare, and nobody minds one too many. The handler is the library's as long as a
+  ** runtime has the signal (SA_RESTART, SA_ONSTACK); a handler that the program had set before gets the signals that
+  ** the library has not sent, and is put back when the last of these runtimes ends. A program must not set another
+  ** one meanwhile, nor block the signal on a thread that uses an inline runtime. Pools that scripts make use
+  ** the same. 0: no signal. Then the hook is set from another thread, which can crash the process, however
+  ** rarely: SECURITY.md says when. */
+  int stop_signal;
 } moons_options;
 
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
 
 /* Makes a runtime and starts its workers. On failure *runtime is NULL and nothing is left behind:
-** MOONS_EINVAL (too many workers, too large a stack, no such backend), MOONS_ENOMEM, MOONS_ETHREAD. The options are
+** MOONS_EINVAL (too many workers, too large a stack, no such backend, no signal to be had), MOONS_ENOMEM, MOONS_ETHREAD. The options are
 ** copied. Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "console.h"
 #include "hash.h"
+#include "interrupt.h"
 #include "job.h"
 #include "limits.h"
 #include "machine.h"
@@ -93,6 +94,7 @@ static void runtime_destroy(void *data) {
   moons__console_close(r->console);
   for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
     moons__setup_release(r->setups[i]);
+  moons__interrupt_close(r->options.stop_signal);
   uv_mutex_destroy(&r->mutex);
   free(r);
 }
@@ -102,9 +104,11 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
       .stack_bytes = r->options.stack_bytes,
+      .stop_signal = r->options.stop_signal,
       .worker = {.state_bytes = r->options.state_bytes,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
+                 .stop_signal = r->options.stop_signal,
                  .write = r->console != NULL ? moons__console_write : r->options.write,
                  .write_data = r->console != NULL ? r->console : r->options.write_data,
                  .preload = preload,
@@ -135,6 +139,14 @@ const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHOR
   return text;
 }
 
+/* What the runtime has of the process. */
+static int open_process(moons_runtime *r) {
+  if (uv_mutex_init(&r->mutex)) return MOONS_ENOMEM;
+  int error = moons__interrupt_open(r->options.stop_signal);
+  if (error) uv_mutex_destroy(&r->mutex);
+  return error;
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
   return moons__runtime_make(runtime, options, &shortage);
@@ -158,11 +170,12 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   r->options.n_workers = n_workers;
   if (options->state_bytes == 0) r->options.state_bytes = default_state_bytes();
   atomic_init(&r->n_started, n_workers);
-  if (uv_mutex_init(&r->mutex)) {
+  int error = open_process(r);
+  if (error) {
     free(r);
-    return MOONS_ENOMEM;
+    return error;
   }
-  int error = options->write == NULL ? moons__console_open(&r->console) : 0;
+  error = options->write == NULL ? moons__console_open(&r->console) : 0;
   *shortage = (moons__shortage){.n_wanted = n_workers};
   if (!error) error = open_backend(r, &shortage->n_had);
   if (error) {

@@ -27,6 +27,11 @@ static int fail_for_memory(moons__session *s) {
   return -1;
 }
 
+void moons__session_unwind(moons__session *s) {
+  if (!s->fresh && moons__stop_reason_of(&s->workshop->sandbox.stop) != 0)
+    lua_gc(s->image.L, LUA_GCCOLLECT);
+}
+
 /* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
 ** an error, its value. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
@@ -37,6 +42,7 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
   moons__stop_begin(&s->workshop->sandbox.stop, L);
   int status = lua_pcall(L, 1, 0, handler);
+  moons__session_unwind(s);
   s->ended = moons__stop_end(&s->workshop->sandbox.stop);
   if (s->ended == 0 || status != LUA_OK) return status;
   lua_pushnil(L);
@@ -259,7 +265,7 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
   if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
-    error = fail(s, status, MOONS__FAILURE_ERROR, "");
+    error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
   else
     error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
   if (error) moons__session_close(s);

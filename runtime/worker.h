@@ -21,6 +21,7 @@ typedef struct moons__worker_config {
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
   void *write_data;
+  int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */
   void *preload_data;
 } moons__worker_config;
