@@ -49,7 +49,7 @@ static void own_runtime(lua_State *L, moons__state_data *state) {
   moons_options options;
   moons_options_init(&options);
   moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&state->runtime, &options, &shortage), &shortage);
+  moons__check_made(L, moons__runtime_make(&state->runtime, &options, NULL, &shortage), &shortage);
   state->owns_runtime = 1;
 }
 
@@ -161,7 +161,8 @@ int moons__core_new_workers(lua_State *L) {
     options.write_data = console;
   }
   moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, &shortage), &shortage);
+  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, state->runtime, &shortage),
+                    &shortage);
   return 1;
 }
 

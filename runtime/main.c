@@ -419,7 +419,7 @@ int main(int argc, char **argv) {
   if (c.shows_version) print_version();
   catch_signals();
   moons__shortage shortage;
-  int error = moons__runtime_make(&c.runtime, &c.options, &shortage);
+  int error = moons__runtime_make(&c.runtime, &c.options, NULL, &shortage);
   if (error) return refuse_runtime(&c, error, &shortage);
   int succeeded = run_state(&c);
   moons_runtime_free(c.runtime);

@@ -93,8 +93,14 @@ typedef struct moons_options {
   ** within maps need more. */
   size_t stack_bytes;
 
-  /* The most that one state may hold, in bytes; 0: half of the machine's memory, or of its
-  ** container's. */
+  /* The most that all states may hold together, in bytes, those of pools that scripts make on this runtime and
+  ** the images that states are put back from included; 0: half of the machine's memory, or of its container's, or of
+  ** the address space that the process may have. A call that would take more fails for memory. The last eighth
+  ** is left to states that hold no more than a sixteenth, and the first 256 KB of any state are always to be had: so
+  ** calls that grow without end leave something to the others, and some MB more than this may be in use. */
+  size_t states_bytes;
+
+  /* The most that one state may hold, in bytes; 0: as much as all. */
   size_t state_bytes;
 
   /* Called in each new worker state, after the standard libraries are opened and before anything

@@ -19,10 +19,17 @@
 #include "spin.h"
 #include "waiter.h"
 
+/* What a runtime shares with the pools that scripts make on it. */
+typedef struct commons {
+  moons__budget states; /* of all their states */
+  atomic_uint n_users;
+} commons;
+
 struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
+  commons *commons;
   moons__console *console;  /* NULL: the host takes what is printed */
   atomic_uint n_started;    /* workers; only grows */
   moons__patience patience; /* of threads that wait for results */
@@ -88,6 +95,21 @@ int moons__runtime_has_backend(const char *name) { return find_backend(name) != 
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
+/* Those of `parent`, or new ones. NULL: no memory. */
+static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
+  commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  if (parent == NULL) c->states.max_bytes = states_bytes;
+  if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
+  atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
+  return c;
+}
+
+/* Releasing orders what each user did before what the last one frees. */
+static void release_commons(commons *c) {
+  if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) == 1) free(c);
+}
+
 /* The last that uses the runtime, a call that was given up included, has gone. */
 static void runtime_destroy(void *data) {
   moons_runtime *r = data;
@@ -95,6 +117,7 @@ static void runtime_destroy(void *data) {
   for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
     moons__setup_release(r->setups[i]);
   moons__interrupt_close(r->options.stop_signal);
+  release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
   free(r);
 }
@@ -106,6 +129,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
       .worker = {.state_bytes = r->options.state_bytes,
+                 .states = &r->commons->states,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
                  .stop_signal = r->options.stop_signal,
@@ -125,9 +149,16 @@ static unsigned default_workers(void) {
   return n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
 }
 
-static size_t default_state_bytes(void) {
-  size_t n_bytes = moons__machine_memory() / MOONS_ARENA_SHARE;
+static size_t default_states_bytes(void) {
+  size_t n_bytes = moons__machine_memory() / MOONS_STATES_SHARE;
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
+}
+
+/* What one state may hold is no more than what all may. */
+static void default_bytes(moons_options *options) {
+  if (options->states_bytes == 0) options->states_bytes = default_states_bytes();
+  if (options->state_bytes == 0 || options->state_bytes > options->states_bytes)
+    options->state_bytes = options->states_bytes;
 }
 
 const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHORTAGE_BYTES]) {
@@ -147,13 +178,22 @@ static int open_process(moons_runtime *r) {
   return error;
 }
 
+/* The parts of it that runtime_destroy takes back. */
+static int open_parts(moons_runtime *r, const moons_runtime *parent) {
+  r->commons = get_commons(parent, r->options.states_bytes);
+  if (r->commons == NULL) return MOONS_ENOMEM;
+  int error = open_process(r);
+  if (error) release_commons(r->commons);
+  return error;
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
-  return moons__runtime_make(runtime, options, &shortage);
+  return moons__runtime_make(runtime, options, NULL, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        moons__shortage *shortage) {
+                        const moons_runtime *parent, moons__shortage *shortage) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
@@ -168,9 +208,9 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   if (r->options.stack_bytes < MOONS_STACK_MIN_BYTES)
     r->options.stack_bytes = MOONS_STACK_MIN_BYTES;
   r->options.n_workers = n_workers;
-  if (options->state_bytes == 0) r->options.state_bytes = default_state_bytes();
+  default_bytes(&r->options);
   atomic_init(&r->n_started, n_workers);
-  int error = open_process(r);
+  int error = open_parts(r, parent);
   if (error) {
     free(r);
     return error;

@@ -17,9 +17,10 @@ typedef struct moons__shortage {
 /* Whether there is a backend of that name. Any thread. */
 int moons__runtime_has_backend(const char *name);
 
-/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. */
+/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
+** of both together may hold what those of the parent may. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        moons__shortage *shortage);
+                        const moons_runtime *parent, moons__shortage *shortage);
 
 /* As moons_job_new; the same. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,

@@ -262,7 +262,8 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
                         moons__terms *terms) {
   *s =
       (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
-  if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
+  if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
+    return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
     error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
@@ -343,10 +344,25 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+/* Garbage that a kept state holds while it idles, nobody else can collect. */
+static void collect_where_short(moons__session *s) {
+  moons__arena *arena = &s->image.arena;
+  if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+  moons__arena_shrink(arena);
+}
+
 /* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
 ** again, or half of it. */
 void moons__session_leave(moons__session *s) {
   moons__arena *arena = &s->image.arena;
+  collect_where_short(s);
   size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }

@@ -303,7 +303,7 @@ static int run_task(moons__worker *w, moons__task *task) {
   }
   if (run_calls(w, &arguments)) return 1; /* the state is still needed: it is to be closed */
   moons__session_leave(w->call.session);
-  return 0;
+  return moons__worker_is_lost(w);
 }
 
 static void take_spare(moons__worker *w, moons__task *task) {
@@ -484,12 +484,13 @@ static void give_up_task(moons__worker *w) {
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
   moons__task *task = w->task;
-  int is_tried_again = kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
+  int is_after_all = task->n_run >= task->n_calls; /* what does not end collects garbage */
+  int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
                        w->n_tries < task->terms->options.n_retries;
   task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
   if (is_tried_again)
     task->n_retried++;
-  else
+  else if (!is_after_all)
     fail_given_up(w, kind);
   task->is_given_up = 1;
   keep_bytes(w);

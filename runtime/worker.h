@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "buffer.h"
 #include "terms.h"
 
@@ -16,7 +17,8 @@ struct lua_State;
 
 /* What the states of a worker are like. */
 typedef struct moons__worker_config {
-  size_t state_bytes; /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  moons__budget *states; /* that of all states, or NULL; outlives the worker */
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
