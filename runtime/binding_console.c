@@ -2,6 +2,7 @@
 
 #include "binding.h"
 #include "console.h"
+#include "runtime.h"
 
 /* The runtime of this state. */
 static const moons_runtime *runtime_of(lua_State *L) {

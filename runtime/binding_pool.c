@@ -6,6 +6,7 @@
 #include "console.h"
 #include "limits.h"
 #include "queue.h"
+#include "runtime.h"
 
 static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
 static const char STATE_TYPE[] = "parallel.state";

@@ -10,6 +10,7 @@
 
 #include "buffer.h"
 #include "limits.h"
+#include "moons.h"
 
 /* What a terminal takes: to the beginning of the line, and erase all after it. */
 static const char ERASE[] = "\r\x1b[K";

@@ -13,8 +13,6 @@
 
 #include <stddef.h>
 
-#include "moons.h"
-
 typedef struct moons__console moons__console;
 
 /* Returns 0 or MOONS_ENOMEM. */
@@ -37,8 +35,5 @@ void moons__console_show(moons__console *console, const char *text, size_t n_byt
 /* Ends the status line: erases it, or leaves it on the screen where `keeps`. The cursor is then at the
 ** beginning of a line, unless a call has not ended its own. Does nothing where none is shown. */
 void moons__console_hide(moons__console *console, int keeps);
-
-/* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
-moons__console *moons__runtime_console(const moons_runtime *runtime);
 
 #endif

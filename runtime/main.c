@@ -2,7 +2,6 @@
 ** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
 ** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
 */
-#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
@@ -13,10 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "limits.h"
 #include "moons.h"
+#include "program.h"
 #include "runtime.h"
 #include "traceback.h"
 
@@ -35,16 +35,12 @@ static const char USAGE[] =
     "  --          stop handling options\n"
     "  -           stop handling options and execute stdin\n";
 
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_(number)
-
 typedef struct command {
   int argc;
   char **argv;
   int script; /* its place in argv; argc where there is none */
   int shows_version, shows_help, executes, ignores_environment, warns;
   moons_options options;
-  moons_runtime *runtime;
 } command;
 
 static const char *program_name = "moons";
@@ -56,20 +52,34 @@ static void complain(const char *message) {
 
 /* {== Signals =================================================================================
 
-** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
-** error at the script's next instruction, on the script's own thread. A script that has not ended shortly after,
-** or gets a second signal, is ended as it is: for that there is a thread, which the handler tells through a
-** pipe. */
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: a handler passes
+** them through a pipe to a thread, which has the script raise the error at its next instruction, and ends
+** the programs that run. A script that has not ended shortly after, or gets a second signal, is ended as it is.
+**
+** While the script itself waits in os.execute, Ctrl-C reaches the program that it waits for as well, and that
+** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
+** on. */
 
-enum { PATIENCE_MS = 60 };
+enum { PATIENCE_MS = 60, FLUSH_MS = 100 };
+
+enum { FROM_TERMINAL = 0x80 }; /* beside the number of a signal that came from there */
+
+static moons_runtime *runtime;     /* NULL: there is none yet */
+static moons__starter programs;    /* of the script */
+static atomic_int left_to_program; /* SIGINT came while the script waited for a program */
 
 static int signal_pipe[2] = {-1, -1};
-static atomic_int signal_taken; /* the first; 0: none */
+static atomic_int signal_taken; /* 0: none */
+static pthread_mutex_t signalled_lock = PTHREAD_MUTEX_INITIALIZER;
+static lua_State *signalled_state; /* NULL: none is to be told; guarded by the lock */
 
-/* Changed before there are handlers, but for the state, by the thread that runs it. */
-static pthread_t script_thread;
-static pid_t script_process;
-static lua_State *volatile signalled_state; /* NULL: none is to be told */
+static void put_signal(unsigned char byte) { (void)!write(signal_pipe[1], &byte, 1); }
+
+static void pass_on(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+  put_signal((unsigned char)(is_sent ? signal : signal | FROM_TERMINAL));
+}
 
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
@@ -77,98 +87,158 @@ static void interrupt(lua_State *L, lua_Debug *info) {
   luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
 }
 
+/* The state stays as long as it is told. */
 static void tell_state(void) {
   int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  pthread_mutex_lock(&signalled_lock);
   if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
+  pthread_mutex_unlock(&signalled_lock);
 }
 
-/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
-static void end_child(int signal) {
-  struct sigaction usual = {.sa_handler = SIG_DFL};
-  sigemptyset(&usual.sa_mask);
-  sigaction(signal, &usual, NULL);
-  raise(signal);
+static void set_signalled(lua_State *L) {
+  pthread_mutex_lock(&signalled_lock);
+  signalled_state = L;
+  pthread_mutex_unlock(&signalled_lock);
 }
 
-static void take_signal(int signal) {
-  int error = errno, none = 0;
-  if (getpid() != script_process)
-    end_child(signal);
-  else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
-    pthread_kill(script_thread, signal);
-  else {
-    unsigned char byte = (unsigned char)signal;
-    if (atomic_compare_exchange_strong(&signal_taken, &none, signal)) tell_state();
-    (void)!write(signal_pipe[1], &byte, 1);
-  }
-  errno = error;
+/* Whether a program that the script waits for is to decide. */
+static int is_for_program(unsigned char byte) {
+  if (byte != (SIGINT | FROM_TERMINAL) || !atomic_load(&programs.is_waiting)) return 0;
+  atomic_store(&left_to_program, 1);
+  return 1;
 }
 
-static void *await_end(void *unused) {
+/* The children of the runtime are there before anybody handles a signal. */
+static void *take_signals(void *unused) {
   (void)unused;
   unsigned char byte;
-  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  do {
+    if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  } while (is_for_program(byte));
+  byte &= FROM_TERMINAL - 1;
+  atomic_store(&signal_taken, byte);
+  tell_state();
+  moons__children_end(programs.children, NULL);
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
   poll(&second, 1, PATIENCE_MS);
+  moons__children_close(programs.children, NULL);
   _exit(128 + byte);
 }
 
-/* Starts a thread that gets no signals itself. */
-static int start_without_signals(void *(*run)(void *data)) {
-  pthread_t thread;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread, NULL, run, NULL);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!error) pthread_detach(thread);
-  return error;
-}
-
+/* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
+** in the background. */
 static void catch_signal(int signal) {
-  struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART}, old;
+  struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
   sigemptyset(&action.sa_mask);
-  if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+  if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
     sigaction(signal, &action, NULL);
 }
 
 /* Where this fails, the signals do what they do by default. */
 static void catch_signals(void) {
-  script_thread = pthread_self();
-  script_process = getpid();
+  pthread_t thread;
   if (pipe(signal_pipe) != 0) return;
   for (int i = 0; i < 2; i++)
     fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-  if (start_without_signals(await_end) != 0) return;
+  if (pthread_create(&thread, NULL, take_signals, NULL) != 0) return;
+  pthread_detach(thread);
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
 }
 
+/* {== Programs ================================================================================ */
+
+/* The `begin` of the script's starter. What was printed comes before what the program prints; a call that was given
+** up may hold stdout. */
+static const void *begin_program(lua_State *L, void *data) {
+  (void)L;
+  atomic_store(&left_to_program, 0);
+  if (ftrylockfile(stdout) == 0) {
+    fflush(stdout);
+    funlockfile(stdout);
+  }
+  return data;
+}
+
+/* A shell tells that a program has died of SIGINT by its exit code. */
+static void end_program(lua_State *L, int status) {
+  (void)L;
+  int has_died =
+      WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT : WEXITSTATUS(status) == 128 + SIGINT;
+  if (!atomic_exchange(&left_to_program, 0) || !has_died) return;
+  atomic_store(&signal_taken, SIGINT); /* also where the script ends before it is told */
+  put_signal(SIGINT);
+}
+
+static void open_programs(lua_State *L) {
+  programs.begin = begin_program;
+  programs.ended = end_program;
+  programs.data = &programs;
+  moons__program_install(L, &programs);
+}
+
+/* {== The end =================================================================================
+
+** The end of a process writes out all files, and waits for those that another thread reads: a call that was
+** given up may do so for ever. */
+
+static void *flush_all(void *fd) {
+  fflush(NULL);
+  close(*(int *)fd);
+  return NULL;
+}
+
+/* Whether all files could be written out. Those of the script are. */
+static int have_flushed(void) {
+  static int fds[2]; /* used by a thread that may never end */
+  pthread_t thread;
+  fflush(stdout);
+  fflush(stderr);
+  if (pipe(fds) != 0) return 1;
+  int has_flushed = 1;
+  if (pthread_create(&thread, NULL, flush_all, &fds[1]) == 0) {
+    pthread_detach(thread);
+    struct pollfd closed = {.fd = fds[0], .events = POLLIN};
+    has_flushed = poll(&closed, 1, FLUSH_MS) != 0;
+  }
+  return has_flushed;
+}
+
+static int end_process(int code) {
+  if (!have_flushed()) _exit(code);
+  return code;
+}
+
+/* os.exit([code [, close]]) of the script, which ends calls with their programs. */
+static int call_exit(lua_State *L) {
+  int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (lua_toboolean(L, 2))
+    lua_close(L);
+  else
+    moons__program_write_out(L);
+  moons__children_close(programs.children, &programs);
+  exit(end_process(code));
+}
+
 /* {== Arguments =============================================================================== */
 
-/* The value of an option such as -j: what follows the letter, or the next argument, but not another option. */
+/* The value of an option such as -j: what follows the letter, or the next argument. */
 static const char *option_value(command *c, int *i) {
   const char *argument = c->argv[*i];
   if (argument[2] != '\0') return argument + 2;
-  if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-') return c->argv[++*i];
+  if (*i + 1 < c->argc) return c->argv[++*i];
   return NULL;
 }
 
 static int read_n_workers(command *c, const char *text) {
   char *end;
-  unsigned long n = strtoul(text, &end, 10);
-  if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > MOONS_MAX_WORKERS) return 0;
+  long n = strtol(text, &end, 10);
+  if (*text == '\0' || *end != '\0' || n < 1 || n > 100000) return 0;
   c->options.n_workers = (unsigned)n;
   return 1;
 }
 
-static int read_backend(command *c, const char *name) {
-  c->options.backend = name;
-  return moons__runtime_has_backend(name);
-}
-
-/* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
-** what it wants. */
+/* Reads the option at argv[*i]. Returns 0 where it is none that is known. */
 static int read_option(command *c, int *i) {
   const char *value;
   switch (c->argv[*i][1]) {
@@ -179,7 +249,10 @@ static int read_option(command *c, int *i) {
   case 'e': c->executes = 1; return option_value(c, i) != NULL;
   case 'l': return option_value(c, i) != NULL;
   case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
-  case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
+  case 'b':
+    value = option_value(c, i);
+    c->options.backend = value;
+    return value != NULL;
   default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
   }
 }
@@ -320,8 +393,13 @@ static int run_stdin(lua_State *L) {
 
 static void print_version(void) { printf("Moons %s  on  %s\n", moons_version(), LUA_COPYRIGHT); }
 
-static void open_module(lua_State *L, moons_runtime *runtime) {
+static void open_module(lua_State *L) {
   luaL_openlibs(L);
+  open_programs(L);
+  lua_getglobal(L, LUA_OSLIBNAME);
+  lua_pushcfunction(L, call_exit);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
   moons_open(L, runtime);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "parallel");
@@ -348,7 +426,7 @@ static int protected_main(lua_State *L) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
-  open_module(L, c->runtime);
+  open_module(L);
   if (c->warns) lua_warning(L, "@on", 0);
   lua_pushboolean(L, run_all(L, c));
   return 1;
@@ -360,45 +438,27 @@ static int run_state(command *c) {
     complain("cannot create state: not enough memory");
     return 0;
   }
-  signalled_state = L;
+  set_signalled(L);
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
-  signalled_state = NULL;
+  set_signalled(NULL);
   lua_close(L);
   return succeeded;
 }
 
-/* What an option wants; NULL where it takes no value or is unknown. */
-static const char *wanted_by(char option) {
-  switch (option) {
-  case 'e': return "a string to execute";
-  case 'l': return "the name of a module, or 'g=name'";
-  case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
-  case 'b': return "a backend, 'threads' or 'inline'";
-  default: return NULL;
-  }
-}
-
-/* The option at argv[i] is unknown, or its value is missing or wrong. */
-static int refuse_option(const command *c, int i) {
-  const char *option = c->argv[i], *wanted = wanted_by(option[1]);
-  const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
-  if (wanted == NULL)
-    fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
-  else if (value == NULL)
-    fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
-  else
-    fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
-  if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
+static int refuse_option(const char *option) {
+  fprintf(stderr, "%s: bad option '%s'\n", program_name, option);
+  fprintf(stderr, USAGE, program_name);
   return EXIT_FAILURE;
 }
 
 static int refuse_runtime(const command *c, int error, const moons__shortage *shortage) {
   char text[MOONS__SHORTAGE_BYTES];
   const char *why = moons_error_text(error);
+  if (error == MOONS_EINVAL) why = "no such backend, or too many workers";
   if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
   fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
           c->options.backend, why);
@@ -409,21 +469,22 @@ int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   moons_options_init(&c.options);
-  c.options.stop_signal = SIGURG;
   int bad = read_arguments(&c);
-  if (bad > 0) return refuse_option(&c, bad);
+  if (bad > 0) return refuse_option(argv[bad]);
   if (c.shows_help) {
     printf(USAGE, program_name);
     return EXIT_SUCCESS;
   }
   if (c.shows_version) print_version();
-  catch_signals();
   moons__shortage shortage;
-  int error = moons__runtime_make(&c.runtime, &c.options, NULL, &shortage);
+  int error = moons__runtime_make(&runtime, &c.options, NULL, &shortage);
   if (error) return refuse_runtime(&c, error, &shortage);
+  programs.children =
+      moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
+  catch_signals();
   int succeeded = run_state(&c);
-  moons_runtime_free(c.runtime);
+  moons_runtime_free(runtime);
+  moons__children_close(programs.children, &programs); /* of calls that were given up */
   int signal = atomic_load(&signal_taken);
-  if (signal != 0) return 128 + signal;
-  return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
+  return end_process(signal != 0 ? 128 + signal : succeeded ? EXIT_SUCCESS : EXIT_FAILURE);
 }

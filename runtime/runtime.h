@@ -1,5 +1,6 @@
 /*
-** Runtimes as the project's own clients make them: with what is said where one cannot be made.
+** Runtimes as the project's own clients make them: with what is said where one cannot be made, and with what they
+** share.
 */
 #ifndef MOONS_RUNTIME_H
 #define MOONS_RUNTIME_H
@@ -8,19 +9,19 @@
 
 #include "moons.h"
 
+struct moons__console;
+struct moons__children;
+
 /* Why threads were missing. */
 typedef struct moons__shortage {
   unsigned n_wanted; /* workers in all */
   unsigned n_had;    /* of them */
 } moons__shortage;
 
-/* Whether there is a backend of that name. Any thread. */
-int moons__runtime_has_backend(const char *name);
-
-/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
-** of both together may hold what those of the parent may. */
+/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. With `beside`, which may be NULL, it
+** shares the list of programs that calls have started. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *parent, moons__shortage *shortage);
+                        const moons_runtime *beside, moons__shortage *shortage);
 
 /* As moons_job_new; the same. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
@@ -29,5 +30,11 @@ int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_opt
 /* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 256 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
+
+/* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
+struct moons__console *moons__runtime_console(const moons_runtime *runtime);
+
+/* The programs of its calls, and of those beside it (child.h). The runtime has a share. */
+struct moons__children *moons__runtime_children(const moons_runtime *runtime);
 
 #endif

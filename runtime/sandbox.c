@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "failure.h"
 #include "limits.h"
+#include "moons.h"
 #include "pristine.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
@@ -302,6 +303,45 @@ static int call_loadlib(lua_State *L) {
   return n;
 }
 
+/* Programs. */
+
+/* The `begin` of the starter. A C function that calls another one is reached by no hook. */
+static const void *begin_program(lua_State *L, void *data) {
+  moons__sandbox *s = data;
+  moons__stop_reason reason = moons__stop_reason_of(&s->stop);
+  if (reason != 0) luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(reason - 1)));
+  if (moons__stop_is_lost(&s->stop)) luaL_error(L, "the call was given up");
+  moons__sandbox_flush(s);
+  return arena_of(L);
+}
+
+static int is_given_up(void *data) {
+  const moons__sandbox *s = data;
+  return moons__stop_is_lost(&s->stop);
+}
+
+static int may_have_programs(const moons__sandbox *s) {
+  return s->starter.children != NULL && s->state != NULL;
+}
+
+void moons__sandbox_expect_programs(moons__sandbox *s, uint64_t patience_ns) {
+  moons__children *children = s->starter.children;
+  if (!may_have_programs(s) || !moons__children_has(children, s->state)) return;
+  moons__children_expect(children, s->state, moons_clock_ns() + patience_ns);
+}
+
+void moons__sandbox_forget_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_forget(s->starter.children, s->state);
+}
+
+void moons__sandbox_end_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_end(s->starter.children, s->state);
+}
+
+void moons__sandbox_kill_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_kill(s->starter.children, s->state);
+}
+
 /* Installing. */
 
 /* Replaces the field of the table on top with `function`, which knows what it stands for. */
@@ -394,6 +434,13 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
   if (push_open(L, LUA_MATHLIBNAME)) {
     install_math(L);
     lua_pop(L, 1);
+  }
+  if (sandbox->starter.children != NULL) {
+    sandbox->starter.is_in_call = 1;
+    sandbox->starter.begin = begin_program;
+    sandbox->starter.is_over = is_given_up;
+    sandbox->starter.data = sandbox;
+    moons__program_install(L, &sandbox->starter);
   }
   if (push_open(L, LUA_DBLIBNAME)) {
     replace(L, "setmetatable", call_debug_setmetatable);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "buffer.h"
+#include "program.h"
 #include "stop.h"
 
 enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
@@ -26,6 +27,8 @@ typedef struct moons__sandbox {
   int loaded_module;  /* any module was */
 
   moons__stop stop;
+  moons__starter starter; /* of the programs that calls start */
+  const void *state;      /* the arena of the one that is in use, which owns its programs */
 } moons__sandbox;
 
 /* The sandbox of a worker's state, also of a coroutine of it. */
@@ -47,6 +50,29 @@ static inline void moons__sandbox_flush(moons__sandbox *sandbox) {
   if (sandbox->lines[0].n_bytes > 0 || sandbox->lines[1].n_bytes > 0)
     moons__sandbox_write_lines(sandbox);
 }
+
+/* Says which state is to be used. Before the stop that may end what runs in it begins. */
+static inline void moons__sandbox_use(moons__sandbox *sandbox, const void *arena) {
+  sandbox->state = arena;
+}
+
+/* To be called before the state in use is closed: programs that it has left open are to end by themselves within
+** this time. */
+void moons__sandbox_expect_programs(moons__sandbox *sandbox, uint64_t patience_ns);
+
+/* Ends what programs are left of the state in use, which was closed. */
+void moons__sandbox_forget_programs(moons__sandbox *sandbox);
+
+/* To be called where a call has ended. */
+static inline void moons__sandbox_end_call(moons__sandbox *sandbox) {
+  moons__starter *starter = &sandbox->starter;
+  if (starter->sigpipe.is_held && starter->n_written_to == 0)
+    moons__sigpipe_release(&starter->sigpipe);
+}
+
+/* For whoever watches the call that runs: tells its programs to end, and ends them at once. */
+void moons__sandbox_end_programs(moons__sandbox *sandbox);
+void moons__sandbox_kill_programs(moons__sandbox *sandbox);
 
 /* Frees what it holds. */
 void moons__sandbox_free(moons__sandbox *sandbox);

@@ -27,11 +27,6 @@ static int fail_for_memory(moons__session *s) {
   return -1;
 }
 
-void moons__session_unwind(moons__session *s) {
-  if (!s->fresh && moons__stop_reason_of(&s->workshop->sandbox.stop) != 0)
-    lua_gc(s->image.L, LUA_GCCOLLECT);
-}
-
 /* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
 ** an error, its value. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
@@ -40,20 +35,25 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, data);
   int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
+  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
   moons__stop_begin(&s->workshop->sandbox.stop, L);
   int status = lua_pcall(L, 1, 0, handler);
-  moons__session_unwind(s);
   s->ended = moons__stop_end(&s->workshop->sandbox.stop);
   if (s->ended == 0 || status != LUA_OK) return status;
   lua_pushnil(L);
   return LUA_ERRRUN;
 }
 
-/* Closes the state: finalizers run. */
+/* Closes the state: finalizers run, which close files, and wait for programs. */
 static void close_state(moons__session *s) {
-  moons__stop_begin_closing(&s->workshop->sandbox.stop);
+  moons__sandbox *sandbox = &s->workshop->sandbox;
+  moons__sandbox_use(sandbox, &s->image.arena);
+  moons__sandbox_expect_programs(sandbox,
+                                 s->fresh ? MOONS_PROGRAM_PATIENCE_NS : MOONS_GRACE_NS / 2);
+  moons__stop_begin_closing(&sandbox->stop);
   lua_close(s->image.L);
-  moons__stop_end(&s->workshop->sandbox.stop);
+  moons__sandbox_forget_programs(sandbox);
+  moons__stop_end(&sandbox->stop);
 }
 
 /* The first stage: libraries. */
@@ -262,11 +262,10 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
                         moons__terms *terms) {
   *s =
       (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
-  if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
-    return fail_for_memory(s);
+  if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
-    error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
+    error = fail(s, status, MOONS__FAILURE_ERROR, "");
   else
     error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
   if (error) moons__session_close(s);
@@ -344,31 +343,17 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
-static int collect(lua_State *L) {
-  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
-  lua_gc(L, LUA_GCCOLLECT);
-  return 0;
-}
-
-/* Garbage that a kept state holds while it idles, nobody else can collect. */
-static void collect_where_short(moons__session *s) {
-  moons__arena *arena = &s->image.arena;
-  if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
-  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
-  moons__arena_shrink(arena);
-}
-
 /* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
 ** again, or half of it. */
 void moons__session_leave(moons__session *s) {
   moons__arena *arena = &s->image.arena;
-  collect_where_short(s);
   size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }
 
 int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   moons__sandbox_begin(&s->workshop->sandbox);
+  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
   if (s->fresh && put_back(s, terms)) return -1;
   moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
@@ -378,13 +363,14 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
 
 int moons__session_end_call(moons__session *s) {
   moons__arena_limit(&s->image.arena, 0);
-  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  moons__sandbox *sandbox = &s->workshop->sandbox;
   if (!s->fresh)
     lua_settop(s->image.L, MOONS__SESSION_TOP);
   else if (must_close(s))
     close_state(s);
+  moons__sandbox_end_call(sandbox);
   if (sandbox->loaded_module) s->names_known = 0;
-  moons__sandbox_flush(&s->workshop->sandbox);
+  moons__sandbox_flush(sandbox);
   s->in_call = 0;
   return moons__stop_is_lost(&sandbox->stop);
 }

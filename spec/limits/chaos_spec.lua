@@ -21,6 +21,17 @@ local chaos = [==[
     if item.does == "unsendable" then return coroutine.create(print) end
     if item.does == "overflow" then local function f() return 1 + f() end return f() end
     if item.does == "forever" then forever() end
+    if item.does == "program" and item.x > 50 then
+      local p <close> = io.popen("cat >/dev/null; exit " .. item.x, "w")
+      p:write(("x"):rep(item.x))
+      assert(select(3, p:close()) == item.x)
+    elseif item.does == "program" then
+      leftover = io.popen("sleep 0.01; echo; echo") -- is left open
+      return io.popen("echo " .. item.x):read "n" * 2
+    end
+    if item.does == "endless" then
+      if item.x > 50 then os.execute "sleep 999; true" else io.popen "sleep 999 | cat":read "a" end
+    end
     if item.does == "nest" then
       local sum = 0
       for _, y in ipairs(parallel.map(function(y) return y * item.x end, {1, 2, 3})) do sum = sum + y end
@@ -30,7 +41,8 @@ local chaos = [==[
     return item.x * 2
   end
 
-  local kinds = {fail = "error", exit = "error", overflow = "error", unsendable = "marshal", forever = "timeout"}
+  local kinds = {fail = "error", exit = "error", overflow = "error", unsendable = "marshal",
+    forever = "timeout", endless = "timeout"}
   local function expect(item, value, err, where)
     local does, x = item.does, item.x
     local kind = kinds[does]
@@ -47,14 +59,16 @@ local chaos = [==[
     assert(right, ("%s: item %s of %d gave %s, %s"):format(where, does, x, tostring(value), tostring(err)))
   end
 
-  local good = {"double", "double", "double", "nest", "grow"}
+  local good = {"double", "double", "double", "double", "double", "double", "nest", "nest", "grow", "grow", "program"}
   local bad = {"fail", "fail", "fail", "fail", "exit", "exit", "unsendable", "unsendable", "unsendable"}
   local function items(n, percent, most_endless)
     local list, is_bad = {}, false
     for i = 1, n do
       local does = any(good)
       if chance(percent) then does = chance(1) and "overflow" or any(bad) end
-      if most_endless > 0 and chance(3) then does, most_endless = "forever", most_endless - 1 end
+      if most_endless > 0 and chance(3) then
+        does, most_endless = any {"forever", "endless"}, most_endless - 1
+      end
       list[i] = {does = does, x = random(100)}
       is_bad = is_bad or kinds[does] ~= nil
     end
@@ -132,7 +146,7 @@ local chaos = [==[
     local futures, item_of = {}, {}
     local n_called, n_expected = 0, 0
     for _, item in ipairs(list) do
-      if item.does == "forever" then item.does = "double" end
+      if item.does == "forever" or item.does == "endless" then item.does = "double" end
       local future = pool:submit(act, item)
       if chance(90) then
         futures[#futures + 1], item_of[future] = future, item

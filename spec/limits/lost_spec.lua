@@ -3,10 +3,15 @@ local script = require "support.script"
 local temporary = require "support.temporary"
 
 local prelude = [==[
-  -- Waits in C for somebody to write to a pipe, or for a while.
+  -- Waits in C for somebody to write to a pipe, who never comes, or comes to a pipe of its own after a second.
   local pipe = os.getenv "PIPE"
   local function for_ever() return io.open(pipe) end
-  local function for_long() return os.execute "sleep 1" end
+  local function for_long()
+    local own = os.tmpname()
+    os.remove(own)
+    os.execute(("mkfifo '%s'; (sleep 1; exec 3<>'%s'; rm '%s'; sleep 0.1) >/dev/null 2>&1 &"):gsub("%%s", own))
+    return io.open(own) ~= nil
+  end
 
   local function f(x)
     if x == "for ever" then return for_ever() end
@@ -201,7 +206,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
         local parallel = require "parallel"
         local function g()
           setmetatable({}, {__gc = function()
-            os.execute "sleep 1.5"
+            for_long()
             print "too late"
           end})
           collectgarbage()
