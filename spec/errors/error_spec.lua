@@ -175,8 +175,8 @@ describe("the value of an error", function()
     ]]
   end)
 
-  it("of a map tells where that stands, and the item, in whatever way the call was asked for", function()
-    for _, host in ipairs(script.hosts) do
+  for _, host in ipairs(script.hosts) do
+    it("of a map tells where that stands, and the item, however the call was asked for " .. host.name, function()
       script.passes([[
         local function bad(x) if x == "bad" or type(x) == "table" then error("no", 0) end return x end
         local function caught(f, ...)
@@ -212,8 +212,8 @@ describe("the value of an error", function()
         local err = caught(function() local r = parallel.map(small, range) end)
         equal({err.item, err.caller}, {3.5, "stdin:32"})
       ]], host)
-    end
-  end)
+    end)
+  end
 
   it("of a map within a map tells each of them once, and where the innermost was raised first", function()
     passes [[
