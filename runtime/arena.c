@@ -133,13 +133,43 @@ static int need_memory(moons__arena *arena, size_t needed_bytes) {
          commit(arena, round_up(missing, moons__pages_size()));
 }
 
-/* Moves the top up, over committed memory. Returns 0 when the limit or the machine refuses. */
+/* Up to where blocks need ask nobody. */
+static void find_ready(moons__arena *arena) {
+  size_t ready = arena->limit_bytes;
+  if (arena->committed_bytes < ready) ready = arena->committed_bytes;
+  if (arena->all != NULL && arena->all_bytes < ready) ready = arena->all_bytes;
+  if (arena->call != NULL && arena->call_bytes < ready) ready = arena->call_bytes;
+  arena->ready_bytes = ready;
+}
+
+/* Takes what is missing of `needed_bytes`, in steps, or where there is less, just that. */
+static int take(moons__budget *budget, size_t *taken_bytes, size_t needed_bytes) {
+  if (budget == NULL || needed_bytes <= *taken_bytes) return 1;
+  size_t rounded = round_up(needed_bytes, MOONS_TAKE_BYTES), has = *taken_bytes;
+  if (moons__budget_take(budget, rounded - has, has)) {
+    if (moons__budget_take(budget, needed_bytes - has, has)) return 0;
+    rounded = needed_bytes;
+  }
+  *taken_bytes = rounded;
+  return 1;
+}
+
+/* Asks everybody for memory up to `needed_bytes`. */
+static int make_ready(moons__arena *arena, size_t needed_bytes) {
+  int is_ready = take(arena->call, &arena->call_bytes, needed_bytes) &&
+                 take(arena->all, &arena->all_bytes, needed_bytes) &&
+                 (needed_bytes <= arena->committed_bytes || need_memory(arena, needed_bytes));
+  find_ready(arena);
+  return is_ready;
+}
+
+/* Moves the top up, over committed memory. Returns 0 when a limit or the machine refuses. */
 static int top_raise(moons__arena *arena, size_t n_bytes) {
   moons__heap *heap = arena->heap;
   size_t used = (size_t)(heap->top - (char *)heap);
   if (n_bytes > arena->limit_bytes || used > arena->limit_bytes - n_bytes) return 0;
   size_t needed = used + n_bytes;
-  if (needed > arena->committed_bytes && !need_memory(arena, needed)) return 0;
+  if (needed > arena->ready_bytes && !make_ready(arena, needed)) return 0;
   heap->top += n_bytes;
   if (needed > arena->touched_bytes) arena->touched_bytes = needed;
   return 1;
@@ -409,6 +439,15 @@ static void *block_move(moons__arena *arena, void *at, size_t old_bytes, size_t 
   return moved;
 }
 
+/* Moves a large block that shrinks much to a free place below it, or returns NULL. What lies high, as Lua's table
+** of strings does after much was made, would keep all below it from being given back. */
+static void *block_move_down(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  if (new_bytes <= SMALL_BYTES || new_bytes > old_bytes / 2) return NULL;
+  const chunk *below = bin_find(arena->heap, chunk_bytes(new_bytes));
+  if (below == NULL || (const void *)below > at) return NULL;
+  return block_move(arena, at, old_bytes, new_bytes);
+}
+
 /* A userdata that cannot be followed for lack of memory counts as alive for ever. */
 static void userdata_born(moons__arena *arena, const void *at) {
   arena->heap->made_userdata = 1;
@@ -437,6 +476,8 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
     block_free(arena->heap, at, old_bytes);
     return NULL;
   }
+  void *moved = block_move_down(arena, at, old_bytes, new_bytes);
+  if (moved != NULL) return moved;
   if (block_resize(arena, at, old_bytes, new_bytes)) return at;
   return block_move(arena, at, old_bytes, new_bytes);
 }
@@ -454,7 +495,7 @@ static int reserve(moons__arena *arena, size_t n_bytes) {
   return 0;
 }
 
-int moons__arena_open(moons__arena *arena, size_t max_bytes) {
+int moons__arena_open(moons__arena *arena, size_t max_bytes, moons__budget *all) {
   if (max_bytes == 0) max_bytes = MOONS_ARENA_BYTES;
   if (max_bytes > SIZE_MAX / 2) max_bytes = SIZE_MAX / 2; /* sums of sizes stay below the end */
   size_t n_bytes = round_up(max_bytes + sizeof(moons__heap), moons__pages_size());
@@ -466,13 +507,18 @@ int moons__arena_open(moons__arena *arena, size_t max_bytes) {
     return MOONS_ENOMEM;
   }
   arena->max_bytes = max_bytes;
-  moons__arena_limit(arena, 0);
+  arena->all = all;
+  arena->all_bytes = MOONS_COMMIT_BYTES;
+  moons__budget_force(all, arena->all_bytes);
+  moons__arena_limit(arena, 0); /* from none */
   moons__arena_reset(arena);
   return 0;
 }
 
 void moons__arena_close(moons__arena *arena) {
   if (arena->heap != NULL) moons__pages_release(arena->heap, arena->reserved_bytes);
+  moons__budget_give(arena->all, arena->all_bytes);
+  moons__budget_give(arena->call, arena->call_bytes);
   moons__ptrmap_free(&arena->userdata);
   *arena = (moons__arena){0};
 }
@@ -508,17 +554,64 @@ static void give_back(moons__arena *arena, size_t from) {
   if (from < kept) moons__pages_discard(start + from, kept - from);
 }
 
+/* Gives the budget back what was taken for more than is touched. */
+static void settle_all(moons__arena *arena) {
+  size_t n_bytes = round_up(arena->touched_bytes, MOONS_TAKE_BYTES);
+  if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
+  if (n_bytes >= arena->all_bytes) return;
+  moons__budget_give(arena->all, arena->all_bytes - n_bytes);
+  arena->all_bytes = n_bytes;
+}
+
 void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
   if (arena->touched_bytes <= keep_bytes) return;
   size_t keep = round_up(keep_bytes, moons__pages_size());
   if (arena->touched_bytes <= keep) return;
   give_back(arena, keep);
   arena->touched_bytes = keep;
+  settle_all(arena);
+  find_ready(arena);
+}
+
+void moons__arena_shrink(moons__arena *arena) {
+  reclaim(arena->heap);
+  moons__arena_trim(arena, moons__arena_used_bytes(arena));
 }
 
 void moons__arena_limit(moons__arena *arena, size_t max_bytes) {
   int is_lower = max_bytes > 0 && max_bytes < arena->max_bytes;
-  arena->limit_bytes = is_lower ? max_bytes : arena->max_bytes;
+  size_t limit = is_lower ? max_bytes : arena->max_bytes;
+  if (limit == arena->limit_bytes) return;
+  arena->limit_bytes = limit;
+  find_ready(arena);
+}
+
+static size_t used_bytes(const moons__arena *arena) {
+  return (size_t)(arena->heap->top - (char *)arena->heap);
+}
+
+int moons__arena_charge(moons__arena *arena, moons__budget *budget) {
+  moons__budget_give(arena->call, arena->call_bytes);
+  arena->call_bytes = 0;
+  int is_taken = take(budget, &arena->call_bytes, used_bytes(arena));
+  arena->call = is_taken ? budget : NULL;
+  find_ready(arena);
+  return is_taken ? 0 : MOONS_ENOMEM;
+}
+
+void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner) {
+  if (arena->call == NULL) arena->call_bytes = used_bytes(arena);
+  moons__budget_begin(inner, arena->call_bytes);
+  arena->call = inner;
+  find_ready(arena);
+}
+
+void moons__arena_settle(moons__arena *arena) {
+  size_t n_bytes = used_bytes(arena);
+  if (arena->call == NULL || n_bytes >= arena->call_bytes) return;
+  moons__budget_give(arena->call, arena->call_bytes - n_bytes);
+  arena->call_bytes = n_bytes;
+  find_ready(arena);
 }
 
 void moons__arena_count_userdata(moons__arena *arena, int on) {

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "budget.h"
 #include "ptrmap.h"
 
 typedef struct moons__heap moons__heap;
@@ -21,17 +22,24 @@ typedef struct moons__arena {
   size_t committed_bytes; /* memory behind its first so many bytes */
   size_t max_bytes;       /* the most that limit_bytes can be */
   size_t limit_bytes;     /* blocks end below this */
-  size_t touched_bytes;   /* the furthest that blocks have reached since the last trim */
-  int counts_userdata;    /* whether userdata are followed from birth to death */
-  size_t n_userdata;      /* alive of those that were made since counting began */
+  size_t ready_bytes;   /* up to here blocks can be had without more ado: the least of all limits */
+  moons__budget *all;   /* that of all states; NULL: there is none */
+  size_t all_bytes;     /* taken from it: for what was touched */
+  moons__budget *call;  /* that of the call that runs; NULL: it has none */
+  size_t call_bytes;    /* taken from it: for what is in use */
+  size_t touched_bytes; /* the furthest that blocks have reached since the last trim */
+  int counts_userdata;  /* whether userdata are followed from birth to death */
+  size_t n_userdata;    /* alive of those that were made since counting began */
   moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */
   void *owner;            /* what whoever has only the state wants to find; not the arena's */
 } moons__arena;
 
 /* Reserves space and lays an empty heap in it. `max_bytes` is the most that its blocks, and what
 ** the allocator adds, may take up; 0: MOONS_ARENA_BYTES. All of it is reserved, which costs nothing; but where
-** the process may have only so much address space, an arena takes what it needs as it grows. Returns 0 or MOONS_ENOMEM. */
-int moons__arena_open(moons__arena *arena, size_t max_bytes);
+** the process may have only so much address space, an arena takes what it needs as it grows. What it touches is taken
+** from the budget `all`, which may be NULL, and outlives the arena; the first MOONS_COMMIT_BYTES whether they are there or
+** not, so that small states always work. Returns 0 or MOONS_ENOMEM. */
+int moons__arena_open(moons__arena *arena, size_t max_bytes, moons__budget *all);
 
 /* Gives the space back. Does nothing for an arena that is not open. */
 void moons__arena_close(moons__arena *arena);
@@ -45,11 +53,25 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
 /* Bytes from the heap's start that hold everything allocated, packed as they can be. */
 size_t moons__arena_used_bytes(moons__arena *arena);
 
+/* Joins what was freed, which takes time in proportion to that, and gives memory back that nothing needs. */
+void moons__arena_shrink(moons__arena *arena);
+
 /* Gives memory back that lies beyond `keep_bytes` and was touched. */
 void moons__arena_trim(moons__arena *arena, size_t keep_bytes);
 
 /* Lowers or raises the most that blocks may take up; 0: what open was told. */
 void moons__arena_limit(moons__arena *arena, size_t max_bytes);
+
+/* From now on what is in use counts against this budget too, be it in use by now; NULL: against none. Returns 0, or
+** MOONS_ENOMEM where it has not so much: then the arena has none. The budget must outlive that. */
+int moons__arena_charge(moons__arena *arena, moons__budget *budget);
+
+/* From now on what counts against the budget of the call, or against none, counts against `inner` as well, which is
+** new and within that. */
+void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner);
+
+/* Gives the budget of the call back what was freed since. */
+void moons__arena_settle(moons__arena *arena);
 
 /* Begins to count userdata, from 0, or ends it and frees what that took. */
 void moons__arena_count_userdata(moons__arena *arena, int on);

@@ -27,6 +27,7 @@ typedef struct moons__backend_config {
   unsigned n_workers;
   unsigned n_cores;   /* that all threads together may use */
   size_t stack_bytes; /* C stack of each worker thread */
+  int stop_signal;    /* that worker threads do not block, or 0 */
   moons__worker_config worker;
 
   unsigned

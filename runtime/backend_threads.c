@@ -377,7 +377,9 @@ static int start_thread(moons__backend *b) {
   if (t == NULL) return MOONS_ENOMEM;
   int error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
   if (!error) t->n_stations = 1;
-  if (!error) error = moons__thread_start(&t->id, b->config.stack_bytes, thread_main, t);
+  if (!error)
+    error =
+        moons__thread_start(&t->id, b->config.stack_bytes, b->config.stop_signal, thread_main, t);
   if (error) {
     close_stations(t);
     thread_free(t);

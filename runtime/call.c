@@ -210,12 +210,15 @@ static moons__failure_kind kind_of(const moons__call *c) {
   return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
 }
 
-/* What filled a state that is kept is garbage now. Not all of Lua's functions collect it before they
-** complain that there is no memory. */
+/* What filled a state that is kept is garbage now, and others may want the memory. Not all of Lua's functions
+** collect it before they complain that there is none. */
 static void collect_after(moons__session *s, const moons__buffer *message) {
   moons__failure failure;
   if (moons__failure_read(&failure, message->bytes, message->n_bytes)) return;
-  if (failure.kind == MOONS__FAILURE_MEMORY) lua_gc(s->image.L, LUA_GCCOLLECT);
+  if (failure.kind != MOONS__FAILURE_MEMORY) return;
+  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->image.L, LUA_GCCOLLECT);
+  moons__arena_shrink(&s->image.arena);
 }
 
 /* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
@@ -260,6 +263,7 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
   int status = make_calls(L, c);
   int is_told = moons__stop_reason_of(stop) != 0;
   if (status != LUA_OK && !is_told) error = put_error(c, status);
+  moons__session_unwind(c->session);
   moons__stop_reason reason = moons__stop_end(stop);
   if (reason == MOONS__STOP(LOST)) return 1;
   if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;

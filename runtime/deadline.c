@@ -52,7 +52,7 @@ static int start(moons__deadlines *d) {
     uv_mutex_destroy(&d->mutex);
     return MOONS_ENOMEM;
   }
-  int error = moons__thread_start(&d->thread, 0, thread_main, d);
+  int error = moons__thread_start(&d->thread, 0, 0, thread_main, d);
   if (!error) return 0;
   uv_cond_destroy(&d->wake);
   uv_mutex_destroy(&d->mutex);

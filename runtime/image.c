@@ -11,9 +11,9 @@
 enum { COPY_OFFSET = 1024, ONE_PIECE_BYTES = 14 << 10, PIECE_BYTES = 4 << 10 };
 enum { USUAL_PAUSE = 200, MAX_PAUSE = 1000 }; /* percent; Lua's default, and the most it can keep */
 
-int moons__image_open(moons__image *image, size_t max_bytes) {
+int moons__image_open(moons__image *image, size_t max_bytes, moons__budget *all) {
   *image = (moons__image){0};
-  int error = moons__arena_open(&image->arena, max_bytes);
+  int error = moons__arena_open(&image->arena, max_bytes, all);
   if (error) return error;
   image->L = lua_newstate(moons__arena_alloc, &image->arena);
   if (image->L == NULL) {
@@ -24,6 +24,7 @@ int moons__image_open(moons__image *image, size_t max_bytes) {
 }
 
 void moons__image_close(moons__image *image) {
+  moons__budget_give(image->arena.all, image->kept_bytes);
   moons__arena_close(&image->arena);
   free(image->copy_block);
   *image = (moons__image){0};
@@ -82,10 +83,24 @@ static void make_call_infos(lua_State *L) {
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
+/* A small copy is always to be had, as a small state is. */
+static int take_from_budget(moons__image *image) {
+  moons__arena *arena = &image->arena;
+  moons__budget_give(arena->all, image->kept_bytes);
+  image->kept_bytes = 0;
+  if (image->n_bytes <= MOONS_COMMIT_BYTES)
+    moons__budget_force(arena->all, image->n_bytes);
+  else if (moons__budget_take(arena->all, image->n_bytes, arena->all_bytes))
+    return MOONS_ENOMEM;
+  image->kept_bytes = image->n_bytes;
+  return 0;
+}
+
 int moons__image_take(moons__image *image) {
   collect(image->L);
   make_call_infos(image->L);
   image->n_bytes = moons__arena_used_bytes(&image->arena);
+  if (take_from_budget(image)) return MOONS_ENOMEM;
   image->frozen_bytes = 0;
   if (image->n_bytes >= MOONS_COW_MIN_BYTES && !freeze_beyond(image, MOONS_COW_HOT_BYTES))
     return copy_bytes(image, MOONS_COW_HOT_BYTES);

@@ -23,11 +23,12 @@ typedef struct moons__image {
   size_t copied_bytes;
   int is_backwards;    /* the last copying went from the end to the start */
   size_t frozen_bytes; /* the rest, put back by the system; 0: all is copied */
+  size_t kept_bytes;   /* taken from the budget of all states for the copy */
 } moons__image;
 
-/* Makes an empty state that may hold `max_bytes` (0: MOONS_ARENA_BYTES). Returns 0 or
-** MOONS_ENOMEM. */
-int moons__image_open(moons__image *image, size_t max_bytes);
+/* Makes an empty state that may hold `max_bytes` (0: MOONS_ARENA_BYTES). It and its image are taken from the
+** budget `all` of all states, which may be NULL. Returns 0 or MOONS_ENOMEM. */
+int moons__image_open(moons__image *image, size_t max_bytes, moons__budget *all);
 
 /* Frees state and image; no finalizer runs. Does nothing for an image that is not open. */
 void moons__image_close(moons__image *image);

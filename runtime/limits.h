@@ -28,12 +28,6 @@
 #define MOONS_STACK_RESERVE_BYTES ((size_t)1 << 20)
 #endif
 
-/* A state may hold this part of the memory that this process may use where the host sets no limit: one call that
-** grows without end gets an error before the system has to kill the process. */
-#ifndef MOONS_ARENA_SHARE
-#define MOONS_ARENA_SHARE 2
-#endif
-
 /* How deep maps may be nested in maps. Each depth has a state of its own; a program that goes deeper
 ** has most likely no end. */
 #ifndef MOONS_MAX_DEPTH
@@ -43,6 +37,27 @@
 /* The most that one state may hold, in bytes, where the system does not tell its memory. */
 #ifndef MOONS_ARENA_BYTES
 #define MOONS_ARENA_BYTES ((size_t)8 << 30)
+#endif
+
+/* All states together may hold this part of the memory that this process may use, where the host sets no limit: calls
+** that grow without end get an error before the system has to kill the process. */
+#ifndef MOONS_STATES_SHARE
+#define MOONS_STATES_SHARE 2
+#endif
+
+/* Of what all states may hold together, the last part, one of so many, is for those that hold no more than
+** one of so many: calls that grow without end leave something to small ones. */
+#ifndef MOONS_LAST_SHARE
+#define MOONS_LAST_SHARE 8
+#endif
+#ifndef MOONS_SMALL_SHARE
+#define MOONS_SMALL_SHARE 16
+#endif
+
+/* In steps of so many bytes states take from what there is for all of them. Some pages: small against any
+** state, and new memory costs a fault for each page anyway. */
+#ifndef MOONS_TAKE_BYTES
+#define MOONS_TAKE_BYTES ((size_t)64 << 10)
 #endif
 
 /* How often a place in the address space that has room behind it is looked for at random. */

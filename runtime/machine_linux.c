@@ -23,30 +23,34 @@ static int read_numbers(const char *path, double *first, double *second) {
   return n_numbers > 0 ? n_numbers : 0;
 }
 
-/* Our path in the unified hierarchy: the line "0::/path" of /proc/self/cgroup. */
-static int own_cgroup(char path[PATH_BYTES]) {
+/* Our path in a hierarchy, by its line of /proc/self/cgroup: "0::/path" is that of v2, "4:memory:/path" one of v1. */
+static int own_cgroup(const char *controller, char path[PATH_BYTES]) {
   FILE *file = fopen("/proc/self/cgroup", "re");
   if (file == NULL) return 0;
-  int found = 0;
-  while (!found && fgets(path, PATH_BYTES, file) != NULL)
-    found = strncmp(path, "0::/", 4) == 0;
+  const char *start = NULL;
+  size_t n = strlen(controller);
+  while (start == NULL && fgets(path, PATH_BYTES, file) != NULL) {
+    const char *name = strchr(path, ':');
+    if (name != NULL && strncmp(name + 1, controller, n) == 0 && name[n + 1] == ':')
+      start = name + n + 2;
+  }
   fclose(file);
-  if (!found) return 0;
+  if (start == NULL) return 0;
   path[strcspn(path, "\n")] = '\0';
-  memmove(path, path + 3, strlen(path + 3) + 1);
+  memmove(path, start, strlen(start) + 1);
   return 1;
 }
 
 /* Tells the numbers in this file of our cgroup, and of those around it, where it begins with one: "max" is
 ** no limit. */
-static void tell_limits(const char *name, void tell(void *limit, double first, double second),
-                        void *limit) {
+static void tell_limits(const char *controller, const char *name,
+                        void tell(void *limit, double first, double second), void *limit) {
   char group[PATH_BYTES];
-  if (!own_cgroup(group)) return;
+  if (!own_cgroup(controller, group)) return;
   for (;;) {
     char path[PATH_BYTES + 32];
     double first = 0, second = 0;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", group, name);
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s%s/%s", controller, group, name);
     if (read_numbers(path, &first, &second) > 0) tell(limit, first, second);
     char *slash = strrchr(group, '/');
     if (slash == NULL) return;
@@ -81,7 +85,7 @@ static void lower_to_quota(void *limit, double quota_us, double period_us) {
 unsigned moons__machine_cpus(void) {
   unsigned n_cpus = count_affinity();
   double quota_us = 0, period_us = 0, unused = 0;
-  tell_limits("cpu.max", lower_to_quota, &n_cpus);
+  tell_limits("", "cpu.max", lower_to_quota, &n_cpus);
   if (read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &quota_us, &unused) > 0 &&
       read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period_us, &unused) > 0)
     lower_to_quota(&n_cpus, quota_us, period_us);
@@ -100,9 +104,10 @@ size_t moons__machine_memory(void) {
   long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
   size_t n_bytes = n_pages > 0 && page_bytes > 0 ? (size_t)n_pages * (size_t)page_bytes : SIZE_MAX;
   double most_bytes = 0, unused = 0;
-  tell_limits("memory.max", lower_to_most, &n_bytes);
+  tell_limits("", "memory.max", lower_to_most, &n_bytes);
+  tell_limits("memory", "memory.limit_in_bytes", lower_to_most, &n_bytes);
   if (read_numbers("/sys/fs/cgroup/memory/memory.limit_in_bytes", &most_bytes, &unused) > 0)
-    lower_to_most(&n_bytes, most_bytes, 0);
+    lower_to_most(&n_bytes, most_bytes, 0); /* where our path is not what the container sees */
   n_bytes = moons__machine_limited(n_bytes);
   return n_bytes < SIZE_MAX ? n_bytes : 0;
 }

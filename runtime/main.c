@@ -2,6 +2,7 @@
 ** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
 ** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
 */
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "moons.h"
 #include "program.h"
 #include "runtime.h"
@@ -35,6 +37,9 @@ static const char USAGE[] =
     "  --          stop handling options\n"
     "  -           stop handling options and execute stdin\n";
 
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
+
 typedef struct command {
   int argc;
   char **argv;
@@ -52,9 +57,10 @@ static void complain(const char *message) {
 
 /* {== Signals =================================================================================
 
-** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: a handler passes
-** them through a pipe to a thread, which has the script raise the error at its next instruction, and ends
-** the programs that run. A script that has not ended shortly after, or gets a second signal, is ended as it is.
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
+** error at the script's next instruction, on the script's own thread. For the rest there is a thread, which the handler
+** tells through a pipe: it ends the programs that run, and then a script that has not ended shortly after, or gets a
+** second signal, as it is.
 **
 ** While the script itself waits in os.execute, Ctrl-C reaches the program that it waits for as well, and that
 ** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
@@ -62,24 +68,17 @@ static void complain(const char *message) {
 
 enum { PATIENCE_MS = 60, FLUSH_MS = 100 };
 
-enum { FROM_TERMINAL = 0x80 }; /* beside the number of a signal that came from there */
-
 static moons_runtime *runtime;     /* NULL: there is none yet */
 static moons__starter programs;    /* of the script */
 static atomic_int left_to_program; /* SIGINT came while the script waited for a program */
 
 static int signal_pipe[2] = {-1, -1};
-static atomic_int signal_taken; /* 0: none */
-static pthread_mutex_t signalled_lock = PTHREAD_MUTEX_INITIALIZER;
-static lua_State *signalled_state; /* NULL: none is to be told; guarded by the lock */
+static atomic_int signal_taken; /* the first; 0: none */
 
-static void put_signal(unsigned char byte) { (void)!write(signal_pipe[1], &byte, 1); }
-
-static void pass_on(int signal, siginfo_t *info, void *context) {
-  (void)context;
-  int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
-  put_signal((unsigned char)(is_sent ? signal : signal | FROM_TERMINAL));
-}
+/* Changed before there are handlers, but for the state, by the thread that runs it. */
+static pthread_t script_thread;
+static pid_t script_process;
+static lua_State *volatile signalled_state; /* NULL: none is to be told */
 
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
@@ -87,37 +86,52 @@ static void interrupt(lua_State *L, lua_Debug *info) {
   luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
 }
 
-/* The state stays as long as it is told. */
 static void tell_state(void) {
   int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  pthread_mutex_lock(&signalled_lock);
   if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
-  pthread_mutex_unlock(&signalled_lock);
 }
 
-static void set_signalled(lua_State *L) {
-  pthread_mutex_lock(&signalled_lock);
-  signalled_state = L;
-  pthread_mutex_unlock(&signalled_lock);
+/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
+static void end_child(int signal) {
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
+  raise(signal);
+}
+
+/* On the script's thread. */
+static void note_signal(int signal) {
+  int none = 0;
+  unsigned char byte = (unsigned char)signal;
+  if (atomic_compare_exchange_strong(&signal_taken, &none, signal)) tell_state();
+  (void)!write(signal_pipe[1], &byte, 1);
 }
 
 /* Whether a program that the script waits for is to decide. */
-static int is_for_program(unsigned char byte) {
-  if (byte != (SIGINT | FROM_TERMINAL) || !atomic_load(&programs.is_waiting)) return 0;
+static int is_for_program(int signal, const siginfo_t *info) {
+  int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE; /* not by the terminal */
+  if (signal != SIGINT || is_sent || !atomic_load(&programs.is_waiting)) return 0;
   atomic_store(&left_to_program, 1);
   return 1;
 }
 
+static void take_signal(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int error = errno;
+  if (getpid() != script_process)
+    end_child(signal);
+  else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
+    pthread_kill(script_thread, signal);
+  else if (!is_for_program(signal, info))
+    note_signal(signal);
+  errno = error;
+}
+
 /* The children of the runtime are there before anybody handles a signal. */
-static void *take_signals(void *unused) {
+static void *await_end(void *unused) {
   (void)unused;
   unsigned char byte;
-  do {
-    if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
-  } while (is_for_program(byte));
-  byte &= FROM_TERMINAL - 1;
-  atomic_store(&signal_taken, byte);
-  tell_state();
+  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
   moons__children_end(programs.children, NULL);
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
   poll(&second, 1, PATIENCE_MS);
@@ -125,10 +139,22 @@ static void *take_signals(void *unused) {
   _exit(128 + byte);
 }
 
+/* Starts a thread that gets no signals itself. */
+static int start_without_signals(void *(*run)(void *data)) {
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread, NULL, run, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!error) pthread_detach(thread);
+  return error;
+}
+
 /* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
 ** in the background. */
 static void catch_signal(int signal) {
-  struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
+  struct sigaction action = {.sa_sigaction = take_signal, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
   sigemptyset(&action.sa_mask);
   if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
     sigaction(signal, &action, NULL);
@@ -136,12 +162,12 @@ static void catch_signal(int signal) {
 
 /* Where this fails, the signals do what they do by default. */
 static void catch_signals(void) {
-  pthread_t thread;
+  script_thread = pthread_self();
+  script_process = getpid();
   if (pipe(signal_pipe) != 0) return;
   for (int i = 0; i < 2; i++)
     fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-  if (pthread_create(&thread, NULL, take_signals, NULL) != 0) return;
-  pthread_detach(thread);
+  if (start_without_signals(await_end) != 0) return;
   catch_signal(SIGINT);
   catch_signal(SIGTERM);
 }
@@ -166,8 +192,7 @@ static void end_program(lua_State *L, int status) {
   int has_died =
       WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT : WEXITSTATUS(status) == 128 + SIGINT;
   if (!atomic_exchange(&left_to_program, 0) || !has_died) return;
-  atomic_store(&signal_taken, SIGINT); /* also where the script ends before it is told */
-  put_signal(SIGINT);
+  note_signal(SIGINT);
 }
 
 static void open_programs(lua_State *L) {
@@ -222,23 +247,29 @@ static int call_exit(lua_State *L) {
 
 /* {== Arguments =============================================================================== */
 
-/* The value of an option such as -j: what follows the letter, or the next argument. */
+/* The value of an option such as -j: what follows the letter, or the next argument, but not another option. */
 static const char *option_value(command *c, int *i) {
   const char *argument = c->argv[*i];
   if (argument[2] != '\0') return argument + 2;
-  if (*i + 1 < c->argc) return c->argv[++*i];
+  if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-') return c->argv[++*i];
   return NULL;
 }
 
 static int read_n_workers(command *c, const char *text) {
   char *end;
-  long n = strtol(text, &end, 10);
-  if (*text == '\0' || *end != '\0' || n < 1 || n > 100000) return 0;
+  unsigned long n = strtoul(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > MOONS_MAX_WORKERS) return 0;
   c->options.n_workers = (unsigned)n;
   return 1;
 }
 
-/* Reads the option at argv[*i]. Returns 0 where it is none that is known. */
+static int read_backend(command *c, const char *name) {
+  c->options.backend = name;
+  return moons__runtime_has_backend(name);
+}
+
+/* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
+** what it wants. */
 static int read_option(command *c, int *i) {
   const char *value;
   switch (c->argv[*i][1]) {
@@ -249,10 +280,7 @@ static int read_option(command *c, int *i) {
   case 'e': c->executes = 1; return option_value(c, i) != NULL;
   case 'l': return option_value(c, i) != NULL;
   case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
-  case 'b':
-    value = option_value(c, i);
-    c->options.backend = value;
-    return value != NULL;
+  case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
   default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
   }
 }
@@ -438,27 +466,45 @@ static int run_state(command *c) {
     complain("cannot create state: not enough memory");
     return 0;
   }
-  set_signalled(L);
+  signalled_state = L;
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
-  set_signalled(NULL);
+  signalled_state = NULL;
   lua_close(L);
   return succeeded;
 }
 
-static int refuse_option(const char *option) {
-  fprintf(stderr, "%s: bad option '%s'\n", program_name, option);
-  fprintf(stderr, USAGE, program_name);
+/* What an option wants; NULL where it takes no value or is unknown. */
+static const char *wanted_by(char option) {
+  switch (option) {
+  case 'e': return "a string to execute";
+  case 'l': return "the name of a module, or 'g=name'";
+  case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
+  case 'b': return "a backend, 'threads' or 'inline'";
+  default: return NULL;
+  }
+}
+
+/* The option at argv[i] is unknown, or its value is missing or wrong. */
+static int refuse_option(const command *c, int i) {
+  const char *option = c->argv[i], *wanted = wanted_by(option[1]);
+  const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
+  if (wanted == NULL)
+    fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
+  else if (value == NULL)
+    fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
+  else
+    fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
+  if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
   return EXIT_FAILURE;
 }
 
 static int refuse_runtime(const command *c, int error, const moons__shortage *shortage) {
   char text[MOONS__SHORTAGE_BYTES];
   const char *why = moons_error_text(error);
-  if (error == MOONS_EINVAL) why = "no such backend, or too many workers";
   if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
   fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
           c->options.backend, why);
@@ -469,8 +515,9 @@ int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   moons_options_init(&c.options);
+  c.options.stop_signal = SIGURG;
   int bad = read_arguments(&c);
-  if (bad > 0) return refuse_option(argv[bad]);
+  if (bad > 0) return refuse_option(&c, bad);
   if (c.shows_help) {
     printf(USAGE, program_name);
     return EXIT_SUCCESS;

@@ -6,7 +6,7 @@
 ** side of its own can drive jobs by hand: bytes in, bytes out.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no
-** signal handlers, reads no environment variables, prints nothing of its own accord, and never ends
+** signal handlers but that of `stop_signal` where a program asks for one, reads no environment variables, prints nothing of its own accord, and never ends
 ** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
 ** or where `write` of the options says.
 **
@@ -93,8 +93,14 @@ typedef struct moons_options {
   ** within maps need more. */
   size_t stack_bytes;
 
-  /* The most that one state may hold, in bytes; 0: half of the machine's memory, or of its
-  ** container's. */
+  /* The most that all states may hold together, in bytes, those of pools that scripts make on this runtime and
+  ** the images that states are put back from included; 0: half of the machine's memory, or of its container's, or of
+  ** the address space that the process may have. A call that would take more fails for memory. The last eighth
+  ** is left to states that hold no more than a sixteenth, and the first 256 KB of any state are always to be had: so
+  ** calls that grow without end leave something to the others, and some MB more than this may be in use. */
+  size_t states_bytes;
+
+  /* The most that one state may hold, in bytes; 0: as much as all. */
   size_t state_bytes;
 
   /* Called in each new worker state, after the standard libraries are opened and before anything
@@ -108,13 +114,23 @@ typedef struct moons_options {
   ** option `progress` go to stream 2, on the caller's thread; a bar is only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
+
+  /* A signal to end calls with whose time is over, or that are cancelled: it is sent to the thread of the call, where
+  ** its handler has Lua raise an error at the next instruction, as Lua allows signal handlers to. SIGURG is a good
+  ** one: what it is there for is rare, and nobody minds one too many. The handler is the library's as long as a
+  ** runtime has the signal (SA_RESTART, SA_ONSTACK); a handler that the program had set before gets the signals that
+  ** the library has not sent, and is put back when the last of these runtimes ends. A program must not set another
+  ** one meanwhile, nor block the signal on a thread that uses an inline runtime. Pools that scripts make use
+  ** the same. 0: no signal. Then the hook is set from another thread, which can crash the process, however
+  ** rarely: SECURITY.md says when. */
+  int stop_signal;
 } moons_options;
 
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
 
 /* Makes a runtime and starts its workers. On failure *runtime is NULL and nothing is left behind:
-** MOONS_EINVAL (too many workers, too large a stack, no such backend), MOONS_ENOMEM, MOONS_ETHREAD. The options are
+** MOONS_EINVAL (too many workers, too large a stack, no such backend, no signal to be had), MOONS_ENOMEM, MOONS_ETHREAD. The options are
 ** copied. Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 

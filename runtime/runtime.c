@@ -10,6 +10,7 @@
 #include "child.h"
 #include "console.h"
 #include "hash.h"
+#include "interrupt.h"
 #include "job.h"
 #include "limits.h"
 #include "machine.h"
@@ -19,10 +20,17 @@
 #include "spin.h"
 #include "waiter.h"
 
+/* What a runtime shares with the pools that scripts make on it. */
+typedef struct commons {
+  moons__budget states; /* of all their states */
+  atomic_uint n_users;
+} commons;
+
 struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
+  commons *commons;
   moons__console *console; /* NULL: the host takes what is printed */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
@@ -84,8 +92,25 @@ static const moons__backend_functions *find_backend(const char *name) {
   return NULL;
 }
 
+int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
+
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
+
+/* Those of `parent`, or new ones. NULL: no memory. */
+static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
+  commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  if (parent == NULL) c->states.max_bytes = states_bytes;
+  if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
+  atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
+  return c;
+}
+
+/* Releasing orders what each user did before what the last one frees. */
+static void release_commons(commons *c) {
+  if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) == 1) free(c);
+}
 
 /* The last that uses the runtime, a call that was given up included, has gone. */
 static void runtime_destroy(void *data) {
@@ -94,6 +119,8 @@ static void runtime_destroy(void *data) {
   for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
     moons__setup_release(r->setups[i]);
   moons__children_release(r->children);
+  moons__interrupt_close(r->options.stop_signal);
+  release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
   free(r);
 }
@@ -103,9 +130,12 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
       .stack_bytes = r->options.stack_bytes,
+      .stop_signal = r->options.stop_signal,
       .worker = {.state_bytes = r->options.state_bytes,
+                 .states = &r->commons->states,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
+                 .stop_signal = r->options.stop_signal,
                  .write = r->console != NULL ? moons__console_write : r->options.write,
                  .write_data = r->console != NULL ? r->console : r->options.write_data,
                  .children = r->children,
@@ -118,20 +148,21 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
   return r->functions->open(&r->backend, &config);
 }
 
-static size_t default_state_bytes(void) {
-  size_t n_bytes = moons__machine_memory() / MOONS_ARENA_SHARE;
+static unsigned default_workers(void) {
+  unsigned n_cores = moons_cpus();
+  return n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
+}
+
+static size_t default_states_bytes(void) {
+  size_t n_bytes = moons__machine_memory() / MOONS_STATES_SHARE;
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
 }
 
-/* What workers share, and then the workers. */
-static int open_parts(moons_runtime *r, const moons_runtime *beside, unsigned *n_had) {
-  int error = r->options.write == NULL ? moons__console_open(&r->console) : 0;
-  if (error) return error;
-  if (beside != NULL)
-    r->children = moons__children_share(beside->children);
-  else
-    error = moons__children_open(&r->children);
-  return error ? error : open_backend(r, n_had);
+/* What one state may hold is no more than what all may. */
+static void default_bytes(moons_options *options) {
+  if (options->states_bytes == 0) options->states_bytes = default_states_bytes();
+  if (options->state_bytes == 0 || options->state_bytes > options->states_bytes)
+    options->state_bytes = options->states_bytes;
 }
 
 const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHORTAGE_BYTES]) {
@@ -143,16 +174,44 @@ const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHOR
   return text;
 }
 
+/* What the runtime has of the process. */
+static int open_process(moons_runtime *r) {
+  if (uv_mutex_init(&r->mutex)) return MOONS_ENOMEM;
+  int error = moons__interrupt_open(r->options.stop_signal);
+  if (error) uv_mutex_destroy(&r->mutex);
+  return error;
+}
+
+/* The parts of it that runtime_destroy takes back. */
+static int open_parts(moons_runtime *r, const moons_runtime *parent) {
+  r->commons = get_commons(parent, r->options.states_bytes);
+  if (r->commons == NULL) return MOONS_ENOMEM;
+  int error = open_process(r);
+  if (error) release_commons(r->commons);
+  return error;
+}
+
+/* What workers share, and then the workers. */
+static int open_workers(moons_runtime *r, const moons_runtime *parent, unsigned *n_had) {
+  int error = r->options.write == NULL ? moons__console_open(&r->console) : 0;
+  if (error) return error;
+  if (parent != NULL)
+    r->children = moons__children_share(parent->children);
+  else
+    error = moons__children_open(&r->children);
+  return error ? error : open_backend(r, n_had);
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
   return moons__runtime_make(runtime, options, NULL, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *beside, moons__shortage *shortage) {
+                        const moons_runtime *parent, moons__shortage *shortage) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
-  unsigned n_workers = options->n_workers > 0 ? options->n_workers : moons_cpus();
+  unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
   if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
   moons_runtime *r = calloc(1, sizeof *r);
@@ -164,14 +223,15 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   if (r->options.stack_bytes < MOONS_STACK_MIN_BYTES)
     r->options.stack_bytes = MOONS_STACK_MIN_BYTES;
   r->options.n_workers = n_workers;
-  if (options->state_bytes == 0) r->options.state_bytes = default_state_bytes();
+  default_bytes(&r->options);
   atomic_init(&r->n_started, n_workers);
-  if (uv_mutex_init(&r->mutex)) {
+  int error = open_parts(r, parent);
+  if (error) {
     free(r);
-    return MOONS_ENOMEM;
+    return error;
   }
   *shortage = (moons__shortage){.n_wanted = n_workers};
-  int error = open_parts(r, beside, &shortage->n_had);
+  error = open_workers(r, parent, &shortage->n_had);
   if (error) {
     runtime_destroy(r);
     return error;

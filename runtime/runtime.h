@@ -18,10 +18,14 @@ typedef struct moons__shortage {
   unsigned n_had;    /* of them */
 } moons__shortage;
 
-/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. With `beside`, which may be NULL, it
-** shares the list of programs that calls have started. */
+/* Whether there is a backend of that name. Any thread. */
+int moons__runtime_has_backend(const char *name);
+
+/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
+** of both together may hold what those of the parent may, and both share the list of programs that calls have
+** started. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *beside, moons__shortage *shortage);
+                        const moons_runtime *parent, moons__shortage *shortage);
 
 /* As moons_job_new; the same. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,

@@ -27,6 +27,11 @@ static int fail_for_memory(moons__session *s) {
   return -1;
 }
 
+void moons__session_unwind(moons__session *s) {
+  if (!s->fresh && moons__stop_reason_of(&s->workshop->sandbox.stop) != 0)
+    lua_gc(s->image.L, LUA_GCCOLLECT);
+}
+
 /* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
 ** an error, its value. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
@@ -38,6 +43,7 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
   moons__stop_begin(&s->workshop->sandbox.stop, L);
   int status = lua_pcall(L, 1, 0, handler);
+  moons__session_unwind(s);
   s->ended = moons__stop_end(&s->workshop->sandbox.stop);
   if (s->ended == 0 || status != LUA_OK) return status;
   lua_pushnil(L);
@@ -262,10 +268,11 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
                         moons__terms *terms) {
   *s =
       (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
-  if (moons__image_open(&s->image, workshop->config.state_bytes)) return fail_for_memory(s);
+  if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
+    return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
-    error = fail(s, status, MOONS__FAILURE_ERROR, "");
+    error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
   else
     error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
   if (error) moons__session_close(s);
@@ -343,10 +350,25 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return 0;
 }
 
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+/* Garbage that a kept state holds while it idles, nobody else can collect. */
+static void collect_where_short(moons__session *s) {
+  moons__arena *arena = &s->image.arena;
+  if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+  moons__arena_shrink(arena);
+}
+
 /* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
 ** again, or half of it. */
 void moons__session_leave(moons__session *s) {
   moons__arena *arena = &s->image.arena;
+  collect_where_short(s);
   size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }

@@ -95,6 +95,10 @@ void moons__session_leave(moons__session *session);
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__terms *terms);
 
+/* Where code was ended in its midst, its own cleaning up in Lua was ended too. In a state that is kept, jobs that it
+** had under way would go on, which the collector closes. To be called before the end of what runs (stop.h). */
+void moons__session_unwind(moons__session *session);
+
 /* Ends a call: runs finalizers where the call left any, and writes out what it printed. Returns 1 where
 ** these did not end and the thread was given up, otherwise 0. */
 int moons__session_end_call(moons__session *session);

@@ -6,36 +6,35 @@
 #include "failure.h"
 #include "sandbox.h"
 
-/* What `running` holds beside states: another thread holds the call, or it is pinned; a state is being
-** closed; the call was given up, for ever. */
-static char marks[3];
-#define HELD ((lua_State *)(void *)&marks[0])
-#define CLOSING ((lua_State *)(void *)&marks[1])
-#define LOST ((lua_State *)(void *)&marks[2])
+/* What `running` holds beside states, whose addresses have none of these bits: another thread holds the call, or it is
+** pinned (beside the state); a state is being closed; the call was given up, for ever. */
+enum { HELD = 1, CLOSING = 2, LOST = 4, MARKS = 7 };
 
-static lua_State *who_runs(const moons__stop *stop) {
+static uintptr_t who_runs(const moons__stop *stop) {
   return atomic_load_explicit(&stop->running, memory_order_relaxed);
 }
 
 /* Changes who runs, waiting while the call is held. Returns who ran; where that is LOST, it stays. */
-static lua_State *change_running(moons__stop *stop, lua_State *L) {
-  lua_State *old = who_runs(stop);
+static uintptr_t change_running(moons__stop *stop, uintptr_t who) {
+  uintptr_t old = who_runs(stop);
   while (old != LOST) {
-    if (old == HELD)
+    if (old & HELD)
       old = who_runs(stop);
-    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, L, memory_order_acq_rel,
+    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, who, memory_order_acq_rel,
                                                    memory_order_relaxed))
       break;
   }
   return old;
 }
 
+static int is_to_end(const moons__stop *stop) { return atomic_load(&stop->reason) != 0; }
+
 static void hook_resumers(const moons__stop *stop);
 
 static void on_instruction(lua_State *L, lua_Debug *info) {
   (void)info;
   const moons__stop *stop = &moons__sandbox_of(L)->stop;
-  if (atomic_load(&stop->reason) == 0) { /* left on a coroutine by a call that has ended */
+  if (!is_to_end(stop)) { /* left on a coroutine by a call that has ended */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
@@ -43,34 +42,60 @@ static void on_instruction(lua_State *L, lua_Debug *info) {
   luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(atomic_load(&stop->reason) - 1)));
 }
 
+MOONS__HANDLES_SIGNAL static void hook(lua_State *L) {
+  lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+}
+
 /* Those that wait for the coroutine that runs are to end as well. On the thread of the call. */
 static void hook_resumers(const moons__stop *stop) {
   for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
-    lua_sethook(r->L, on_instruction, LUA_MASKCOUNT, 1);
+    hook(r->L);
+}
+
+/* In the signal handler, on the thread of the call, wherever that is. A call that has ended meanwhile has taken the
+** reason away. What is between two coroutines looks for it itself. */
+MOONS__HANDLES_SIGNAL static void on_signal(void *data) {
+  moons__stop *stop = data;
+  uintptr_t who = atomic_load_explicit(&stop->running, memory_order_relaxed);
+  if (atomic_load_explicit(&stop->reason, memory_order_relaxed) == 0) return;
+  if ((who & (CLOSING | LOST)) == 0 && (who & ~(uintptr_t)MARKS) != 0)
+    hook((lua_State *)(who & ~(uintptr_t)MARKS));
 }
 
 /* Beginning and ending. */
 
+void moons__stop_open(moons__stop *stop, int signal) {
+  stop->here = (moons__interrupt){.told = on_signal, .data = stop, .signal = signal};
+}
+
+void moons__stop_enter(moons__stop *stop) { moons__interrupt_enter(&stop->here); }
+
+void moons__stop_leave(moons__stop *stop) { moons__interrupt_leave(&stop->here); }
+
 /* What the thread has done until now is done for whoever holds the call: a release. */
-static void begin(moons__stop *stop, lua_State *L) {
+static void begin(moons__stop *stop, uintptr_t who) {
   if (who_runs(stop) == LOST) return;
   stop->resumers = NULL;
   atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
-  atomic_store_explicit(&stop->running, L, memory_order_release);
+  atomic_store_explicit(&stop->running, who, memory_order_release);
 }
 
-void moons__stop_begin(moons__stop *stop, lua_State *L) { begin(stop, L); }
+void moons__stop_begin(moons__stop *stop, lua_State *L) { begin(stop, (uintptr_t)L); }
 
 void moons__stop_begin_closing(moons__stop *stop) { begin(stop, CLOSING); }
 
+/* A signal that is on its way must not arrive in what comes next. */
+static void forget_reason(moons__stop *stop, uintptr_t who) {
+  atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
+  moons__interrupt_settle(&stop->here);
+  if (who != CLOSING) lua_sethook((lua_State *)who, NULL, 0, 0);
+}
+
 moons__stop_reason moons__stop_end(moons__stop *stop) {
-  lua_State *L = change_running(stop, NULL);
-  if (L == LOST) return MOONS__STOP(LOST);
+  uintptr_t who = change_running(stop, 0);
+  if (who == LOST) return MOONS__STOP(LOST);
   int reason = atomic_load_explicit(&stop->reason, memory_order_relaxed);
-  if (reason != 0) {
-    if (L != CLOSING) lua_sethook(L, NULL, 0, 0);
-    atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
-  }
+  if (reason != 0) forget_reason(stop, who);
   return reason;
 }
 
@@ -86,38 +111,50 @@ static void note_reason(moons__stop *stop, moons__stop_reason reason) {
 
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason) {
   note_reason(stop, reason);
-  lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+  hook(L);
   hook_resumers(stop);
 }
 
 int moons__stop_pin(moons__stop *stop) {
-  stop->pinned = who_runs(stop) != NULL ? change_running(stop, HELD) : NULL;
-  return stop->pinned != LOST;
+  uintptr_t who = who_runs(stop);
+  while (who != 0 && who != LOST)
+    if (who & HELD)
+      who = who_runs(stop);
+    else if (atomic_compare_exchange_weak_explicit(&stop->running, &who, who | HELD,
+                                                   memory_order_acq_rel, memory_order_relaxed))
+      break;
+  return who != LOST;
 }
 
 void moons__stop_unpin(moons__stop *stop) {
-  if (stop->pinned == NULL) return;
-  atomic_store_explicit(&stop->running, stop->pinned, memory_order_release);
+  if (who_runs(stop) & HELD) moons__stop_let_go(stop);
 }
 
 /* From another thread. */
 
-lua_State *moons__stop_hold(moons__stop *stop) {
-  lua_State *L = who_runs(stop);
-  if (L == NULL || L == HELD || L == LOST) return NULL;
-  return atomic_compare_exchange_strong(&stop->running, &L, HELD) ? L : NULL;
+int moons__stop_hold(moons__stop *stop) {
+  uintptr_t who = who_runs(stop);
+  if (who == 0 || who == LOST || (who & HELD)) return 0;
+  return atomic_compare_exchange_strong(&stop->running, &who, who | HELD);
 }
 
-void moons__stop_let_go(moons__stop *stop, lua_State *held) {
-  atomic_store_explicit(&stop->running, held, memory_order_release);
+void moons__stop_let_go(moons__stop *stop) {
+  atomic_store_explicit(&stop->running, who_runs(stop) & ~(uintptr_t)HELD, memory_order_release);
 }
 
-void moons__stop_request(moons__stop *stop, lua_State *held, moons__stop_reason reason) {
+void moons__stop_request(moons__stop *stop, moons__stop_reason reason) {
+  uintptr_t who = who_runs(stop) & ~(uintptr_t)HELD;
   note_reason(stop, reason);
-  if (held != CLOSING) lua_sethook(held, on_instruction, LUA_MASKCOUNT, 1);
+  if (who == CLOSING) return;
+  if (stop->here.signal != 0)
+    moons__interrupt_send(&stop->here);
+  else
+    hook((lua_State *)who);
 }
 
-void moons__stop_give_up(moons__stop *stop) { moons__stop_let_go(stop, LOST); }
+void moons__stop_give_up(moons__stop *stop) {
+  atomic_store_explicit(&stop->running, LOST, memory_order_release);
+}
 
 /* Coroutines. */
 
@@ -126,13 +163,15 @@ static void enter(lua_State *L, lua_State *co, moons__resumer *here) {
   moons__stop *stop = &moons__sandbox_of(L)->stop;
   *here = (moons__resumer){.L = L, .outer = stop->resumers};
   stop->resumers = here;
-  if (who_runs(stop) != NULL) here->was_running = change_running(stop, co);
+  if (who_runs(stop) != 0) here->was_running = change_running(stop, (uintptr_t)co);
+  if (is_to_end(stop)) hook(co); /* the signal may have come before */
 }
 
 static void leave(lua_State *L, const moons__resumer *here) {
   moons__stop *stop = &moons__sandbox_of(L)->stop;
-  if (here->was_running != NULL) change_running(stop, here->was_running);
+  if (here->was_running != 0) change_running(stop, here->was_running);
   stop->resumers = here->outer;
+  if (is_to_end(stop)) hook(L);
 }
 
 /* Resumes `co` with the `n` values on top of L, telling who runs; moves what it gives, or its error, to

@@ -4,19 +4,25 @@
 ** reaches the coroutine that runs, and through it those that wait for it. What it cannot reach, a C
 ** function that does not return or a finalizer, which Lua runs with hooks off, can be given up: the
 ** call then counts as over though its thread goes on.
+**
+** Who ends a call is another thread, but Lua lets a hook be set from the thread that runs the state alone: while
+** that does anything else, or in a signal handler on it. So a signal is sent there, where the program allows
+** one. Where it does not, the other thread sets the hook itself, which is not safe (SECURITY.md).
 */
 #ifndef MOONS_STOP_H
 #define MOONS_STOP_H
 
 #include <lua.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "failure.h"
+#include "interrupt.h"
 
 /* A coroutine that waits for another to return or yield. */
 typedef struct moons__resumer {
   lua_State *L;
-  lua_State *was_running; /* what `running` held before */
+  uintptr_t was_running; /* what `running` held before */
   struct moons__resumer *outer;
 } moons__resumer;
 
@@ -26,13 +32,20 @@ typedef int moons__stop_reason;
 
 /* All zero is at rest. Belongs to one worker. */
 typedef struct moons__stop {
-  _Atomic(lua_State *) running; /* NULL between calls; or a mark, see stop.c */
+  _Atomic uintptr_t running; /* the state, 0 between calls, or a mark, see stop.c */
   atomic_int reason;
   moons__resumer *resumers; /* the coroutines that wait, the innermost first */
-  lua_State *pinned;        /* what `running` held before pin */
+  moons__interrupt here;
 } moons__stop;
 
+/* Before all else: the signal to end calls with, or 0. Whoever has it open (interrupt.h) keeps it so. */
+void moons__stop_open(moons__stop *stop, int signal);
+
 /* {== The thread of the call ================================================================== */
+
+/* Calls will be made on this thread, until leave: those that are made within another one leave before it. */
+void moons__stop_enter(moons__stop *stop);
+void moons__stop_leave(moons__stop *stop);
 
 /* Begins a call in L; or what is done without a hook, closing a state. Does nothing where the thread
 ** was given up. */
@@ -51,7 +64,7 @@ static inline moons__stop_reason moons__stop_reason_of(const moons__stop *stop) 
 /* Whether the thread was given up. Any thread. */
 int moons__stop_is_lost(const moons__stop *stop);
 
-/* Has the call end that runs now. */
+/* Ends the running call. */
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason);
 
 /* Until unpin the call cannot be given up. Returns 0 where it was. For what reaches out of the worker. */
@@ -65,13 +78,12 @@ void moons__stop_install(lua_State *L);
 
 /* {== Another thread ========================================================================== */
 
-/* Keeps the call that runs from ending until let_go. Returns it, or NULL: none runs, or it is held or
-** pinned. */
-lua_State *moons__stop_hold(moons__stop *stop);
-void moons__stop_let_go(moons__stop *stop, lua_State *held);
+/* Keeps the call that runs from ending until let_go. Returns 0 where none runs, or it is held or pinned. */
+int moons__stop_hold(moons__stop *stop);
+void moons__stop_let_go(moons__stop *stop);
 
-/* Has the held call end. To be repeated until it has ended: the script may take the hook away. */
-void moons__stop_request(moons__stop *stop, lua_State *held, moons__stop_reason reason);
+/* Ends the held call. To be repeated until it has ended: the script may take the hook away. */
+void moons__stop_request(moons__stop *stop, moons__stop_reason reason);
 
 /* Gives the held call up, in place of letting it go. */
 void moons__stop_give_up(moons__stop *stop);

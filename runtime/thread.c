@@ -17,13 +17,15 @@ static void fill_blocked(sigset_t *set, const sigset_t *of_program) {
 }
 
 /* A thread starts with the mask of the one that starts it, which is therefore set around that. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, void (*run)(void *data), void *data) {
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
+                        void (*run)(void *data), void *data) {
   uv_thread_options_t options = {.flags = stack_bytes > 0 ? UV_THREAD_HAS_STACK_SIZE
                                                           : UV_THREAD_NO_FLAGS,
                                  .stack_size = stack_bytes};
   sigset_t blocked, before;
   pthread_sigmask(SIG_SETMASK, NULL, &before);
   fill_blocked(&blocked, &before);
+  if (open_signal != 0) sigdelset(&blocked, open_signal);
   pthread_sigmask(SIG_SETMASK, &blocked, NULL);
   int error = uv_thread_create_ex(id, &options, run, data);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

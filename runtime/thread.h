@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <uv.h>
 
-/* Starts a thread; `stack_bytes` 0: the system's default. Returns 0, or MOONS_ETHREAD. Any thread. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, void (*run)(void *data), void *data);
+/* Starts a thread; `stack_bytes` 0: the system's default; `open_signal`, where it is not 0, is not blocked.
+** Returns 0, or MOONS_ETHREAD. Any thread. */
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
+                        void (*run)(void *data), void *data);
 
 /* Names the calling thread, where the system can: "moons/" and `what`. */
 void moons__thread_name(const char *what);

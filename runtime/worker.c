@@ -50,6 +50,7 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
   (*worker)->workshop.sandbox.write_data = config->write_data;
+  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal);
   (*worker)->workshop.sandbox.starter.children = config->children;
   return 0;
 }
@@ -303,7 +304,7 @@ static int run_task(moons__worker *w, moons__task *task) {
   }
   if (run_calls(w, &arguments)) return 1; /* the state is still needed: it is to be closed */
   moons__session_leave(w->call.session);
-  return 0;
+  return moons__worker_is_lost(w);
 }
 
 static void take_spare(moons__worker *w, moons__task *task) {
@@ -328,6 +329,15 @@ void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
   atomic_store(&w->timeout_ns, timeout_ns);
 }
 
+/* Returns 1 where the task was given up. */
+static int run_whole(moons__worker *w, moons__task *task) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  moons__stop_enter(stop);
+  int is_given_up = run_task(w, task);
+  moons__stop_leave(stop);
+  return is_given_up;
+}
+
 int moons__worker_run(moons__worker *w, moons__task *task) {
   w->task = task;
   w->call.terms = task->terms;
@@ -337,7 +347,7 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   int is_given_up = 0;
   take_spare(w, task);
   if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
-    is_given_up = run_task(w, task);
+    is_given_up = run_whole(w, task);
   if (is_given_up) return 1;
   w->task = NULL;
   keep_spare(w, task);
@@ -379,14 +389,13 @@ static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) 
 
 int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest) {
   moons__stop *stop = &w->workshop.sandbox.stop;
-  lua_State *held = moons__stop_hold(stop);
-  if (held == NULL) return 0;
+  if (!moons__stop_hold(stop)) return 0;
   int is_shared = 0;
   if (w->task != NULL && w->goes_on)
     atomic_store_explicit(&w->call.is_cut_short, 1, memory_order_relaxed);
   else if (w->task != NULL)
     is_shared = share_task(w->task, n_sharers, rest);
-  moons__stop_let_go(stop, held);
+  moons__stop_let_go(stop);
   return is_shared;
 }
 
@@ -410,13 +419,12 @@ static uint64_t cancelled_since(const moons__worker *w) {
 ** `started_ns`. */
 static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
   moons__stop *stop = &w->workshop.sandbox.stop;
-  lua_State *held = moons__stop_hold(stop);
-  if (held == NULL) return;
+  if (!moons__stop_hold(stop)) return;
   if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
-    moons__stop_request(stop, held, reason);
+    moons__stop_request(stop, reason);
     if (w->task != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
   }
-  moons__stop_let_go(stop, held);
+  moons__stop_let_go(stop);
 }
 
 static uint64_t look_again(uint64_t since_ns, uint64_t now_ns) {
@@ -479,30 +487,31 @@ static void give_up_task(moons__worker *w) {
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
   moons__task *task = w->task;
-  int is_tried_again = kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
+  int is_after_all = task->n_run >= task->n_calls; /* what does not end collects garbage */
+  int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
                        w->n_tries < task->terms->options.n_retries;
   task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
   if (is_tried_again)
     task->n_retried++;
-  else
+  else if (!is_after_all)
     fail_given_up(w, kind);
   task->is_given_up = 1;
   keep_bytes(w);
   w->task = NULL;
 }
 
-/* The call that runs, held, where it was told to end. */
-static lua_State *hold_told(moons__worker *w) {
+/* Holds the call that runs where it was told to end. */
+static int hold_told(moons__worker *w) {
   moons__stop *stop = &w->workshop.sandbox.stop;
-  lua_State *held = moons__stop_hold(stop);
-  if (held == NULL || cancelled_since(w) != 0 || was_told(w)) return held;
-  moons__stop_let_go(stop, held);
-  return NULL;
+  if (!moons__stop_hold(stop)) return 0;
+  if (cancelled_since(w) != 0 || was_told(w)) return 1;
+  moons__stop_let_go(stop);
+  return 0;
 }
 
 int moons__worker_give_up(moons__worker *w, int with_others) {
   if (moons__worker_is_lost(w)) return 1;
-  if (!with_others && hold_told(w) == NULL) return 0;
+  if (!with_others && !hold_told(w)) return 0;
   if (w->task != NULL) give_up_task(w);
   moons__stop_give_up(&w->workshop.sandbox.stop);
   moons__sandbox_kill_programs(

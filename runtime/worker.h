@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "buffer.h"
 #include "terms.h"
 
@@ -16,11 +17,13 @@ struct lua_State;
 
 /* What the states of a worker are like. */
 typedef struct moons__worker_config {
-  size_t state_bytes; /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  moons__budget *states; /* that of all states, or NULL; outlives the worker */
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
   void *write_data;
+  int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */

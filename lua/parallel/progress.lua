@@ -268,8 +268,8 @@ local function bar_text(self, now, is_last)
 end
 
 function Bar:show(now, is_last)
+  self.is_shown, self.shown = true, now -- first: Ctrl-C may raise its error where the other returns
   core.show(bar_text(self, now, is_last))
-  self.is_shown, self.shown = true, now
 end
 
 function Bar:conclude(now)

@@ -113,7 +113,7 @@ static void every_size(void) {
   moons__arena arena = {0};
   enum { MOST = 1500 };
   static slot slots[MOST + 1];
-  CHECK(moons__arena_open(&arena, 64 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 64 * MIB, NULL) == 0);
   for (size_t n = 1; n <= MOST; n++) {
     slots[n] = (slot){new_block(&arena, n), n, (unsigned char)n};
     CHECK(slots[n].block != NULL);
@@ -132,7 +132,7 @@ static void resize_every_way(void) {
                                  512, 513, 544, 1024, 4000, 4096, 9999, 70000, 1000000};
   enum { N_SIZES = sizeof SIZES / sizeof SIZES[0] };
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 64 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 64 * MIB, NULL) == 0);
   for (int neighbours = 0; neighbours < 2; neighbours++)
     for (int from = 0; from < N_SIZES; from++)
       for (int to = 0; to < N_SIZES; to++) {
@@ -151,7 +151,7 @@ static void resize_every_way(void) {
 
 static void random_use(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 256 * MIB, NULL) == 0);
   shadow *x = shadow_open(&arena, 1);
   for (int round = 0; round < 8; round++) {
     churn(x, 12000);
@@ -170,7 +170,7 @@ static void free_ones_join(void) {
   void *blocks[N];
   size_t sizes[N];
   uint64_t random = 2;
-  CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 256 * MIB, NULL) == 0);
   size_t empty = moons__arena_used_bytes(&arena);
   for (int round = 0; round < 20; round++) {
     for (int i = 0; i < N; i++) {
@@ -193,7 +193,7 @@ static void free_ones_join(void) {
 static void room_is_used_again(void) {
   moons__arena arena = {0};
   size_t most = 0;
-  CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 256 * MIB, NULL) == 0);
   shadow *x = shadow_open(&arena, 3);
   for (int round = 0; round < 40; round++) {
     churn(x, 2000);
@@ -209,7 +209,7 @@ static void room_is_used_again(void) {
 static void limit_refuses(void) {
   moons__arena arena = {0};
   slot s = {NULL, 1000, 7};
-  CHECK(moons__arena_open(&arena, 4 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 4 * MIB, NULL) == 0);
   s.block = new_block(&arena, s.n_bytes);
   fill(&s, 0);
   CHECK(new_block(&arena, 4 * MIB) == NULL);
@@ -230,7 +230,7 @@ static void limit_refuses(void) {
 
 static void limit_moves(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 16 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 16 * MIB, NULL) == 0);
   moons__arena_limit(&arena, 1 * MIB);
   CHECK(new_block(&arena, 2 * MIB) == NULL);
   CHECK(new_block(&arena, MIB / 2) != NULL);
@@ -246,7 +246,7 @@ static void limit_moves(void) {
 
 static void shrinks_at_the_limit(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 2 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 2 * MIB, NULL) == 0);
   slot s = {new_block(&arena, MIB), MIB, 5};
   fill(&s, 0);
   while (new_block(&arena, 600) != NULL) {
@@ -265,7 +265,7 @@ static void small_then_large(size_t n_bytes, size_t keep_every, size_t wanted) {
   moons__arena arena = {0};
   void *first = NULL; /* the blocks that are freed, each of which holds the address of the next */
   size_t n_blocks = 0;
-  CHECK(moons__arena_open(&arena, 4 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 4 * MIB, NULL) == 0);
   for (;;) {
     void **block = new_block(&arena, n_bytes);
     if (block == NULL) break;
@@ -300,7 +300,7 @@ static void small_ones_make_room(void) {
 static void tiny_arenas(void) {
   for (size_t n = 1; n <= 4096; n += 97) {
     moons__arena arena = {0};
-    if (moons__arena_open(&arena, n) != 0) continue;
+    if (moons__arena_open(&arena, n, NULL) != 0) continue;
     void *block = new_block(&arena, 5000);
     CHECK(block == NULL);
     for (int i = 0; i < 1000; i++)
@@ -313,7 +313,7 @@ static void any_size(void) {
   static const size_t SIZES[] = {0, SIZE_MAX / 2, SIZE_MAX - 1, SIZE_MAX};
   for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
     moons__arena arena = {0};
-    CHECK(moons__arena_open(&arena, SIZES[i]) == 0);
+    CHECK(moons__arena_open(&arena, SIZES[i], NULL) == 0);
     CHECK(new_block(&arena, MIB) != NULL);
     CHECK(new_block(&arena, 64 * MIB) != NULL);
     moons__arena_close(&arena);
@@ -337,7 +337,7 @@ static void with_address_limit(void run(void)) {
 static void grow_and_trim(void) {
   moons__arena arenas[3] = {{0}};
   for (size_t i = 0; i < 3; i++) {
-    CHECK(moons__arena_open(&arenas[i], (size_t)16 << 30) == 0);
+    CHECK(moons__arena_open(&arenas[i], (size_t)16 << 30, NULL) == 0);
     CHECK(arenas[i].reserved_bytes < MIB);
   }
   for (size_t n_bytes = MIB; n_bytes <= 64 * MIB; n_bytes *= 2) {
@@ -366,7 +366,7 @@ static void grows_where_it_must(void) { with_address_limit(grow_and_trim); }
 
 static void reset_empties(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 64 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 64 * MIB, NULL) == 0);
   size_t empty = moons__arena_used_bytes(&arena);
   for (int round = 0; round < 5; round++) {
     shadow *x = shadow_open(&arena, (uint64_t)round);
@@ -381,7 +381,7 @@ static void reset_empties(void) {
 /* A copy of the bytes in use is a copy of everything. */
 static void bytes_are_all(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 256 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 256 * MIB, NULL) == 0);
   shadow *x = shadow_open(&arena, 4);
   for (int round = 0; round < 5; round++) {
     churn(x, 2000);
@@ -408,7 +408,7 @@ static void bytes_are_all(void) {
 
 static void trim_keeps(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 64 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 64 * MIB, NULL) == 0);
   slot low = {new_block(&arena, 10000), 10000, 3};
   fill(&low, 0);
   for (int round = 0; round < 3; round++) {
@@ -426,7 +426,7 @@ static void trim_keeps(void) {
 
 static void userdata_counted(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 16 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 16 * MIB, NULL) == 0);
   CHECK(!moons__arena_made_userdata(&arena));
   new_block(&arena, 40);
   CHECK(!moons__arena_made_userdata(&arena));
@@ -475,7 +475,7 @@ static int work(lua_State *L) {
 
 static void state_lives(void) {
   moons__arena arena = {0};
-  CHECK(moons__arena_open(&arena, 64 * MIB) == 0);
+  CHECK(moons__arena_open(&arena, 64 * MIB, NULL) == 0);
   lua_Number expected = 0;
   for (int round = 0; round < 10; round++) {
     lua_State *L = lua_newstate(moons__arena_alloc, &arena);
@@ -494,7 +494,7 @@ static void state_short_of_memory(void) {
   int n_refused = 0, n_failed = 0, n_succeeded = 0;
   for (size_t limit = 2000; limit < 1200000; limit += limit / 37 + 8) {
     moons__arena arena = {0};
-    CHECK(moons__arena_open(&arena, limit) == 0);
+    CHECK(moons__arena_open(&arena, limit, NULL) == 0);
     lua_State *L = lua_newstate(moons__arena_alloc, &arena);
     if (L == NULL) {
       n_refused++;
@@ -526,8 +526,7 @@ int main(int argc, char **argv) {
       {"small blocks that are free make room for a large one", small_ones_make_room},
       {"an arena too small for anything refuses everything", tiny_arenas},
       {"may be of any size", any_size},
-      {"takes address space as it grows where there is a limit, and gives it back",
-       grows_where_it_must},
+      {"takes address space as it grows where it is scarce", grows_where_it_must},
       {"reset forgets all blocks", reset_empties},
       {"copying the used bytes back puts everything back", bytes_are_all},
       {"trim leaves what is in use as it is", trim_keeps},

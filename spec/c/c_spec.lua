@@ -2,7 +2,7 @@
 local program = require "c.program"
 
 local PARTS = {
-  "arena", "batch", "buffer", "capture", "chunk", "failure", "image", "job", "machine", "names",
+  "arena", "batch", "budget", "buffer", "capture", "chunk", "failure", "image", "job", "machine", "names",
   "pages", "park", "ptrmap", "stdlib", "wire",
 }
 

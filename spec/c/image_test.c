@@ -10,7 +10,7 @@ static const size_t MIB = (size_t)1 << 20;
 
 /* Makes a state with the standard libraries that has run `code`. */
 static void open_image(moons__image *image, const char *code) {
-  CHECK(moons__image_open(image, 256 * MIB) == 0);
+  CHECK(moons__image_open(image, 256 * MIB, NULL) == 0);
   luaL_openlibs(image->L);
   CHECK(luaL_dostring(image->L, code) == LUA_OK);
   lua_settop(image->L, 0);
@@ -197,7 +197,7 @@ static void calls_may_be_large(void) {
 
 static void limit_holds(void) {
   moons__image image = {0};
-  CHECK(moons__image_open(&image, 4 * MIB) == 0);
+  CHECK(moons__image_open(&image, 4 * MIB, NULL) == 0);
   luaL_openlibs(image.L);
   CHECK(moons__image_take(&image) == 0);
   for (int i = 0; i < 20; i++) {
@@ -213,7 +213,7 @@ static void limit_holds(void) {
 static void too_small_is_refused(void) {
   for (size_t n = 1; n < 3000; n += 101) {
     moons__image image = {0};
-    CHECK(moons__image_open(&image, n) != 0);
+    CHECK(moons__image_open(&image, n, NULL) != 0);
     CHECK(image.L == NULL);
     moons__image_close(&image);
   }

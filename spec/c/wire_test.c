@@ -290,7 +290,7 @@ static void truncated(void) {
 /* Decodes bytes where memory is scarce: they must be refused for what they say. */
 static void refused_bytes(const unsigned char *bytes, size_t n_bytes, const char *why) {
   moons__image image = {0};
-  CHECK(moons__image_open(&image, (size_t)1 << 20) == 0);
+  CHECK(moons__image_open(&image, (size_t)1 << 20, NULL) == 0);
   trip t = {0};
   CHECK(moons__buffer_append(&t.bytes, bytes, n_bytes) == 0);
   CHECK(try_to_decode(image.L, &t) == LUA_ERRRUN);
@@ -385,7 +385,7 @@ static void no_memory(void) {
   int n_failed = 0, n_arrived = 0;
   for (size_t limit = 20000; limit < 1000000; limit += limit / 20) {
     moons__image image = {0};
-    CHECK(moons__image_open(&image, limit) == 0);
+    CHECK(moons__image_open(&image, limit, NULL) == 0);
     int status = try_to_decode(image.L, &t);
     CHECK(status == LUA_OK || status == LUA_ERRMEM);
     if (status == LUA_OK)

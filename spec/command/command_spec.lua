@@ -121,11 +121,35 @@ describe("the command", function()
   end)
 
   it("refuses what it does not know, and shows the usage", function()
-    for _, flags in ipairs {{"-x"}, {"--unknown"}, {"-vx"}, {"-e"}, {"-l"}, {"-j"}, {"-b"}, {"-hello"}} do
-      local result = moons(flags, nil, 1, "", flags[1])
+    for _, flags in ipairs {{"-x"}, {"--unknown"}, {"-vx"}, {"-hello"}} do
+      local result = moons(flags, nil, 1, "", ("unknown option '%s'\n"):format(flags[1]))
       assert.truthy(result.stderr:find("usage: ", 1, true))
     end
-    moons({"-b", "steam", "-e", "print(1)"}, nil, 1, "", "steam")
+  end)
+
+  it("says what an option wants where nothing follows it, and shows the usage", function()
+    for option, wanted in pairs {
+      ["-e"] = "a string to execute", ["-l"] = "the name of a module, or 'g=name'",
+      ["-j"] = "the number of workers, from 1 to 1024", ["-b"] = "a backend, 'threads' or 'inline'",
+    } do
+      local result = moons({option}, nil, 1, "", (": %s wants %s, and nothing follows it\n"):format(option, wanted))
+      assert.truthy(result.stderr:find("usage: ", 1, true))
+      result = moons({option, "-v"}, nil, 1, "", (": %s wants %s, not '-v'\n"):format(option, wanted))
+      assert.falsy(result.stderr:find("usage: ", 1, true))
+    end
+  end)
+
+  it("says what an option wants and what it got", function()
+    for _, value in ipairs {"0", "x", "2x", "-1", "1.5", " 1", "+1", "", "1025", "99999999999999999999", "a.lua"} do
+      local text = (": -j wants the number of workers, from 1 to 1024, not '%s'\n"):format(value)
+      moons({"-j", value, "-e", "print(1)"}, nil, 1, "", text)
+      if value ~= "" then moons({"-j" .. value, "-e", "print(1)"}, nil, 1, "", text) end
+    end
+    for _, value in ipairs {"steam", "Threads", "inline ", ""} do
+      local text = (": -b wants a backend, 'threads' or 'inline', not '%s'\n"):format(value)
+      moons({"-b", value, "-e", "print(1)"}, nil, 1, "", text)
+    end
+    moons({"-j", "1024", "-b", "inline", "-e", "print(1)"}, nil, 0, "1\n")
   end)
 
   it("names a file that is not there", function()

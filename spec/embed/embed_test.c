@@ -463,6 +463,62 @@ static void states_too_small(void) {
   }
 }
 
+/* Two calls that grow without end, and small ones that must not suffer: in maps, and on a pool of the script's. */
+static const char RUNAWAYS[] =
+    "local function f(n)"
+    "  local t = {} while n == 0 do t[#t + 1] = ('x'):rep(10000) .. #t end return #('x'):rep(n) "
+    "end "
+    "local function check(map, options)"
+    "  local xs = {0, 0} for i = 3, 400 do xs[i] = 1000 + i end "
+    "  local results, errors = map(f, xs, options)"
+    "  for i = 1, 2 do assert(errors[i] and errors[i].kind == 'memory', tostring(errors[i])) end "
+    "  for i = 3, 400 do assert(results[i] == 1000 + i, tostring(errors[i])) end "
+    "  options.errors = nil "
+    "  assert(map(f, {6 << 20}, options)[1] == 6 << 20) end "
+    "for _, fresh in ipairs {true, false} do"
+    "  local options = {errors = 'collect', chunk = 1, fresh = fresh}"
+    "  for i = 1, 3 do"
+    "    check(parallel.map, options) options.errors = 'collect'"
+    "    local pool <close> = parallel.pool(2)"
+    "    check(function(...) return pool:map(...) end, options) options.errors = 'collect'"
+    "  end end";
+
+static void all_states_share(void) {
+  static const char *const BACKENDS[] = {"threads", "inline"};
+  for (size_t i = 0; i < 2; i++) {
+    moons_options options;
+    moons_options_init(&options);
+    options.n_workers = 4;
+    options.backend = BACKENDS[i];
+    options.states_bytes = (size_t)64 << 20;
+    moons_runtime *runtime = open_runtime(&options);
+    CHECK(moons_runtime_options(runtime)->state_bytes == options.states_bytes);
+    lua_State *L = open_state(runtime);
+    run(L, RUNAWAYS);
+    run(L, SQUARES);
+    lua_close(L);
+    moons_runtime_free(runtime);
+  }
+}
+
+/* So little that only the first of each state is there, with more workers than fit. */
+static void states_share_little(void) {
+  moons_options options;
+  moons_options_init(&options);
+  options.n_workers = 32;
+  options.states_bytes = 1 << 20;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "local function f(x) return #('x'):rep(x) end "
+         "local r = parallel.map(f, parallel.range(1, 2000), {workers = 32, chunk = 1})"
+         "for i = 1, 2000 do assert(r[i] == i) end "
+         "local ok, err = pcall(parallel.map, f, {1 << 21})"
+         "assert(not ok and err.kind == 'memory', tostring(err))");
+  run(L, SQUARES);
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
 /* Nothing but what Lua itself allows ends a call, however small a stack the host asks for. */
 static void small_stacks(void) {
   static const size_t SIZES[] = {1, 1 << 14, 1 << 16, 1 << 18, 1 << 20};
@@ -549,6 +605,8 @@ int main(int argc, char **argv) {
       {"a state without a runtime makes its own", without_runtime},
       {"states hold no more than they may", limited_states},
       {"states too small for anything give errors", states_too_small},
+      {"calls that grow without end fail, and small ones do not", all_states_share},
+      {"small states work however little all may hold", states_share_little},
       {"stacks too small for Lua are not taken #unsanitized", small_stacks},
       {"jobs can be driven by hand #threads", jobs_by_hand},
       {"a runtime counts what it has done", statistics},

@@ -5,6 +5,7 @@
 #include <lualib.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "../c/check.h"
@@ -119,6 +120,114 @@ static void blocked_signals(void) {
   }
 }
 
+/* The signal that ends calls. */
+
+static atomic_int n_handled;
+
+static void count_signal(int signal) {
+  (void)signal;
+  n_handled++;
+}
+
+static void set_action(int signal, void (*handler)(int signal)) {
+  struct sigaction action = {.sa_handler = handler};
+  sigemptyset(&action.sa_mask);
+  CHECK(sigaction(signal, &action, NULL) == 0);
+}
+
+static struct sigaction action_of(int signal) {
+  struct sigaction action;
+  CHECK(sigaction(signal, NULL, &action) == 0);
+  return action;
+}
+
+static moons_runtime *open_with_signal(int signal, const char *backend) {
+  moons_options options = usual_options(2);
+  options.stop_signal = signal;
+  options.backend = backend;
+  return open_runtime(&options);
+}
+
+static const char ENDED[] =
+    "local ways = {function() while true do end end, function() while true do pcall(error) end "
+    "end,\n"
+    "  function() coroutine.wrap(function() while true do end end)() end}\n"
+    "for _, maps in ipairs {parallel, parallel.pool(2)} do for _, way in ipairs(ways) do\n"
+    "  local map = maps == parallel and parallel.map or function(...) return maps:map(...) end\n"
+    "  local ok, err = pcall(map, way, {1, 2, 3}, {timeout = 0.01})\n"
+    "  assert(not ok and err.kind == 'timeout' and not err.message:find 'given up', "
+    "tostring(err))\n"
+    "  assert(map(math.sqrt, {4, 9})[2] == 3.0)\n"
+    "end end collectgarbage()";
+
+static void stop_signals(void) {
+  const int SIGNALS[] = {SIGURG, SIGUSR1, SIGRTMIN + 3};
+  for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++)
+    for (int is_inline = 0; is_inline < 2; is_inline++) {
+      moons_runtime *runtime = open_with_signal(SIGNALS[i], is_inline ? "inline" : "threads");
+      CHECK(action_of(SIGNALS[i]).sa_handler != SIG_DFL);
+      lua_State *L = open_state(runtime);
+      run(L, ENDED);
+      lua_close(L);
+      moons_runtime_free(runtime);
+      CHECK(action_of(SIGNALS[i]).sa_handler == SIG_DFL);
+    }
+}
+
+static void no_stop_signals(void) {
+  const int SIGNALS[] = {-1, SIGKILL, SIGSTOP, SIGSEGV, SIGABRT, SIGPIPE, NSIG, 1000000};
+  moons_options options = usual_options(1);
+  for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++) {
+    moons_runtime *runtime;
+    options.stop_signal = SIGNALS[i];
+    CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  }
+}
+
+static void handler_of_host(void) {
+  set_action(SIGUSR2, count_signal);
+  moons_runtime *first = open_with_signal(SIGUSR2, "threads");
+  moons_runtime *second = open_with_signal(SIGUSR2, "inline");
+  CHECK(action_of(SIGUSR2).sa_handler != count_signal);
+  lua_State *L = open_state(first);
+  run(L, ENDED);
+  CHECK(n_handled == 0);
+  CHECK(raise(SIGUSR2) == 0 && n_handled == 1); /* not the library's */
+  lua_close(L);
+  moons_runtime_free(first);
+  L = open_state(second);
+  run(L, ENDED);
+  CHECK(n_handled == 1);
+  CHECK(raise(SIGUSR2) == 0 && n_handled == 2);
+  lua_close(L);
+  moons_runtime_free(second);
+  CHECK(action_of(SIGUSR2).sa_handler == count_signal);
+}
+
+static void handler_set_meanwhile(void) {
+  moons_runtime *runtime = open_with_signal(SIGUSR2, "threads");
+  set_action(SIGUSR2, count_signal);
+  moons_runtime_free(runtime);
+  CHECK(action_of(SIGUSR2).sa_handler == count_signal);
+}
+
+/* Deep in C, in a stack as small as there is, there is room for the handler. */
+static void small_stacks(void) {
+  moons_options options = usual_options(2);
+  options.stop_signal = SIGURG;
+  options.stack_bytes = 1; /* the least there is */
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "local function down() return (('x'):gsub('x', down)) end\n"
+         "for i = 1, 30 do\n"
+         "  local ok, err = pcall(parallel.map, function() while true do pcall(down) end end,\n"
+         "    {1, 2}, {timeout = 0.005 + i / 10000})\n"
+         "  assert(not ok and err.kind == 'timeout', tostring(err))\n"
+         "end");
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
 static void thread_names(void) {
 #ifdef __linux__
   moons_options options = usual_options(1);
@@ -137,6 +246,11 @@ int main(int argc, char **argv) {
       {"a host that waits for signals gets them #threads", host_waits},
       {"workers block all signals but those that they cause", blocked_signals},
       {"threads have names", thread_names},
+      {"calls are ended with the signal that the host names #threads", stop_signals},
+      {"signals that cannot be had are refused", no_stop_signals},
+      {"a host's handler gets what is not for calls, and is put back", handler_of_host},
+      {"a handler that the host has set meanwhile stays", handler_set_meanwhile},
+      {"calls are ended deep in a small stack #unsanitized", small_stacks},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);

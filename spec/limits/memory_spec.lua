@@ -112,7 +112,8 @@ for _, host in ipairs(script.hosts) do
           for _, name in ipairs {"tables", "rep", "recursion"} do
             local ok, err = pcall(parallel.map, call, {false, name}, {memory = 4 << 20, chunk = 1, fresh = fresh})
             equal({ok, err.index, err.kind}, {false, 2, "memory"})
-            assert(tostring(err):find("call 2 failed: ", 1, true) and tostring(err):find("memory", 1, true))
+            assert(tostring(err):find('call 2 (item "' .. name .. '") failed: ', 1, true), tostring(err))
+            assert(err.message:find("memory", 1, true), err.message)
             equal(parallel.map(call, {false, false}, {memory = 4 << 20, fresh = fresh}), {"done", "done"})
           end
         end

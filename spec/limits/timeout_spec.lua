@@ -128,7 +128,7 @@ for _, host in ipairs({script.hosts[1]}) do
         local ok, err = pcall(parallel.map, call, {false, false, "plain"}, {timeout = 0.05, chunk = 1})
         assert(not ok)
         equal({err.index, err.kind}, {3, "timeout"})
-        assert(tostring(err):find("call 3 failed: timed out", 1, true), tostring(err))
+        assert(tostring(err):find('call 3 (item "plain") failed: timed out', 1, true), tostring(err))
         equal(parallel.map(call, {false, false}), {"done", "done"})
       ]]
     end)

@@ -15,8 +15,8 @@ local prelude = [==[
 
   -- More than a worker keeps between calls, and what has to be closed.
   local function fill()
-    local held = {file = io.open "/dev/null", text = ("x"):rep(2000):gsub("x", "yy"):rep(2000)}
-    for i = 1, 30000 do held[i] = {i} end
+    local held = {text = ("x"):rep(2000):gsub("x", "yy"):rep(350), file = io.open "/dev/null"}
+    for i = 1, 1000 do held[i] = {i} end
     return held
   end
 
@@ -28,7 +28,7 @@ local prelude = [==[
   end
 
   local function assert_lost(ok, err, kind)
-    assert(not ok and err.kind == kind, tostring(err))
+    assert(not ok and err.kind == kind, tostring(err.kind) .. ": " .. tostring(err))
   end
 ]==]
 
@@ -48,7 +48,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
       passes([[
         for _, fresh in ipairs {true, false} do
           local pool <close> = parallel.pool {workers = 2, fresh = fresh}
-          local ok, err = pcall(pool.map, pool, f, {"stuck", "stuck"}, {timeout = 0.3, errors = "collect", chunk = 1})
+          local ok, err = pcall(pool.map, pool, f, {"stuck", "stuck"}, {timeout = 0.6, errors = "collect", chunk = 1})
           equal(ok, true)
           let_go()
           equal({(pool:apply(f, 5))}, {5})
@@ -60,11 +60,12 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
       passes([[
         local function outer(x)
           local held = fill()
-          local ok, err = pcall(parallel.map, f, {x}, {timeout = 0.3})
-          return held and ok and x or err.kind
+          local ok, err = pcall(parallel.map, f, {x}, {timeout = 1})
+          return held and ok and x or tostring(err)
         end
         local pool <close> = parallel.pool(1) -- so that a call runs the calls of its maps itself
-        assert_lost(false, select(2, pcall(pool.map, pool, outer, {"stuck"})), "lost")
+        local ok, err = pcall(pool.map, pool, outer, {"stuck"})
+        assert_lost(ok, ok and {kind = err[1]} or err, "lost")
         let_go()
         equal({(pool:apply(f, 5))}, {5})
       ]], host)
@@ -78,7 +79,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           return #held
         end
         local pool <close> = parallel.pool(1)
-        local ok, err = pcall(pool.map, pool, g, {1}, {timeout = 0.3})
+        local ok, err = pcall(pool.map, pool, g, {1}, {timeout = 0.6})
         assert_lost(ok, err, "timeout")
         let_go()
         equal({(pool:apply(f, 5))}, {5})
@@ -89,7 +90,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
       passes([[
         local pool <close> = parallel.pool(1)
         local function init() held = fill() wait() end
-        local ok, err = pcall(pool.map, pool, f, {1, 2}, {timeout = 0.3, init = init})
+        local ok, err = pcall(pool.map, pool, f, {1, 2}, {timeout = 0.6, init = init})
         assert_lost(ok, err, "timeout")
         let_go()
         equal({(pool:apply(f, 5))}, {5})
@@ -106,6 +107,33 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           assert_lost(false, select(2, pcall(future.get, future)), "cancelled")
         end
         let_go()
+      ]], host)
+    end)
+  end)
+end
+
+for _, host in ipairs(script.hosts) do
+  describe("a call that is ended in a kept state " .. host.name, function()
+    it("takes the maps that it had begun with it", function()
+      script.passes([[
+        local function forever() while true do pcall(error) end end
+        local function maps() pcall(parallel.map, forever, {1, 2, 3}) end
+        local pool <close> = parallel.pool {workers = 1, fresh = false}
+        for _ = 1, 3 do
+          local ok, err = pcall(pool.map, pool, maps, {1}, {timeout = 0.1})
+          equal({ok, err.kind}, {false, "timeout"})
+          equal({(pool:apply(tostring, 5))}, {"5"}) -- by the one worker there is
+        end
+      ]], host)
+    end)
+
+    it("tells even where libraries were being opened that its time is over", function()
+      script.passes([[
+        local pool <close> = parallel.pool(1)
+        for i = 1, 30 do
+          local ok, err = pcall(pool.map, pool, function() while true do load "" end end, {1}, {timeout = i * 2e-6})
+          equal({ok, err.kind}, {false, "timeout"})
+        end
       ]], host)
     end)
   end)

@@ -1,0 +1,39 @@
+/*
+** A number of bytes that several may take from: what all states of a process hold, or those of one call and all
+** that it starts. A budget within another takes from that too.
+**
+** Whoever takes in steps of some pages keeps what he has: nothing is paid for memory that is used again. Any thread,
+** several at once.
+*/
+#ifndef MOONS_BUDGET_H
+#define MOONS_BUDGET_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* All zero but max_bytes has everything left. */
+typedef struct moons__budget {
+  size_t max_bytes;
+  size_t
+      last_bytes; /* of these, for those who have little: so large ones cannot take all from small ones */
+  atomic_size_t used_bytes;
+  struct moons__budget *outer; /* or NULL */
+} moons__budget;
+
+/* Takes bytes for somebody who has `has_bytes` by now. Returns 0, or MOONS_ENOMEM with nothing taken: there are
+** not so many. Accepts NULL, which has no end. */
+int moons__budget_take(moons__budget *budget, size_t n_bytes, size_t has_bytes);
+
+/* Whether more than half of it was taken, much of it by somebody who has `has_bytes`. Accepts NULL. */
+int moons__budget_is_short(const moons__budget *budget, size_t has_bytes);
+
+/* Begins a budget within another one, from which `used_bytes` have been taken: these are taken from it as well. */
+void moons__budget_begin(moons__budget *budget, size_t used_bytes);
+
+/* Takes bytes whether they are there or not. */
+void moons__budget_force(moons__budget *budget, size_t n_bytes);
+
+/* Gives bytes back. Each accepts NULL. */
+void moons__budget_give(moons__budget *budget, size_t n_bytes);
+
+#endif

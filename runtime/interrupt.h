@@ -1,0 +1,58 @@
+/*
+** Having a function run at once on another thread, whatever that does just then: by a signal sent to that thread
+** alone. A program chooses the signal. Its handler is set while anybody uses it, and the one before is put
+** back afterwards; it is the one thing of the library that the whole process shares.
+*/
+#ifndef MOONS_INTERRUPT_H
+#define MOONS_INTERRUPT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct moons__interrupted;
+
+/* What is to be told on a thread: one function, which runs in a signal handler. All zero is at rest. */
+typedef struct moons__interrupt {
+  void (*told)(void *data);
+  void *data;
+  int signal;                        /* 0: nothing can be sent */
+  struct moons__interrupted *thread; /* on which it is, between enter and leave */
+  struct moons__interrupt *outer;
+} moons__interrupt;
+
+/* Code that runs in the handler: the thread sanitizer's own is not safe there. */
+#if defined(__SANITIZE_THREAD__)
+#define MOONS__FOR_TSAN 1
+#define MOONS__HANDLES_SIGNAL __attribute__((no_sanitize("thread")))
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MOONS__FOR_TSAN 1
+#define MOONS__HANDLES_SIGNAL __attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
+#ifndef MOONS__HANDLES_SIGNAL
+#define MOONS__HANDLES_SIGNAL
+#endif
+
+/* Begins to use a signal, or ends it; 0 is none. Open returns MOONS_EINVAL for what is no signal that a program can
+** have to itself: those of faults, and those that cannot be caught. Any thread. */
+int moons__interrupt_open(int signal);
+void moons__interrupt_close(int signal);
+
+/* {== The thread that is to be told =========================================================== */
+
+/* From now on this is told on the calling thread, beside what has entered before; until leave, which takes back the
+** last that entered. */
+void moons__interrupt_enter(moons__interrupt *i);
+void moons__interrupt_leave(moons__interrupt *i);
+
+/* Waits until what was sent has arrived, so that it breaks nothing that comes after. */
+void moons__interrupt_settle(moons__interrupt *i);
+
+/* {== Another thread ========================================================================== */
+
+/* Tells what has entered, and does not leave meanwhile. All that has entered on the same thread is told with it, so it has
+** to know itself whether it was meant. */
+void moons__interrupt_send(moons__interrupt *i);
+
+#endif
