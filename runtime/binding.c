@@ -1,6 +1,7 @@
 #include "binding_job.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -48,6 +49,13 @@ static int core_is_worker(lua_State *L) {
   return 1;
 }
 
+/* core.is_callable(value) */
+static int core_is_callable(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call") != LUA_TNIL);
+  return 1;
+}
+
 /* core.caller(): the place in the script from which the module was called; nil where there is none. */
 static int core_caller(lua_State *L) { return moons__push_caller(L); }
 
@@ -67,6 +75,7 @@ static int open_core(lua_State *L) {
       {"is_worker", core_is_worker},
       {"runs_when_asked", core_runs_when_asked},
       {"now", core_now},
+      {"is_callable", core_is_callable},
       {"caller", core_caller},
       {"raise", core_raise},
       {"next", moons__core_next},
@@ -119,8 +128,27 @@ static void preload_parts(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* The module is made of these libraries, of which a host may have opened only some. */
+static void check_libraries(lua_State *L) {
+  static const char *const NEEDED[] = {LUA_GNAME, LUA_LOADLIBNAME, LUA_STRLIBNAME, LUA_TABLIBNAME,
+                                       LUA_MATHLIBNAME};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; i < sizeof NEEDED / sizeof NEEDED[0]; i++) {
+    const char *name = NEEDED[i], *function = i == 0 ? "base" : name;
+    if (lua_getfield(L, -1, name) != LUA_TTABLE)
+      luaL_error(
+          L,
+          "the module 'parallel' needs the library '%s', which this state has not: open it with "
+          "luaL_requiref(L, \"%s\", luaopen_%s, 1)",
+          name, name, function);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* The loader of "parallel" in a state that knows its runtime. */
 static int open_parallel(lua_State *L) {
+  check_libraries(L);
   moons__pristine_note(L, 0);
   preload_parts(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -146,10 +174,12 @@ void moons_open(lua_State *L, moons_runtime *runtime) {
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
   moons__pristine_note(L, 1);
   moons__names_note_host(L);
+  moons__stdlib_note_loaded(L);
 }
 
 int luaopen_parallel(lua_State *L) {
   luaL_checkversion(L);
+  check_libraries(L);
   moons__pristine_note_standard(L);
   return open_parallel(L);
 }

@@ -176,6 +176,19 @@ static void look_into_standard(moons__names *names, lua_State *L, const char *na
   lua_pop(L, 1);
 }
 
+/* Puts tables that the host has given its states as globals into the list, to be walked. */
+static void look_at_host(moons__names *names, lua_State *L, const char *name, size_t path,
+                         int list) {
+  if (strcmp(name, LUA_GNAME) != 0 || !moons__pristine_push_library(L, name)) return;
+  int globals = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
+    if (lua_type(L, globals + 1) != LUA_TSTRING || !lua_istable(L, -1)) continue;
+    if (moons__stdlib_find(lua_tostring(L, globals + 1)) != NULL) continue;
+    if (note(names, L, path, globals + 1) != 0) list_add(L, list);
+  }
+  lua_pop(L, 1);
+}
+
 /* The name of the standard library whose key in package.loaded is at `index`, or NULL. */
 static const char *standard_name(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TSTRING) return NULL;
@@ -240,6 +253,7 @@ static void note_module(moons__names *names, lua_State *L, int key, moons__modul
   if (kind == MOONS__MODULE_STANDARD) {
     look_into_standard(names, L, standard_name(L, key), module.path);
     look_at_metatable(names, L, standard_name(L, key), module.path, list);
+    look_at_host(names, L, standard_name(L, key), module.path, list);
   } else if (lua_istable(L, -1))
     list_add(L, list);
 }
@@ -463,6 +477,11 @@ static void push_text(lua_State *L, const char *path, size_t n_bytes) {
 /* Pushes package.loaded[name], requiring the module where it is not there. The name is on top. */
 static void push_module(lua_State *L, int may_require) {
   int name = lua_gettop(L);
+  if (strcmp(lua_tostring(L, name), LUA_GNAME) == 0) { /* also where no library is open */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    lua_replace(L, name);
+    return;
+  }
   moons__names_push_loaded(L);
   lua_pushvalue(L, name);
   if (lua_rawget(L, -2) != LUA_TNIL) {
@@ -478,6 +497,18 @@ static void push_module(lua_State *L, int may_require) {
   lua_call(L, 1, 1);
   lua_replace(L, name);
   lua_settop(L, name);
+}
+
+/* What a path leads to is not there. Globals on such a path are the host's. */
+static void raise_missing(lua_State *L, const char *path, size_t n_bytes) {
+  push_text(L, path, n_bytes);
+  const char *text = lua_tostring(L, -1);
+  size_t n = strlen(LUA_GNAME);
+  if (strncmp(text, LUA_GNAME ".", n + 1) == 0)
+    luaL_error(L,
+               "the host's '%s' is not there in calls: add it in 'open' of the runtime's options",
+               text + n + 1);
+  luaL_error(L, "'%s' is not there on this side", text);
 }
 
 void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_require) {
@@ -496,8 +527,7 @@ void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_r
       lua_pushnil(L);
     }
     if (!lua_isnil(L, -1)) continue;
-    push_text(L, path, n_bytes);
-    luaL_error(L, "'%s' is not there on this side", lua_tostring(L, -1));
+    raise_missing(L, path, n_bytes);
   }
 }
 

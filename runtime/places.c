@@ -34,6 +34,17 @@ static void set_global(lua_State *L, int name) {
   lua_rawset(L, -3);
 }
 
+/* What the host has given the script's state and not to those of calls cannot be had. */
+static void check_host(lua_State *L, int name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, -2) == LUA_TNIL)
+    luaL_error(
+        L,
+        "the host's global '%s' is not there in calls: add it in 'open' of the runtime's options",
+        lua_tostring(L, name));
+}
+
 static void set_globals_metatable(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_pushvalue(L, name + 1);
@@ -211,6 +222,9 @@ int moons__place_set(lua_State *L, enum wire_place where) {
     break;
   case WIRE_PLACE_PRELOAD:
     if ((fits = has_table)) set_preload(L, name);
+    break;
+  case WIRE_PLACE_HOST:
+    if ((fits = has_name)) check_host(L, name);
     break;
   case WIRE_PLACE_SEARCHERS:
     if ((fits = has_table)) set_searchers(L, name);

@@ -347,6 +347,12 @@ static void note(lua_State *L, int all, lua_State *new) {
 
 void moons__pristine_note(lua_State *L, int all) { note(L, all, NULL); }
 
+void moons__pristine_note_anew(lua_State *L) {
+  lua_pushnil(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, NOTED);
+  note(L, 1, NULL);
+}
+
 /* Opens the standard libraries of a new state, and puts the addresses of their functions into its registry. */
 static int open_libraries(lua_State *new) {
   luaL_openlibs(new);

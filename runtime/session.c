@@ -70,6 +70,7 @@ static int open_libraries(lua_State *L) {
   moons__report_push_handler(L, &s->workshop->reporter);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
   moons__stdlib_open(L, s->libraries);
+  if (s->allowed != MOONS__LIBRARIES_ALL) moons__stdlib_allow(L, s->allowed);
   moons__sandbox_install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);
@@ -96,6 +97,7 @@ static int add_host(lua_State *L) {
   const moons__worker_config *config = &x->session->workshop->config;
   if (config->open == NULL) return 0;
   config->open(L, config->open_data);
+  moons__pristine_note_anew(L);
   moons__names_note_host(L);
   return 0;
 }
@@ -268,6 +270,7 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
                         moons__terms *terms) {
   *s =
       (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
+  s->allowed = moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
   if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
     return fail_for_memory(s);
   int status = call_protected(s, open_libraries, s), error;

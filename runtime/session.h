@@ -41,6 +41,7 @@ typedef struct moons__session {
   moons__workshop *workshop;
   moons__image image;
   moons__libraries libraries; /* open in the state */
+  moons__libraries allowed;   /* all that its calls may have */
   moons__names names;
   moons__libraries reached; /* by any set-up or argument so far */
   int names_known;          /* no module was loaded since they were looked at */

@@ -252,6 +252,7 @@ static void put_functions(moons__encoder *e, int function, int init) {
 
 typedef struct header {
   moons__libraries libraries;
+  moons__libraries allowed;  /* all that calls may have: what the script's state has */
   uint32_t changes_standard; /* take note of what is there before it is changed */
 } header;
 
@@ -269,7 +270,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init, int modules)
   e->put_first = NULL;
   e->put_more = NULL;
   put_paths(e);
-  h = (header){e->needs, (uint32_t)e->changes_standard};
+  h = (header){e->needs, moons__stdlib_allowed(e->L), (uint32_t)e->changes_standard};
   memcpy(e->out->bytes + start, &h, sizeof h);
 }
 
@@ -299,6 +300,10 @@ static header header_of(const void *bytes, size_t n_bytes) {
 
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes) {
   return header_of(bytes, n_bytes).libraries;
+}
+
+moons__libraries moons__setup_allowed(const void *bytes, size_t n_bytes) {
+  return header_of(bytes, n_bytes).allowed;
 }
 
 static void find_messages(lua_State *L, const char *bytes, size_t n_bytes, message found[]) {

@@ -3,7 +3,7 @@
 ** hold or require, what the script has changed in the standard libraries and in the metatables of basic types, and
 ** where modules are found. To bytes on the caller's side, from bytes into a new state on the worker's.
 **
-** setup = libraries:u32 changes_standard:u32, then two messages, each after its length:u64: package.path and
+** setup = libraries:u32 allowed:u32 changes_standard:u32, then two messages, each after its length:u64: package.path and
 **         package.cpath; the function and init, with all else in the places where it lies (wire_format.h). It is one
 **         message, so what one thing shares with another they share on the other side too
 */
@@ -28,6 +28,9 @@ int moons__setup_covers(lua_State *L, moons__libraries libraries);
 
 /* The libraries that a set-up needs; none where it can meet no string but in arguments. */
 moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes);
+
+/* The libraries that calls may have at all. */
+moons__libraries moons__setup_allowed(const void *bytes, size_t n_bytes);
 
 /* Brings a state, in which those libraries are open, to the set-up, and pushes the function and
 ** `init` or nil. May raise any error. */

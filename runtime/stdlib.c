@@ -66,6 +66,33 @@ const char *moons__stdlib_find(const char *name) {
   return NULL;
 }
 
+/* A key in the registry. */
+static const char ALLOWED[] = "moons.libraries";
+
+moons__libraries moons__stdlib_allowed(lua_State *L) {
+  moons__libraries allowed = MOONS__LIBRARIES_ALL;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, ALLOWED) != LUA_TNIL)
+    allowed = (moons__libraries)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return allowed;
+}
+
+void moons__stdlib_allow(lua_State *L, moons__libraries libraries) {
+  lua_pushinteger(L, (lua_Integer)(libraries & MOONS__LIBRARIES_ALL));
+  lua_setfield(L, LUA_REGISTRYINDEX, ALLOWED);
+}
+
+void moons__stdlib_note_loaded(lua_State *L) {
+  moons__libraries loaded = 0;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
+    if (lua_getfield(L, -1, LIBRARIES[i].name) == LUA_TTABLE) loaded |= 1u << i;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  moons__stdlib_allow(L, loaded);
+}
+
 void moons__stdlib_open(lua_State *L, moons__libraries libraries) {
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
     if (!(libraries & 1u << i)) continue;

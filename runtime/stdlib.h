@@ -33,6 +33,12 @@ const char *moons__stdlib_name(moons__libraries bit);
 /* The standard library of this name (_G is base), as a constant; NULL where there is none. */
 const char *moons__stdlib_find(const char *name);
 
+/* The libraries that the calls of this state may have: those that were noted, all where none were. Notes them: those
+** that are loaded in the state now, or these. May raise a memory error. */
+moons__libraries moons__stdlib_allowed(lua_State *L);
+void moons__stdlib_note_loaded(lua_State *L);
+void moons__stdlib_allow(lua_State *L, moons__libraries libraries);
+
 /* Opens the libraries as luaL_openlibs does, but just those of the set. May raise a Lua error. */
 void moons__stdlib_open(lua_State *L, moons__libraries libraries);
 

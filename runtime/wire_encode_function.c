@@ -115,25 +115,32 @@ static void queue_metatable(encoder *e) {
   queue_global(e);
 }
 
+/* Whether the global with the name at this stack index, whose value is on top, is as it was noted. */
+static int is_pristine(const encoder *e, int name) {
+  lua_pushvalue(e->L, name);
+  lua_rawget(e->L, e->pristine_index);
+  int is_same = moons__pristine_is_same(e->L, -1, -2);
+  lua_pop(e->L, 1);
+  return is_same;
+}
+
 /* Queues the global whose name is on top, which it pops, where the other side has not the same. What no
-** side has is for the metatable to say. */
-static void queue_named(encoder *e) {
+** side has is for the metatable to say. What the host has is queued where it `is_named`: the other side must have it. */
+static void queue_named(encoder *e, int is_named) {
   lua_State *L = e->L;
   int name = lua_gettop(L);
   size_t n_bytes;
   const char *text = lua_tolstring(L, name, &n_bytes);
+  int is_standard = moons__stdlib_of_global(text, n_bytes) != 0;
   push_global(L, name);
-  int is_absent = lua_isnil(L, -1);
-  lua_pushvalue(L, name);
-  lua_rawget(L, e->pristine_index);
-  int is_pristine = moons__pristine_is_same(L, -1, -2);
+  int is_absent = lua_isnil(L, -1), is_same = is_pristine(e, name);
   lua_settop(L, name);
   if (is_absent) queue_metatable(e);
-  if (is_pristine) {
+  if (is_same && (is_standard || is_absent || !is_named)) {
     lua_pop(L, 1);
     return;
   }
-  if (moons__stdlib_of_global(text, n_bytes)) e->changes_standard = 1;
+  if (is_standard) e->changes_standard = 1;
   queue_global(e);
 }
 
@@ -144,7 +151,7 @@ static void note_name(encoder *e, const moons__capture_name *name) {
   }
   moons__wire_note_library(e, name->bytes, name->n_bytes);
   lua_pushlstring(e->L, name->bytes, name->n_bytes);
-  queue_named(e);
+  queue_named(e, 1);
 }
 
 /* Whether the function at a stack index, which is in a module, was written there, and not given to it by the script. */
@@ -232,7 +239,9 @@ void moons__wire_function(encoder *e, int index, int depth) {
   size_t outer = e->owner;
   int is_in_c = lua_iscfunction(e->L, index);
   if ((is_in_c || may_be_named(e, function)) && moons__wire_named(e, index, 0)) return;
-  if (is_in_c) moons__wire_refuse(e, "cannot send a C function of no loaded module");
+  if (is_in_c)
+    moons__wire_refuse(
+        e, "cannot send a C function of no loaded module (a host adds its own in 'open')");
   function_put(e, index, depth);
   e->owner = outer;
 }
@@ -253,6 +262,10 @@ void moons__wire_global(encoder *e) {
     lua_pushnil(L);
     lua_replace(L, name);
     moons__wire_place(e, WIRE_PLACE_GLOBALS_METATABLE, "the metatable of _G");
+  } else if (is_pristine(e, name)) {
+    lua_pushnil(L);
+    lua_replace(L, name + 1);
+    moons__wire_place(e, WIRE_PLACE_HOST, "global of the host");
   } else {
     moons__wire_place(e, WIRE_PLACE_GLOBAL, "global");
   }
@@ -293,7 +306,7 @@ void moons__wire_queue_all_globals(encoder *e) {
   for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING || !moons__wire_try(e, NULL)) continue;
     lua_pushvalue(L, -2);
-    queue_named(e);
+    queue_named(e, 0);
   }
   if (lua_getmetatable(L, globals)) {
     if (moons__wire_try(e, NULL)) queue_metatable(e);

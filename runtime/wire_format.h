@@ -65,6 +65,7 @@ enum wire_place {
   WIRE_PLACE_LIBRARY_REMOVED, /* name: a standard library; a list of fields that it loses */
   WIRE_PLACE_TYPE_METATABLE,  /* name: the number of a basic type; the metatable of its values */
   WIRE_PLACE_PRELOAD,         /* a table of fields that package.preload gets */
+  WIRE_PLACE_HOST,            /* name: of a global of the host's, which must be there; nil */
   WIRE_PLACE_SEARCHERS, /* the list of package.searchers; a number stands for what a new state has there */
   WIRE_N_PLACES
 };

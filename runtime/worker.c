@@ -114,6 +114,10 @@ static moons__session *find_fresh(moons__worker *w, const moons__terms *terms) {
   return NULL;
 }
 
+static moons__libraries allowed_to(const moons__terms *terms) {
+  return moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
+}
+
 /* The session for these terms, with all the libraries that are needed. */
 static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
                                      moons__libraries needs) {
@@ -128,15 +132,19 @@ static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
   return moons__session_open(s, &w->workshop, needs, terms) == 0 ? s : NULL;
 }
 
+/* All libraries that its first calls may have. Calls that may have others need another one. */
 static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons__libraries needs) {
-  needs |= MOONS__LIBRARIES_ALL;
-  if (is_open(&w->kept)) return &w->kept;
+  moons__libraries allowed = allowed_to(terms);
+  needs |= MOONS__LIBRARIES_ALL & allowed;
+  if (is_open(&w->kept) && w->kept.allowed == allowed) return &w->kept;
+  moons__session_close(&w->kept);
   return moons__session_open(&w->kept, &w->workshop, needs, terms) == 0 ? &w->kept : NULL;
 }
 
 static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->options.setup, terms->options.setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
+  needs &= allowed_to(terms) | MOONS__LIBRARIES_PARALLEL;
   moons__session *s =
       terms->options.fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;

@@ -20,13 +20,7 @@ local function refuse(where, number, expected, value, depth)
   error(text:format(number, where, expected, type(value)), CALLER + (depth or 0))
 end
 
-local function is_callable(value)
-  if type(value) == "function" then
-    return true
-  end
-  local metatable = debug.getmetatable(value)
-  return type(metatable) == "table" and metatable.__call ~= nil
-end
+local is_callable = core.is_callable
 
 --- Checks that an argument can be called.
 function check.callable(where, number, value)
