@@ -69,9 +69,10 @@ static void anchor(encoder *e, int first, int last) {
   moons__wire_anchor(e);
 }
 
-/* The metamethod is on top; it is popped. */
+/* The metamethod is on top; it is popped. A string in its place says why the value cannot be sent. */
 static void encode_marshalled(encoder *e, int index, int depth) {
   lua_State *L = e->L;
+  if (lua_type(L, -1) == LUA_TSTRING) moons__wire_refuse(e, lua_tostring(L, -1));
   if (depth >= MARSHAL_DEPTH)
     moons__wire_refuse(e, "cannot send values nested so deeply through __marshal");
   uint64_t at = place(e);

@@ -12,6 +12,7 @@ local errors = require "parallel.errors"
 local Future = {}
 Future.__index = Future
 Future.__name = "parallel.future"
+Future.__marshal = "cannot send a future: get() it first, and send its values" -- the text of the error
 
 -- The futures that are not done, by what `core.next` gives for them.
 local waiting = setmetatable({}, {__mode = "v"})
@@ -338,6 +339,7 @@ end
 -- `ready` when they are.
 local Completion = {}
 Completion.__index = Completion
+Completion.__marshal = "cannot send an iterator over futures: get() their values first"
 
 -- The next future of the list that has not been looked at, where there is one: also of those that were appended.
 function Completion:meet()

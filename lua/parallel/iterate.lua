@@ -13,6 +13,7 @@ local LEAD = 2
 -- of their first call.
 local Iteration = {}
 Iteration.__index = Iteration
+Iteration.__marshal = "cannot send an iterator over results: collect it first" -- the text of the error
 
 local function new_iteration(run, raises)
   local self = {

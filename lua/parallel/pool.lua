@@ -11,6 +11,7 @@ local iterate = require "parallel.iterate"
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "parallel.pool"
+Pool.__marshal = "cannot send a pool: make a map there, it shares the workers" -- the text of the error
 
 -- Chunks of a map that nobody waits for, for each worker: few are little to hand over, many make up
 -- for calls that take unlike times.

@@ -355,14 +355,40 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
-    it("cannot be sent to a call without an error that says so, or arrives", function()
+    it("cannot be sent to a call, nor can its pool or an iterator, which is an error that says what to do", function()
       passes [[
-        local pool <close> = parallel.pool(1)
+        local pool <close> = parallel.pool(2)
         local future = pool:submit(same, 1)
-        local ok, err = pcall(parallel.map, function(f) return type(f) end, {future})
-        assert(not ok and err.kind == "marshal" and err.message:find("cannot send", 1, true), tostring(err))
-        ok, err = pcall(parallel.map, function() return pool end, {1})
-        assert(not ok and err.kind == "marshal" and err.message:find("cannot send", 1, true), tostring(err))
+        local iterator, completion = pool:imap(same, {1}), parallel.as_completed {future}
+        local map = parallel.map
+        local a_pool = "cannot send a pool: make a map there, it shares the workers"
+        local a_future = "cannot send a future: get() it first, and send its values"
+        local an_iterator = "cannot send an iterator over results: collect it first"
+        local cases = {
+          {"the function: upvalue 'pool': " .. a_pool, map, function(x) return pool:map(same, {x}) end, {1}},
+          {"argument 1: " .. a_pool, map, same, {pool}},
+          {"argument 2: .p[1]: " .. a_pool, parallel.starmap, same, {{1, {p = {pool}}}}},
+          {"result 1: " .. a_pool, map, function() return parallel.pool(1) end, {1}},
+          {"the function: upvalue 'future': " .. a_future, map, function() return future:get() end, {1}},
+          {"argument 1: " .. a_future, pool.apply, pool, same, future},
+          {"argument 1: .list[1]: " .. a_future, map, same, {{list = {future}}}},
+          {"the function: upvalue 'iterator' upvalue 'iteration': " .. an_iterator, map,
+            function() return iterator() end, {1}},
+          {"argument 1: upvalue 'iteration': " .. an_iterator, map, same, {iterator}},
+          {"argument 1: upvalue 'self': cannot send an iterator over futures: get() their values first", map, same,
+            {completion}},
+        }
+        for _ = 1, 2 do
+          for _, case in ipairs(cases) do
+            local ok, err = pcall(table.unpack(case, 2))
+            assert(not ok and err.kind == "marshal")
+            equal(err.message, case[1])
+          end
+        end
+        global_pool = pool
+        local ok, err = pcall(map, function() return global_pool:map(same, {1}) end, {1})
+        equal({ok, err.message}, {false, "global 'global_pool': " .. a_pool})
+        equal({future:get(), pool:apply(same, 2)}, {1, 2})
       ]]
     end)
 
