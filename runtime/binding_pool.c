@@ -131,11 +131,12 @@ static void set_count(lua_State *L, const char *field, uint64_t n) {
 static int pool_stats(lua_State *L) {
   moons_stats stats;
   moons_runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 9);
   set_count(L, "workers", stats.n_workers);
   set_count(L, "done", stats.n_done);
   set_count(L, "failed", stats.n_failed);
   set_count(L, "retried", stats.n_retried);
+  set_count(L, "lost", stats.n_lost);
   set_number(L, "busy", (lua_Number)stats.busy_ns / 1e9);
   set_count(L, "sent", stats.sent_bytes);
   set_count(L, "received", stats.received_bytes);

@@ -150,6 +150,7 @@ MOONS_API const moons_options *moons_runtime_options(const moons_runtime *runtim
 typedef struct moons_stats {
   unsigned n_workers;
   uint64_t n_done, n_failed, n_retried; /* calls */
+  uint64_t n_lost;                      /* calls whose worker was given up */
   uint64_t n_restored;                  /* calls in a state that was put back */
   uint64_t busy_ns;                     /* time spent on chunks, summed over the workers */
   uint64_t sent_bytes, received_bytes;  /* arguments to calls, results from calls */

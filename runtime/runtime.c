@@ -265,6 +265,7 @@ static void count(moons_runtime *r, const moons__work *chunk) {
   r->stats.n_done += task->n_run;
   r->stats.n_failed += task->n_failed;
   r->stats.n_retried += task->n_retried;
+  r->stats.n_lost += task->n_lost;
   r->stats.n_restored += task->n_restored;
   r->stats.busy_ns += chunk->busy_ns;
   r->stats.sent_bytes += task->n_bytes;

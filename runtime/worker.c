@@ -504,6 +504,7 @@ static void give_up_task(moons__worker *w) {
   else if (!is_after_all)
     fail_given_up(w, kind);
   task->is_given_up = 1;
+  task->n_lost++;
   keep_bytes(w);
   w->task = NULL;
 }
@@ -529,6 +530,7 @@ int moons__worker_give_up(moons__worker *w, int with_others) {
 
 void moons__task_refuse(moons__task *task) {
   moons__worker w = {.task = task};
+  task->n_lost = task->n_calls;
   if (moons__batch_begin(&w.results, &task->results)) return;
   put_failure(&w, MOONS__FAILURE_LOST, "no worker is left: the calls of all of them do not end", 1);
 }

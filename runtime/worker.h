@@ -43,7 +43,9 @@ typedef struct moons__task {
   moons__buffer results; /* batch.h; as many as calls were run */
   uint32_t n_run;
   uint32_t n_failed, n_retried, n_restored;
-  int failed; /* a call failed */
+  uint32_t n_lost; /* calls that were given up with their worker, or that no worker is left for */
+  int found;       /* a call gave what the job goes on until */
+  int failed;      /* a call failed */
   uint64_t first_failed;
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
 } moons__task;

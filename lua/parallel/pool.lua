@@ -236,7 +236,7 @@ function Pool:terminate()
 end
 
 --- What the pool has done so far.
--- @treturn table `workers`; calls `done`, `failed`, `retried`; seconds `busy`; bytes `sent` and
+-- @treturn table `workers`; calls `done`, `failed`, `retried`, `lost` (given up with their worker); seconds `busy`; bytes `sent` and
 -- `received`; states `restored`
 function Pool:stats()
   check_self(self, "stats")

@@ -104,7 +104,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
         equal(ok, false)
         assert_given_up(err, "timeout")
         local stats = pool:stats()
-        equal({stats.done, stats.failed, stats.retried}, {4, 1, 1})
+        equal({stats.done, stats.failed, stats.retried, stats.lost}, {4, 1, 1, 2})
       ]], host)
     end)
 

@@ -93,7 +93,7 @@ for _, host in ipairs(hosts) do
         pool:apply(double, 1)
         pool:map(function(x) if x > 95 then error "x" end end, parallel.range(1, 100), {errors = "collect"})
         local stats = pool:stats()
-        equal({stats.failed, stats.retried}, {5, 0})
+        equal({stats.failed, stats.retried, stats.lost}, {5, 0, 0})
         assert(stats.done == 196 or stats.done == 201, stats.done)
         for _, name in ipairs {"sent", "received", "busy", "restored"} do
           assert(stats[name] > 0, name)
