@@ -30,12 +30,6 @@ static int core_runs_when_asked(lua_State *L) {
   return 1;
 }
 
-/* core.now(): seconds of a clock that only goes forward. */
-static int core_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)moons_clock_ns() / 1e9);
-  return 1;
-}
-
 int moons__is_worker(lua_State *L) {
   int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) != LUA_TNIL;
   int is_host = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST) != LUA_TNIL;
@@ -74,7 +68,8 @@ static int open_core(lua_State *L) {
       {"workers", core_workers},
       {"is_worker", core_is_worker},
       {"runs_when_asked", core_runs_when_asked},
-      {"now", core_now},
+      {"now", moons__core_now},
+      {"sleep", moons__core_sleep},
       {"is_callable", core_is_callable},
       {"caller", core_caller},
       {"raise", core_raise},

@@ -86,6 +86,10 @@ uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n);
 ** others have come after it. */
 void moons__seeds_settle(moons__seeds *seeds, uint64_t n_before, lua_Integer n);
 
+/* Lets a hook run that was set while this thread was waiting in C, as a signal handler or a deadline does to end the
+** script: it raises an error. */
+void moons__run_hook(lua_State *L);
+
 /* Makes the metatables of states and workers, and of jobs. */
 void moons__make_pool_types(lua_State *L);
 void moons__make_job_types(lua_State *L);
@@ -95,6 +99,8 @@ int moons__core_new_workers(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_call(lua_State *L);
 int moons__core_next(lua_State *L);
+int moons__core_now(lua_State *L);
+int moons__core_sleep(lua_State *L);
 int moons__core_columns(lua_State *L);
 int moons__core_say(lua_State *L);
 int moons__core_show(lua_State *L);

@@ -263,14 +263,6 @@ static int64_t check_timeout(lua_State *L, int index) {
   return seconds <= 0 ? 0 : seconds < 1e9 ? (int64_t)(seconds * 1e9) : -1;
 }
 
-/* Lets a hook run that was set while this thread was waiting in C, as a signal handler or a deadline does
-** to end the script: it raises an error. It may wait for an instruction, so one is run. */
-static void run_hook(lua_State *L) {
-  if (lua_gethook(L) == NULL) return;
-  if (luaL_loadstring(L, "return") != LUA_OK) lua_error(L);
-  lua_call(L, 0, 0);
-}
-
 /* The time at which a timeout in ns, -1: none, is over. */
 static uint64_t end_of(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
@@ -291,7 +283,7 @@ static int wait_for_job(lua_State *L, const moons__job_data *j, int64_t timeout_
     int64_t wait_ns = next_look(end_ns);
     int error = moons_job_wait(j->job, wait_ns);
     if (error != MOONS_ETIMEDOUT || wait_ns < MOONS_LOOK_NS) return error;
-    run_hook(L);
+    moons__run_hook(L);
   }
 }
 
@@ -402,7 +394,7 @@ int moons__core_next(lua_State *L) {
     int error = moons__queue_next(queue, awaited != NULL ? awaited->job : NULL, wait_ns, &job);
     if (error == MOONS_ETIMEDOUT && wait_ns < MOONS_LOOK_NS) return 0;
     if (error == MOONS_ETIMEDOUT) {
-      run_hook(L);
+      moons__run_hook(L);
       continue;
     }
     moons__check(L, error);

@@ -379,7 +379,9 @@ static void read_options(lua_State *L, moons_job_options *options) {
   options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
   lua_getfield(L, ARG_OPTIONS, "timeout");
   options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
-  lua_pop(L, 4);
+  lua_getfield(L, ARG_OPTIONS, "until");
+  options->until = lua_toboolean(L, -1);
+  lua_pop(L, 5);
   options->memory_bytes = (size_t)option_integer(L, "memory");
   options->n_retries = (unsigned)option_integer(L, "retries");
   options->n_workers = (unsigned)luaL_checkinteger(L, ARG_WORKERS);

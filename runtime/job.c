@@ -58,7 +58,7 @@ unsigned moons__job_idle(const moons__job *job) {
 void moons__job_finish(moons__job *job, moons__work *chunk) {
   end_running(job, chunk);
   insert_finished(&job->finished, chunk);
-  if (chunk->task.failed && !job->collect) moons__job_stop(job);
+  if (chunk->task.found || (chunk->task.failed && !job->collect)) moons__job_stop(job);
 }
 
 void moons__job_return(moons__job *job, moons__work *chunk) { end_running(job, chunk); }

@@ -29,7 +29,8 @@ moons__work *moons__job_start(moons__job *job);
 /* How many more chunks could run, were they there: 0 where some wait, or the job has stopped. */
 unsigned moons__job_idle(const moons__job *job);
 
-/* Takes a chunk back that has run: it has finished, and where it failed, stops the job. */
+/* Takes a chunk back that has run: it has finished, and where it failed, or found what the job goes on until, stops
+** the job. */
 void moons__job_finish(moons__job *job, moons__work *chunk);
 
 /* Takes back a chunk that was started but not run, for the user to free. */

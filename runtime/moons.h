@@ -174,6 +174,7 @@ typedef struct moons_job_options {
   int fresh;     /* each call gets a state of its own */
   int pack;      /* all values of a call come home, not just the first */
   int collect;   /* a failed call does not stop the others */
+  int until;     /* a call whose first value is true, in Lua's sense, stops the others */
   uint64_t seed; /* call i's math.random depends on (seed, seed_offset + i) */
   uint64_t seed_offset; /* calls that have drawn from the seed before */
 

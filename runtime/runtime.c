@@ -564,14 +564,10 @@ static void set_waiter(moons_job *job, moons__waiter *w) {
   uv_mutex_unlock(&job->mutex);
 }
 
-/* Whether there is something to take, or nothing more is to come. The mutex is held. */
-static int has_news(const moons_job *job) {
-  return job->chunks.finished.n > 0 || pending(job) == 0;
-}
-
+/* Whether there is something to take, or nothing more is to come. */
 static int is_ready(moons_job *job) {
   uv_mutex_lock(&job->mutex);
-  int ready = has_news(job);
+  int ready = job->chunks.finished.n > 0 || pending(job) == 0;
   uv_mutex_unlock(&job->mutex);
   return ready;
 }
@@ -652,7 +648,7 @@ void moons__job_report_to(moons_job *job, moons__queue *queue) {
   uv_mutex_lock(&job->mutex);
   job->queue = queue;
   job->news.job = job;
-  if (has_news(job)) reader = moons__queue_put(queue, &job->news);
+  if (job->chunks.finished.n > 0) reader = moons__queue_put(queue, &job->news);
   uv_mutex_unlock(&job->mutex);
   moons__waiter_ring(reader);
 }

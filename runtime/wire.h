@@ -110,6 +110,9 @@ int moons__wire_give_up_module(moons__encoder *encoder);
 ** user cuts `out` to the length it had. */
 void moons__encode(moons__encoder *encoder, int first, int n_values, const char *what);
 
+/* Whether the first value of a message is true. */
+int moons__wire_is_true(const char *bytes, size_t n_bytes);
+
 /* {== Decoding ================================================================================ */
 
 typedef struct moons__decoder {

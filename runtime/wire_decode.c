@@ -579,3 +579,11 @@ int moons__decode(moons__decoder *d, const void *bytes, size_t n_bytes) {
   if (lists != 0) finish(d, (int)n_values);
   return (int)n_values;
 }
+
+int moons__wire_is_true(const char *bytes, size_t n_bytes) {
+  size_t at = 1;                               /* behind `lists` */
+  if (n_bytes < 2 || bytes[at] == 0) return 0; /* no values */
+  while (at < n_bytes && (bytes[at] & 0x80) != 0)
+    at++;
+  return ++at < n_bytes && bytes[at] != WIRE_NIL && bytes[at] != WIRE_FALSE;
+}

@@ -198,10 +198,17 @@ static int put_numbers(moons__worker *w) {
   return 1;
 }
 
+/* Whether a result is true. */
+static int is_true(const moons__item *item) {
+  if (item->kind == MOONS__ITEM_ERROR) return 0;
+  return item->kind != MOONS__ITEM_MESSAGE || moons__wire_is_true(item->bytes, item->n_bytes);
+}
+
 /* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
 static int put_outcome(moons__worker *w, const moons__item *item) {
   if (put_result(&w->results, item)) return 0;
   if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
+  if (w->task->terms->options.until && is_true(item)) w->task->found = 1;
   w->task->n_run++;
   return 1;
 }
@@ -230,7 +237,7 @@ int moons__worker_is_lost(const moons__worker *w) {
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
-         c->terms->options.n_retries == 0 && w->task->n_run > 0 &&
+         c->terms->options.n_retries == 0 && !c->terms->options.until && w->task->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
@@ -268,7 +275,7 @@ static int run_tries(moons__worker *w) {
 static int is_over(const moons__worker *w) {
   const moons__task *task = w->task;
   if (task->n_run >= task->n_calls) return 1;
-  if ((task->failed && !task->terms->options.collect) || is_cancelled(w)) return 1;
+  if (task->found || (task->failed && !task->terms->options.collect) || is_cancelled(w)) return 1;
   return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
 }
 

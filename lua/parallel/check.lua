@@ -77,6 +77,16 @@ function check.sequence(where, number, value)
   end
 end
 
+--- Checks that an argument is a time to wait.
+function check.seconds(where, number, value)
+  if type(value) ~= "number" then
+    refuse(where, number, "seconds", value)
+  elseif value ~= value or value < 0 then
+    local text = "bad argument #%d to '%s' (seconds, 0 or more, expected, got %s)"
+    error(text:format(number, where, value), CALLER - 1)
+  end
+end
+
 --- Checks that a method was called on what it belongs to.
 -- @param self
 -- @tparam table class the metatable that it must have

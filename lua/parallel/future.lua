@@ -144,7 +144,7 @@ function Future.tidy()
   for id in core.next do
     local future = waiting[id]
     if future and is_quiet(future) then
-      poll(future)
+      take_ready(future)
     elseif future and is_told(future) then
       due[#due + 1] = future
     end
@@ -153,8 +153,10 @@ end
 
 -- Takes what a future has for which there are news.
 local function attend(future, awaited, shown)
-  if future and (future == awaited or is_quiet(future) or is_told(future)) then
+  if future and (future == awaited or is_told(future)) then
     poll(future, shown)
+  elseif future and is_quiet(future) then
+    take_ready(future)
   end
 end
 

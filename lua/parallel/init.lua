@@ -58,6 +58,73 @@ function parallel.run(calls, options)
   return Run.new(f, rows, true, options):finish()
 end
 
+-- The pool that the calls below are of, which are methods of any pool.
+local own
+
+-- Tail calls: errors blame the line of the script.
+local function of_own_pool(method)
+  return function(...)
+    own = own or Pool.of_state()
+    return method(own, ...)
+  end
+end
+
+--- Calls `f(x)` for each x, in parallel, until one gives a value that is true: the first that comes home. All other
+-- calls are ended.
+-- @function parallel.first
+-- @tparam function f or a value with `__call`
+-- @param xs as `xs` of `map`
+-- @tparam[opt] table options as those of `map`; with `pack` the first value of a call must be true
+-- @treturn ?any the value; nothing where there is none
+-- @treturn ?integer its index
+-- @treturn ?table with `errors = "collect"`: the errors of calls that failed by then
+-- @raise as `map`
+parallel.first = of_own_pool(Pool.first)
+
+--- Iterates over results in order, as they become ready: `for i, value in parallel.imap(f, xs) do`.
+-- @function parallel.imap
+-- @tparam function f or a value with `__call`
+-- @param xs as `xs` of `map`; an iterator is read only a bounded number of items ahead
+-- @tparam[opt] table options as those of `map`
+-- @return what a generic `for` takes: it gives index, value, and with `errors = "collect"` a call's error
+-- @raise in the loop, an error at its index
+parallel.imap = of_own_pool(Pool.imap)
+
+--- The same for `f(table.unpack(row))`.
+-- @function parallel.istarmap
+parallel.istarmap = of_own_pool(Pool.istarmap)
+
+--- The same as `imap`, but each result as soon as it is there; the index says which it is.
+-- @function parallel.imap_unordered
+parallel.imap_unordered = of_own_pool(Pool.imap_unordered)
+
+--- Makes one call and waits for it.
+-- @function parallel.apply
+-- @tparam function f or a value with `__call`
+-- @param ... its arguments
+-- @return all its values
+-- @raise its error
+parallel.apply = of_own_pool(Pool.apply)
+
+--- Makes one call and does not wait for it. A call that has not ended when the script ends is ended.
+-- @function parallel.submit
+-- @tparam function f or a value with `__call`
+-- @param ... its arguments
+-- @treturn table a future
+parallel.submit = of_own_pool(Pool.submit)
+
+--- Begins a map and does not wait for it.
+-- @function parallel.map_async
+-- @tparam function f or a value with `__call`
+-- @param xs as `xs` of `map`
+-- @tparam[opt] table options as those of `map`
+-- @treturn table a future of what `map` returns
+parallel.map_async = of_own_pool(Pool.map_async)
+
+--- The same for `starmap`.
+-- @function parallel.starmap_async
+parallel.starmap_async = of_own_pool(Pool.starmap_async)
+
 --- Notes a call to be made by `run`: `parallel.delayed(f)(...)`.
 -- @tparam function f
 -- @treturn function takes the arguments, returns the call
@@ -89,5 +156,19 @@ parallel.range = range.new
 -- @function parallel.cpus
 -- @treturn integer at least 1
 parallel.cpus = core.cpus
+
+--- Seconds of a clock that only goes forward, with all digits that the system has. Only differences mean something.
+-- @function parallel.clock
+-- @treturn number
+function parallel.clock()
+  return core.now()
+end
+
+--- Waits. A timeout, a cancel or Ctrl-C ends it at once.
+-- @tparam number seconds 0 or more
+function parallel.sleep(seconds)
+  check.seconds("sleep", 1, seconds)
+  core.sleep(seconds)
+end
 
 return parallel

@@ -60,6 +60,14 @@ function Pool.new(options)
   return setmetatable(self, Pool)
 end
 
+--- A pool of the workers that maps use which are made on none. It cannot be closed, and each call draws a seed of its
+-- own.
+-- @treturn table the pool
+function Pool.of_state()
+  local self = {options = {}, call_options = options_of_call({}), open = {}, told = {}, is_closed = false}
+  return setmetatable(self, Pool)
+end
+
 local function check_open(pool, level)
   if pool.is_closed then
     error("the pool is closed", level)
@@ -79,7 +87,9 @@ local function options_of(pool, where, number, own)
     return pool.options
   end
   local options = merge(pool.options, own)
-  options.workers = math.min(options.workers, pool.options.workers)
+  if pool.options.workers then
+    options.workers = math.min(options.workers, pool.options.workers)
+  end
   return options
 end
 
@@ -92,7 +102,7 @@ end
 
 -- A future of a map whose items are all sent at once, as far as they are known.
 local function future_of(pool, f, xs, is_rows, options)
-  local n_chunks = UNATTENDED_CHUNKS * options.workers
+  local n_chunks = UNATTENDED_CHUNKS * (options.workers or core.workers())
   if options.progress then
     n_chunks = math.max(STEPS, n_chunks)
   end
@@ -125,6 +135,15 @@ function Pool:run(calls, options)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
   return Run.new(f, rows, true, options, self.workers):finish()
+end
+
+--- As `parallel.first`.
+function Pool:first(f, xs, options)
+  check_self(self, "first")
+  check.callable("first", 1, f)
+  check.sequence("first", 2, xs)
+  options = merge(options_of(self, "first", 3, options), {["until"] = true})
+  return Run.new(f, xs, false, options, self.workers):find()
 end
 
 --- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
@@ -236,8 +255,8 @@ function Pool:terminate()
 end
 
 --- What the pool has done so far.
--- @treturn table `workers`; calls `done`, `failed`, `retried`, `lost` (given up with their worker); seconds `busy`; bytes `sent` and
--- `received`; states `restored`
+-- @treturn table `workers`; calls `done`, `failed`, `retried`, `lost` (given up with their worker); seconds `busy`;
+-- bytes `sent` and `received`; states `restored`
 function Pool:stats()
   check_self(self, "stats")
   return self.workers:stats()

@@ -63,7 +63,8 @@ function Run.new(f, xs, is_rows, options, pool, n_chunks)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
   local progress = new_progress(options.progress, n)
   local job = make_job(core.job, f, options, workers, pool, chunk, xs, is_rows, n, first, step)
-  return setmetatable({job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER, progress = progress}, Run)
+  local self = {job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER, progress = progress, packs = options.pack}
+  return setmetatable(self, Run)
 end
 
 --- Makes one call.
@@ -73,7 +74,7 @@ end
 -- @param ... arguments of the call
 -- @return the job, which is under way
 function Run.call(f, options, pool, ...)
-  return make_job(core.call, f, options, options.workers, pool, ...)
+  return make_job(core.call, f, options, options.workers or count_workers(), pool, ...)
 end
 
 --- Makes a run of a job that is under way.
@@ -177,6 +178,49 @@ function Run:finish()
     self:fail()
   end
   return run:outcome()
+end
+
+-- The number of the first true value among the results of some calls; the others are dropped.
+local function find_true(self, first, n_calls)
+  local results = self:results()
+  for i = first, first + n_calls - 1 do
+    local value = results[i]
+    if self.packs and value then
+      value = value[1]
+    end
+    if value then
+      return i
+    end
+    results[i] = nil
+  end
+end
+
+--- Feeds and collects until a value comes home that is true, then closes: the other calls end. Of a run with the option
+-- `until`.
+-- @treturn ?any the value; nil, nothing where errors are not collected, where there is none
+-- @treturn ?integer its index
+-- @treturn ?table the errors, where they are collected
+-- @raise as `finish`
+function Run:find()
+  local run <close> = self
+  local index, n_calls, first
+  repeat
+    self:feed()
+    n_calls = nil
+    if not self:is_stopped() then
+      n_calls, first = self:collect()
+    end
+    index = n_calls and find_true(self, first, n_calls)
+  until index or self:is_stopped() or not n_calls and self:has_ended()
+  if not index and self:is_stopped() then
+    self:fail()
+  end
+  local results, found = run:outcome()
+  if found then
+    return index and results[index], index, found
+  elseif index then
+    return results[index], index
+  end
 end
 
 --- Drops what has not begun, ends what runs, and frees what the map holds.
