@@ -78,7 +78,9 @@ endif
 
 # Where a room has twins, x_linux.c and x_posix.c, one of them is built.
 TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posix.c,%_linux.c)
-SOURCES   := $(filter-out runtime/main.c $(TWIN_LEFT),$(wildcard runtime/*.c))
+# Of the command alone.
+COMMAND   := main prompt keyboard
+SOURCES   := $(filter-out $(COMMAND:%=runtime/%.c) $(TWIN_LEFT),$(wildcard runtime/*.c))
 HEADERS   := $(wildcard runtime/*.h)
 LUA_FILES := $(sort $(wildcard lua/parallel/*.lua))
 LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FILES))
@@ -98,7 +100,7 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
 
-$(BUILD)/moons: $(BUILD)/obj/main.o $(OBJECTS)
+$(BUILD)/moons: $(COMMAND:%=$(BUILD)/obj/%.o) $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
 	  $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
 

@@ -81,7 +81,8 @@ static moons__work *share(moons__backend *b, const void *owner, unsigned n_share
   return NULL;
 }
 
-/* The work that runs was begun by the thread that would cancel it, so it has ended. */
+/* The work that runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that
+** thread (moons__worker_cancel_here). */
 static void cancel(moons__backend *b, const void *owner) {
   (void)b;
   (void)owner;
@@ -121,6 +122,7 @@ static void run(moons__backend *b, moons__work *work) {
     moons__deadlines_nudge(b->deadlines);
   }
   moons__worker_run(worker, &work->task);
+  moons__worker_cancel(worker, 0);
   b->depth--;
   work->busy_ns = uv_hrtime() - start_ns;
   work->done(work);

@@ -274,16 +274,18 @@ static int64_t next_look(uint64_t end_ns) {
   return left_ns < MOONS_LOOK_NS ? (int64_t)left_ns : MOONS_LOOK_NS;
 }
 
-/* Waits until the job has something to take. Returns 0 or an error. Wakes up now and then to let hooks run, which
-** may close the job: then raises an error. */
+/* Waits until the job has something to take. Returns 0 or an error. Lets hooks run now and then, and where there was
+** nothing to wait for as well; they may close the job: then raises an error. */
 static int wait_for_job(lua_State *L, const moons__job_data *j, int64_t timeout_ns) {
   uint64_t end_ns = end_of(timeout_ns);
   for (;;) {
     if (j->job == NULL) luaL_error(L, "the job is closed");
     int64_t wait_ns = next_look(end_ns);
     int error = moons_job_wait(j->job, wait_ns);
-    if (error != MOONS_ETIMEDOUT || wait_ns < MOONS_LOOK_NS) return error;
+    int is_over = error != MOONS_ETIMEDOUT || wait_ns < MOONS_LOOK_NS;
+    if (is_over && lua_gethook(L) == NULL) return error;
     moons__run_hook(L);
+    if (is_over && j->job != NULL) return error;
   }
 }
 

@@ -142,6 +142,11 @@ void moons__interrupt_leave(moons__interrupt *i) {
   if (i->signal != 0) here_now.innermost = i->outer;
 }
 
+MOONS__HANDLES_SIGNAL void moons__interrupt_each(void (*tell)(void *data)) {
+  for (moons__interrupt *i = here_now.innermost; i != NULL; i = i->outer)
+    tell(i->data);
+}
+
 /* It waits at this thread by now, and arrives when that comes back from the system. */
 void moons__interrupt_settle(moons__interrupt *i) {
   if (i->signal == 0) return;

@@ -46,6 +46,9 @@ void moons__interrupt_close(int signal);
 void moons__interrupt_enter(moons__interrupt *i);
 void moons__interrupt_leave(moons__interrupt *i);
 
+/* Calls the function with the data of all that has entered on this thread, the innermost first. For signal handlers. */
+void moons__interrupt_each(void (*tell)(void *data));
+
 /* Waits until what was sent has arrived, so that it breaks nothing that comes after. */
 void moons__interrupt_settle(moons__interrupt *i);
 

@@ -16,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "keyboard.h"
 #include "limits.h"
 #include "moons.h"
 #include "program.h"
+#include "prompt.h"
 #include "runtime.h"
 #include "traceback.h"
 
@@ -26,6 +28,7 @@ static const char USAGE[] =
     "usage: %s [options] [script [args]]\n"
     "Available options are:\n"
     "  -e stat     execute string 'stat'\n"
+    "  -i          enter interactive mode after executing 'script'\n"
     "  -l mod      require library 'mod' into global 'mod'\n"
     "  -l g=mod    require library 'mod' into global 'g'\n"
     "  -j N        use N workers where a call does not say how many\n"
@@ -44,14 +47,16 @@ typedef struct command {
   int argc;
   char **argv;
   int script; /* its place in argv; argc where there is none */
-  int shows_version, shows_help, executes, ignores_environment, warns;
+  int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
   moons_options options;
 } command;
 
 static const char *program_name = "moons";
+static atomic_int is_at_prompt;
 
 static void complain(const char *message) {
-  fprintf(stderr, "%s: %s\n", program_name, message);
+  if (!atomic_load(&is_at_prompt)) fprintf(stderr, "%s: ", program_name);
+  fprintf(stderr, "%s\n", message);
   fflush(stderr);
 }
 
@@ -64,7 +69,9 @@ static void complain(const char *message) {
 **
 ** While the script itself waits in os.execute, Ctrl-C reaches the program that it waits for as well, and that
 ** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
-** on. */
+** on.
+**
+** At the prompt the first SIGINT ends what runs there, however long that takes, or the line that is typed. */
 
 enum { PATIENCE_MS = 60, FLUSH_MS = 100 };
 
@@ -74,6 +81,7 @@ static atomic_int left_to_program; /* SIGINT came while the script waited for a 
 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int signal_taken; /* the first; 0: none */
+static atomic_int runs_typed;   /* code from the prompt runs */
 
 /* Changed before there are handlers, but for the state, by the thread that runs it. */
 static pthread_t script_thread;
@@ -83,7 +91,9 @@ static lua_State *volatile signalled_state; /* NULL: none is to be told */
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
+  const char *what = signal_taken == SIGINT ? "interrupted!" : "terminated!";
+  if (!moons__push_caller(L)) luaL_error(L, "%s", what);
+  luaL_error(L, "%s: %s", lua_tostring(L, -1), what);
 }
 
 static void tell_state(void) {
@@ -101,10 +111,12 @@ static void end_child(int signal) {
 
 /* On the script's thread. */
 static void note_signal(int signal) {
-  int none = 0;
+  int none = 0, is_first = atomic_compare_exchange_strong(&signal_taken, &none, signal);
   unsigned char byte = (unsigned char)signal;
-  if (atomic_compare_exchange_strong(&signal_taken, &none, signal)) tell_state();
-  (void)!write(signal_pipe[1], &byte, 1);
+  if (is_first) tell_state();
+  if (is_first) moons__runtime_cancel_here();
+  if (!is_first || signal != SIGINT || !atomic_load(&runs_typed))
+    (void)!write(signal_pipe[1], &byte, 1);
 }
 
 /* Whether a program that the script waits for is to decide. */
@@ -115,6 +127,12 @@ static int is_for_program(int signal, const siginfo_t *info) {
   return 1;
 }
 
+/* Whether it ends no more than a line that is typed. Any other signal ends that too. */
+static int is_for_line(int signal) {
+  if (signal != SIGINT) moons__keyboard_interrupt(1);
+  return signal == SIGINT && !atomic_load(&runs_typed) && moons__keyboard_interrupt(0);
+}
+
 static void take_signal(int signal, siginfo_t *info, void *context) {
   (void)context;
   int error = errno;
@@ -122,9 +140,16 @@ static void take_signal(int signal, siginfo_t *info, void *context) {
     end_child(signal);
   else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
     pthread_kill(script_thread, signal);
-  else if (!is_for_program(signal, info))
+  else if (!is_for_program(signal, info) && !is_for_line(signal))
     note_signal(signal);
   errno = error;
+}
+
+/* What was typed is over, and with it the Ctrl-C that it got. */
+static void forget_interrupt(lua_State *L) {
+  int interrupted = SIGINT;
+  if (atomic_load(&signal_taken) == SIGINT) lua_sethook(L, NULL, 0, 0);
+  atomic_compare_exchange_strong(&signal_taken, &interrupted, 0);
 }
 
 /* The children of the runtime are there before anybody handles a signal. */
@@ -275,6 +300,7 @@ static int read_option(command *c, int *i) {
   switch (c->argv[*i][1]) {
   case 'v': c->shows_version = 1; return c->argv[*i][2] == '\0';
   case 'h': c->shows_help = 1; return c->argv[*i][2] == '\0';
+  case 'i': c->is_interactive = c->shows_version = 1; return c->argv[*i][2] == '\0';
   case 'E': c->ignores_environment = 1; return c->argv[*i][2] == '\0';
   case 'W': c->warns = 1; return c->argv[*i][2] == '\0';
   case 'e': c->executes = 1; return option_value(c, i) != NULL;
@@ -417,9 +443,29 @@ static int run_stdin(lua_State *L) {
   return call_told(L, 0, 0);
 }
 
+static int run_typed(lua_State *L, int n_arguments) {
+  atomic_store(&runs_typed, 1);
+  int status = call_told(L, n_arguments, LUA_MULTRET);
+  atomic_store(&runs_typed, 0);
+  forget_interrupt(L);
+  return status;
+}
+
+/* The variable is that of lua, which has it from 5.5 on. */
+static int run_prompt(lua_State *L, const command *c) {
+  const char *library = c->ignores_environment ? NULL : getenv("LUA_READLINELIB");
+  atomic_store(&is_at_prompt, 1);
+  moons__prompt_run(L, run_typed, library);
+  atomic_store(&is_at_prompt, 0);
+  return 1;
+}
+
 /* {== The state =============================================================================== */
 
-static void print_version(void) { printf("Moons %s  on  %s\n", moons_version(), LUA_COPYRIGHT); }
+static void print_version(void) {
+  printf("Moons %s  on  %s\n", moons_version(), LUA_COPYRIGHT);
+  fflush(stdout);
+}
 
 static void open_module(lua_State *L) {
   luaL_openlibs(L);
@@ -439,11 +485,12 @@ static int run_all(lua_State *L, command *c) {
   set_arg(L, c);
   if (!c->ignores_environment && run_environment(L) != LUA_OK) return 0;
   if (run_options(L, c) != LUA_OK) return 0;
-  if (c->script < c->argc) return run_script(L, c) == LUA_OK;
-  if (c->executes || c->shows_version) return 1;
+  if (c->script < c->argc && run_script(L, c) != LUA_OK) return 0;
+  if (c->is_interactive) return run_prompt(L, c);
+  if (c->script < c->argc || c->executes || c->shows_version) return 1;
   if (!isatty(STDIN_FILENO)) return run_stdin(L) == LUA_OK;
-  printf(USAGE, program_name);
-  return 1;
+  print_version();
+  return run_prompt(L, c);
 }
 
 /* The protected part of main. Argument: the command. Result: whether all went well. */
@@ -470,6 +517,8 @@ static int run_state(command *c) {
   lua_pushcfunction(L, protected_main);
   lua_pushlightuserdata(L, c);
   int status = lua_pcall(L, 1, 1, 0);
+  moons__keyboard_close(); /* where an error has left it open */
+  atomic_store(&is_at_prompt, 0);
   if (status != LUA_OK) complain(lua_tostring(L, -1));
   int succeeded = status == LUA_OK && lua_toboolean(L, -1);
   signalled_state = NULL;

@@ -92,6 +92,8 @@ static const moons__backend_functions *find_backend(const char *name) {
   return NULL;
 }
 
+void moons__runtime_cancel_here(void) { moons__worker_cancel_here(); }
+
 int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
 
 /* Workers give their states the module, bound to this runtime. */

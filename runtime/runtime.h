@@ -21,6 +21,10 @@ typedef struct moons__shortage {
 /* Whether there is a backend of that name. Any thread. */
 int moons__runtime_has_backend(const char *name);
 
+/* Cancels what runs on this thread: calls of the backend "inline", of whatever runtime with a `stop_signal`. Its map
+** lacks results afterwards, so whoever collects them raises an error. For signal handlers. */
+void moons__runtime_cancel_here(void);
+
 /* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
 ** of both together may hold what those of the parent may, and both share the list of programs that calls have
 ** started. */

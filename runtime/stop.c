@@ -4,6 +4,7 @@
 #include <lualib.h>
 
 #include "failure.h"
+#include "moons.h"
 #include "sandbox.h"
 
 /* What `running` holds beside states, whose addresses have none of these bits: another thread holds the call, or it is
@@ -64,7 +65,8 @@ MOONS__HANDLES_SIGNAL static void on_signal(void *data) {
 
 /* Beginning and ending. */
 
-void moons__stop_open(moons__stop *stop, int signal) {
+void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns) {
+  stop->cancelled_ns = cancelled_ns;
   stop->here = (moons__interrupt){.told = on_signal, .data = stop, .signal = signal};
 }
 
@@ -114,6 +116,17 @@ void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason
   hook(L);
   hook_resumers(stop);
 }
+
+MOONS__HANDLES_SIGNAL static void cancel_here(void *data) {
+  moons__stop *stop = data;
+  int none = 0;
+  atomic_store(stop->cancelled_ns, moons_clock_ns());
+  if (who_runs(stop) == 0) return; /* between calls */
+  atomic_compare_exchange_strong(&stop->reason, &none, MOONS__STOP(CANCELLED));
+  on_signal(stop);
+}
+
+MOONS__HANDLES_SIGNAL void moons__stop_thread(void) { moons__interrupt_each(cancel_here); }
 
 int moons__stop_pin(moons__stop *stop) {
   uintptr_t who = who_runs(stop);

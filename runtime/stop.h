@@ -36,10 +36,12 @@ typedef struct moons__stop {
   atomic_int reason;
   moons__resumer *resumers; /* the coroutines that wait, the innermost first */
   moons__interrupt here;
+  _Atomic uint64_t *cancelled_ns;
 } moons__stop;
 
-/* Before all else: the signal to end calls with, or 0. Whoever has it open (interrupt.h) keeps it so. */
-void moons__stop_open(moons__stop *stop, int signal);
+/* Before all else: the signal to end calls with, or 0. Whoever has it open (interrupt.h) keeps it so. `cancelled_ns` is
+** since when no more calls are to begin, or 0. */
+void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns);
 
 /* {== The thread of the call ================================================================== */
 
@@ -66,6 +68,10 @@ int moons__stop_is_lost(const moons__stop *stop);
 
 /* Ends the running call. */
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason);
+
+/* Ends all calls that run on this thread, of whatever runtime, and has those who make them begin no more. Only where
+** there is a signal to end calls with. For signal handlers. */
+void moons__stop_thread(void);
 
 /* Until unpin the call cannot be given up. Returns 0 where it was. For what reaches out of the worker. */
 int moons__stop_pin(moons__stop *stop);

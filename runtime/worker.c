@@ -50,7 +50,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
   (*worker)->workshop.sandbox.write_data = config->write_data;
-  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal);
+  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
+                   &(*worker)->cancelled_ns);
   (*worker)->workshop.sandbox.starter.children = config->children;
   return 0;
 }
@@ -371,6 +372,8 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);
   return 0;
 }
+
+void moons__worker_cancel_here(void) { moons__stop_thread(); }
 
 /* From any thread. */
 

@@ -79,6 +79,10 @@ int moons__worker_keeps_state(const moons__worker *worker);
 /* Closes its states, when no task will come any more. */
 void moons__worker_end(moons__worker *worker);
 
+/* Cancels the tasks that run on this thread, of whatever worker. For signal handlers; only where there is a
+** `stop_signal`. */
+void moons__worker_cancel_here(void);
+
 /* {== From any thread ========================================================================= */
 
 /* Takes calls that have not begun from the task that runs, for one of `n_sharers` who share them, the worker

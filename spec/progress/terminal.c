@@ -1,6 +1,7 @@
 /*
-** terminal COLUMNS TEXT COMMAND...: runs a command on a terminal of its own, and prints all that it
-** writes there. Once TEXT has come, presses Ctrl-C; an empty one never comes. Ends as the command does.
+** terminal COLUMNS [TEXT KEYS]... -- COMMAND...: runs a command on a terminal of its own, and prints all that
+** it writes there. Once a TEXT has come, after what came for those before, types its KEYS; an empty one is a
+** pause. Ends as the command does.
 */
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_SECONDS = 60 };
+enum { MOST_SECONDS = 60, PAUSE_US = 200000 };
 
 static void fail(const char *what) {
   perror(what);
@@ -36,36 +37,59 @@ static void enter(int master, const char *columns) {
   close(master);
 }
 
+/* Types the keys whose text has come; `keys` are pairs up to "--". Returns the pairs that are left, and moves *seen
+** behind what has been found. */
+static char **answer(int master, char **keys, const char **seen) {
+  for (; strcmp(*keys, "--") != 0; keys += 2) {
+    const char *found = strstr(*seen, keys[0]);
+    if (found == NULL) break;
+    if (*keys[0] == '\0') usleep(PAUSE_US);
+    *seen = found + strlen(keys[0]);
+    if (write(master, keys[1], strlen(keys[1])) < 0) fail("write");
+  }
+  return keys;
+}
+
 /* Prints what comes from the terminal; at its end the system reports an error. */
-static void show(int master, const char *awaited) {
+static void show(int master, char **keys) {
   static char screen[1 << 20];
   size_t n_bytes = 0;
+  const char *seen = screen;
   for (;;) {
     ssize_t n = read(master, screen + n_bytes, sizeof screen - 1 - n_bytes);
     if (n <= 0) return;
     fwrite(screen + n_bytes, 1, (size_t)n, stdout);
+    fflush(stdout);
     n_bytes += (size_t)n;
     screen[n_bytes] = '\0';
-    if (*awaited != '\0' && strstr(screen, awaited) != NULL) {
-      if (write(master, "\003", 1) != 1) fail("write");
-      awaited = "";
+    keys = answer(master, keys, &seen);
+    if (n_bytes == sizeof screen - 1 || strcmp(*keys, "--") == 0) {
+      n_bytes = 0;
+      seen = screen;
     }
-    if (n_bytes == sizeof screen - 1 || *awaited == '\0') n_bytes = 0;
   }
 }
 
+/* The command behind the keys; NULL where the arguments are wrong. */
+static char **find_command(char **keys) {
+  for (; *keys != NULL && strcmp(*keys, "--") != 0; keys += 2)
+    if (keys[1] == NULL) return NULL;
+  return *keys != NULL && keys[1] != NULL ? keys + 1 : NULL;
+}
+
 int main(int argc, char **argv) {
-  if (argc < 4) return EXIT_FAILURE;
+  char **command = argc < 2 ? NULL : find_command(argv + 2);
+  if (command == NULL) return EXIT_FAILURE;
   alarm(MOST_SECONDS);
   int master = open_master();
   pid_t child = fork();
   if (child < 0) fail("fork");
   if (child == 0) {
     enter(master, argv[1]);
-    execvp(argv[3], argv + 3);
-    fail(argv[3]);
+    execvp(*command, command);
+    fail(*command);
   }
-  show(master, argv[2]);
+  show(master, argv + 2);
   int status;
   if (waitpid(child, &status, 0) != child) fail("waitpid");
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

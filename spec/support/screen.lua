@@ -73,16 +73,43 @@ function screen.read(bytes, columns)
   return lines, self.column, self.n_wraps
 end
 
---- Runs a script on a terminal.
--- @tparam string code
--- @tparam[opt] table options `columns` (default 80); `interrupt`, a text at which Ctrl-C is pressed;
--- `flags` of the command; `redirect`, for the shell; `interpreter` and `env` as those of `script.moons`
+--- Runs a command on a terminal.
+-- @tparam {string,...} words the command and its arguments
+-- @tparam[opt] table options `columns` (default 80); `keys`, what is typed: a list of texts on the terminal, each
+-- with the keys that are pressed when it has come, after a pause where it is empty; `env` and `timeout` as those of
+-- `script.execute`
 -- @treturn table `code` of exit; `bytes` written to the terminal; `lines`, `column` and `n_wraps` as
 -- `screen.read` returns them
-function screen.run(code, options)
+function screen.execute(words, options)
   options = options or {}
   local columns = options.columns or 80
-  local terminal = program.build("terminal", {"spec/progress/terminal.c"})
+  local line = {program.build("terminal", {"spec/progress/terminal.c"}), tostring(columns)}
+  for _, pair in ipairs(options.keys or {}) do
+    table.move(pair, 1, 2, #line + 1, line)
+  end
+  table.insert(line, "--")
+  local result = script.execute(table.move(words, 1, #words, #line + 1, line), options)
+  assert.equal("", result.stderr)
+  local lines, column, n_wraps = screen.read(result.stdout, columns)
+  return {code = result.code, bytes = result.stdout, lines = lines, column = column, n_wraps = n_wraps}
+end
+
+--- Runs the command `moons` on a terminal.
+-- @tparam {string,...} arguments
+-- @tparam[opt] table options those of `execute`
+-- @treturn table as `execute`
+function screen.moons(arguments, options)
+  return screen.execute({moons, table.unpack(arguments)}, options)
+end
+
+--- Runs a script on a terminal.
+-- @tparam string code
+-- @tparam[opt] table options those of `execute`; `interrupt`, a text at which Ctrl-C is pressed; `flags` of the
+-- command; `redirect`, for the shell; `interpreter` as that of `script.moons`
+-- @treturn table as `execute`
+function screen.run(code, options)
+  options = options or {}
+  local keys = options.interrupt and {{options.interrupt, "\3"}}
   return temporary.file(code, function(name)
     local words = {options.interpreter or moons}
     table.move(options.flags or {}, 1, #(options.flags or {}), 2, words)
@@ -93,10 +120,7 @@ function screen.run(code, options)
       end
       words = {"sh", "-c", table.concat(words, " ") .. " " .. options.redirect}
     end
-    local result = script.execute({terminal, tostring(columns), options.interrupt or "", table.unpack(words)}, options)
-    assert.equal("", result.stderr)
-    local lines, column, n_wraps = screen.read(result.stdout, columns)
-    return {code = result.code, bytes = result.stdout, lines = lines, column = column, n_wraps = n_wraps}
+    return screen.execute(words, setmetatable({keys = keys}, {__index = options}))
   end)
 end
 
