@@ -10,6 +10,7 @@
 
 #include "backend.h"
 #include "deadline.h"
+#include "fork.h"
 #include "limits.h"
 #include "machine.h"
 #include "moons.h"
@@ -46,6 +47,7 @@ struct moons__backend {
   moons__backend_config config;
   uv_key_t current; /* the thread that runs, where it is ours */
   moons__deadlines *deadlines;
+  unsigned fork_number; /* of the process (fork.h) */
 
   moons__patience patience; /* of threads that wait for work */
   atomic_uint n_submitted;  /* changed when the mutex is free again, for those who wait busily */
@@ -191,6 +193,12 @@ static void wait_for_loss(moons__backend *b) {
   uv_mutex_unlock(&b->mutex);
 }
 
+/* In a child that the call has forked this is the only thread, and with the call the child ends: nobody waits for what it
+** gives, and locks may be somebody's who is not there. */
+static void end_child(const moons__backend *b) {
+  if (moons__fork_number() != b->fork_number) pthread_exit(NULL);
+}
+
 /* Returns 0 where the thread was given up: then the work is somebody else's. */
 static int run_on(thread *t, moons__work *work) {
   unsigned at = t->n_busy++, outer_depth = t->depth;
@@ -201,6 +209,7 @@ static int run_on(thread *t, moons__work *work) {
     moons__deadlines_nudge(t->backend->deadlines);
   }
   int is_given_up = moons__worker_run(t->stations[at].worker, &work->task);
+  end_child(t->backend);
   t->depth = outer_depth;
   t->n_busy--;
   if (is_given_up) {
@@ -596,6 +605,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   b->n_users = 1;
+  b->fork_number = moons__fork_number();
   int error = make_locks(b);
   if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0) destroy_locks(b);
   if (error) {

@@ -13,7 +13,9 @@ static const moons_runtime *runtime_of(lua_State *L) {
 
 /* The console that this state may show something on, or NULL: it belongs to the caller, not to calls. */
 static moons__console *console_of(lua_State *L) {
-  return moons__is_worker(L) ? NULL : moons__runtime_console(runtime_of(L));
+  const moons_runtime *runtime = runtime_of(L);
+  if (moons__is_worker(L) || moons__runtime_is_forked(runtime)) return NULL;
+  return moons__runtime_console(runtime);
 }
 
 /* core.columns(): how many columns the terminal on stderr has; nothing where there is no terminal, where

@@ -19,7 +19,8 @@ static int state_gc(lua_State *L) {
   moons__names_free(&state->names);
   moons__encoder_end(&state->spare_encoder);
   moons__buffer_free(&state->spare_setup);
-  moons__queue_free(state->queue);
+  if (state->runtime == NULL || !moons__runtime_is_forked(state->runtime))
+    moons__queue_free(state->queue);
   if (state->owns_runtime) moons_runtime_free(state->runtime);
   state->runtime = NULL;
   return 0;
@@ -155,6 +156,7 @@ int moons__core_new_workers(lua_State *L) {
   luaL_setmetatable(L, POOL_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
+  if (moons__runtime_is_forked(state->runtime)) moons__check(L, MOONS_EFORKED);
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
   moons__console *console = moons__runtime_console(state->runtime);

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "limits.h"
 #include "moons.h"
 
@@ -28,6 +29,7 @@ struct moons__child {
   moons__children *of;
   const void *owner;
   pid_t pid;
+  int is_foreign; /* of the parent, in the child of a fork: it is left alone */
   int leads_group;
   uint64_t until_ns;            /* when the owner loses patience with it; 0: never */
   uint64_t told_ns;             /* when it was told to end; 0: it was not */
@@ -38,6 +40,7 @@ struct moons__child {
 
 struct moons__children {
   atomic_uint n_users;
+  unsigned fork_number;     /* of the process that locks it (fork.h) */
   pthread_mutex_t starting; /* held while pipes are there that other programs would inherit */
   pthread_mutex_t mutex;    /* guards all that follows, and what hangs on it */
   moons__child *first;
@@ -49,6 +52,7 @@ int moons__children_open(moons__children **children) {
   moons__children *c = *children = calloc(1, sizeof **children);
   if (c == NULL) return MOONS_ENOMEM;
   atomic_init(&c->n_users, 1);
+  c->fork_number = moons__fork_number();
   pthread_mutex_init(&c->starting, NULL);
   pthread_mutex_init(&c->mutex, NULL);
   return 0;
@@ -67,6 +71,26 @@ void moons__children_release(moons__children *c) {
   free(c);
 }
 
+/* In the child of a fork, which has one thread yet, locks may be had by threads that are not there, and the programs are the
+** parent's. */
+static void be_forked(moons__children *children) {
+  pthread_mutex_init(&children->starting, NULL);
+  pthread_mutex_init(&children->mutex, NULL);
+  children->fork_number = moons__fork_number();
+  children->n_starting = 0;
+  children->is_closed = 0;
+  for (moons__child *c = children->first; c != NULL; c = c->next) {
+    c->is_foreign = 1;
+    c->until_ns = c->told_ns = 0;
+  }
+}
+
+/* Locks the list. */
+static void take_list(moons__children *children) {
+  if (children->fork_number != moons__fork_number()) be_forked(children);
+  pthread_mutex_lock(&children->mutex);
+}
+
 /* {== Signals, with the list locked ============================================================ */
 
 /* A pid that was found some time ago may be another's by now; hardly one of our own session. */
@@ -76,6 +100,7 @@ static void signal_kin(const moons__child *c, int number) {
 }
 
 static void signal_all(moons__child *c, int number) {
+  if (c->is_foreign) return;
   if (number == SIGTERM || c->n_kin == 0)
     c->n_kin = moons__child_kin(c->pid, c->kin, MOONS_PROGRAM_KIN);
   signal_kin(c, number);
@@ -170,7 +195,7 @@ static int start(moons__child *c, const moons__child_options *options, int *fd) 
 
 /* Returns 0, or a value of errno: none is to start any more. */
 static int begin(moons__children *children) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   int is_closed = children->is_closed;
   if (!is_closed) children->n_starting++;
   pthread_mutex_unlock(&children->mutex);
@@ -186,7 +211,7 @@ static void append(moons__children *children, moons__child *c) {
 
 /* The program has been started, unless there was an error. */
 static void finish(moons__children *children, moons__child *c, int error) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   children->n_starting--;
   if (!error) append(children, c);
   if (!error && children->is_closed) signal_all(c, SIGKILL);
@@ -252,7 +277,7 @@ static int look(const moons__child *c, int flags) {
 static void end_late(moons__child *c) {
   uint64_t now_ns = moons_clock_ns();
   if (now_ns < c->until_ns) return;
-  pthread_mutex_lock(&c->of->mutex);
+  take_list(c->of);
   end(c, now_ns);
   pthread_mutex_unlock(&c->of->mutex);
 }
@@ -271,7 +296,7 @@ static int await(moons__child *c) {
 /* What a program that was told to end has left behind gets as much time as it had. Returns 1 where none of that
 ** is left. */
 static int have_kin_ended(moons__child *c) {
-  pthread_mutex_lock(&c->of->mutex);
+  take_list(c->of);
   int is_over = c->told_ns == 0;
   if (!is_over && (!has_kin(c) || moons_clock_ns() >= c->told_ns + MOONS_PROGRAM_GRACE_NS)) {
     signal_kin(c, SIGKILL);
@@ -287,7 +312,7 @@ int moons__child_wait(moons__child *c, int *status) {
   int error = await(c) < 0 ? errno : 0;
   while (!error && !have_kin_ended(c))
     sleep_ns(LOOK_NS);
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   if (!error && waitpid(c->pid, status, 0) < 0) error = errno;
   *c->link = c->next;
   if (c->next != NULL) c->next->link = c->link;
@@ -297,7 +322,7 @@ int moons__child_wait(moons__child *c, int *status) {
 }
 
 void moons__child_kill(moons__child *c) {
-  pthread_mutex_lock(&c->of->mutex);
+  take_list(c->of);
   signal_all(c, SIGKILL);
   pthread_mutex_unlock(&c->of->mutex);
 }
@@ -318,7 +343,7 @@ static int is_of(const moons__child *c, const void *owner) {
 }
 
 void moons__children_end(moons__children *children, const void *owner) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   uint64_t now_ns = moons_clock_ns();
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (is_of(c, owner)) end(c, now_ns);
@@ -326,7 +351,7 @@ void moons__children_end(moons__children *children, const void *owner) {
 }
 
 void moons__children_kill(moons__children *children, const void *owner) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (is_of(c, owner)) signal_all(c, SIGKILL);
   pthread_mutex_unlock(&children->mutex);
@@ -335,27 +360,27 @@ void moons__children_kill(moons__children *children, const void *owner) {
 /* Those that are just being started are killed by who starts them, for whom this waits a while. */
 void moons__children_close(moons__children *children, const void *but) {
   uint64_t until_ns = moons_clock_ns() + MOONS_PROGRAM_GRACE_NS;
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   children->is_closed = 1;
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (c->owner != but) signal_all(c, SIGKILL);
   while (children->n_starting > 0 && moons_clock_ns() < until_ns) {
     pthread_mutex_unlock(&children->mutex);
     sleep_ns(LOOK_NS);
-    pthread_mutex_lock(&children->mutex);
+    take_list(children);
   }
   pthread_mutex_unlock(&children->mutex);
 }
 
 void moons__children_expect(moons__children *children, const void *owner, uint64_t until_ns) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (c->owner == owner) c->until_ns = until_ns;
   pthread_mutex_unlock(&children->mutex);
 }
 
 static moons__child *find(moons__children *children, const void *owner) {
-  pthread_mutex_lock(&children->mutex);
+  take_list(children);
   moons__child *c = children->first;
   while (c != NULL && c->owner != owner)
     c = c->next;

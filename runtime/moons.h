@@ -10,6 +10,11 @@
 ** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
 ** or where `write` of the options says.
 **
+** After fork, in the child, runtimes of the parent and their jobs are refused with MOONS_EFORKED where a function
+** returns a code; their frees and closes return at once and free nothing, and so does lua_close of a state that was given
+** to one. New runtimes work there. What a process has for this is a counter and a handler of pthread_atfork. A child that
+** is made without calling those (vfork, posix_spawn) must not use a runtime.
+**
 ** Functions that can fail return 0 or one of the negative codes below.
 */
 #ifndef MOONS_H
@@ -46,7 +51,8 @@ struct lua_State;
   X(EUNSUPPORTED, -7, "not supported by this system")                                              \
   X(EEND, -8, "nothing is left to take")                                                           \
   X(ESTOPPED, -9, "the job has stopped")                                                           \
-  X(ETIMEDOUT, -10, "timed out")
+  X(ETIMEDOUT, -10, "timed out")                                                                   \
+  X(EFORKED, -11, "the process was forked after the runtime was made")
 
 enum {
 #define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "child.h"
 #include "console.h"
+#include "fork.h"
 #include "hash.h"
 #include "interrupt.h"
 #include "job.h"
@@ -30,6 +31,7 @@ struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
+  unsigned fork_number; /* of the process that made it */
   commons *commons;
   moons__console *console; /* NULL: the host takes what is printed */
   moons__children *children;
@@ -93,6 +95,10 @@ static const moons__backend_functions *find_backend(const char *name) {
 }
 
 void moons__runtime_cancel_here(void) { moons__worker_cancel_here(); }
+
+int moons__runtime_is_forked(const moons_runtime *r) {
+  return r->fork_number != moons__fork_number();
+}
 
 int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
 
@@ -219,6 +225,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   moons_runtime *r = calloc(1, sizeof *r);
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;
+  r->fork_number = moons__fork_number();
   r->options = *options;
   r->options.backend = functions->name;
   if (r->options.stack_bytes == 0) r->options.stack_bytes = MOONS_STACK_BYTES;
@@ -243,7 +250,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
 }
 
 void moons_runtime_free(moons_runtime *r) {
-  if (r != NULL) r->functions->close(r->backend);
+  if (r != NULL && !moons__runtime_is_forked(r)) r->functions->close(r->backend);
 }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
@@ -255,6 +262,8 @@ moons__console *moons__runtime_console(const moons_runtime *r) { return r->conso
 moons__children *moons__runtime_children(const moons_runtime *r) { return r->children; }
 
 void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
+  *stats = (moons_stats){.n_workers = 0};
+  if (moons__runtime_is_forked(r)) return;
   uv_mutex_lock(&r->mutex);
   *stats = r->stats;
   uv_mutex_unlock(&r->mutex);
@@ -360,6 +369,7 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
 int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
                     moons__shortage *shortage) {
   *job = NULL;
+  if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
   unsigned depth = r->functions->depth(r->backend);
   if (depth >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   int error = depth > 0 ? 0 : grow(r, options->n_workers, shortage);
@@ -481,7 +491,11 @@ static void chunk_done(moons__work *chunk) {
   job_destroy(job);
 }
 
+/* In the child of a fork somebody may have had a lock of the job who is not there. */
+static int is_forked(const moons_job *job) { return moons__runtime_is_forked(job->runtime); }
+
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
+  if (is_forked(job)) return MOONS_EFORKED;
   if (job->n_terms == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
   moons_job_options options = job->terms[0]->options;
   options.setup = setup;
@@ -495,11 +509,21 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   return 0;
 }
 
+/* Why a chunk cannot be put, or 0 with memory for it. */
+static int new_chunk(const moons_job *job, uint32_t n_calls, moons__work **chunk) {
+  *chunk = NULL;
+  if (is_forked(job)) return MOONS_EFORKED;
+  if (n_calls > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
+  *chunk = calloc(1, sizeof **chunk);
+  return *chunk != NULL ? 0 : MOONS_ENOMEM;
+}
+
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
-  moons__work *chunk = n_calls <= MOONS_CHUNK_MAX_CALLS ? calloc(1, sizeof *chunk) : NULL;
-  if (chunk == NULL) {
+  moons__work *chunk;
+  int error = new_chunk(job, n_calls, &chunk);
+  if (error) {
     free(bytes);
-    return n_calls <= MOONS_CHUNK_MAX_CALLS ? MOONS_ENOMEM : MOONS_EINVAL;
+    return error;
   }
   chunk->owner = job;
   chunk->done = chunk_done;
@@ -638,6 +662,7 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
 }
 
 int moons_job_wait(moons_job *job, int64_t timeout_ns) {
+  if (is_forked(job)) return MOONS_EFORKED;
   if (is_ready(job)) return 0;
   if (timeout_ns != 0) return wait_for(job, deadline_after(timeout_ns));
   if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
@@ -647,6 +672,7 @@ int moons_job_wait(moons_job *job, int64_t timeout_ns) {
 
 void moons__job_report_to(moons_job *job, moons__queue *queue) {
   moons__waiter *reader = NULL;
+  if (is_forked(job)) return;
   uv_mutex_lock(&job->mutex);
   job->queue = queue;
   job->news.job = job;
@@ -677,6 +703,7 @@ int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
 }
 
 unsigned moons_job_pending(moons_job *job) {
+  if (is_forked(job)) return 0;
   uv_mutex_lock(&job->mutex);
   unsigned n = pending(job);
   uv_mutex_unlock(&job->mutex);
@@ -684,6 +711,7 @@ unsigned moons_job_pending(moons_job *job) {
 }
 
 unsigned moons_job_ready(moons_job *job) {
+  if (is_forked(job)) return 0;
   uv_mutex_lock(&job->mutex);
   unsigned n = job->chunks.finished.n;
   uv_mutex_unlock(&job->mutex);
@@ -692,6 +720,7 @@ unsigned moons_job_ready(moons_job *job) {
 
 void moons_job_cancel(moons_job *job) {
   moons_runtime *r = job->runtime;
+  if (is_forked(job)) return;
   uv_mutex_lock(&job->mutex);
   moons__job_stop(&job->chunks);
   drop_waiting(job);
@@ -702,7 +731,7 @@ void moons_job_cancel(moons_job *job) {
 }
 
 void moons_job_free(moons_job *job) {
-  if (job == NULL) return;
+  if (job == NULL || is_forked(job)) return;
   moons_job_cancel(job);
   uv_mutex_lock(&job->mutex);
   moons__work *chunk;

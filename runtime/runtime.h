@@ -18,6 +18,9 @@ typedef struct moons__shortage {
   unsigned n_had;    /* of them */
 } moons__shortage;
 
+/* Whether the process was forked after the runtime was made: nothing that has locks may be used of it. */
+int moons__runtime_is_forked(const moons_runtime *runtime);
+
 /* Whether there is a backend of that name. Any thread. */
 int moons__runtime_has_backend(const char *name);
 

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "failure.h"
+#include "fork.h"
 #include "limits.h"
 #include "moons.h"
 #include "pristine.h"
@@ -165,6 +166,9 @@ static void warn(void *data, const char *message, int to_be_continued) {
 
 /* The error is raised again and again, so that no pcall keeps the call alive. */
 static int call_exit(lua_State *L) {
+  if (moons__sandbox_of(L)->fork_number !=
+      moons__fork_number()) /* a child that the call has forked */
+    return call_original(L, 1);
   moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__STOP(ERROR));
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
@@ -424,7 +428,7 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
     lua_pop(L, 1);
   }
   if (push_open(L, LUA_OSLIBNAME)) {
-    set(L, "exit", call_exit);
+    replace(L, "exit", call_exit);
     lua_pop(L, 1);
   }
   if (push_open(L, LUA_IOLIBNAME)) {

@@ -26,6 +26,7 @@ typedef struct moons__sandbox {
   int loaded_library; /* a C library was loaded */
   int loaded_module;  /* any module was */
 
+  unsigned fork_number; /* of the process (fork.h); set by the worker too */
   moons__stop stop;
   moons__starter starter; /* of the programs that calls start */
   const void *state;      /* the arena of the one that is in use, which owns its programs */

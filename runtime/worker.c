@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "fork.h"
 #include "limits.h"
 #include "moons.h"
 #include "session.h"
@@ -50,6 +51,7 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
   (*worker)->workshop.sandbox.write_data = config->write_data;
+  (*worker)->workshop.sandbox.fork_number = moons__fork_number();
   moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
                    &(*worker)->cancelled_ns);
   (*worker)->workshop.sandbox.starter.children = config->children;

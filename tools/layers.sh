@@ -18,7 +18,7 @@ only uv.h : backend_*.c park.[ch] thread.[ch] deadline.c waiter.c queue.c runtim
 only lua.h lauxlib.h lualib.h : program.[ch] numbers.[ch] arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] places.[ch] pristine.[ch] traceback.[ch] binding*.[ch] prompt.[ch] main.c
 both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h
-just backend_*.c : backend.h work.h worker.h park.h spin.h thread.h deadline.h machine.h limits.h moons.h uv.h
+just backend_*.c : backend.h work.h worker.h park.h spin.h thread.h fork.h deadline.h machine.h limits.h moons.h uv.h
 just prompt.[ch] : prompt.h keyboard.h lua.h lauxlib.h
 just binding*.[ch] main.c : moons.h prompt.h keyboard.h traceback.h runtime.h program.h child.h binding.h binding_job.h console.h queue.h raise.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h numbers.h limits.h chunk.h buffer.h machine.h lua.h lauxlib.h lualib.h
 calls main.c : exit _exit quick_exit abort getenv secure_getenv setenv putenv

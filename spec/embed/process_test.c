@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../c/check.h"
@@ -115,6 +116,66 @@ static void blocked_signals(void) {
     for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++)
       check_blocked(L, OTHERS[i], 1);
     check_blocked(L, SIGPIPE, blocks_pipe);
+    lua_close(L);
+    moons_runtime_free(runtime);
+  }
+}
+
+/* Forks. */
+
+/* How a child has ended that runs a function with these. */
+static int status_of_child(void (*run_child)(moons_runtime *runtime, lua_State *L),
+                           moons_runtime *runtime, lua_State *L) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    run_child(runtime, L);
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  return status;
+}
+
+static void use_in_child(moons_runtime *runtime, lua_State *L) {
+  moons_job_options options;
+  moons_job_options_init(&options);
+  moons_job *job;
+  CHECK(moons_job_new(&job, runtime, &options) == MOONS_EFORKED && job == NULL);
+  moons_stats stats;
+  moons_runtime_stats(runtime, &stats);
+  CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);
+  CHECK(strstr(lua_tostring(L, -1), moons_error_text(MOONS_EFORKED)) != NULL);
+  lua_close(L);
+  moons_runtime_free(runtime);
+}
+
+static void start_in_child(moons_runtime *runtime, lua_State *L) {
+  moons_options options = usual_options(2);
+  options.stop_signal = SIGURG;
+  moons_runtime *own = open_runtime(&options);
+  lua_State *state = open_state(own);
+  run(state, "assert(parallel.map(math.sqrt, {4, 9}, {timeout = 60})[2] == 3.0)\n"
+             "local function forever() while true do end end\n"
+             "local ok, err = pcall(parallel.map, forever, {1}, {timeout = 0.01})\n"
+             "assert(not ok and err.kind == 'timeout')");
+  lua_close(state);
+  moons_runtime_free(own);
+  use_in_child(runtime, L);
+}
+
+static void forked(void) {
+  moons_options options = usual_options(2);
+  options.stop_signal = SIGURG;
+  for (int i = 0; i < 20; i++) {
+    options.backend = i % 4 < 3 ? "threads" : "inline";
+    moons_runtime *runtime = open_runtime(&options);
+    lua_State *L = open_state(runtime);
+    run(L, "pool = parallel.pool(2)\n"
+           "future = pool:map_async(function(x) return x end, parallel.range(1, 1000))");
+    CHECK(status_of_child(i % 2 ? start_in_child : use_in_child, runtime, L) == 0);
+    run(L, "assert(#future:get() == 1000)");
+    CHECK(status_of_child(use_in_child, runtime, L) == 0);
     lua_close(L);
     moons_runtime_free(runtime);
   }
@@ -246,6 +307,8 @@ int main(int argc, char **argv) {
       {"a host that waits for signals gets them #threads", host_waits},
       {"workers block all signals but those that they cause", blocked_signals},
       {"threads have names", thread_names},
+      {"the child of a fork is refused its parent's runtime and may have its own #unsanitized",
+       forked},
       {"calls are ended with the signal that the host names #threads", stop_signals},
       {"signals that cannot be had are refused", no_stop_signals},
       {"a host's handler gets what is not for calls, and is put back", handler_of_host},

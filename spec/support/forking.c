@@ -1,0 +1,69 @@
+/* The module `forking`: what a C library can do to a process. */
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__clang__)
+#define NO_OPTIMIZING __attribute__((optnone))
+#else
+#define NO_OPTIMIZING __attribute__((optimize("O0")))
+#endif
+
+__attribute__((visibility("default"))) int luaopen_forking(lua_State *L);
+
+/* fork(): 0 in the child, its number in the parent. */
+static int call_fork(lua_State *L) {
+  lua_pushinteger(L, fork());
+  return 1;
+}
+
+/* wait(child): how it has ended: its exit code, or the negative number of the signal. */
+static int call_wait(lua_State *L) {
+  int status = 0;
+  waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0);
+  lua_pushinteger(L, WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
+  return 1;
+}
+
+/* raise(signal), on the calling thread. */
+static int call_raise(lua_State *L) {
+  raise((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+static int call_abort(lua_State *L) {
+  (void)L;
+  abort();
+}
+
+/* Reads where nothing is. */
+static int call_crash(lua_State *L) {
+  volatile int *nothing = (int *)(size_t)luaL_optinteger(L, 1, 0);
+  lua_pushinteger(L, *nothing);
+  return 1;
+}
+
+NO_OPTIMIZING static int fill_stack(volatile char *outer) {
+  volatile char here[4096];
+  memset((char *)here, *outer, sizeof here);
+  return fill_stack(here) + here[1];
+}
+
+/* Overflows the C stack. */
+static int call_overflow(lua_State *L) {
+  volatile char start = 1;
+  lua_pushinteger(L, fill_stack(&start));
+  return 1;
+}
+
+int luaopen_forking(lua_State *L) {
+  static const luaL_Reg FUNCTIONS[] = {{"fork", call_fork},   {"wait", call_wait},
+                                       {"raise", call_raise}, {"abort", call_abort},
+                                       {"crash", call_crash}, {"overflow", call_overflow},
+                                       {NULL, NULL}};
+  luaL_newlib(L, FUNCTIONS);
+  return 1;
+}
