@@ -11,10 +11,12 @@
 #include "buffer.h"
 #include "limits.h"
 #include "moons.h"
+#include "thread.h"
 
 /* What a terminal takes: to the beginning of the line, and erase all after it. */
 static const char ERASE[] = "\r\x1b[K";
 
+enum { BUFFER_BYTES = 4096 };  /* that stdio has for a pipe or a file, at the least */
 enum { DEFAULT_COLUMNS = 80 }; /* of a terminal that does not say */
 
 /* Streams, also as a set. */
@@ -27,16 +29,42 @@ struct moons__console {
   atomic_int beside;
   atomic_int is_mid_line[2];
 
+  /* What calls have printed and stdout has not passed on: bytes; changed by who holds its lock. */
+  atomic_size_t n_pending;
+
+  /* A thread passes that on a while after it was printed, where nobody else has: made when it is needed first. */
+  atomic_int is_scheduled; /* it is to do so */
+  uv_thread_t late;
+  uv_mutex_t late_mutex; /* guards the rest of this part */
+  uv_cond_t late_wake;
+  int has_late, is_closing;
+
   uv_mutex_t mutex; /* guards all that follows; taken before the streams are locked */
   char text[MOONS_STATUS_BYTES];
   size_t n_bytes;         /* of the text; 0: none is shown */
   moons__buffer rests[2]; /* what was printed beside the status line of lines that have not ended */
 };
 
+static int make_locks(moons__console *c) {
+  if (uv_mutex_init(&c->mutex)) return MOONS_ENOMEM;
+  if (uv_mutex_init(&c->late_mutex)) {
+    uv_mutex_destroy(&c->mutex);
+    return MOONS_ENOMEM;
+  }
+  if (uv_cond_init(&c->late_wake)) {
+    uv_mutex_destroy(&c->late_mutex);
+    uv_mutex_destroy(&c->mutex);
+    return MOONS_ENOMEM;
+  }
+  return 0;
+}
+
+static void end_late(moons__console *c);
+
 int moons__console_open(moons__console **console) {
   moons__console *c = *console = calloc(1, sizeof **console);
   if (c == NULL) return MOONS_ENOMEM;
-  if (uv_mutex_init(&c->mutex) == 0) return 0;
+  if (make_locks(c) == 0) return 0;
   free(c);
   *console = NULL;
   return MOONS_ENOMEM;
@@ -44,9 +72,13 @@ int moons__console_open(moons__console **console) {
 
 void moons__console_close(moons__console *c) {
   if (c == NULL) return;
+  end_late(c);
   moons__console_hide(c, 0);
+  moons__console_flush(c);
   for (int i = 0; i < 2; i++)
     moons__buffer_free(&c->rests[i]);
+  uv_cond_destroy(&c->late_wake);
+  uv_mutex_destroy(&c->late_mutex);
   uv_mutex_destroy(&c->mutex);
   free(c);
 }
@@ -167,14 +199,95 @@ static void write_beside(moons__console *c, int stream, const char *bytes, size_
   end(c, streams);
 }
 
+/* {== What stdout keeps back ================================================================== */
+
+static size_t n_pending(moons__console *c) {
+  return atomic_load_explicit(&c->n_pending, memory_order_relaxed);
+}
+
+static void set_pending(moons__console *c, size_t n_bytes) {
+  atomic_store_explicit(&c->n_pending, n_bytes, memory_order_relaxed);
+}
+
+/* Passes on what is pending. The lock of stdout is held. */
+static void pass_on(moons__console *c) {
+  if (n_pending(c) == 0) return;
+  fflush(stdout);
+  set_pending(c, 0);
+}
+
+void moons__console_flush(void *console) {
+  moons__console *c = console;
+  if (n_pending(c) == 0) return;
+  flockfile(stdout);
+  pass_on(c);
+  funlockfile(stdout);
+}
+
+/* Sleeps until there is something to do, and then a while longer. Returns 0 at the end. */
+static int wait_late(moons__console *c) {
+  uv_mutex_lock(&c->late_mutex);
+  while (!get(&c->is_scheduled) && !c->is_closing)
+    uv_cond_wait(&c->late_wake, &c->late_mutex);
+  if (!c->is_closing) uv_cond_timedwait(&c->late_wake, &c->late_mutex, MOONS_PRINT_NS);
+  int is_closing = c->is_closing;
+  uv_mutex_unlock(&c->late_mutex);
+  return !is_closing;
+}
+
+/* What is printed after is_scheduled was taken back schedules it again, or is passed on now. */
+static void late_main(void *data) {
+  moons__console *c = data;
+  moons__thread_name("print");
+  while (wait_late(c)) {
+    atomic_store(&c->is_scheduled, 0);
+    moons__console_flush(c);
+  }
+}
+
+/* Has the thread pass on what was printed. Where it cannot be started, that is done now. */
+static void schedule(moons__console *c) {
+  if (atomic_exchange(&c->is_scheduled, 1)) return;
+  uv_mutex_lock(&c->late_mutex);
+  if (!c->has_late) c->has_late = moons__thread_start(&c->late, 0, 0, late_main, c) == 0;
+  int has_late = c->has_late;
+  uv_cond_signal(&c->late_wake);
+  uv_mutex_unlock(&c->late_mutex);
+  if (has_late) return;
+  atomic_store(&c->is_scheduled, 0);
+  moons__console_flush(c);
+}
+
+static void end_late(moons__console *c) {
+  uv_mutex_lock(&c->late_mutex);
+  c->is_closing = 1;
+  uv_cond_signal(&c->late_wake);
+  uv_mutex_unlock(&c->late_mutex);
+  if (c->has_late) uv_thread_join(&c->late);
+}
+
+/* Writes to stdout, whose lock is held. What does not fit into its buffer goes out in whole lines. */
+static void put_later(moons__console *c, const char *bytes, size_t n_bytes) {
+  if (n_pending(c) + n_bytes > BUFFER_BYTES) pass_on(c);
+  put(c, OUT, bytes, n_bytes);
+  set_pending(c, n_pending(c) + n_bytes);
+}
+
 void moons__console_write(void *console, int stream, const char *bytes, size_t n_bytes) {
   moons__console *c = console;
   FILE *file = file_of(stream);
+  if (stream == ERR) moons__console_flush(c); /* what was printed before comes before */
   flockfile(file);
   int is_beside = get(&c->beside) & stream;
-  if (!is_beside) put(c, stream, bytes, n_bytes);
+  if (!is_beside && stream == OUT)
+    put_later(c, bytes, n_bytes);
+  else if (!is_beside)
+    put(c, stream, bytes, n_bytes);
   funlockfile(file);
-  if (is_beside) write_beside(c, stream, bytes, n_bytes);
+  if (is_beside)
+    write_beside(c, stream, bytes, n_bytes);
+  else if (stream == OUT)
+    schedule(c);
 }
 
 void moons__console_show(moons__console *c, const char *text, size_t n_bytes) {

@@ -4,7 +4,8 @@
 **
 ** The status line is on stderr. While it is shown, what is printed to a terminal goes above it in whole
 ** lines; what comes after the last newline waits for the rest of its line, or for the end of the
-** status line. While none is shown, and for streams that are no terminal, bytes go out as they come.
+** status line. While none is shown, and for streams that are no terminal, bytes go into the buffer of the
+** stream, and out of that in whole lines and soon, but many at once.
 **
 ** All functions may be called on any thread.
 */
@@ -24,6 +25,10 @@ void moons__console_close(moons__console *console);
 /* Writes to stdout or stderr (stream 1 or 2): the `write` of moons_options, whose data is the console.
 ** Bytes that end a line come out whole, also among what other threads write. */
 void moons__console_write(void *console, int stream, const char *bytes, size_t n_bytes);
+
+/* Has the system take what calls have printed to stdout. That happens soon after it was printed, also where nobody
+** asks: MOONS_PRINT_NS later, before anything is written to stderr, and where the buffer of stdout is full. */
+void moons__console_flush(void *console);
 
 /* How many columns the terminal on stderr has; 0: stderr is no terminal. */
 unsigned moons__console_columns(void);

@@ -266,4 +266,10 @@
 #define MOONS_PROGRAM_KIN 64
 #endif
 
+/* What a call prints is on its way after at most so many ns, and when its chunk has ended. A person takes it for at
+** once, and a call that prints line after line makes 50 system calls a second for it. */
+#ifndef MOONS_PRINT_NS
+#define MOONS_PRINT_NS 20000000
+#endif
+
 #endif

@@ -79,8 +79,8 @@ MOONS_API uint64_t moons_random_seed(void);
 /* {== Runtimes ================================================================================ */
 
 /* A pool of workers. Their threads compute, and on Linux are scheduled so (SCHED_BATCH): they get their share
-** of the processor, but a thread that wakes one is not interrupted for it. They and one that looks after them are
-** named moons/0, moons/1, ... and moons/t, where threads have names, and block all signals but those of faults
+** of the processor, but a thread that wakes one is not interrupted for it. They, one that looks after them, and
+** one that passes on what calls print are named moons/0, moons/1, ..., moons/t and moons/print, where threads have names, and block all signals but those of faults
 ** (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) and, where the thread that makes the runtime does not
 ** block it, SIGPIPE: signals sent to the process reach threads of the program's own. A C function that starts
 ** programs from a call has to give them a mask of signals without these. */

@@ -134,6 +134,7 @@ static void runtime_destroy(void *data) {
 }
 
 static int open_backend(moons_runtime *r, unsigned *n_had) {
+  int is_console = r->console != NULL || r->options.write == moons__console_write;
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
@@ -145,6 +146,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
                  .open_data = r->options.open_data,
                  .stop_signal = r->options.stop_signal,
                  .write = r->console != NULL ? moons__console_write : r->options.write,
+                 .flush = is_console ? moons__console_flush : NULL,
                  .write_data = r->console != NULL ? r->console : r->options.write_data,
                  .children = r->children,
                  .preload = preload,

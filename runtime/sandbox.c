@@ -31,6 +31,7 @@ moons__sandbox *moons__sandbox_of(lua_State *L) { return arena_of(L)->owner; }
 static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
   if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
   s->write(s->write_data, stream, bytes, n_bytes);
+  s->has_written = 1;
   moons__stop_unpin(&s->stop);
 }
 
@@ -316,6 +317,7 @@ static const void *begin_program(lua_State *L, void *data) {
   if (reason != 0) luaL_error(L, "%s", moons__failure_text((moons__failure_kind)(reason - 1)));
   if (moons__stop_is_lost(&s->stop)) luaL_error(L, "the call was given up");
   moons__sandbox_flush(s);
+  moons__sandbox_pass_on(s);
   return arena_of(L);
 }
 

@@ -17,7 +17,9 @@ enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 /* Belongs to one worker, who sets `write`, which takes what is printed: stream 1 or 2, stdout or stderr. */
 typedef struct moons__sandbox {
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
+  void (*flush)(void *data); /* NULL: `write` keeps back nothing */
   void *write_data;
+  int has_written;
   moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
   int warns;                             /* warn is on; 2: within a message */
 
@@ -74,6 +76,12 @@ static inline void moons__sandbox_end_call(moons__sandbox *sandbox) {
 /* For whoever watches the call that runs: tells its programs to end, and ends them at once. */
 void moons__sandbox_end_programs(moons__sandbox *sandbox);
 void moons__sandbox_kill_programs(moons__sandbox *sandbox);
+
+/* Passes on what was written. */
+static inline void moons__sandbox_pass_on(moons__sandbox *sandbox) {
+  if (sandbox->has_written && sandbox->flush != NULL) sandbox->flush(sandbox->write_data);
+  sandbox->has_written = 0;
+}
 
 /* Frees what it holds. */
 void moons__sandbox_free(moons__sandbox *sandbox);

@@ -50,6 +50,7 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.config = *config;
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
+  (*worker)->workshop.sandbox.flush = config->flush;
   (*worker)->workshop.sandbox.write_data = config->write_data;
   (*worker)->workshop.sandbox.fork_number = moons__fork_number();
   moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
@@ -368,6 +369,7 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
     is_given_up = run_whole(w, task);
   if (is_given_up) return 1;
   w->task = NULL;
+  moons__sandbox_pass_on(&w->workshop.sandbox);
   keep_spare(w, task);
   atomic_store(&w->timeout_ns, 0);
   stop_clock(w);

@@ -22,7 +22,8 @@ typedef struct moons__worker_config {
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
-  void *write_data;
+  void (*flush)(void *data); /* passes on what `write` keeps back; NULL: it keeps back nothing */
+  void *write_data;          /* of both */
   int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */
