@@ -133,7 +133,7 @@ static int put_library_changes(moons__encoder *e) {
   moons__libraries bits;
   int has_put = 0;
   for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
-    unsigned done = FIRST_TABLE << n;
+    unsigned done = (unsigned)FIRST_TABLE << n;
     if ((e->extras & done) || !may_change(bits, e->needs)) continue;
     e->extras |= done;
     has_put |= put_changes(e, n, name);
