@@ -1,4 +1,4 @@
--- The examples print what stands beside them, and the README's scripts what it shows.
+-- The examples print what stands beside them, and the scripts of the documents what these show.
 local lfs = require "lfs"
 local program = require "c.program"
 local script = require "support.script"
@@ -72,10 +72,10 @@ describe("the example", function()
   end)
 end)
 
--- What the README shows, in order: a mark, the script in a block of its own, and what it prints in
+-- What a document shows, in order: a mark, the script in a block of its own, and what it prints in
 -- the next.
-local function shown(mark)
-  local text = read "README.md"
+local function shown(document, mark)
+  local text = read(document)
   local blocks = {}
   local pattern = "\n<!%-%- " .. mark .. ": ([^\n]-) %-%->\n```%l+\n(.-)```\n.-```text\n(.-)```"
   for words, code, output in text:gmatch(pattern) do
@@ -83,27 +83,31 @@ local function shown(mark)
     table.insert(blocks, {name = name, fails = fails, code = code, output = output})
   end
   local _, n_marks = text:gsub("\n<!%-%- " .. mark .. ": ", "")
-  assert(#blocks == n_marks and n_marks > 0, "a mark in the README has no script, or no output")
+  assert(#blocks == n_marks and n_marks > 0, "a mark in " .. document .. " has no script, or no output")
   return blocks
 end
 
-describe("the README's", function()
-  for _, block in ipairs(shown "run") do
-    it(block.name .. " prints what it shows", function()
-      temporary.folder({[block.name] = block.code}, function(folder)
-        local result = script.moons({block.name}, {folder = folder})
-        result.stderr = result.stderr:gsub("^[^:]*/moons: ", "moons: ")
-        if block.fails then
-          check(result, "", 1, block.output)
-        else
-          check(result, block.output, 0, "")
-        end
+for _, document in ipairs {"README.md", "doc/from-python.md"} do
+  describe(document .. ":", function()
+    for _, block in ipairs(shown(document, "run")) do
+      it(block.name .. " prints what it shows", function()
+        temporary.folder({[block.name] = block.code}, function(folder)
+          local result = script.moons({block.name}, {folder = folder})
+          result.stderr = result.stderr:gsub("^[^:]*/moons: ", "moons: ")
+          if block.fails then
+            check(result, "", 1, block.output)
+          else
+            check(result, block.output, 0, "")
+          end
+        end)
       end)
-    end)
-  end
+    end
+  end)
+end
 
+describe("the README's", function()
   it("host.c is the example, and prints what it shows", function()
-    local block = shown "compile"[1]
+    local block = shown("README.md", "compile")[1]
     assert.equal(read "examples/embed/host.c", block.code)
     assert.equal(read "examples/embed/host.expected", block.output)
   end)
