@@ -21,7 +21,9 @@
 #include "limits.h"
 #include "moons.h"
 
-extern char **environ;
+#ifdef __APPLE__
+extern char **environ; /* glibc's unistd.h declares it */
+#endif
 
 enum { LOOK_NS = 500000 }; /* between two looks at a program that is about to end */
 

@@ -151,10 +151,10 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
                  .children = r->children,
                  .preload = preload,
                  .preload_data = r},
-      .n_had = n_had,
       .gone = runtime_destroy,
       .gone_data = r,
   };
+  config.n_had = n_had;
   return r->functions->open(&r->backend, &config);
 }
 
