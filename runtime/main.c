@@ -92,8 +92,11 @@ static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
   lua_sethook(L, NULL, 0, 0);
   const char *what = signal_taken == SIGINT ? "interrupted!" : "terminated!";
-  if (!moons__push_caller(L)) luaL_error(L, "%s", what);
-  luaL_error(L, "%s: %s", lua_tostring(L, -1), what);
+  if (moons__push_caller(L)) /* luaL_error would add the place again where a function in C runs */
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), what);
+  else
+    lua_pushstring(L, what);
+  lua_error(L);
 }
 
 static void tell_state(void) {
