@@ -7,25 +7,24 @@
 #include "moons.h"
 #include "sandbox.h"
 
-/* What `running` holds beside states, whose addresses have none of these bits: another thread holds the call, or it is
-** pinned (beside the state); a state is being closed; the call was given up, for ever. */
+/* What `running` holds beside the state, whose address has none of these bits: another thread holds the call, or it is
+** pinned; a state is being closed, in place of one that runs; the call was given up, for ever. */
 enum { HELD = 1, CLOSING = 2, LOST = 4, MARKS = 7 };
 
 static uintptr_t who_runs(const moons__stop *stop) {
   return atomic_load_explicit(&stop->running, memory_order_relaxed);
 }
 
-/* Changes who runs, waiting while the call is held. Returns who ran; where that is LOST, it stays. */
+/* Changes who runs, waiting while the call is held. What is lost stays so. Returns who ran. */
 static uintptr_t change_running(moons__stop *stop, uintptr_t who) {
   uintptr_t old = who_runs(stop);
-  while (old != LOST) {
+  for (;;) {
     if (old & HELD)
       old = who_runs(stop);
-    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, who, memory_order_acq_rel,
-                                                   memory_order_relaxed))
-      break;
+    else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, who | (old & LOST),
+                                                   memory_order_acq_rel, memory_order_relaxed))
+      return old;
   }
-  return old;
 }
 
 static int is_to_end(const moons__stop *stop) { return atomic_load(&stop->reason) != 0; }
@@ -54,12 +53,13 @@ static void hook_resumers(const moons__stop *stop) {
 }
 
 /* In the signal handler, on the thread of the call, wherever that is. A call that has ended meanwhile has taken the
-** reason away. What is between two coroutines looks for it itself. */
+** reason away; one that was given up, since its thread was long without a core, say, is ended all the same. What is
+** between two coroutines looks for the reason itself. */
 MOONS__HANDLES_SIGNAL static void on_signal(void *data) {
   moons__stop *stop = data;
   uintptr_t who = atomic_load_explicit(&stop->running, memory_order_relaxed);
   if (atomic_load_explicit(&stop->reason, memory_order_relaxed) == 0) return;
-  if ((who & (CLOSING | LOST)) == 0 && (who & ~(uintptr_t)MARKS) != 0)
+  if ((who & CLOSING) == 0 && (who & ~(uintptr_t)MARKS) != 0)
     hook((lua_State *)(who & ~(uintptr_t)MARKS));
 }
 
@@ -76,7 +76,10 @@ void moons__stop_leave(moons__stop *stop) { moons__interrupt_leave(&stop->here);
 
 /* What the thread has done until now is done for whoever holds the call: a release. */
 static void begin(moons__stop *stop, uintptr_t who) {
-  if (who_runs(stop) == LOST) return;
+  if (who_runs(stop) & LOST) {
+    change_running(stop, who);
+    return;
+  }
   stop->resumers = NULL;
   atomic_store_explicit(&stop->reason, 0, memory_order_relaxed);
   atomic_store_explicit(&stop->running, who, memory_order_release);
@@ -95,14 +98,14 @@ static void forget_reason(moons__stop *stop, uintptr_t who) {
 
 moons__stop_reason moons__stop_end(moons__stop *stop) {
   uintptr_t who = change_running(stop, 0);
-  if (who == LOST) return MOONS__STOP(LOST);
+  if (who & LOST) return MOONS__STOP(LOST);
   int reason = atomic_load_explicit(&stop->reason, memory_order_relaxed);
   if (reason != 0) forget_reason(stop, who);
   return reason;
 }
 
 int moons__stop_is_lost(const moons__stop *stop) {
-  return atomic_load_explicit(&stop->running, memory_order_acquire) == LOST;
+  return (atomic_load_explicit(&stop->running, memory_order_acquire) & LOST) != 0;
 }
 
 /* Sets the reason where there is none yet. */
@@ -130,13 +133,13 @@ MOONS__HANDLES_SIGNAL void moons__stop_thread(void) { moons__interrupt_each(canc
 
 int moons__stop_pin(moons__stop *stop) {
   uintptr_t who = who_runs(stop);
-  while (who != 0 && who != LOST)
+  while (who != 0 && !(who & LOST))
     if (who & HELD)
       who = who_runs(stop);
     else if (atomic_compare_exchange_weak_explicit(&stop->running, &who, who | HELD,
                                                    memory_order_acq_rel, memory_order_relaxed))
       break;
-  return who != LOST;
+  return !(who & LOST);
 }
 
 void moons__stop_unpin(moons__stop *stop) {
@@ -147,12 +150,12 @@ void moons__stop_unpin(moons__stop *stop) {
 
 int moons__stop_hold(moons__stop *stop) {
   uintptr_t who = who_runs(stop);
-  if (who == 0 || who == LOST || (who & HELD)) return 0;
+  if (who == 0 || (who & (LOST | HELD))) return 0;
   return atomic_compare_exchange_strong(&stop->running, &who, who | HELD);
 }
 
 void moons__stop_let_go(moons__stop *stop) {
-  atomic_store_explicit(&stop->running, who_runs(stop) & ~(uintptr_t)HELD, memory_order_release);
+  atomic_fetch_and_explicit(&stop->running, ~(uintptr_t)HELD, memory_order_release);
 }
 
 void moons__stop_request(moons__stop *stop, moons__stop_reason reason) {
@@ -166,7 +169,8 @@ void moons__stop_request(moons__stop *stop, moons__stop_reason reason) {
 }
 
 void moons__stop_give_up(moons__stop *stop) {
-  atomic_store_explicit(&stop->running, LOST, memory_order_release);
+  atomic_fetch_or_explicit(&stop->running, LOST, memory_order_release);
+  moons__stop_let_go(stop);
 }
 
 /* Coroutines. */

@@ -49,8 +49,7 @@ void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled
 void moons__stop_enter(moons__stop *stop);
 void moons__stop_leave(moons__stop *stop);
 
-/* Begins a call in L; or what is done without a hook, closing a state. Does nothing where the thread
-** was given up. */
+/* Begins a call in L; or what is done without a hook, closing a state. Where the thread was given up, it stays so. */
 void moons__stop_begin(moons__stop *stop, lua_State *L);
 void moons__stop_begin_closing(moons__stop *stop);
 
