@@ -6,6 +6,7 @@
 #define MOONS_SANDBOX_H
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "buffer.h"
@@ -31,7 +32,10 @@ typedef struct moons__sandbox {
   unsigned fork_number; /* of the process (fork.h); set by the worker too */
   moons__stop stop;
   moons__starter starter; /* of the programs that calls start */
-  const void *state;      /* the arena of the one that is in use, which owns its programs */
+
+  /* The arena of the state in use, which owns its programs. Who gives a call up reads it while the thread may go on to close
+  ** its state: relaxed, for nothing but the address is read. */
+  _Atomic(const void *) state;
 } moons__sandbox;
 
 /* The sandbox of a worker's state, also of a coroutine of it. */
@@ -56,7 +60,7 @@ static inline void moons__sandbox_flush(moons__sandbox *sandbox) {
 
 /* Says which state is to be used. Before the stop that may end what runs in it begins. */
 static inline void moons__sandbox_use(moons__sandbox *sandbox, const void *arena) {
-  sandbox->state = arena;
+  atomic_store_explicit(&sandbox->state, arena, memory_order_relaxed);
 }
 
 /* To be called before the state in use is closed: programs that it has left open are to end by themselves within
