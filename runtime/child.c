@@ -37,6 +37,7 @@ struct moons__child {
   uint64_t told_ns;             /* when it was told to end; 0: it was not */
   pid_t kin[MOONS_PROGRAM_KIN]; /* what it had started then */
   unsigned n_kin;
+  int is_killed;
   moons__child *next, **link;
 };
 
@@ -101,12 +102,21 @@ static void signal_kin(const moons__child *c, int number) {
     if (getsid(c->kin[i]) == getsid(0)) kill(c->kin[i], number);
 }
 
+/* Finds what it has started since: SIGTERM may have ended some of that, or had it start more. */
+static void find_kin(moons__child *c) {
+  c->n_kin += moons__child_kin(c->pid, c->kin + c->n_kin, MOONS_PROGRAM_KIN - c->n_kin);
+}
+
+/* Signals it before what it has started: a shell whose program has ended goes on to the next. For the same reason
+** it is held still while one looks what that is. */
 static void signal_all(moons__child *c, int number) {
+  pid_t all = c->leads_group ? -c->pid : c->pid;
   if (c->is_foreign) return;
-  if (number == SIGTERM || c->n_kin == 0)
-    c->n_kin = moons__child_kin(c->pid, c->kin, MOONS_PROGRAM_KIN);
+  if (number == SIGKILL) kill(all, SIGSTOP);
+  if (number == SIGTERM || !c->is_killed) find_kin(c);
+  if (number == SIGKILL) c->is_killed = 1;
+  kill(all, number);
   signal_kin(c, number);
-  kill(c->leads_group ? -c->pid : c->pid, number);
 }
 
 /* {== Starting ================================================================================ */

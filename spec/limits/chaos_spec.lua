@@ -30,7 +30,7 @@ local chaos = [==[
       return io.popen("echo " .. item.x):read "n" * 2
     end
     if item.does == "endless" then
-      if item.x > 50 then os.execute "sleep 999; true" else io.popen "sleep 999 | cat":read "a" end
+      if item.x > 50 then os.execute "exec sleep 999" else io.popen "exec sleep 999":read "a" end
     end
     if item.does == "nest" then
       local sum = 0

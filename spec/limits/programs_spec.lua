@@ -24,12 +24,15 @@ local prelude = [==[
       collectgarbage()
     end,
   }
-  -- NUMBER stands for a length of sleep that no other program has.
-  local programs = {
-    "sleep NUMBER", "sleep NUMBER; true", "sleep NUMBER | cat", "trap '' TERM; sleep NUMBER; sleep NUMBER",
-    "sh -c 'sleep NUMBER; true' & wait",
-  }
+  -- NUMBER stands for a length of sleep that no other program has. The last ones start others.
+  local programs = {"exec sleep NUMBER", "trap '' TERM; exec sleep NUMBER"}
   local number = tonumber(arg[1])
+  if arg[2] == "trees" then
+    table.insert(programs, "sleep NUMBER; true")
+    table.insert(programs, "sleep NUMBER | cat")
+    table.insert(programs, "trap '' TERM; sleep NUMBER; sleep NUMBER; sleep NUMBER")
+    table.insert(programs, "sh -c 'sleep NUMBER; true' & wait")
+  end
   local function command(i) return (programs[i]:gsub("NUMBER", number)) end
 ]==]
 
@@ -48,9 +51,14 @@ end
 
 local last_number = 100000 + tonumber(tostring({}):match "0x%x+") // 16 % 800000
 
+-- What a program has started is found on Linux, and where no terminal keeps programs from having groups of their own.
+local is_linux = io.open "/proc/self/stat" and not os.getenv "MOONS":find "portable"
+local has_terminal = os.execute "(: </dev/tty) 2>/dev/null"
+local trees = (is_linux or not has_terminal) and "trees" or "none"
+
 local function run(code, options)
   last_number = last_number + 1
-  options = setmetatable({args = {tostring(last_number)}, timeout = 60}, {__index = options})
+  options = setmetatable({args = {tostring(last_number), trees}, timeout = 60}, {__index = options})
   return script.run("local parallel = require 'parallel'\n" .. prelude .. code, options), last_number
 end
 
@@ -170,7 +178,7 @@ describe("Ctrl-C", function()
     for _, wait in ipairs {"execute", "read"} do
       interrupt(([==[
         INTERRUPT
-        waits.%s("sleep " .. number)
+        waits.%s("exec sleep " .. number)
         print "not interrupted"
       ]==]):format(wait))
     end

@@ -190,8 +190,8 @@ for _, host in ipairs(script.hosts) do
         os.remove(name)
       end
       -- One that never ends does not keep its map from ending.
-      parallel.map(function() leftover = io.popen "sleep 1000" end, {1, 2})
-      parallel.map(function() leftover = io.popen("sleep 1000", "w") leftover:write(("x"):rep(100)) end, {1})
+      parallel.map(function() leftover = io.popen "exec sleep 1000" end, {1, 2})
+      parallel.map(function() leftover = io.popen("exec sleep 1000", "w") leftover:write(("x"):rep(100)) end, {1})
     ]==], {timeout = 40})
   end)
 end
