@@ -171,7 +171,10 @@ static int top_raise(moons__arena *arena, size_t n_bytes) {
   size_t needed = used + n_bytes;
   if (needed > arena->ready_bytes && !make_ready(arena, needed)) return 0;
   heap->top += n_bytes;
-  if (needed > arena->touched_bytes) arena->touched_bytes = needed;
+  if (needed > arena->touched_bytes) {
+    arena->touched_bytes = needed;
+    if (needed > arena->peak_bytes) arena->peak_bytes = needed;
+  }
   return 1;
 }
 
@@ -612,6 +615,18 @@ void moons__arena_settle(moons__arena *arena) {
   moons__budget_give(arena->call, arena->call_bytes - n_bytes);
   arena->call_bytes = n_bytes;
   find_ready(arena);
+}
+
+/* What was touched before counts as untouched meanwhile, so that reaching it is noticed. */
+size_t moons__arena_begin_peak(moons__arena *arena) {
+  size_t touched = arena->touched_bytes;
+  arena->touched_bytes = arena->peak_bytes = used_bytes(arena);
+  return touched;
+}
+
+size_t moons__arena_end_peak(moons__arena *arena, size_t touched_bytes) {
+  if (touched_bytes > arena->touched_bytes) arena->touched_bytes = touched_bytes;
+  return arena->peak_bytes;
 }
 
 void moons__arena_count_userdata(moons__arena *arena, int on) {

@@ -28,6 +28,7 @@ typedef struct moons__arena {
   moons__budget *call;  /* that of the call that runs; NULL: it has none */
   size_t call_bytes;    /* taken from it: for what is in use */
   size_t touched_bytes; /* the furthest that blocks have reached since the last trim */
+  size_t peak_bytes;    /* the same, since the last moons__arena_begin_peak */
   int counts_userdata;  /* whether userdata are followed from birth to death */
   size_t n_userdata;    /* alive of those that were made since counting began */
   moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */
@@ -72,6 +73,11 @@ void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner);
 
 /* Gives the budget of the call back what was freed since. */
 void moons__arena_settle(moons__arena *arena);
+
+/* Begins to note how far blocks reach, from what is in use by now; returns what end_peak is to be given. End returns how
+** far they have reached meanwhile. */
+size_t moons__arena_begin_peak(moons__arena *arena);
+size_t moons__arena_end_peak(moons__arena *arena, size_t touched_bytes);
 
 /* Begins to count userdata, from 0, or ends it and frees what that took. */
 void moons__arena_count_userdata(moons__arena *arena, int on);

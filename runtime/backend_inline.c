@@ -108,6 +108,7 @@ static int can_run(moons__backend *b) {
   moons__worker *worker;
   int error = moons__worker_open(&worker, &b->config, outer);
   if (error) return error;
+  moons__worker_number(worker, 1);
   uv_mutex_lock(&b->mutex);
   b->workers[b->depth] = worker;
   uv_mutex_unlock(&b->mutex);

@@ -157,6 +157,7 @@ static int add_station(thread *t) {
   moons__worker *worker;
   int error = moons__worker_open(&worker, &b->config.worker, outer);
   if (error) return error;
+  moons__worker_number(worker, t->place.number + 1);
   uv_mutex_lock(&b->mutex);
   station *stations = realloc(t->stations, (t->n_stations + 1) * sizeof *stations);
   if (stations != NULL) {
@@ -386,6 +387,7 @@ static int start_thread(moons__backend *b) {
   if (t == NULL) return MOONS_ENOMEM;
   int error = moons__worker_open(&t->stations[0].worker, &b->config.worker, NULL);
   if (!error) t->n_stations = 1;
+  if (!error) moons__worker_number(t->stations[0].worker, t->place.number + 1);
   if (!error)
     error =
         moons__thread_start(&t->id, b->config.stack_bytes, b->config.stop_signal, thread_main, t);

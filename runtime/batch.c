@@ -4,7 +4,7 @@
 
 #include "moons.h"
 
-enum { INTEGERS, FLOATS, INTEGER_RANGE, FLOAT_RANGE, MESSAGES, ERRORS, NO_SEGMENT = -1 };
+enum { INTEGERS, FLOATS, INTEGER_RANGE, FLOAT_RANGE, MESSAGES, ERRORS, USAGES, NO_SEGMENT = -1 };
 
 /* Writing. */
 
@@ -90,7 +90,8 @@ int moons__batch_float_range(moons__batch_writer *w, double first, double step, 
 
 int moons__batch_item_begin(moons__batch_writer *w, moons__item_kind kind) {
   uint64_t n_bytes = 0;
-  int error = need_segment(w, kind == MOONS__ITEM_ERROR ? ERRORS : MESSAGES, sizeof n_bytes);
+  int segment = kind == MOONS__ITEM_ERROR ? ERRORS : kind == MOONS__ITEM_USAGE ? USAGES : MESSAGES;
+  int error = need_segment(w, segment, sizeof n_bytes);
   if (error) return error;
   w->item_at = w->out->n_bytes;
   return moons__buffer_append(w->out, &n_bytes, sizeof n_bytes);
@@ -112,6 +113,10 @@ int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void
   }
   moons__batch_item_end(w);
   return 0;
+}
+
+int moons__batch_usage(moons__batch_writer *w, const moons__usage *usage) {
+  return moons__batch_bytes(w, MOONS__ITEM_USAGE, usage, sizeof *usage);
 }
 
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
@@ -145,7 +150,7 @@ static int open_range(moons__batch_reader *r) {
 static int open_segment(moons__batch_reader *r) {
   const char *start = r->at;
   unsigned char kind;
-  if (take(r, &kind, 1) && kind <= ERRORS && take(r, &r->n_left, sizeof r->n_left)) {
+  if (take(r, &kind, 1) && kind <= USAGES && take(r, &r->n_left, sizeof r->n_left)) {
     r->segment = kind;
     if (open_range(r)) return 1;
   }
@@ -160,7 +165,17 @@ static moons__item_kind next_bytes(moons__batch_reader *r, moons__item *item) {
   item->bytes = r->at;
   item->n_bytes = (size_t)n_bytes;
   r->at += n_bytes;
-  return r->segment == ERRORS ? MOONS__ITEM_ERROR : MOONS__ITEM_MESSAGE;
+  switch (r->segment) {
+  case ERRORS: return MOONS__ITEM_ERROR;
+  case USAGES: return n_bytes == sizeof(moons__usage) ? MOONS__ITEM_USAGE : MOONS__ITEM_MALFORMED;
+  default: return MOONS__ITEM_MESSAGE;
+  }
+}
+
+moons__usage moons__item_usage(const moons__item *item) {
+  moons__usage usage;
+  memcpy(&usage, item->bytes, sizeof usage);
+  return usage;
 }
 
 static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *item) {

@@ -1,6 +1,7 @@
 /*
 ** The calls of one chunk as bytes, and their results: numbers of one kind that stand side by side as
-** a block, evenly spaced ones as a rule, all else as messages (wire.h) and errors. Knows no Lua.
+** a block, evenly spaced ones as a rule, all else as messages (wire.h) and errors; before a result may stand
+** what its call has used. Knows no Lua.
 **
 ** batch   = needs:u32 segment*
 ** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the
@@ -19,6 +20,7 @@ typedef enum moons__item_kind {
   MOONS__ITEM_FLOAT,
   MOONS__ITEM_MESSAGE,
   MOONS__ITEM_ERROR,
+  MOONS__ITEM_USAGE,    /* no result: of the call whose result comes next */
   MOONS__ITEM_END,      /* no more items */
   MOONS__ITEM_MALFORMED /* the bytes are no batch */
 } moons__item_kind;
@@ -30,6 +32,16 @@ typedef struct moons__item {
   const char *bytes; /* into the batch */
   size_t n_bytes;
 } moons__item;
+
+/* What a call has used, its last try where there were several. */
+typedef struct moons__usage {
+  uint64_t wall_ns;
+  uint64_t cpu_ns;       /* of its thread; MOONS__UNKNOWN: it was given up */
+  uint64_t memory_bytes; /* the most that its state held (arena.h); MOONS__UNKNOWN: the same */
+  uint32_t worker;       /* which, from 1; 0: there was none */
+  uint32_t n_tries;
+} moons__usage;
+#define MOONS__UNKNOWN UINT64_MAX
 
 /* {== Writing ================================================================================= */
 
@@ -61,6 +73,9 @@ void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
 /* An item of bytes. */
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
+
+/* What the call has used whose result comes next. */
+int moons__batch_usage(moons__batch_writer *writer, const moons__usage *usage);
 
 /* An item of bytes that are made on the spot: begin, append to `out`, then either end it or drop it. */
 int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
@@ -95,6 +110,9 @@ void moons__batch_skip(moons__batch_reader *reader, uint32_t n_items);
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
 ** MALFORMED. */
 void moons__batch_next(moons__batch_reader *reader, moons__item *item);
+
+/* The usage that an item of that kind holds. */
+moons__usage moons__item_usage(const moons__item *item);
 
 /* How many numbers of one kind come next, side by side, and which kind; 0 where something else comes.
 ** So many can then be read by the functions below. */

@@ -17,6 +17,7 @@ typedef struct harvest {
   moons__item item;
   uint32_t n_read; /* results so far */
   uint32_t n_failed;
+  int is_reporting; /* what is put into a table is a report, and no result */
 } harvest;
 
 enum { HARVEST_JOB = 1, HARVEST_RESULTS, HARVEST_DATA };
@@ -62,6 +63,42 @@ static void push_failure(lua_State *L, const harvest *h) {
   lua_setfield(L, error, "value");
 }
 
+static void set_seconds(lua_State *L, const char *name, uint64_t ns) {
+  if (ns == MOONS__UNKNOWN) return;
+  lua_pushnumber(L, (lua_Number)ns / 1e9);
+  lua_setfield(L, -2, name);
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t n, uint64_t none) {
+  if (n == none) return;
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* Pushes what a call reports. */
+static void push_usage(lua_State *L, const moons__usage *usage) {
+  lua_createtable(L, 0, 6);
+  set_seconds(L, "seconds", usage->wall_ns);
+  set_seconds(L, "cpu", usage->cpu_ns);
+  set_count(L, "memory", usage->memory_bytes, MOONS__UNKNOWN);
+  set_count(L, "worker", usage->worker, 0);
+  set_count(L, "tries", usage->n_tries, 0);
+  lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_HOST);
+  lua_setfield(L, -2, "host");
+}
+
+/* Puts the usage that was read, of the call whose result comes next, into the report. */
+static void harvest_usage(lua_State *L, harvest *h) {
+  moons__usage usage = moons__item_usage(&h->item);
+  h->is_reporting = 1;
+  if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_REPORT) == LUA_TTABLE) {
+    push_usage(L, &usage);
+    lua_rawseti(L, -2, (lua_Integer)h->job->n_reported_before + number_of(h));
+  }
+  lua_pop(L, 1);
+  h->is_reporting = 0;
+}
+
 /* Puts a result that is no number where it belongs. */
 static void harvest_item(lua_State *L, harvest *h) {
   switch (h->item.kind) {
@@ -103,6 +140,10 @@ static int harvest_items(lua_State *L) {
     }
     moons__batch_next(&h->reader, &h->item);
     if (h->item.kind == MOONS__ITEM_END) break;
+    if (h->item.kind == MOONS__ITEM_USAGE) {
+      harvest_usage(L, h);
+      continue;
+    }
     harvest_item(L, h);
     h->n_read++;
     lua_settop(L, top);
@@ -118,7 +159,8 @@ static void put_own_error(lua_State *L, harvest *h, int status) {
   h->n_read++;
 }
 
-/* A result that cannot be received is that call's error; the others are taken all the same. */
+/* A result that cannot be received is that call's error; the others are taken all the same. A report that has no
+** room is an error of the map. */
 static void harvest_all(lua_State *L, harvest *h) {
   for (int status = LUA_ERRRUN; status != LUA_OK && h->n_read < h->job->taken.n_calls;) {
     lua_pushcfunction(L, harvest_items);
@@ -126,6 +168,7 @@ static void harvest_all(lua_State *L, harvest *h) {
       lua_pushvalue(L, i);
     lua_pushlightuserdata(L, h);
     status = moons__call_in_use(L, h->job, HARVEST_DATA, 0);
+    if (h->is_reporting) lua_error(L); /* no memory for that */
     if (status != LUA_OK) put_own_error(L, h, status);
   }
 }
@@ -345,6 +388,10 @@ static int read_values(lua_State *L) {
   harvest *h = lua_touserdata(L, 2);
   lua_settop(L, 1);
   moons__batch_next(&h->reader, &h->item);
+  if (h->item.kind == MOONS__ITEM_USAGE) {
+    harvest_usage(L, h);
+    moons__batch_next(&h->reader, &h->item);
+  }
   h->n_failed = h->item.kind == MOONS__ITEM_ERROR;
   if (h->n_failed > 0) {
     push_failure(L, h);

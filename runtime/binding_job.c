@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "limits.h"
+#include "machine.h"
 #include "pristine.h"
 #include "queue.h"
 #include "setup.h"
@@ -463,6 +464,20 @@ static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *opt
   lua_pop(L, 1);
 }
 
+/* Notes where the job is to report. A report of all that a pool does goes by the numbers of the pool's calls. */
+static void choose_report(lua_State *L, moons__job_data *j, moons_job_options *options) {
+  char host[MOONS_HOST_BYTES];
+  options->report = lua_getfield(L, ARG_OPTIONS, "report") == LUA_TTABLE;
+  lua_setiuservalue(L, 1, MOONS__VALUE_REPORT);
+  if (!options->report) return;
+  moons__machine_host(host, sizeof host);
+  lua_pushstring(L, host);
+  lua_setiuservalue(L, 1, MOONS__VALUE_HOST);
+  lua_getfield(L, ARG_OPTIONS, "reports_all");
+  if (lua_toboolean(L, -1)) j->n_reported_before = j->n_seeds_before;
+  lua_pop(L, 1);
+}
+
 /* Makes a job of `n` calls, -1: nobody knows how many, from the arguments up to ARG_POOL, and puts it below
 ** them. */
 static moons__job_data *open_job(lua_State *L, lua_Integer n) {
@@ -472,6 +487,7 @@ static moons__job_data *open_job(lua_State *L, lua_Integer n) {
   moons_job_options_init(&options);
   read_options(L, &options);
   choose_seed(L, j, &options, n);
+  choose_report(L, j, &options);
   j->pack = options.pack;
   j->collects = options.collect;
   j->function = function_number(L, options.fresh);

@@ -25,7 +25,9 @@ enum {
   MOONS__VALUE_POOL,    /* the workers, where they are not the state's */
   MOONS__VALUE_ITEMS, /* number -> item, of an iterator, until its result is there; nil: there are none */
   MOONS__VALUE_CALLER, /* where in the script it was begun, where that is not where results are taken */
-  MOONS__N_VALUES = MOONS__VALUE_CALLER
+  MOONS__VALUE_REPORT, /* the option, a table; nil: nobody asks for it */
+  MOONS__VALUE_HOST,   /* the name of this machine, where there is a report */
+  MOONS__N_VALUES = MOONS__VALUE_HOST
 };
 
 typedef struct moons__job_data {
@@ -68,7 +70,8 @@ typedef struct moons__job_data {
   int item_is_open; /* in the writer */
 
   /* Collecting. */
-  moons_chunk taken;  /* whose results are being read; its bytes are owned */
+  moons_chunk taken;          /* whose results are being read; its bytes are owned */
+  uint64_t n_reported_before; /* in the report, of its pool */
   lua_Integer n_room; /* elements that the table of results was made with; 0: it just grows */
 } moons__job_data;
 

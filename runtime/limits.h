@@ -11,6 +11,11 @@
 #define MOONS_MAX_WORKERS 1024
 #endif
 
+/* Room for the name of this machine: what POSIX lets a name have, and its end. */
+#ifndef MOONS_HOST_BYTES
+#define MOONS_HOST_BYTES 256
+#endif
+
 /* C stack of a worker thread, in bytes. Lua itself nests at most 200 C calls (some 300 KB at worst);
 ** the rest is room for maps within maps, which run on top of the call that waits for them. Only
 ** pages that are touched cost memory. */

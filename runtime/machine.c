@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 static size_t less(size_t n_bytes, const struct rlimit *limit) {
   if (limit->rlim_cur == RLIM_INFINITY || limit->rlim_cur >= n_bytes) return n_bytes;
@@ -37,4 +39,15 @@ unsigned moons__machine_room(unsigned n, size_t piece_bytes) {
       n_refused = middle;
   }
   return n_fit;
+}
+
+uint64_t moons__machine_cpu_ns(void) {
+  struct timespec time;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return 0;
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+void moons__machine_host(char *name, size_t n_bytes) {
+  if (gethostname(name, n_bytes) != 0) name[0] = '\0';
+  name[n_bytes - 1] = '\0'; /* a long name is cut without one */
 }

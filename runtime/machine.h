@@ -6,6 +6,7 @@
 #define MOONS_MACHINE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Cores; at least 1. */
 unsigned moons__machine_cpus(void);
@@ -23,6 +24,12 @@ unsigned moons__machine_room(unsigned n, size_t piece_bytes);
 /* The thread that calls it computes: whoever wakes it is not interrupted for it. Where the system has no such
 ** thing, or refuses, nothing happens. */
 void moons__machine_compute(void);
+
+/* Processor time of the thread that calls it. */
+uint64_t moons__machine_cpu_ns(void);
+
+/* Writes the name of this machine, or an empty one where it has none; ends with a zero byte. */
+void moons__machine_host(char *name, size_t n_bytes);
 
 /* Names the thread that calls it, in at most 15 bytes, where the system has names of threads. */
 void moons__machine_name_thread(const char *name);

@@ -187,6 +187,8 @@ typedef struct moons_job_options {
   uint64_t timeout_ns; /* one call may run so long; 0: for ever */
   size_t memory_bytes; /* one call's state may hold so much; 0: as the runtime's options say */
   unsigned n_retries;  /* a failed call is tried again so often */
+
+  int report; /* with each result comes what its call has used (batch.h) */
 } moons_job_options;
 
 /* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "fork.h"
 #include "limits.h"
+#include "machine.h"
 #include "moons.h"
 #include "session.h"
 #include "setup.h"
@@ -19,11 +20,14 @@ struct moons__worker {
   uint64_t clock;      /* tasks so far: tells which session was used last */
   moons__buffer spare; /* memory of the last task's arguments, for the next one's results */
   const moons__worker *outer;
+  unsigned number; /* from 1; 0: nobody asks */
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__task *task; /* that runs; NULL: none */
   moons__batch_writer results;
   unsigned n_tries;     /* that the call has had before */
+  uint64_t begun_ns;    /* when the call that reports began; 0: it has not, or has ended */
+  moons__usage usage;   /* of it, once it has ended */
   int goes_on;          /* after the call others are made in one go */
   int is_setting_up;    /* what runs is no call yet */
   char *given_up_bytes; /* of the task that was given up, which the call may still use */
@@ -58,6 +62,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.sandbox.starter.children = config->children;
   return 0;
 }
+
+void moons__worker_number(moons__worker *w, unsigned number) { w->number = number; }
 
 static int is_open(const moons__session *s) { return s->image.L != NULL; }
 
@@ -208,8 +214,22 @@ static int is_true(const moons__item *item) {
   return item->kind != MOONS__ITEM_MESSAGE || moons__wire_is_true(item->bytes, item->n_bytes);
 }
 
+/* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
+static int put_usage(moons__worker *w) {
+  if (!w->task->terms->options.report) return 0;
+  moons__usage usage = w->usage;
+  if (w->begun_ns != 0) {
+    usage.wall_ns = moons_clock_ns() - w->begun_ns;
+    usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
+  }
+  usage.worker = w->number;
+  usage.n_tries = w->n_tries + 1;
+  return moons__batch_usage(&w->results, &usage);
+}
+
 /* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
 static int put_outcome(moons__worker *w, const moons__item *item) {
+  if (put_usage(w)) return 0;
   if (put_result(&w->results, item)) return 0;
   if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
   if (w->task->terms->options.until && is_true(item)) w->task->found = 1;
@@ -241,16 +261,41 @@ int moons__worker_is_lost(const moons__worker *w) {
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
-         c->terms->options.n_retries == 0 && !c->terms->options.until && w->task->n_run > 0 &&
+         !c->terms->options.report && c->terms->options.n_retries == 0 &&
+         !c->terms->options.until && w->task->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+}
+
+/* What a call uses, from its arguments to its end: numbers at its begin, and then what has been added to them. */
+typedef struct meter {
+  uint64_t cpu_ns;
+  size_t touched_bytes;
+} meter;
+
+static void begin_meter(moons__worker *w, meter *m) {
+  if (!w->call.terms->options.report) return;
+  m->touched_bytes = moons__arena_begin_peak(&w->call.session->image.arena);
+  m->cpu_ns = moons__machine_cpu_ns();
+  w->begun_ns = moons_clock_ns();
+}
+
+static void end_meter(moons__worker *w, const meter *m) {
+  if (!w->call.terms->options.report) return;
+  w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
+  w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
+  if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
+  w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->image.arena, m->touched_bytes);
+  w->begun_ns = 0;
 }
 
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
 ** given up. */
 static int run_call(moons__worker *w) {
   moons__call *c = &w->call;
+  meter used = {0};
   start_clock(w);
   if (moons__session_begin_call(c->session, c->terms)) {
+    w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
     return moons__worker_is_lost(w);
   }
@@ -258,8 +303,10 @@ static int run_call(moons__worker *w) {
   uint32_t n_left = w->task->n_calls - w->task->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = may_go_on(w);
+  begin_meter(w, &used);
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
+  end_meter(w, &used);
   stop_clock(w);
   if (c->terms->options.fresh) w->task->n_restored++;
   return outcome;
@@ -290,9 +337,9 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     w->call.index = w->task->first + w->task->n_run;
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
-    w->n_tries = 0;
     if (!put_numbers(w) || outcome != 0) break;
     if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
+    w->n_tries = 0;
   }
   return 0;
 }
@@ -300,6 +347,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
 /* Every call of the task fails as its set-up did. */
 static void fail_calls(moons__worker *w) {
   moons__item failure = set_up_failure(w);
+  w->usage = (moons__usage){0};
   while (!is_over(w) && put_outcome(w, &failure))
     ;
 }

@@ -58,6 +58,9 @@ typedef struct moons__worker moons__worker;
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer);
 
+/* Which of the runtime's workers it is, from 1, for what calls report. Between tasks. */
+void moons__worker_number(moons__worker *worker, unsigned number);
+
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);
 

@@ -159,6 +159,9 @@ local OPTIONS = {
   errors = function(value)
     return value == "raise" or value == "collect", '"raise" or "collect"'
   end,
+  report = function(value)
+    return type(value) == "table", "a table, to be filled"
+  end,
   progress = function(value)
     return type(value) == "boolean" or is_callable(value), "a boolean or a function"
   end,
@@ -184,6 +187,7 @@ local OTHER_NAMES = {
   memory_limit = "memory", max_memory = "memory", mem = "memory",
   retry = "retries", max_retries = "retries", tries = "retries",
   on_error = "errors", return_exceptions = "errors", error = "errors",
+  stats = "report", timing = "report", timings = "report", profile = "report", usage = "report",
   verbose = "progress", progress_bar = "progress", bar = "progress",
   maxtasksperchild = "fresh", isolated = "fresh", keep = "fresh",
 }

@@ -22,7 +22,8 @@ parallel._VERSION = "Moons " .. core.version
 -- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
 -- is called until it returns nil
 -- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
--- `timeout`, `memory`, `retries`, `progress`
+-- `timeout`, `memory`, `retries`, `progress`, and `report`, a table that is filled: `report[i]` says what call i has
+-- used, in the fields `seconds`, `cpu` (seconds of a processor), `memory` (bytes), `worker`, `host` and `tries`
 -- @treturn table the first value of each call, in the order of `xs`, with `pack` all values, packed; and how many
 -- calls there were in the field `n`
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index; how many they are in the field `n`,

@@ -49,6 +49,7 @@ function Pool.new(options)
   local seed = options.seed
   options = merge(options, {workers = n_workers})
   options.seed = nil -- what calls have is their own
+  options.reports_all = options.report ~= nil or nil
   local self = {
     options = options,
     call_options = options_of_call(options),
@@ -87,6 +88,9 @@ local function options_of(pool, where, number, own)
     return pool.options
   end
   local options = merge(pool.options, own)
+  if own.report then
+    options.reports_all = nil
+  end
   if pool.options.workers then
     options.workers = math.min(options.workers, pool.options.workers)
   end

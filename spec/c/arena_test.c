@@ -513,6 +513,21 @@ static void state_short_of_memory(void) {
   CHECK(n_refused > 0 && n_failed > 0 && n_succeeded > 0);
 }
 
+static void peaks(void) {
+  moons__arena arena;
+  CHECK(moons__arena_open(&arena, 0, NULL) == 0);
+  for (size_t n_bytes = 1 << 22; n_bytes >= 1 << 14; n_bytes /= 4) {
+    size_t used = moons__arena_used_bytes(&arena), before = moons__arena_begin_peak(&arena);
+    void *block = moons__arena_alloc(&arena, NULL, 0, n_bytes);
+    CHECK(block != NULL);
+    moons__arena_alloc(&arena, block, n_bytes, 0);
+    size_t peak = moons__arena_end_peak(&arena, before);
+    CHECK(peak >= used + n_bytes && peak < used + n_bytes + 1024);
+    CHECK(arena.touched_bytes >= 1 << 22);
+  }
+  moons__arena_close(&arena);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"blocks of every size are aligned and hold what is written", every_size},
@@ -530,6 +545,7 @@ int main(int argc, char **argv) {
       {"reset forgets all blocks", reset_empties},
       {"copying the used bytes back puts everything back", bytes_are_all},
       {"trim leaves what is in use as it is", trim_keeps},
+      {"how far blocks reach is noted, less after more too", peaks},
       {"userdata are followed from birth to death", userdata_counted},
       {"a Lua state lives in it", state_lives},
       {"a Lua state survives every shortage of memory", state_short_of_memory},

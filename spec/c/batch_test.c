@@ -408,6 +408,42 @@ static void truncated_is_malformed(void) {
   moons__buffer_free(&out);
 }
 
+static void usages(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  moons__usage usage = {.wall_ns = 1, .cpu_ns = MOONS__UNKNOWN, .memory_bytes = 3, .n_tries = 5};
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (uint32_t i = 0; i < 3; i++) {
+    usage.worker = i;
+    CHECK(moons__batch_usage(&w, &usage) == 0 && moons__batch_integer(&w, i) == 0);
+  }
+  moons__batch_reader r;
+  moons__batch_open(&r, out.bytes, out.n_bytes);
+  for (uint32_t i = 0; i < 3; i++) {
+    moons__item_kind kind;
+    CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+    moons__item item = next_item(&r);
+    CHECK(item.kind == MOONS__ITEM_USAGE);
+    usage.worker = i;
+    moons__usage read = moons__item_usage(&item);
+    CHECK(memcmp(&read, &usage, sizeof usage) == 0);
+    check_integer(&r, i);
+  }
+  CHECK(next_item(&r).kind == MOONS__ITEM_END);
+  moons__buffer_free(&out);
+}
+
+static void usage_of_wrong_size(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  CHECK(moons__batch_bytes(&w, MOONS__ITEM_USAGE, "short", 5) == 0);
+  moons__batch_reader r;
+  moons__batch_open(&r, out.bytes, out.n_bytes);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  moons__buffer_free(&out);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"an empty batch ends at once", empty_ends},
@@ -418,6 +454,8 @@ int main(int argc, char **argv) {
       {"numbers are looked at ahead of being read", looks_ahead},
       {"messages and errors keep their bytes", messages},
       {"an item that was dropped leaves no trace", drops},
+      {"what calls have used stands before their results", usages},
+      {"a usage of any other size is malformed", usage_of_wrong_size},
       {"any mixture of items comes back in order", round_trips},
       {"a batch that ends early is malformed", truncated_is_malformed},
       {"any bytes give items, the end or a refusal", garbage},
