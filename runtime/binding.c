@@ -73,6 +73,8 @@ static int open_core(lua_State *L) {
       {"is_callable", core_is_callable},
       {"caller", core_caller},
       {"raise", core_raise},
+      {"note_hook", moons__core_note_hook},
+      {"ended_by_hook", moons__core_ended_by_hook},
       {"next", moons__core_next},
       {"new_workers", moons__core_new_workers},
       {"columns", moons__core_columns},

@@ -36,6 +36,8 @@ typedef struct moons__state_data {
   moons__encoder spare_encoder;
   moons__buffer spare_setup;
   size_t setup_bytes; /* of the last set-up */
+
+  int ended_by_hook; /* the error that ended what a job read or sent last was raised in a hook */
 } moons__state_data;
 
 /* What the calls of a pool draw their random numbers from. */

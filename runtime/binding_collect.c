@@ -230,7 +230,7 @@ static void grow_results(lua_State *L, moons__job_data *j) {
   lua_pushvalue(L, HARVEST_RESULTS);
   lua_pushinteger(L, n);
   lua_pushinteger(L, room);
-  if (lua_pcall(L, 3, 1, 0) == LUA_OK) {
+  if (moons__call_passing_hooks(L, j->state, 3, 1) == LUA_OK) {
     lua_pushvalue(L, -1);
     lua_replace(L, HARVEST_RESULTS);
     lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);
@@ -260,7 +260,7 @@ static int make_results(lua_State *L) {
 static void push_results(lua_State *L, moons__job_data *j) {
   lua_pushcfunction(L, make_results);
   lua_pushvalue(L, HARVEST_JOB);
-  if (moons__call_in_use(L, j, 1, 1) != LUA_OK) lua_error(L);
+  moons__do_in_use(L, j, 1, 1);
 }
 
 /* Frees what was taken, or leaves its memory to the arguments of the next chunk. */

@@ -153,12 +153,71 @@ moons__job_data *moons__check_job(lua_State *L) {
   return j;
 }
 
-int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
+/* Functions between an error and the hook that it was raised in, at most: a hook in C and one in Lua raise it themselves,
+** the latter by `error`. */
+enum { HOOK_LEVELS = 3 };
+
+static int is_in_hook(lua_State *L) {
+  lua_Debug info;
+  for (int level = 0; level < HOOK_LEVELS && lua_getstack(L, level, &info); level++)
+    if (lua_getinfo(L, "n", &info) && strcmp(info.namewhat, "hook") == 0) return 1;
+  return 0;
+}
+
+int moons__core_note_hook(lua_State *L) {
+  if (is_in_hook(L)) {
+    moons__push_state(L)->ended_by_hook = 1;
+    lua_settop(L, 1);
+  }
+  return 1;
+}
+
+/* Leaves the job as it is between items, and passes the error on top on. */
+static int pass_on(lua_State *L, moons__job_data *j) {
+  if (j->item_is_open) moons__batch_item_drop(&j->writer);
+  j->item_is_open = 0;
+  j->encoder.is_setup = 0;
+  return lua_error(L);
+}
+
+static int call_noting_hooks(lua_State *L, moons__state_data *state, int n_arguments,
+                             int n_results) {
+  int handler = lua_gettop(L) - n_arguments;
+  state->ended_by_hook = 0;
+  lua_pushcfunction(L, moons__core_note_hook);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, n_arguments, n_results, handler);
+  lua_remove(L, handler);
+  return status;
+}
+
+void moons__do_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
   int is_in_use = j->is_in_use;
   j->is_in_use = 1;
   int status = lua_pcall(L, n_arguments, n_results, 0);
   j->is_in_use = is_in_use;
-  return status;
+  if (status != LUA_OK) lua_error(L);
+}
+
+int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
+  int is_in_use = j->is_in_use;
+  j->is_in_use = 1;
+  int status = call_noting_hooks(L, j->state, n_arguments, n_results);
+  j->is_in_use = is_in_use;
+  return status != LUA_OK && j->state->ended_by_hook ? pass_on(L, j) : status;
+}
+
+int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_arguments,
+                              int n_results) {
+  int status = call_noting_hooks(L, state, n_arguments, n_results);
+  return status != LUA_OK && state->ended_by_hook ? lua_error(L) : status;
+}
+
+int moons__core_ended_by_hook(lua_State *L) {
+  moons__state_data *state = moons__push_state(L);
+  lua_pushboolean(L, state->ended_by_hook);
+  state->ended_by_hook = 0;
+  return 1;
 }
 
 /* Leaves the memory of the set-up, which the job has been given, to the next job's: where it is large, only to one of

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "binding_job.h"
 #include "pristine.h"
 
 /* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for
@@ -41,7 +42,10 @@ static int draw(lua_State *L, int n_arguments) {
   lua_pushliteral(L, "random");
   lua_rawget(L, -2);
   if (n_arguments > 0) lua_pushinteger(L, 0);
-  return lua_pcall(L, n_arguments, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TNUMBER;
+  moons__state_data *state = moons__push_state(L);
+  lua_pop(L, 1);
+  int status = moons__call_passing_hooks(L, state, n_arguments, 1);
+  return status == LUA_OK && lua_type(L, -1) == LUA_TNUMBER;
 }
 
 uint64_t moons__draw_seed(lua_State *L) {

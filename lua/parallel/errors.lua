@@ -134,11 +134,13 @@ end
 -- @function errors.raise
 errors.raise = core.raise
 
---- Raises the error of making a map: that of the system or of memory as it is, any other says that the
+--- Raises the error of making a map: that of the system, of memory, or of Ctrl-C as it is, any other says that the
 -- function cannot be sent.
 function errors.raise_of_making(value)
   if getmetatable(value) == errors.type then
     errors.raise(value)
+  elseif core.ended_by_hook() then
+    error(value, 0)
   end
   errors.raise(errors.new(value == "not enough memory" and "memory" or "marshal", value))
 end

@@ -28,7 +28,7 @@ end
 -- Calls a function that makes a job. Where it cannot, as the function cannot be sent, that is an error
 -- value.
 local function make_job(make, f, options, ...)
-  local made, job = pcall(make, f, options, ...)
+  local made, job = xpcall(make, core.note_hook, f, options, ...)
   if not made then
     errors.raise_of_making(job)
   end

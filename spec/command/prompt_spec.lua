@@ -130,6 +130,8 @@ describe("the prompt", function()
     runs("a map in a map", "parallel.map(function() parallel.map(f, {1, 2}) end, {1, 2, 3})")
     runs("an iteration", "p = parallel.pool(2) for _ in p:imap(f, {1, 2}) do end")
     runs("a call", "p = parallel.pool(2) p:apply(f)")
+    runs("many short calls whose errors are collected",
+      "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50), {errors = 'collect'})")
     runs("many short calls", "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50))")
   end
 

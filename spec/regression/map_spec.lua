@@ -265,3 +265,39 @@ describe("regression: a map", function()
     ]]
   end)
 end)
+
+for _, host in ipairs(script.hosts) do
+  it("regression: an error that a hook raises is that of the map, and of no call, " .. host.name, function()
+    script.passes([[
+      local left
+      local function count_down()
+        left = left - 1
+        if left < 0 then
+          debug.sethook()
+          error("hook", 0)
+        end
+      end
+      local function map()
+        local set = debug.sethook
+        set(count_down, "cr")
+        local results, errors = parallel.map(function(x) return {x} end, {1, 2, {3}, "four"},
+          {errors = "collect", chunk = 1, workers = 2})
+        set()
+        return results, errors
+      end
+      local n_raised = 0
+      for n = 1, 200 do
+        left = n
+        local ok, results, errors = pcall(map)
+        debug.sethook()
+        if ok then
+          equal({results.n, errors.n}, {4, 0})
+        else
+          equal(results, "hook")
+          n_raised = n_raised + 1
+        end
+      end
+      assert(n_raised > 20, n_raised)
+    ]], host)
+  end)
+end
