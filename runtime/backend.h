@@ -74,6 +74,9 @@ typedef struct moons__backend_functions {
   /* Whether the work that the calling thread runs is to end. */
   int (*is_ending)(moons__backend *backend);
 
+  /* The call that the calling thread runs (moons__worker_scope), where its depth is not 0. */
+  moons__scope *(*scope)(moons__backend *backend);
+
   /* Whether there is a core that no worker uses: another thread may wait busily. */
   int (*has_idle_core)(moons__backend *backend);
 
@@ -83,6 +86,9 @@ typedef struct moons__backend_functions {
 
   /* The depth of the work that the calling thread runs; 0: none. */
   unsigned (*depth)(moons__backend *backend);
+
+  /* Whether the calling thread is one of its workers' own. */
+  int (*is_worker)(moons__backend *backend);
 
   /* Whether the calling thread is one that can run work while it waits: 1, 0, or an error:
   ** MOONS_EDEPTH where it is but has no stack left for it, MOONS_ESTOPPED where it was given up. It

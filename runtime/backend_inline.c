@@ -88,13 +88,24 @@ static void cancel(moons__backend *b, const void *owner) {
   (void)owner;
 }
 
+static moons__scope *scope(moons__backend *b) {
+  return moons__worker_scope(b->workers[b->depth - 1]);
+}
+
 static int is_ending(moons__backend *b) {
-  return b->depth > 0 && moons__worker_is_ending(b->workers[b->depth - 1]);
+  if (b->depth == 0) return 0;
+  moons__worker_notice(b->workers[b->depth - 1]);
+  return moons__worker_is_ending(b->workers[b->depth - 1]);
 }
 
 static void make_way(moons__backend *b) { (void)b; }
 
 static int has_idle_core(moons__backend *b) {
+  (void)b;
+  return 0;
+}
+
+static int is_worker(moons__backend *b) {
   (void)b;
   return 0;
 }
@@ -115,17 +126,21 @@ static int can_run(moons__backend *b) {
   return 1;
 }
 
+/* Waits until nobody looks at what the work has any more. */
+static void wait_for_watch(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  uv_mutex_unlock(&b->mutex);
+}
+
 static void run(moons__backend *b, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
   moons__worker *worker = b->workers[b->depth++];
-  if (work->task.terms->options.timeout_ns > 0) {
-    moons__worker_expect(worker, work->task.terms->options.timeout_ns);
-    moons__deadlines_nudge(b->deadlines);
-  }
+  if (moons__worker_expect(worker, work->task.terms)) moons__deadlines_nudge(b->deadlines);
   moons__worker_run(worker, &work->task);
   moons__worker_cancel(worker, 0);
   b->depth--;
   work->busy_ns = uv_hrtime() - start_ns;
+  if (work->task.terms->scope != NULL) wait_for_watch(b);
   work->done(work);
 }
 
@@ -140,9 +155,11 @@ const moons__backend_functions moons__backend_inline = {
     .share = share,
     .cancel = cancel,
     .is_ending = is_ending,
+    .scope = scope,
     .has_idle_core = has_idle_core,
     .make_way = make_way,
     .depth = depth,
+    .is_worker = is_worker,
     .can_run = can_run,
     .run = run,
 };

@@ -205,10 +205,8 @@ static int run_on(thread *t, moons__work *work) {
   unsigned at = t->n_busy++, outer_depth = t->depth;
   set_work(t, at, work);
   t->depth = work->depth;
-  if (work->task.terms->options.timeout_ns > 0) {
-    moons__worker_expect(t->stations[at].worker, work->task.terms->options.timeout_ns);
+  if (moons__worker_expect(t->stations[at].worker, work->task.terms))
     moons__deadlines_nudge(t->backend->deadlines);
-  }
   int is_given_up = moons__worker_run(t->stations[at].worker, &work->task);
   end_child(t->backend);
   t->depth = outer_depth;
@@ -251,9 +249,16 @@ static moons__work *share(moons__backend *b, const void *owner, unsigned n_share
   return NULL;
 }
 
+static moons__scope *scope(moons__backend *b) {
+  const thread *t = uv_key_get(&b->current);
+  return moons__worker_scope(t->stations[t->n_busy - 1].worker);
+}
+
 static int is_ending(moons__backend *b) {
   const thread *t = uv_key_get(&b->current);
-  return t != NULL && t->n_busy > 0 && moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
+  if (t == NULL || t->n_busy == 0) return 0;
+  moons__worker_notice(t->stations[t->n_busy - 1].worker);
+  return moons__worker_is_ending(t->stations[t->n_busy - 1].worker);
 }
 
 /* Threads. */
@@ -543,6 +548,8 @@ static uint64_t look(void *data, uint64_t now_ns) {
 
 /* Work within work. */
 
+static int is_worker(moons__backend *b) { return uv_key_get(&b->current) != NULL; }
+
 static unsigned depth(moons__backend *b) {
   const thread *t = uv_key_get(&b->current);
   return t != NULL ? t->depth : 0;
@@ -634,9 +641,11 @@ const moons__backend_functions moons__backend_threads = {
     .share = share,
     .cancel = cancel,
     .is_ending = is_ending,
+    .scope = scope,
     .has_idle_core = has_idle_core,
     .make_way = make_way,
     .depth = depth,
+    .is_worker = is_worker,
     .can_run = can_run,
     .run = run,
 };

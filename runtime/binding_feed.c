@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "binding_job.h"
+#include "limits.h"
 #include "numbers.h"
 
 /* The items of one chunk on their way into bytes. */
@@ -176,6 +177,7 @@ static int encode_items(lua_State *L) {
     f->stage = ENCODING;
     int is_number = encode_item(L, j);
     f->n_encoded++;
+    if (j->bytes.n_bytes >= MOONS_CHUNK_BYTES) f->wanted = f->n_encoded;
     lua_settop(L, top);
     if (is_number && may_run) encode_numbers(L, j, f);
   }

@@ -168,6 +168,12 @@
 #define MOONS_CHUNK_MAX_CALLS 16384u
 #endif
 
+/* A chunk whose arguments have so many bytes has no more calls, whatever their number is to be: it counts as memory only
+** once it is whole. */
+#ifndef MOONS_CHUNK_BYTES
+#define MOONS_CHUNK_BYTES ((size_t)4 << 20)
+#endif
+
 /* Bytes of a chunk leave their memory to the next chunk's up to this size: large blocks are new pages
 ** from the system each time. About what a chunk of numbers needs. */
 #ifndef MOONS_SPARE_BYTES
@@ -214,6 +220,18 @@
 ** part of a call that is to end, or run a hook that a signal has set. */
 #ifndef MOONS_LOOK_NS
 #define MOONS_LOOK_NS 5000000
+#endif
+
+/* Who looks after calls on a pool that was made by a call looks after this many ns whether that was ended: nobody tells
+** him. */
+#ifndef MOONS_LOOK_OUT_NS
+#define MOONS_LOOK_OUT_NS 50000000
+#endif
+
+/* All pools that calls have made may have so many threads together at a time: some for each of many calls, but
+** calls within calls that all make pools come to an end. */
+#ifndef MOONS_POOL_THREADS
+#define MOONS_POOL_THREADS 256u
 #endif
 
 /* A thread that waits for so many ns, while workers have nothing to do, has them share the calls that

@@ -23,7 +23,8 @@
 
 /* What a runtime shares with the pools that scripts make on it. */
 typedef struct commons {
-  moons__budget states; /* of all their states */
+  moons__budget states;  /* of all their states */
+  atomic_uint n_threads; /* of pools that calls have made */
   atomic_uint n_users;
 } commons;
 
@@ -33,7 +34,9 @@ struct moons_runtime {
   moons_options options;
   unsigned fork_number; /* of the process that made it */
   commons *commons;
-  moons__console *console; /* NULL: the host takes what is printed */
+  const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
+  unsigned n_threads;          /* that count as those of pools of calls */
+  moons__console *console;     /* NULL: the host takes what is printed */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
   moons__patience patience; /* of threads that wait for results */
@@ -128,6 +131,7 @@ static void runtime_destroy(void *data) {
     moons__setup_release(r->setups[i]);
   moons__children_release(r->children);
   moons__interrupt_close(r->options.stop_signal);
+  atomic_fetch_sub(&r->commons->n_threads, r->n_threads);
   release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
   free(r);
@@ -175,7 +179,50 @@ static void default_bytes(moons_options *options) {
     options->state_bytes = options->states_bytes;
 }
 
+/* The next runtime whose calls the calling thread may be in. A worker is in none but those of its own runtime, and may
+** outlive the parent where it was given up. */
+static const moons_runtime *next_of(const moons_runtime *r) {
+  return r->parent == NULL || r->functions->is_worker(r->backend) ? NULL : r->parent;
+}
+
+/* How deep in calls the calling thread is, those of the parents' included: 0: in none. */
+static unsigned depth_of(const moons_runtime *r) {
+  unsigned depth = 0;
+  for (; r != NULL; r = next_of(r))
+    depth += r->functions->depth(r->backend);
+  return depth;
+}
+
+/* Whether a call that the calling thread runs is to end. */
+static int is_ending(const moons_runtime *r) {
+  for (; r != NULL; r = next_of(r))
+    if (r->functions->is_ending(r->backend)) return 1;
+  return 0;
+}
+
+/* The innermost call that the calling thread runs, NULL in none. Returns 0 or MOONS_ENOMEM. */
+static int find_scope(const moons_runtime *r, moons__scope **scope, int *is_foreign) {
+  *scope = NULL;
+  *is_foreign = 0;
+  for (const moons_runtime *own = r; r != NULL; r = next_of(r))
+    if (r->functions->depth(r->backend) > 0) {
+      *scope = r->functions->scope(r->backend);
+      *is_foreign = r != own;
+      return *scope != NULL ? 0 : MOONS_ENOMEM;
+    }
+  return 0;
+}
+
 const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHORTAGE_BYTES]) {
+  if (s->is_bound) {
+    snprintf(
+        text, MOONS__SHORTAGE_BYTES,
+        "too many workers: the pools of all calls may have %u threads together, and %u workers "
+        "more are too many; close pools, or make maps in the call, which use the workers that "
+        "there are",
+        MOONS_POOL_THREADS, s->n_wanted);
+    return text;
+  }
   snprintf(
       text, MOONS__SHORTAGE_BYTES,
       "%s: of %u workers the system has room for %u; use fewer, or raise its limits of threads "
@@ -190,6 +237,18 @@ static int open_process(moons_runtime *r) {
   int error = moons__interrupt_open(r->options.stop_signal);
   if (error) uv_mutex_destroy(&r->mutex);
   return error;
+}
+
+/* Calls within calls could make pools without end. Counts the threads of one that a call makes: its workers, and the one that
+** looks after them. */
+static int count_threads(moons_runtime *r) {
+  moons__scope *scope;
+  int is_foreign, error = find_scope(r->parent, &scope, &is_foreign);
+  if (error || scope == NULL) return error;
+  moons__scope_release(scope);
+  unsigned n = r->functions->runs_when_asked ? 1 : r->options.n_workers + 1;
+  r->n_threads = n;
+  return atomic_fetch_add(&r->commons->n_threads, n) + n > MOONS_POOL_THREADS ? MOONS_ETHREAD : 0;
 }
 
 /* The parts of it that runtime_destroy takes back. */
@@ -228,6 +287,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;
   r->fork_number = moons__fork_number();
+  r->parent = parent;
   r->options = *options;
   r->options.backend = functions->name;
   if (r->options.stack_bytes == 0) r->options.stack_bytes = MOONS_STACK_BYTES;
@@ -242,7 +302,9 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
     return error;
   }
   *shortage = (moons__shortage){.n_wanted = n_workers};
-  error = open_workers(r, parent, &shortage->n_had);
+  error = count_threads(r);
+  shortage->is_bound = error == MOONS_ETHREAD;
+  if (!error) error = open_workers(r, parent, &shortage->n_had);
   if (error) {
     runtime_destroy(r);
     return error;
@@ -355,11 +417,21 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   return setup;
 }
 
-static moons__terms *make_terms(moons_runtime *r, const moons_job_options *options) {
+static moons__terms *make_terms(moons_runtime *r, const moons_job_options *options,
+                                moons__scope *scope, int is_foreign) {
   moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
   if (setup == NULL) return NULL;
-  moons__terms *terms = moons__terms_new(options, setup);
+  moons__terms *terms = moons__terms_new(options, setup, scope, is_foreign);
   moons__setup_release(setup);
+  return terms;
+}
+
+static moons__terms *make_first_terms(moons_runtime *r, const moons_job_options *options) {
+  moons__scope *scope;
+  int is_foreign;
+  if (find_scope(r, &scope, &is_foreign)) return NULL;
+  moons__terms *terms = make_terms(r, options, scope, is_foreign);
+  moons__scope_release(scope);
   return terms;
 }
 
@@ -373,12 +445,12 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   *job = NULL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
   unsigned depth = r->functions->depth(r->backend);
-  if (depth >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
+  if (depth_of(r) >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   int error = depth > 0 ? 0 : grow(r, options->n_workers, shortage);
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  new->terms[0] = make_terms(r, options);
+  new->terms[0] = make_first_terms(r, options);
   if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
     moons__terms_release(new->terms[0]);
     free(new);
@@ -393,7 +465,27 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   return 0;
 }
 
+/* What a chunk's bytes count with: the call that the job is part of. */
+static moons__budget *budget_of(const moons__work *chunk) {
+  const moons_job *job = chunk->owner;
+  return moons__scope_budget(job->terms[0]->scope);
+}
+
+static int count_bytes(moons__work *chunk, size_t n_bytes) {
+  if (moons__budget_take(budget_of(chunk), n_bytes, 0)) return MOONS_ENOMEM;
+  chunk->task.counted_bytes += n_bytes;
+  return 0;
+}
+
+/* They are freed. */
+static void uncount_bytes(moons__work *chunk, size_t n_bytes) {
+  if (n_bytes > chunk->task.counted_bytes) n_bytes = chunk->task.counted_bytes;
+  moons__budget_give(budget_of(chunk), n_bytes);
+  chunk->task.counted_bytes -= n_bytes;
+}
+
 static void chunk_free(moons__work *chunk) {
+  uncount_bytes(chunk, SIZE_MAX);
   free(chunk->task.bytes);
   moons__buffer_free(&chunk->task.results);
   free(chunk);
@@ -479,6 +571,7 @@ static void chunk_done(moons__work *chunk) {
   put_rest(job, chunk);
   free(chunk->task.bytes);
   chunk->task.bytes = NULL;
+  uncount_bytes(chunk, chunk->task.n_bytes);
   moons__job_finish(&job->chunks, chunk);
   if (job->chunks.stopped) drop_waiting(job);
   moons__work_list started = start_chunks(job);
@@ -502,7 +595,8 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   moons_job_options options = job->terms[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
-  moons__terms *terms = make_terms(job->runtime, &options);
+  const moons__terms *first = job->terms[0];
+  moons__terms *terms = make_terms(job->runtime, &options, first->scope, first->is_foreign);
   if (terms == NULL) return MOONS_ENOMEM;
   uv_mutex_lock(&job->mutex); /* cancelled changes under it */
   atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
@@ -535,6 +629,10 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
       (moons__task){.terms = job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
   chunk->task.bytes = bytes;
   chunk->task.n_bytes = n_bytes;
+  if (count_bytes(chunk, n_bytes)) {
+    chunk_free(chunk);
+    return MOONS_ENOMEM;
+  }
   uv_mutex_lock(&job->mutex);
   int is_stopped = job->chunks.stopped;
   if (!is_stopped) moons__job_put(&job->chunks, chunk);
@@ -634,11 +732,11 @@ static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns
 ** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
 static int wait_in(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   moons_runtime *r = job->runtime;
-  if (r->functions->depth(r->backend) == 0) return wait_and_share(job, w, deadline_ns);
+  if (depth_of(r) == 0) return wait_and_share(job, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
   if (moment_ns > deadline_ns) moment_ns = deadline_ns;
   int error = wait_and_share(job, w, moment_ns);
-  if (r->functions->is_ending(r->backend)) return MOONS_ESTOPPED;
+  if (is_ending(r)) return MOONS_ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
 
@@ -648,7 +746,7 @@ static int run_or_wait(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   int ran = run_one(job);
   if (ran < 0) return ran;
   if (ran == 0) return wait_in(job, w, deadline_ns);
-  return r->functions->is_ending(r->backend) ? MOONS_ESTOPPED : 0;
+  return is_ending(r) ? MOONS_ESTOPPED : 0;
 }
 
 static int wait_for(moons_job *job, uint64_t deadline_ns) {
@@ -663,13 +761,19 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
   return error == MOONS_ETIMEDOUT && is_ready(job) ? 0 : error;
 }
 
-int moons_job_wait(moons_job *job, int64_t timeout_ns) {
-  if (is_forked(job)) return MOONS_EFORKED;
+static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
   if (is_ready(job)) return 0;
   if (timeout_ns != 0) return wait_for(job, deadline_after(timeout_ns));
   if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
   int ran = run_one(job);
   return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
+}
+
+/* Calls that end with the one that waits for them are not taken for its results. */
+int moons_job_wait(moons_job *job, int64_t timeout_ns) {
+  if (is_forked(job)) return MOONS_EFORKED;
+  int error = wait_for_chunk(job, timeout_ns);
+  return is_ending(job->runtime) ? MOONS_ESTOPPED : error;
 }
 
 void moons__job_report_to(moons_job *job, moons__queue *queue) {
@@ -689,6 +793,7 @@ int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_n
   int error = timeout_ns == 0 ? MOONS_ETIMEDOUT : 0;
   while ((*job = moons__queue_take(queue)) == NULL && !error)
     error = run_or_wait(awaited, moons__queue_waiter(queue), deadline_ns);
+  if (*job != NULL && is_ending((*job)->runtime)) return MOONS_ESTOPPED;
   return *job != NULL ? 0 : error;
 }
 

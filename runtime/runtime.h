@@ -16,6 +16,7 @@ struct moons__children;
 typedef struct moons__shortage {
   unsigned n_wanted; /* workers in all */
   unsigned n_had;    /* of them */
+  int is_bound;      /* the pools of calls have as many as they may */
 } moons__shortage;
 
 /* Whether the process was forked after the runtime was made: nothing that has locks may be used of it. */
@@ -30,7 +31,8 @@ void moons__runtime_cancel_here(void);
 
 /* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
 ** of both together may hold what those of the parent may, and both share the list of programs that calls have
-** started. */
+** started; and where a call makes the runtime, that call's limits, and its end, are those of calls on it. The parent
+** outlives the runtime. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons_runtime *parent, moons__shortage *shortage);
 
@@ -39,7 +41,7 @@ int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_opt
                     moons__shortage *shortage);
 
 /* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
-enum { MOONS__SHORTAGE_BYTES = 256 };
+enum { MOONS__SHORTAGE_BYTES = 320 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
 
 /* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */

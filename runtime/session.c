@@ -32,6 +32,17 @@ void moons__session_unwind(moons__session *s) {
     lua_gc(s->image.L, LUA_GCCOLLECT);
 }
 
+/* From here until uncharge what the state holds counts for the call that it is used in. */
+static int charge(moons__session *s, const moons__terms *terms) {
+  moons__budget *budget = moons__scope_budget(terms->scope);
+  if (budget == NULL) return 0;
+  return moons__arena_charge(&s->image.arena, budget) ? fail_for_memory(s) : 0;
+}
+
+static void uncharge(moons__session *s) {
+  if (s->image.arena.call != NULL) moons__arena_charge(&s->image.arena, NULL);
+}
+
 /* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
 ** an error, its value. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
@@ -273,12 +284,19 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
   s->allowed = moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
   if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
     return fail_for_memory(s);
+  if (charge(s, terms)) {
+    moons__session_close(s);
+    return -1;
+  }
   int status = call_protected(s, open_libraries, s), error;
   if (status != LUA_OK)
     error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
   else
     error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
-  if (error) moons__session_close(s);
+  if (error)
+    moons__session_close(s);
+  else
+    uncharge(s);
   return error;
 }
 
@@ -322,11 +340,12 @@ static moons__program *kept_program(moons__session *s, moons__terms *terms) {
   setting_up x = {.session = s, .program = p, .terms = terms};
   put_handler(s);
   program_open(p, terms);
-  if (set_up(&x)) {
-    program_close(p);
-    return NULL;
-  }
-  return p;
+  int error = charge(s, terms);
+  if (!error) error = set_up(&x);
+  uncharge(s);
+  if (!error) return p;
+  program_close(p);
+  return NULL;
 }
 
 moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
@@ -339,18 +358,13 @@ moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
   return p;
 }
 
-/* Puts the state back where it is a fresh one. */
+/* Puts the state back where it is a fresh one, and charges it. */
 static int put_back(moons__session *s, const moons__terms *terms) {
-  if (s->dirty) {
-    moons__image_restore(&s->image);
-    s->dirty = 0;
-    if (s->rebuilds && complete(s, terms)) {
-      s->dirty = 1;
-      return -1;
-    }
-  }
+  int is_dirty = s->fresh && s->dirty;
+  if (is_dirty) moons__image_restore(&s->image);
   s->dirty = 1;
-  return 0;
+  if (terms->scope != NULL && charge(s, terms)) return -1;
+  return is_dirty && s->rebuilds ? complete(s, terms) : 0;
 }
 
 static int collect(lua_State *L) {
@@ -359,11 +373,15 @@ static int collect(lua_State *L) {
   return 0;
 }
 
+void moons__session_collect(moons__session *s) {
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+}
+
 /* Garbage that a kept state holds while it idles, nobody else can collect. */
 static void collect_where_short(moons__session *s) {
   moons__arena *arena = &s->image.arena;
   if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
-  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+  moons__session_collect(s);
   moons__arena_shrink(arena);
 }
 
@@ -380,7 +398,10 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
-  if (s->fresh && put_back(s, terms)) return -1;
+  if (put_back(s, terms)) {
+    uncharge(s);
+    return -1;
+  }
   moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
   s->in_call = 1;
   return 0;
@@ -394,6 +415,7 @@ int moons__session_end_call(moons__session *s) {
   else if (must_close(s))
     close_state(s);
   moons__sandbox_end_call(sandbox);
+  uncharge(s);
   if (sandbox->loaded_module) s->names_known = 0;
   moons__sandbox_flush(sandbox);
   s->in_call = 0;

@@ -90,6 +90,9 @@ int moons__session_has(const moons__session *session, const moons__terms *terms)
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
 moons__program *moons__session_enter(moons__session *session, moons__terms *terms);
 
+/* Collects what a call has left in a kept state: pools that it has dropped, say, end. */
+void moons__session_collect(moons__session *session);
+
 /* Ends the calls of a task: gives back memory that the last one needed. */
 void moons__session_leave(moons__session *session);
 

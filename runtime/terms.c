@@ -30,10 +30,13 @@ void moons__setup_release(moons__setup *setup) {
   free(setup);
 }
 
-moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup) {
+moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup,
+                               moons__scope *scope, int is_foreign) {
   moons__terms *terms = calloc(1, sizeof *terms);
   if (terms == NULL) return NULL;
   terms->setup = moons__setup_share(setup);
+  terms->scope = moons__scope_share(scope);
+  terms->is_foreign = is_foreign;
   terms->options = *options;
   terms->options.setup = setup->bytes;
   terms->options.setup_bytes = setup->n_bytes;
@@ -54,5 +57,6 @@ void moons__terms_release(moons__terms *terms) {
   if (terms == NULL) return;
   if (atomic_fetch_sub_explicit(&terms->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__setup_release(terms->setup);
+  moons__scope_release(terms->scope);
   free(terms);
 }

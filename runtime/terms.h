@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "moons.h"
+#include "scope.h"
 
 /* The bytes of a set-up. Many jobs in a row may have the same. */
 typedef struct moons__setup {
@@ -31,12 +32,15 @@ void moons__setup_release(moons__setup *setup);
 typedef struct moons__terms {
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
+  moons__scope *scope;  /* of the call that has made the job; NULL: none has */
+  int is_foreign;       /* that runs on workers of another runtime, which look after it */
   atomic_int cancelled; /* set by anyone: calls that have not begun are not begun */
   atomic_uint n_users;
 } moons__terms;
 
-/* Terms with the options, but that set-up, which the caller uses; they share it. NULL: no memory. */
-moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup);
+/* Terms with the options, but that set-up, which the caller uses; they share it, and the scope. NULL: no memory. */
+moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup,
+                               moons__scope *scope, int is_foreign);
 
 /* Whether both have the same set-up. */
 int moons__terms_have_same_setup(const moons__terms *a, const moons__terms *b);

@@ -33,10 +33,15 @@ struct moons__worker {
   char *given_up_bytes; /* of the task that was given up, which the call may still use */
   moons__terms *given_up_terms;
 
+  _Atomic(moons__scope *)
+      scope; /* of the call, or the set-up; NULL: it has started nothing. Changed by the worker */
+
   /* For the thread that watches, or cancels. */
-  _Atomic uint64_t cancelled_ns; /* when the task was cancelled; 0: it was not */
-  _Atomic uint64_t timeout_ns;   /* of the calls of the task; 0: none */
-  _Atomic uint64_t started_ns;   /* when the call began; 0: no call with a timeout runs */
+  _Atomic(moons__scope *) within; /* that of the call that the task is part of, or NULL */
+  atomic_int is_foreign;          /* others look after that */
+  _Atomic uint64_t cancelled_ns;  /* when the task was cancelled; 0: it was not */
+  _Atomic uint64_t timeout_ns;    /* of the calls of the task; 0: none */
+  _Atomic uint64_t started_ns;    /* when the call began; 0: no call with a timeout runs */
 
   /* Of the thread that watches, or cancels: of one at a time. */
   uint64_t told_started_ns; /* when the call began that was told last that its time is over */
@@ -86,6 +91,7 @@ void moons__worker_close(moons__worker *w) {
   moons__encoder_end(&w->call.encoder);
   moons__buffer_free(&w->call.message);
   moons__buffer_free(&w->spare);
+  moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
   free(w->given_up_bytes);
   moons__terms_release(w->given_up_terms);
   free(w);
@@ -227,9 +233,35 @@ static int put_usage(moons__worker *w) {
   return moons__batch_usage(&w->results, &usage);
 }
 
+/* Counts the outcome with the call that the task is part of. Returns 0 where that may not hold so much. */
+static int count_outcome(moons__task *task, const moons__item *item) {
+  int has_bytes = item->kind == MOONS__ITEM_MESSAGE || item->kind == MOONS__ITEM_ERROR;
+  if (task->terms->scope == NULL || !has_bytes) return 1;
+  moons__budget *budget = moons__scope_budget(task->terms->scope);
+  if (moons__budget_take(budget, item->n_bytes, 0)) return 0;
+  task->counted_bytes += item->n_bytes;
+  return 1;
+}
+
+/* Puts a failure for want of memory in place of an outcome that is too much. */
+static int put_too_much(moons__worker *w) {
+  static const char TEXT[] = "not enough memory for the results";
+  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, TEXT);
+  moons__buffer bytes = {0};
+  int error = moons__failure_write(&bytes, &failure);
+  moons__item item = {.kind = MOONS__ITEM_ERROR, .bytes = bytes.bytes, .n_bytes = bytes.n_bytes};
+  if (!error) error = put_result(&w->results, &item);
+  moons__buffer_free(&bytes);
+  if (error) return 0;
+  note_failed(w->task);
+  w->task->n_run++;
+  return 1;
+}
+
 /* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
 static int put_outcome(moons__worker *w, const moons__item *item) {
   if (put_usage(w)) return 0;
+  if (!count_outcome(w->task, item)) return put_too_much(w);
   if (put_result(&w->results, item)) return 0;
   if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
   if (w->task->terms->options.until && is_true(item)) w->task->found = 1;
@@ -237,9 +269,15 @@ static int put_outcome(moons__worker *w, const moons__item *item) {
   return 1;
 }
 
+/* The call that the task is part of is to end, or has ended. */
+static int is_within_ended(const moons__worker *w) {
+  const moons__scope *within = atomic_load_explicit(&w->within, memory_order_relaxed);
+  return within != NULL && moons__scope_is_over(within);
+}
+
 /* Calls of the task that have not begun are not to begin. */
 static int is_cancelled(const moons__worker *w) {
-  return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 ||
+  return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 || is_within_ended(w) ||
          (w->outer != NULL && moons__worker_is_ending(w->outer));
 }
 
@@ -254,6 +292,43 @@ static void stop_clock(moons__worker *w) {
 
 int moons__worker_is_lost(const moons__worker *w) {
   return moons__stop_is_lost(&w->workshop.sandbox.stop);
+}
+
+/* What a call starts. */
+
+/* The end of the call, or of the set-up, is the end of what it has started; but what a set-up has started in a kept state
+** goes on as that does. */
+static void leave_scope(moons__worker *w, int goes_on) {
+  moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
+  if (scope == NULL) return;
+  if (!goes_on) moons__scope_end(scope, moons_clock_ns());
+  atomic_store(&w->scope, NULL);
+  moons__scope_release(scope);
+}
+
+/* What the call holds counts from now on for all that it starts as well. */
+static moons__scope *enter_scope(moons__worker *w) {
+  const moons_job_options *options = &w->call.terms->options;
+  uint64_t started_ns = atomic_load(&w->started_ns), deadline_ns = UINT64_MAX;
+  size_t memory_bytes = w->is_setting_up ? 0 : options->memory_bytes;
+  if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
+  moons__scope *scope = moons__scope_new(atomic_load(&w->within), memory_bytes, deadline_ns);
+  if (scope == NULL) return NULL;
+  if (memory_bytes > 0)
+    moons__arena_charge_inner(&w->call.session->image.arena, moons__scope_budget(scope));
+  atomic_store(&w->scope, scope);
+  if (moons__worker_is_ending(w))
+    moons__scope_end(scope, moons_clock_ns()); /* who ended it saw no scope */
+  return scope;
+}
+
+moons__scope *moons__worker_scope(moons__worker *w) {
+  moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
+  if (scope == NULL)
+    scope = enter_scope(w);
+  else if (!w->is_setting_up)
+    moons__arena_settle(&w->call.session->image.arena);
+  return moons__scope_share(scope);
 }
 
 /* In a kept state, calls without limits of their own may be made in one go; but not the first of a task,
@@ -288,6 +363,13 @@ static void end_meter(moons__worker *w, const meter *m) {
   w->begun_ns = 0;
 }
 
+/* What a call has started that then failed, in a kept state, nothing may hold any more: threads of a pool go when that is
+** collected. */
+static int must_collect(const moons__worker *w) {
+  return atomic_load_explicit(&w->scope, memory_order_relaxed) != NULL &&
+         !w->call.terms->options.fresh && w->call.result.kind == MOONS__ITEM_ERROR;
+}
+
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
 ** given up. */
 static int run_call(moons__worker *w) {
@@ -297,7 +379,9 @@ static int run_call(moons__worker *w) {
   if (moons__session_begin_call(c->session, c->terms)) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
-    return moons__worker_is_lost(w);
+    if (moons__worker_is_lost(w)) return 1;
+    leave_scope(w, 0);
+    return 0;
   }
   if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
   uint32_t n_left = w->task->n_calls - w->task->n_run;
@@ -307,7 +391,10 @@ static int run_call(moons__worker *w) {
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
   end_meter(w, &used);
+  if (must_collect(w)) moons__session_collect(c->session);
+  if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
+  leave_scope(w, 0);
   if (c->terms->options.fresh) w->task->n_restored++;
   return outcome;
 }
@@ -364,6 +451,7 @@ static int run_task(moons__worker *w, moons__task *task) {
   int is_set_up = enter(w, task->terms, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
+  leave_scope(w, !task->terms->options.fresh);
   w->is_setting_up = 0;
   if (!is_set_up) {
     fail_calls(w);
@@ -392,8 +480,11 @@ void moons__worker_rest(moons__worker *w) {
   if (w->spare.capacity > MOONS_IDLE_SPARE_BYTES) moons__buffer_free(&w->spare);
 }
 
-void moons__worker_expect(moons__worker *w, uint64_t timeout_ns) {
-  atomic_store(&w->timeout_ns, timeout_ns);
+int moons__worker_expect(moons__worker *w, moons__terms *terms) {
+  atomic_store_explicit(&w->within, terms->scope, memory_order_relaxed);
+  atomic_store_explicit(&w->is_foreign, terms->is_foreign, memory_order_relaxed);
+  if (terms->options.timeout_ns > 0) atomic_store(&w->timeout_ns, terms->options.timeout_ns);
+  return terms->options.timeout_ns > 0 || terms->is_foreign;
 }
 
 /* Returns 1 where the task was given up. */
@@ -416,6 +507,7 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
     is_given_up = run_whole(w, task);
   if (is_given_up) return 1;
+  atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
   w->task = NULL;
   moons__sandbox_pass_on(&w->workshop.sandbox);
   keep_spare(w, task);
@@ -480,28 +572,53 @@ static int was_told(const moons__worker *w) {
 /* Since when the task is cancelled, also as part of a call that is to end; 0: it is not. */
 static uint64_t cancelled_since(const moons__worker *w) {
   uint64_t since_ns = atomic_load(&w->cancelled_ns);
+  if (since_ns == 0) since_ns = moons__scope_ended_since(atomic_load(&w->within));
   if (since_ns != 0 || w->outer == NULL) return since_ns;
   if (was_told(w->outer)) return w->outer->told_ns;
   return cancelled_since(w->outer);
 }
 
-/* Tells the call that runs, and its programs, to end; one with a timeout only where it is still the one that began at
-** `started_ns`. */
+/* Tells the call that runs, its programs, and what it has started, to end; one with a timeout only where it is still the one
+** that began at `started_ns`. */
 static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
   moons__stop *stop = &w->workshop.sandbox.stop;
   if (!moons__stop_hold(stop)) return;
   if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
     moons__stop_request(stop, reason);
+    moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
     if (w->task != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
   }
   moons__stop_let_go(stop);
+}
+
+void moons__worker_notice(moons__worker *w) {
+  if (atomic_load_explicit(&w->scope, memory_order_relaxed) == NULL) return;
+  uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
+  if (timeout_ns == 0 || started_ns == 0 || moons_clock_ns() < started_ns + timeout_ns) return;
+  tell(w, MOONS__STOP(TIMEOUT), started_ns);
 }
 
 static uint64_t look_again(uint64_t since_ns, uint64_t now_ns) {
   return now_ns >= since_ns + MOONS_GRACE_NS ? 0 : now_ns + WATCH_AGAIN_NS;
 }
 
+/* As part of a call that others look after: when its time is over, or has been given up. */
+static uint64_t watch_outer(const moons__worker *w, uint64_t now_ns) {
+  const moons__scope *within = atomic_load(&w->within);
+  if (within == NULL || !atomic_load(&w->is_foreign)) return UINT64_MAX;
+  uint64_t deadline_ns = moons__scope_deadline(within), look_ns = now_ns + MOONS_LOOK_OUT_NS;
+  return deadline_ns < look_ns ? deadline_ns : look_ns;
+}
+
+static uint64_t watch_own(moons__worker *w, uint64_t now_ns);
+
 uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
+  moons__scope_look(atomic_load(&w->within), now_ns);
+  uint64_t own_ns = watch_own(w, now_ns), outer_ns = watch_outer(w, now_ns);
+  return own_ns < outer_ns ? own_ns : outer_ns;
+}
+
+static uint64_t watch_own(moons__worker *w, uint64_t now_ns) {
   if (moons__worker_is_lost(w)) return UINT64_MAX;
   uint64_t since_ns = cancelled_since(w);
   if (since_ns != 0) {
@@ -583,6 +700,7 @@ static int hold_told(moons__worker *w) {
 int moons__worker_give_up(moons__worker *w, int with_others) {
   if (moons__worker_is_lost(w)) return 1;
   if (!with_others && !hold_told(w)) return 0;
+  moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
   if (w->task != NULL) give_up_task(w);
   moons__stop_give_up(&w->workshop.sandbox.stop);
   moons__sandbox_kill_programs(

@@ -41,6 +41,8 @@ typedef struct moons__task {
   char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
   size_t n_bytes;
 
+  size_t
+      counted_bytes; /* of arguments and results that count with the call that the task is part of */
   moons__buffer results; /* batch.h; as many as calls were run */
   uint32_t n_run;
   uint32_t n_failed, n_retried, n_restored;
@@ -68,14 +70,22 @@ void moons__worker_close(moons__worker *worker);
 ** tasks. */
 void moons__worker_rest(moons__worker *worker);
 
-/* Tells the thread that watches that calls with this timeout are about to run; to be called, and that
-** thread nudged, before they are run. */
-void moons__worker_expect(moons__worker *worker, uint64_t timeout_ns);
+/* Tells the thread that watches that calls on these terms are about to run; to be called before they are run. Returns whether
+** that thread is to be nudged then: there is a time to look. */
+int moons__worker_expect(moons__worker *worker, moons__terms *terms);
 
 /* Runs a task, whose results are empty, and fills in the rest of it. Never fails: errors of calls
 ** are results; out of memory for these, fewer are there than calls. Returns 1 where the task was given
 ** up meanwhile: then it is no longer this thread's, and the worker is good for nothing but closing. */
 int moons__worker_run(moons__worker *worker, moons__task *task);
+
+/* The call that it runs as what that starts will know it, whose user the caller becomes; NULL: no memory. On the
+** worker's thread, within a call or a set-up. */
+moons__scope *moons__worker_scope(moons__worker *worker);
+
+/* Ends the call that runs where its time is over, and nobody has ended it yet, but may have what it has started. On the
+** worker's thread. */
+void moons__worker_notice(moons__worker *worker);
 
 /* Whether closing it can run the script's code: finalizers of a state that was kept. */
 int moons__worker_keeps_state(const moons__worker *worker);
