@@ -19,6 +19,9 @@ local waiting = setmetatable({}, {__mode = "v"})
 
 -- {== Ending one ==================================================================================
 
+-- How many futures run their callbacks now, one within the other.
+local n_calling = 0
+
 -- Runs the callbacks, on the thread of the caller. Each has its turn; then the error of the first that
 -- failed is raised.
 local function run_callbacks(self)
@@ -28,12 +31,14 @@ local function run_callbacks(self)
   end
   self.callbacks = nil
   core.hide() -- the bar of another map
+  n_calling = n_calling + 1
   for _, callback in ipairs(callbacks) do
     local succeeded, err = pcall(callback, self)
     if not succeeded and not failed then
       failed, first_error = true, err
     end
   end
+  n_calling = n_calling - 1
   if failed then
     error(first_error, 0)
   end
@@ -200,6 +205,10 @@ end
 
 local function wait(self, seconds)
   if self.is_done then
+    -- Not in a callback, which mostly asks for its own future: those of others would run within it, each in the last.
+    if n_calling == 0 then
+      attend_to_others(self)
+    end
     return true
   end
   local shown <close> = self.run.progress

@@ -276,6 +276,24 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("calls the callbacks of others also where the one that is waited for is known to be done", function()
+      passes [[
+        local pool <close> = parallel.pool(1)
+        local seen = {}
+        local function note(future) table.insert(seen, future:get()) end
+        for _, ask in ipairs {"get", "wait"} do
+          seen = {}
+          for i = 1, 300 do pool:submit(same, i):on_done(note) end
+          local last = pool:submit(same, "last")
+          parallel.sleep(0.1)
+          pool:submit(same, "another") -- takes what has come home
+          last[ask](last)
+          table.sort(seen)
+          equal({#seen, seen[1], seen[300]}, {300, 1, 300})
+        end
+      ]]
+    end)
+
     it("may begin calls in a callback and wait for them", function()
       passes [[
         local pool <close> = parallel.pool(1)
