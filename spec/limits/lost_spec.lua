@@ -3,14 +3,12 @@ local script = require "support.script"
 local temporary = require "support.temporary"
 
 local prelude = [==[
-  -- Waits in C for somebody to write to a pipe, who never comes, or comes to a pipe of its own after a second.
+  -- Waits in C for somebody to write to a pipe, who never comes, or comes to another pipe when the script says so.
   local pipe = os.getenv "PIPE"
   local function for_ever() return io.open(pipe) end
-  local function for_long()
-    local own = os.tmpname()
-    os.remove(own)
-    os.execute(("mkfifo '%s'; (sleep 1; exec 3<>'%s'; rm '%s'; sleep 0.1) >/dev/null 2>&1 &"):gsub("%%s", own))
-    return io.open(own) ~= nil
+  local function for_long() return io.open(pipe .. "_long") ~= nil end
+  local function end_long()
+    os.execute(("exec 3<>'%s_long'; sleep 0.3"):format(pipe))
   end
 
   local function f(x)
@@ -28,7 +26,7 @@ local prelude = [==[
 local function with_pipe(options, run)
   temporary.folder({}, function(folder)
     local pipe = folder .. "/pipe"
-    assert(os.execute("mkfifo " .. temporary.quote(pipe)))
+    assert(os.execute(("mkfifo %s %s"):format(temporary.quote(pipe), temporary.quote(pipe .. "_long"))))
     local env = {PIPE = pipe}
     for name, value in pairs(options and options.env or {}) do env[name] = value end
     run(setmetatable({env = env}, {__index = options}))
@@ -75,18 +73,17 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
       passes([[
         local pool <close> = parallel.pool(2)
         for _ = 1, 2 do
-          local _, errors = pool:map(f, {"for ever", "for ever"}, {timeout = 0.05, errors = "collect"})
+          local _, errors = pool:map(f, {"for ever", "for ever"}, {timeout = 0.1, errors = "collect"})
           assert_given_up(errors[1], "timeout")
           assert_given_up(errors[2], "timeout")
         end
-        local nap = function() os.execute "sleep 0.4" end
-        local now = require "parallel.core".now
-        local start = now()
-        pool:map(nap, {1, 2})
+        local function meet(i)
+          io.open(pipe .. i, "w"):close()
+          repeat until io.open(pipe .. 3 - i)
+          return i
+        end
+        equal(pool:map(meet, {1, 2}, {chunk = 1, timeout = 30}), {1, 2})
         equal(pool:stats().workers, 2)
-        local both = now() - start
-        pool:map(nap, {1, 2}, {workers = 1})
-        assert(now() - start - both > both * 1.2, "the naps did not overlap")
       ]], host)
     end)
 
@@ -94,11 +91,11 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
       passes([[
         local pool <close> = parallel.pool(2)
         local results, errors = pool:map(f, {1, "for ever", 3, 4},
-          {timeout = 0.05, errors = "collect", retries = 1, chunk = 4})
+          {timeout = 0.1, errors = "collect", retries = 1, chunk = 4})
         equal({results[1], results[3], results[4]}, {1, 3, 4})
         assert_given_up(errors[2], "timeout")
         local ok, err = pcall(function()
-          local trying <close> = parallel.pool {workers = 1, timeout = 0.05, retries = 1}
+          local trying <close> = parallel.pool {workers = 1, timeout = 0.1, retries = 1}
           trying:apply(f, "for ever")
         end)
         equal(ok, false)
@@ -159,7 +156,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           assert_given_up(errors[1], "timeout")
           assert_given_up(errors[3], "timeout")
           equal(pool:map(f, {1, 2, 3}), {1, 2, 3})
-          os.execute "sleep 1.2"
+          end_long()
           equal(pool:map(f, {1, 2, 3}), {1, 2, 3})
         end
         -- The pool is gone before its calls end.
@@ -167,7 +164,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           local pool <close> = parallel.pool(1)
           pcall(pool.map, pool, f, {"for long"}, {timeout = 0.1})
         end
-        os.execute "sleep 1.2"
+        end_long()
       ]], host)
     end)
 
@@ -185,7 +182,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           {timeout = 0.1})
         equal(ok, false)
         assert_given_up(err, "timeout")
-        os.execute "sleep 1.5" -- so that what the calls hold is freed
+        end_long() -- so that what the calls hold is freed
       ]], host)
     end)
 
@@ -213,7 +210,7 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
           print "too late as well"
         end
         print(pcall(parallel.map, g, {1}, {timeout = 0.1}))
-        os.execute "sleep 1.5"
+        end_long()
       ]]
       with_pipe(host, function(own) result = script.run(code, own) end)
       assert.equal(0, result.code)

@@ -225,7 +225,7 @@ describe("a bar on a terminal", function()
     local done, percent = result.lines[1]:match "^ ?(%d+)/20 %[#*%-+%] +(%d+)%%, .*, 1 failed$"
     report.truthy(done and tonumber(done) <= 15)
     report.equal(done * 100 // 20, math.tointeger(percent))
-    report.truthy(result.lines[2]:find "call 15 failed: .*: fifteen$")
+    report.truthy(result.lines[2]:find "call 15 %(item 15%) failed: .*: fifteen$")
   end)
 
   it("leaves a whole line behind at Ctrl-C, in a map, a loop over results, a wait for a future", function()
@@ -302,8 +302,7 @@ describe("a bar on a terminal", function()
       local futures = {}
       for i = 1, 3 do futures[i] = pool:map_async(f, parallel.range(1, 10 * i)) end
       for future in parallel.as_completed(futures) do
-        local _ = future:get()
-        say("done", n)
+        say("done", future:get().n)
       end
     ]]
     for i = 1, 3 do
