@@ -137,10 +137,11 @@ $(BUILD)/obj:
 # ---- Running and checking --------------------------------------------------------------------
 
 # What specs find in their environment: the command under test, how to compile a small C program
-# for this build, and what to link it with. The test runner itself is never a variant.
-BUSTED = MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
+# for this build, and what to link it with. The test runner itself is never a variant. JOBS says how
+# many files of specs are run at a time.
+SPECS = MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
   MOONS_LIBS='$(BUILD)/libmoons.a $(RUNTIMES) $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)' \
-  build/moons tools/busted.lua
+  sh tools/specs.sh
 
 deps: ## install what building and checking need, where it is missing
 	@sh tools/deps.sh
@@ -153,8 +154,8 @@ demo: ## run the example of the README
 test: deps ## build everything, run every check
 	@sh tools/check.sh
 
-spec: all build/moons ## run the specs: make spec ARGS='spec/wire -t threads'
-	$(BUSTED) $(ARGS)
+spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
+	$(SPECS) $(ARGS)
 
 bench: all ## measure, against plain Lua and bare threads: make bench ARGS='states maps'
 	@sh bench/deps.sh

@@ -14,7 +14,8 @@ trap 'exit 130' INT TERM
 # A make that calls us would hand its own flags and variables down to every step.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-# limited SECONDS COMMAND...: a step that hangs is a step that failed.
+# limited SECONDS COMMAND...: a step that hangs is a step that failed. Limits are three times what a step takes on two
+# busy cores, or more: they guard against nothing else.
 if command -v timeout >/dev/null; then
   limited() { timeout -k 10 "$@"; }
 else
@@ -96,16 +97,16 @@ specs_again() {
   fi
 }
 
-step "build with $(cc --version | head -n 1), warnings are errors" 200 make -j "$jobs"
-step "build with $(clang --version | head -n 1), warnings are errors" 200 make -j "$jobs" CC=clang
-step 'layers: who may include what' 60 make layers
-step 'luacheck' 60 make luacheck
-step 'clang-format' 60 make format-check
-step 'clang-tidy' 300 make -k -j "$jobs" tidy
-step 'cppcheck' 200 make cppcheck
-step 'instructions of the hot paths, against those accepted' 200 make instructions
-specs 'specs' 600 ARGS='-o TAP'
-specs_again 'specs, built without what only one system has' 600 build/portable/report \
+step "build with $(cc --version | head -n 1), warnings are errors" 600 make -j "$jobs"
+step "build with $(clang --version | head -n 1), warnings are errors" 600 make -j "$jobs" CC=clang
+step 'layers: who may include what' 200 make layers
+step 'luacheck' 200 make luacheck
+step 'clang-format' 200 make format-check
+step 'clang-tidy' 1200 make -k -j "$jobs" tidy
+step 'cppcheck' 600 make cppcheck
+step 'instructions of the hot paths, against those accepted' 600 make instructions
+specs 'specs' 1800 ARGS='-o TAP'
+specs_again 'specs, built without what only one system has' 1800 build/portable/report \
   PORTABLE=1 ARGS='-o TAP --exclude-tags=linux'
 
 # Older sanitizers want their shadow where a kernel with much address randomness may put code.
@@ -116,9 +117,9 @@ UBSAN_OPTIONS="log_path=$PWD/build/asan/report:print_stacktrace=1"
 TSAN_OPTIONS="log_path=$PWD/build/tsan/report:halt_on_error=1:second_deadlock_stack=1"
 case $(uname -s) in Linux) ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=1 ;; esac
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
-specs_again 'specs, address and undefined behaviour sanitizers' 800 build/asan/report \
+specs_again 'specs, address and undefined behaviour sanitizers' 2400 build/asan/report \
   SANITIZE=address,undefined ARGS='-o TAP --exclude-tags=unsanitized'
-specs_again 'specs of threads, thread sanitizer' 900 build/tsan/report \
+specs_again 'specs of threads, thread sanitizer' 2400 build/tsan/report \
   SANITIZE=thread ARGS='-o TAP -t threads --exclude-tags=unsanitized'
 
 echo "$n_passed passed, $n_failed failed"

@@ -35,6 +35,22 @@ function program.run(command)
   return false, ("%s\n(%s %d)\n$ %s"):format(output, how, code, command)
 end
 
+--- Runs a command that makes a file, which is there at once and whole, though others may make or use it just now.
+-- @tparam string path
+-- @tparam string command in which %s stands for where the file is to be made
+-- @treturn boolean whether it succeeded
+-- @treturn string what it printed, and how it ended where it failed
+function program.make(path, command)
+  local own = os.tmpname()
+  local made = path .. "." .. own:match "[^/]*$"
+  local succeeded, output = program.run((command:gsub("%%s", function() return program.quote(made) end)))
+  os.remove(own)
+  if succeeded then
+    assert(os.rename(made, path))
+  end
+  return succeeded, output
+end
+
 local function modified(path)
   return lfs.attributes(path, "modification") or -math.huge
 end
@@ -69,9 +85,9 @@ function program.build(name, sources, flags)
   end
   local command = table.concat({
     variable "MOONS_CC", WARNINGS, os.getenv "WERROR" or "-Werror", flags or "",
-    "-o", path, table.concat(files, " "), variable "MOONS_LIBS",
+    "-o %s", table.concat(files, " "), variable "MOONS_LIBS",
   }, " ")
-  local succeeded, output = program.run(command)
+  local succeeded, output = program.make(path, command)
   if not succeeded then
     error(output, 2)
   end

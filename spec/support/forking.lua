@@ -16,9 +16,8 @@ function forking.path()
   local path = folder .. "/forking.so"
   local built = lfs.attributes(path, "modification")
   if not built or built <= lfs.attributes(source, "modification") then
-    local command = "%s -shared %s -o %s %s"
     local loose = lfs.attributes("/System/Library", "mode") and "-undefined dynamic_lookup" or ""
-    assert(program.run(command:format(os.getenv "MOONS_CC", loose, program.quote(path), source)))
+    assert(program.make(path, table.concat({os.getenv "MOONS_CC", "-shared", loose, "-o %s", source}, " ")))
   end
   return folder .. "/?.so"
 end
