@@ -79,41 +79,9 @@ static void change_library(lua_State *L, int name, void change(lua_State *L)) {
 
 /* Types. */
 
-static const int TYPES[] = {LUA_TNIL,      LUA_TBOOLEAN, LUA_TNUMBER,
-                            LUA_TFUNCTION, LUA_TTHREAD,  LUA_TLIGHTUSERDATA};
-enum { N_TYPES = sizeof TYPES / sizeof TYPES[0] };
-
-static int nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-/* Pushes a value of the n-th type. */
-static void push_value_of(lua_State *L, int n) {
-  switch (TYPES[n]) {
-  case LUA_TBOOLEAN: lua_pushboolean(L, 1); break;
-  case LUA_TNUMBER: lua_pushinteger(L, 0); break;
-  case LUA_TFUNCTION: lua_pushcfunction(L, nothing); break;
-  case LUA_TTHREAD: lua_pushthread(L); break;
-  case LUA_TLIGHTUSERDATA: lua_pushlightuserdata(L, NULL); break;
-  default: lua_pushnil(L);
-  }
-}
-
-int moons__place_type_metatable(lua_State *L, int n) {
-  if (n >= N_TYPES) return -1;
-  push_value_of(L, n);
-  if (!lua_getmetatable(L, -1)) lua_pushnil(L);
-  lua_remove(L, -2);
-  return n;
-}
-
 static void set_type_metatable(lua_State *L, int name) {
-  lua_Integer n = lua_tointeger(L, name);
-  if (n < 0 || n >= N_TYPES) return;
-  push_value_of(L, (int)n);
   lua_pushvalue(L, name + 1);
-  lua_setmetatable(L, -2);
+  moons__pristine_set_type_metatable(L, lua_tointeger(L, name));
 }
 
 /* package. */

@@ -14,9 +14,6 @@
 ** do not fit the place. May raise any error. */
 int moons__place_set(lua_State *L, enum wire_place where);
 
-/* The basic types whose values share a metatable, from 0; pushes that of the n-th, or nil. -1 at the end. */
-int moons__place_type_metatable(lua_State *L, int n);
-
 /* Pushes the list of package.searchers with a number for each that a new state has in that place; nil where it is as
 ** in a new state. */
 void moons__place_push_searchers(lua_State *L);

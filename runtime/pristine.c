@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "places.h"
-
 /* Keys in the registry: a table of the tables that were noted, by name, with that of the globals under
 ** LUA_GNAME, and of what lua_next gave for each, by its place; and the environment that is made of
 ** them. */
@@ -229,6 +227,46 @@ static int undo_changes(lua_State *L, lua_State *new) {
   return take_changes(L, new) + put_missing(L, new) > 0;
 }
 
+/* Metatables of basic types. */
+
+static const int TYPES[] = {LUA_TNIL,      LUA_TBOOLEAN, LUA_TNUMBER,
+                            LUA_TFUNCTION, LUA_TTHREAD,  LUA_TLIGHTUSERDATA};
+enum { N_TYPES = sizeof TYPES / sizeof TYPES[0] };
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Pushes a value of the n-th type. */
+static void push_value_of(lua_State *L, int n) {
+  switch (TYPES[n]) {
+  case LUA_TBOOLEAN: lua_pushboolean(L, 1); break;
+  case LUA_TNUMBER: lua_pushinteger(L, 0); break;
+  case LUA_TFUNCTION: lua_pushcfunction(L, nothing); break;
+  case LUA_TTHREAD: lua_pushthread(L); break;
+  case LUA_TLIGHTUSERDATA: lua_pushlightuserdata(L, NULL); break;
+  default: lua_pushnil(L);
+  }
+}
+
+int moons__pristine_push_type_metatable(lua_State *L, int n) {
+  if (n >= N_TYPES) return -1;
+  push_value_of(L, n);
+  if (!lua_getmetatable(L, -1)) lua_pushnil(L);
+  lua_remove(L, -2);
+  return n;
+}
+
+void moons__pristine_set_type_metatable(lua_State *L, lua_Integer n) {
+  if (n >= 0 && n < N_TYPES) {
+    push_value_of(L, (int)n);
+    lua_insert(L, -2);
+    lua_setmetatable(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
 /* Taking note. */
 
 /* Pushes the table of what is noted, empty yet, unless there is one in the registry. */
@@ -326,7 +364,7 @@ static void note_searchers(lua_State *L, lua_State *new) {
 
 /* What a state has of them before its script runs is the host's. */
 static void note_type_metatables(lua_State *L) {
-  for (int n = 0; moons__place_type_metatable(L, n) >= 0; n++)
+  for (int n = 0; moons__pristine_push_type_metatable(L, n) >= 0; n++)
     lua_rawseti(L, -2, -(lua_Integer)n - 1);
 }
 

@@ -37,7 +37,14 @@ int moons__pristine_push_library(lua_State *L, const char *name);
 /* Pushes the list of package.searchers as noted. Returns 0, and pushes nothing, where there is none. */
 int moons__pristine_push_searchers(lua_State *L);
 
-/* Whether the metatable on top was that of the n-th basic type (places.h) when that was noted. */
+/* The basic types whose values share a metatable, but strings, from 0; pushes that of the n-th, or nil. Returns n, -1 at the
+** end with nothing pushed. */
+int moons__pristine_push_type_metatable(lua_State *L, int n);
+
+/* Gives the n-th basic type the metatable on top, or nil, which it pops; does nothing else where there is no such type. */
+void moons__pristine_set_type_metatable(lua_State *L, lua_Integer n);
+
+/* Whether the metatable on top was that of the n-th basic type when that was noted. */
 int moons__pristine_had_type_metatable(lua_State *L, int n);
 
 /* Pushes a table of globals for code that must not be touched by what a script does to its own. */

@@ -149,7 +149,7 @@ static int put_type_metatables(moons__encoder *e) {
   lua_State *L = e->L;
   int has_put = 0;
   e->extras |= TYPES;
-  for (int n = 0; moons__place_type_metatable(L, n) >= 0; n++) {
+  for (int n = 0; moons__pristine_push_type_metatable(L, n) >= 0; n++) {
     if (lua_isnil(L, -1) || moons__pristine_had_type_metatable(L, n)) {
       lua_pop(L, 1);
       continue;
