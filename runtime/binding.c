@@ -30,13 +30,6 @@ static int core_runs_when_asked(lua_State *L) {
   return 1;
 }
 
-int moons__is_worker(lua_State *L) {
-  int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) != LUA_TNIL;
-  int is_host = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST) != LUA_TNIL;
-  lua_pop(L, 2);
-  return has_runtime && !is_host;
-}
-
 /* core.is_worker() */
 static int core_is_worker(lua_State *L) {
   lua_pushboolean(L, moons__is_worker(L));
@@ -83,6 +76,7 @@ static int open_core(lua_State *L) {
       {"hide", moons__core_hide},
       {NULL, NULL},
   };
+  moons__make_state_type(L);
   moons__make_pool_types(L);
   moons__make_job_types(L);
   luaL_newlib(L, FUNCTIONS);

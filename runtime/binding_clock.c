@@ -5,7 +5,7 @@
 #include <lauxlib.h>
 #include <time.h>
 
-#include "binding.h"
+#include "binding_state.h"
 #include "limits.h"
 
 /* core.now(): seconds of a clock that only goes forward. */

@@ -1,6 +1,6 @@
 #include <lauxlib.h>
 
-#include "binding.h"
+#include "binding_state.h"
 #include "console.h"
 #include "runtime.h"
 

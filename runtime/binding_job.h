@@ -9,7 +9,7 @@
 #include <lua.h>
 
 #include "batch.h"
-#include "binding.h"
+#include "binding_state.h"
 #include "failure.h"
 #include "wire.h"
 

@@ -8,23 +8,7 @@
 #include "queue.h"
 #include "runtime.h"
 
-static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
-static const char STATE_TYPE[] = "parallel.state";
 static const char POOL_TYPE[] = "parallel.workers";
-
-/* {== States ================================================================================== */
-
-static int state_gc(lua_State *L) {
-  moons__state_data *state = lua_touserdata(L, 1);
-  moons__names_free(&state->names);
-  moons__encoder_end(&state->spare_encoder);
-  moons__buffer_free(&state->spare_setup);
-  if (state->runtime == NULL || !moons__runtime_is_forked(state->runtime))
-    moons__queue_free(state->queue);
-  if (state->owns_runtime) moons_runtime_free(state->runtime);
-  state->runtime = NULL;
-  return 0;
-}
 
 /* Raises an error value of no call. */
 static void raise_failure(lua_State *L, moons__failure_kind kind, const char *text) {
@@ -45,40 +29,6 @@ void moons__check_made(lua_State *L, int error, const moons__shortage *shortage)
   }
   moons__check(L, error);
 }
-
-/* Makes a runtime for a state that was given none. */
-static void own_runtime(lua_State *L, moons__state_data *state) {
-  moons_options options;
-  moons_options_init(&options);
-  moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&state->runtime, &options, NULL, &shortage), &shortage);
-  state->owns_runtime = 1;
-}
-
-/* Pushes the data of this state, made when it is needed first. */
-moons__state_data *moons__push_state(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, STATE) == LUA_TUSERDATA) return lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  moons__state_data *state = lua_newuserdatauv(L, sizeof *state, 0);
-  *state = (moons__state_data){0};
-  luaL_setmetatable(L, STATE_TYPE);
-  if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) == LUA_TLIGHTUSERDATA)
-    state->runtime = lua_touserdata(L, -1);
-  else
-    own_runtime(L, state);
-  lua_pop(L, 1);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, STATE);
-  return state;
-}
-
-moons__queue *moons__queue_of(lua_State *L, moons__state_data *state) {
-  if (state->queue == NULL) state->queue = moons__queue_new();
-  moons__check(L, state->queue == NULL ? MOONS_ENOMEM : 0);
-  return state->queue;
-}
-
-/* {== Workers of a script's own =============================================================== */
 
 moons__workers_data *moons__check_workers(lua_State *L, int index) {
   moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
@@ -178,8 +128,5 @@ void moons__make_pool_types(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   luaL_newlib(L, METHODS);
   lua_setfield(L, -2, "__index");
-  luaL_newmetatable(L, STATE_TYPE);
-  lua_pushcfunction(L, state_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }

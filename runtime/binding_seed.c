@@ -6,8 +6,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "binding.h"
 #include "binding_job.h"
+#include "binding_state.h"
 #include "pristine.h"
 
 /* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for

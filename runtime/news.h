@@ -4,8 +4,10 @@
 #ifndef MOONS_NEWS_H
 #define MOONS_NEWS_H
 
-#include "queue.h"
+#include "moons.h"
 #include "waiter.h"
+
+struct moons__queue;
 
 /* A job's place in the list; all zero is in none. The queue's lock guards it. */
 typedef struct moons__news {
@@ -16,15 +18,15 @@ typedef struct moons__news {
 
 /* Puts it into the queue, at the end, unless it is in it. Returns whom to ring, by moons__waiter_ring, once all locks
 ** are left. Any thread, while the queue stays. */
-moons__waiter *moons__queue_put(moons__queue *queue, moons__news *news);
+moons__waiter *moons__queue_put(struct moons__queue *queue, moons__news *news);
 
 /* Takes it out, where it is in. Any thread. */
-void moons__queue_remove(moons__queue *queue, moons__news *news);
+void moons__queue_remove(struct moons__queue *queue, moons__news *news);
 
 /* Takes the first; NULL where there is none. */
-moons_job *moons__queue_take(moons__queue *queue);
+moons_job *moons__queue_take(struct moons__queue *queue);
 
 /* Who waits for the queue, rung at each news. The queue's. */
-moons__waiter *moons__queue_waiter(const moons__queue *queue);
+moons__waiter *moons__queue_waiter(const struct moons__queue *queue);
 
 #endif

@@ -17,6 +17,7 @@
 #include "machine.h"
 #include "moons.h"
 #include "news.h"
+#include "queue.h"
 #include "runtime.h"
 #include "spin.h"
 #include "waiter.h"

@@ -1,11 +1,11 @@
 /*
-** What the parts of the binding share. The module's C half is binding.c (the module), binding_pool.c
-** (the runtimes of a Lua state), binding_job.h (jobs as objects of a Lua state) and binding_console.c
-** (what the caller's side shows on the terminal); the Lua half (lua/parallel) makes the calls of the
-** module out of it.
+** What the parts of the binding share. The module's C half is binding.c (the module), binding_state.c (what a Lua state
+** has for it), binding_pool.c (workers of a script's own), binding_job.h (jobs as objects of a Lua state) and
+** binding_console.c (what the caller's side shows on the terminal); the Lua half (lua/parallel) makes the calls of
+** the module out of it.
 */
-#ifndef MOONS_BINDING_H
-#define MOONS_BINDING_H
+#ifndef MOONS_BINDING_STATE_H
+#define MOONS_BINDING_STATE_H
 
 #include <lua.h>
 #include <stdint.h>
@@ -92,7 +92,8 @@ void moons__seeds_settle(moons__seeds *seeds, uint64_t n_before, lua_Integer n);
 ** script: it raises an error. */
 void moons__run_hook(lua_State *L);
 
-/* Makes the metatables of states and workers, and of jobs. */
+/* Make the metatables of states, of workers, and of jobs. */
+void moons__make_state_type(lua_State *L);
 void moons__make_pool_types(lua_State *L);
 void moons__make_job_types(lua_State *L);
 
