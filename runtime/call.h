@@ -9,7 +9,6 @@
 
 #include "batch.h"
 #include "session.h"
-#include "worker.h"
 
 enum { MOONS__CALLS_IN_ONE_GO = 256 };
 

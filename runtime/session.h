@@ -14,8 +14,9 @@
 #include "report.h"
 #include "sandbox.h"
 #include "stdlib.h"
+#include "terms.h"
 #include "wire.h"
-#include "worker.h"
+#include "worker_config.h"
 
 /* What the sessions of one worker share. */
 typedef struct moons__workshop {
