@@ -62,6 +62,12 @@ tally() {
   fi
 }
 
+# slowest: the files of the specs in $log that took longest, with their seconds.
+slowest() {
+  sed -n 's|^# spec/\(.*\)_spec\.lua: [0-9]*, \([0-9]*\) s$|\2 \1|p' "$log" | sort -rn | head -n 4 | tr '\n' ',' |
+    sed 's/,$//; s/,/, /g'
+}
+
 # specs NAME SECONDS MAKE-ARGUMENTS...: each spec counts.
 specs() {
   echo "== $1"
@@ -72,7 +78,7 @@ specs() {
   n_passed=$((n_passed + n_ok))
   n_failed=$((n_failed + n_not_ok))
   [ "$n_not_ok" -eq 0 ] || sed '/^ok [0-9]/d' "$log"
-  echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped, $took s"
+  echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped, $took s ($(slowest))"
 }
 
 # specs_again NAME SECONDS REPORTS MAKE-ARGUMENTS...: the specs against another build, one check.
@@ -87,6 +93,7 @@ specs_again() {
   attempt "$limit" $fixed_addresses make -s -j "$jobs" spec "$@"
   tally
   set -- "$reports".*
+  echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped ($(slowest))"
   if [ "$n_not_ok" -eq 0 ] && [ ! -e "$1" ]; then
     pass
   else

@@ -15,7 +15,7 @@ end
 
 describe("where memory runs out #unsanitized #large", function() -- sanitizers need much address space
   it("a call that grows without end fails with kind memory, and others go on", function()
-    local result = limited(3000000, [[
+    local result = limited(1000000, [[
       local r, errors = parallel.map(function(x)
         local t = {}
         while x == 2 do t[#t + 1] = {x} end

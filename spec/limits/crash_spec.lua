@@ -5,7 +5,11 @@ local matrix = [==[
   local crashes = {
     error = function() error("crash", 0) end,
     exit = function() os.exit(3) end,
-    overflow = function() local function f() return 1 + f() end return f() end,
+    overflow = function()
+      local function deep() return 1 + deep() end
+      local function wide(...) return 1 + wide(nil, ...) end -- which is there in a thousandth of the calls
+      return (IS_DEEP and deep or wide)()
+    end,
     memory = function() local t = {} while true do t[#t + 1] = {} end end,
     timeout = function() while true do end end,
   }
@@ -59,6 +63,7 @@ for _, host in ipairs(script.hosts) do
           function()
             script.passes(matrix .. ([[
               local name, fresh = %q, %s
+              IS_DEEP = fresh
               local pool <close> = parallel.pool {workers = 2, fresh = fresh}
               for stage, case in pairs(stages(crashes[name])) do
                 local places = name == "overflow" and {stage == "running" and 9 or 1} or {1, 5, 9}

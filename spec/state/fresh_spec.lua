@@ -282,7 +282,7 @@ for _, host in ipairs(script.hosts) do
           index[record.name] = nil
           return #records
         end
-        for _, n in ipairs(parallel.map(f, parallel.range(1, 60), {workers = 2, chunk = 5})) do
+        for _, n in ipairs(parallel.map(f, parallel.range(1, 24), {workers = 2, chunk = 4})) do
           equal(n, 90000)
         end
         local function sum()
@@ -311,7 +311,7 @@ for _, host in ipairs(script.hosts) do
           collectgarbage()
           return n
         end
-        for _, n in ipairs(parallel.map(f, parallel.range(1, 20), {workers = 2, chunk = 3})) do
+        for _, n in ipairs(parallel.map(f, parallel.range(1, 10), {workers = 2, chunk = 3})) do
           equal(n, 80000)
         end
         equal(#words, 60000)

