@@ -306,7 +306,7 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a host that waits for signals gets them #threads", host_waits},
       {"workers block all signals but those that they cause", blocked_signals},
-      {"threads have names", thread_names},
+      {"threads have names #linux", thread_names},
       {"the child of a fork is refused its parent's runtime and may have its own #unsanitized",
        forked},
       {"calls are ended with the signal that the host names #threads", stop_signals},

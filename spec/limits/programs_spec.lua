@@ -80,7 +80,7 @@ for _, host in ipairs(script.hosts) do
             local ok, err = pcall(parallel.map, function() return wait(command(i)) end, {1},
               {timeout = 0.1, fresh = n % 3 == 0})
             assert(not ok and err.kind == "timeout", name .. ": " .. tostring(err))
-            assert(now() - start < 5, name .. ": " .. command(i))
+            assert(now() - start < 20, name .. ": " .. command(i))
             assert(not err.message:find "given up", name .. ": " .. command(i))
             n = n + 1
           end
@@ -105,7 +105,7 @@ for _, host in ipairs(script.hosts) do
           return (("sleep 0.05; false,"):rep(1000):gsub("[^,]+", os.execute))
         end, {1}, {timeout = 0.2})
         assert(not ok and err.kind == "timeout", tostring(err))
-        assert(now() - start < 10)
+        assert(now() - start < 40) -- all of them take 50 s
       ]==], host)
     end)
   end)
