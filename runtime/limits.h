@@ -265,6 +265,12 @@
 #define MOONS_LINE_BYTES ((size_t)64 << 10)
 #endif
 
+/* A number as text, with its zero byte, of which calls write one: those of 64 bits take 25 at most, and a long double
+** that Lua was built with some 50. */
+#ifndef MOONS_NUMBER_BYTES
+#define MOONS_NUMBER_BYTES 128
+#endif
+
 /* Longest status line, in bytes: no terminal has more columns. */
 #ifndef MOONS_STATUS_BYTES
 #define MOONS_STATUS_BYTES 512

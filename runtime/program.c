@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "original.h"
+
 /* A key in the registry: a weak table whose keys are files that the state has opened for writing. */
 static const char FILES[] = "moons.files";
 
@@ -60,59 +62,27 @@ void moons__program_write_out(lua_State *L) {
   lua_settop(L, top);
 }
 
-/* Calls the function in upvalue 1 with the arguments; returns how many results there are. */
-static int call_original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-static int is_mode(const char *mode) {
-  if (*mode == '\0' || strchr("rwa", *mode++) == NULL) return 0;
-  if (*mode == '+') mode++;
-  return strspn(mode, "b") == strlen(mode);
-}
-
 /* io.open(filename, mode). Upvalue: the original. */
 static int call_open(lua_State *L) {
-  luaL_checkstring(L, 1);
-  const char *mode = luaL_optstring(L, 2, "r");
-  luaL_argcheck(L, is_mode(mode), 2, "invalid mode");
+  const char *mode = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "r";
   int writes = *mode != 'r' || strchr(mode, '+') != NULL;
-  int n = call_original(L);
+  int n = moons__original_call(L, 1);
   if (writes) note_file(L, 1);
   return n;
 }
 
 /* io.tmpfile(). Upvalue: the original. */
 static int call_tmpfile(lua_State *L) {
-  int n = call_original(L);
+  int n = moons__original_call(L, 1);
   note_file(L, 1);
   return n;
 }
 
-/* Opens the file whose name is at 1, with the function in upvalue 2, and puts it there. */
-static void open_output(lua_State *L) {
-  const char *filename = lua_tostring(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_pushvalue(L, 1);
-  lua_pushliteral(L, "w");
-  lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) /* its message begins with the name */
-    luaL_error(L, "cannot open file '%s' (%s)", filename,
-               lua_tostring(L, -1) + strlen(filename) + 2);
-  lua_pop(L, 1);
-  lua_replace(L, 1);
-}
-
-/* io.output([file]). Upvalues: the original, io.open. */
+/* io.output([file]), which opens a file where it is given a name. Upvalue: the original. */
 static int call_output(lua_State *L) {
-  if (lua_isnoneornil(L, 1)) return call_original(L);
-  if (lua_isstring(L, 1)) open_output(L);
-  const luaL_Stream *file = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-  if (file->closef == NULL) return luaL_error(L, "attempt to use a closed file");
-  return call_original(L);
+  int opens = lua_isstring(L, 1), n = moons__original_call(L, 1);
+  if (opens) note_file(L, 1);
+  return n;
 }
 
 /* {== Programs ================================================================================ */
@@ -209,18 +179,17 @@ static int call_execute(lua_State *L) {
 
 /* {== Installing ============================================================================== */
 
-/* Replaces a function of the library on top with one that knows it, and io.open. */
-static void set_noting(lua_State *L, const char *name, lua_CFunction function) {
+/* Replaces a function of the library on top with one that knows it. */
+static void replace(lua_State *L, const char *name, lua_CFunction function) {
   lua_getfield(L, -1, name);
-  lua_getfield(L, -2, "open");
-  lua_pushcclosure(L, function, 2);
+  lua_pushcclosure(L, function, 1);
   lua_setfield(L, -2, name);
 }
 
 static void install_io(lua_State *L, moons__starter *starter) {
-  set_noting(L, "open", call_open);
-  set_noting(L, "tmpfile", call_tmpfile);
-  set_noting(L, "output", call_output);
+  replace(L, "open", call_open);
+  replace(L, "tmpfile", call_tmpfile);
+  replace(L, "output", call_output);
   lua_pushlightuserdata(L, starter);
   lua_pushcclosure(L, call_popen, 1);
   lua_setfield(L, -2, "popen");

@@ -11,6 +11,7 @@
 #include "fork.h"
 #include "limits.h"
 #include "moons.h"
+#include "original.h"
 #include "pristine.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
@@ -83,31 +84,37 @@ static int stream_of(lua_State *L, int index) {
   return file->f == stdout ? 1 : file->f == stderr ? 2 : 0;
 }
 
-/* Calls the function that this one stands for (upvalue 1) with the arguments from `first` on. */
-static int call_original(lua_State *L, int first) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, first);
-  lua_call(L, lua_gettop(L) - first, LUA_MULTRET);
-  return lua_gettop(L) - first + 1;
+static void emit_text(lua_State *L, int stream, const char *bytes, size_t n_bytes) {
+  emit(moons__sandbox_of(L), stream, bytes, n_bytes);
 }
 
+/* Numbers are written as Lua's own write does, which is not as tostring does. */
+static void emit_number(lua_State *L, int stream, int index) {
+  char text[MOONS_NUMBER_BYTES];
+  int n_bytes = lua_isinteger(L, index)
+                    ? snprintf(text, sizeof text, LUA_INTEGER_FMT, lua_tointeger(L, index))
+                    : snprintf(text, sizeof text, LUA_NUMBER_FMT, lua_tonumber(L, index));
+  emit_text(L, stream, text, (size_t)n_bytes);
+}
+
+/* Writes the arguments from `first` on; what comes before a wrong one is written, as by Lua. */
 static void emit_arguments(lua_State *L, int stream, int first) {
   int last = lua_gettop(L);
   for (int i = first; i <= last; i++) {
     size_t n_bytes;
-    luaL_checklstring(L, i, &n_bytes);
-  }
-  for (int i = first; i <= last; i++) {
-    size_t n_bytes;
-    const char *bytes = lua_tolstring(L, i, &n_bytes);
-    emit(moons__sandbox_of(L), stream, bytes, n_bytes);
+    if (lua_type(L, i) == LUA_TNUMBER) {
+      emit_number(L, stream, i);
+    } else {
+      const char *bytes = luaL_checklstring(L, i, &n_bytes);
+      emit_text(L, stream, bytes, n_bytes);
+    }
   }
 }
 
 /* file:write(...) */
 static int call_file_write(lua_State *L) {
   int stream = stream_of(L, 1);
-  if (stream == 0) return call_original(L, 1);
+  if (stream == 0) return moons__original_call(L, 1);
   emit_arguments(L, stream, 2);
   lua_settop(L, 1);
   return 1;
@@ -119,17 +126,20 @@ static void push_default_output(lua_State *L) {
   lua_call(L, 0, 1);
 }
 
-/* io.write(...) */
-static int call_io_write(lua_State *L) {
+/* Which stream the default output is, or 0. */
+static int default_stream(lua_State *L) {
   push_default_output(L);
   int stream = stream_of(L, -1);
-  if (stream == 0) {
-    lua_pop(L, 1);
-    return call_original(L, 1);
-  }
-  lua_insert(L, 1);
-  emit_arguments(L, stream, 2);
-  lua_settop(L, 1);
+  lua_pop(L, 1);
+  return stream;
+}
+
+/* io.write(...) */
+static int call_io_write(lua_State *L) {
+  int stream = default_stream(L);
+  if (stream == 0) return moons__original_call(L, 1);
+  emit_arguments(L, stream, 1);
+  push_default_output(L);
   return 1;
 }
 
@@ -137,16 +147,14 @@ static int call_io_write(lua_State *L) {
 static int call_file_flush(lua_State *L) {
   int stream = stream_of(L, 1);
   if (stream != 0) flush_line(moons__sandbox_of(L), stream);
-  return call_original(L, 1);
+  return moons__original_call(L, 1);
 }
 
 /* io.flush() */
 static int call_io_flush(lua_State *L) {
-  push_default_output(L);
-  int stream = stream_of(L, -1);
-  lua_pop(L, 1);
+  int stream = default_stream(L);
   if (stream != 0) flush_line(moons__sandbox_of(L), stream);
-  return call_original(L, 1);
+  return moons__original_call(L, 1);
 }
 
 static void warn(void *data, const char *message, int to_be_continued) {
@@ -169,7 +177,8 @@ static void warn(void *data, const char *message, int to_be_continued) {
 static int call_exit(lua_State *L) {
   if (moons__sandbox_of(L)->fork_number !=
       moons__fork_number()) /* a child that the call has forked */
-    return call_original(L, 1);
+    return moons__original_call(L, 1);
+  if (!lua_isboolean(L, 1)) luaL_optinteger(L, 1, 0);
   moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__STOP(ERROR));
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
@@ -180,17 +189,13 @@ static int call_exit(lua_State *L) {
 /* math.randomseed([x [, y]]). Without arguments Lua would take the time and an address, which do not depend on
 ** the call alone: the call's own next numbers do. Upvalues: the original, math.random. */
 static int call_randomseed(lua_State *L) {
-  if (lua_gettop(L) > 0) {
-    luaL_checknumber(L, 1); /* its error names this function */
-    luaL_optnumber(L, 2, 0);
-    return call_original(L, 1);
-  }
+  if (lua_gettop(L) > 0) return moons__original_call(L, 1);
   for (int i = 0; i < 2; i++) {
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushinteger(L, 0);
     lua_call(L, 1, 1);
   }
-  return call_original(L, 1);
+  return moons__original_call(L, 1);
 }
 
 /* What the script has changed was noted before. */
@@ -230,33 +235,88 @@ static int call_setmetatable(lua_State *L) {
 
 static int call_debug_setmetatable(lua_State *L) {
   if (lua_istable(L, 1)) note_finalizer(L, 2);
-  return call_original(L, 1);
+  return moons__original_call(L, 1);
 }
 
 /* Loading. */
 
-/* Bytecode can crash Lua, so only text is loaded: load(chunk, name, mode, env). */
+/* Bytecode can crash Lua, so only text is loaded. Of a mode without text nothing is. */
+static const char *text_mode(const char *mode) { return strchr(mode, 't') != NULL ? "t" : ""; }
+
+/* Returns what load and loadfile return, for what has been loaded in text_mode(mode). `env`: the index of its
+** environment, or 0. */
+static int finish_load(lua_State *L, int status, const char *mode, int env) {
+  static const char NO_TEXT[] = "attempt to load a text chunk (mode is '')";
+  if (status == LUA_OK) {
+    if (env == 0) return 1;
+    lua_pushvalue(L, env);
+    if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
+    return 1;
+  }
+  const char *message = lua_tostring(L, -1);
+  if (message != NULL && strcmp(message, NO_TEXT) == 0)
+    lua_pushfstring(L, "attempt to load a text chunk (mode is '%s')", mode);
+  luaL_pushfail(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+enum {
+  PIECE = 5
+}; /* where the reader of a chunk keeps what load is to read: after all arguments */
+
+/* Reads what the function at 1 gives. */
+static const char *read_piece(lua_State *L, void *data, size_t *n_bytes) {
+  (void)data;
+  luaL_checkstack(L, 2, "too many nested functions");
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  *n_bytes = 0;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
+  lua_replace(L, PIECE);
+  return lua_tolstring(L, PIECE, n_bytes);
+}
+
+/* load(chunk, name, mode, env), as Lua's own: calling that would have its errors name no place. */
 static int call_load(lua_State *L) {
-  if (lua_gettop(L) < 3) lua_settop(L, 3);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 3);
-  return call_original(L, 1);
+  size_t n_bytes;
+  const char *chunk = lua_tolstring(L, 1, &n_bytes), *mode = luaL_optstring(L, 3, "bt");
+  int env = lua_isnone(L, 4) ? 0 : 4, status;
+  if (chunk != NULL) {
+    const char *name = luaL_optstring(L, 2, chunk);
+    status = luaL_loadbufferx(L, chunk, n_bytes, name, text_mode(mode));
+  } else {
+    const char *name = luaL_optstring(L, 2, "=(load)");
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, PIECE);
+    status = lua_load(L, read_piece, NULL, name, text_mode(mode));
+  }
+  return finish_load(L, status, mode, env);
 }
 
 /* loadfile(filename, mode, env) */
 static int call_loadfile(lua_State *L) {
-  if (lua_gettop(L) < 2) lua_settop(L, 2);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 2);
-  return call_original(L, 1);
+  const char *filename = luaL_optstring(L, 1, NULL), *mode = luaL_optstring(L, 2, "bt");
+  int env = lua_isnone(L, 3) ? 0 : 3;
+  return finish_load(L, luaL_loadfilex(L, filename, text_mode(mode)), mode, env);
+}
+
+static int finish_dofile(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L) - 1;
 }
 
 static int call_dofile(lua_State *L) {
   const char *filename = luaL_optstring(L, 1, NULL);
   lua_settop(L, 1);
   if (luaL_loadfilex(L, filename, "t") != LUA_OK) return lua_error(L);
-  lua_call(L, 0, LUA_MULTRET);
-  return lua_gettop(L) - 1;
+  lua_callk(L, 0, LUA_MULTRET, 0, finish_dofile);
+  return finish_dofile(L, LUA_OK, 0);
 }
 
 /* Closing a state unloads its C libraries, while other states use them: they are made to stay. */
@@ -267,7 +327,7 @@ static void pin_library(const char *path) {
 
 /* Another searcher of package.searchers: returns a loader and, for files, their name. */
 static int call_searcher(lua_State *L) {
-  int n = call_original(L, 1);
+  int n = moons__original_call(L, 1);
   if (!lua_isfunction(L, 1)) return n;
   moons__sandbox *s = moons__sandbox_of(L);
   s->loaded_module = 1;
@@ -283,8 +343,8 @@ static int call_lua_searcher(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_pushvalue(L, 1);
-  if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
-    return luaL_error(L, "'package.path' must be a string");
+  lua_getfield(L, lua_upvalueindex(1), "path");
+  if (lua_tostring(L, -1) == NULL) return luaL_error(L, "'package.path' must be a string");
   lua_call(L, 2, 2);
   if (lua_isnil(L, -2)) return 1; /* why it was not found */
   lua_pop(L, 1);
@@ -302,7 +362,7 @@ static int call_loadlib(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lua_pushvalue(L, 1); /* keeps the path alive */
   lua_insert(L, 1);
-  int n = call_original(L, 2);
+  int n = moons__original_call(L, 2);
   moons__sandbox_of(L)->loaded_library = 1;
   pin_library(path);
   return n;
@@ -377,8 +437,8 @@ static void install_base(lua_State *L) {
   set(L, "print", call_print);
   set(L, "setmetatable", call_setmetatable);
   set(L, "dofile", call_dofile);
-  replace(L, "load", call_load);
-  replace(L, "loadfile", call_loadfile);
+  set(L, "load", call_load);
+  set(L, "loadfile", call_loadfile);
 }
 
 static void install_io(lua_State *L) {

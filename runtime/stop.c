@@ -5,6 +5,7 @@
 
 #include "failure.h"
 #include "moons.h"
+#include "original.h"
 #include "sandbox.h"
 
 /* What `running` holds beside the state, whose address has none of these bits: another thread holds the call, or it is
@@ -216,10 +217,10 @@ static int resume(lua_State *L, lua_State *co, int n) {
   return n_results;
 }
 
-/* coroutine.resume(co, ...) */
+/* coroutine.resume(co, ...). Upvalue: the original. */
 static int call_resume(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  if (co == NULL) return moons__original_call(L, 1); /* its error says what is wrong */
   int n = resume(L, co, lua_gettop(L) - 1);
   lua_pushboolean(L, n >= 0);
   int n_values = n >= 0 ? n : 1;
@@ -251,17 +252,14 @@ static int call_wrapped(lua_State *L) {
 /* coroutine.close(co). Upvalue: the original. */
 static int call_close(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
+  if (co == NULL || co == L) return moons__original_call(L, 1); /* its error says what is wrong */
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  if (co == NULL || co == L) { /* its own error says what is wrong */
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    return lua_gettop(L);
-  }
   moons__resumer here;
   enter(L, co, &here);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   leave(L, &here);
-  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+  return status == LUA_OK ? lua_gettop(L) : moons__original_raise(L, status);
 }
 
 /* coroutine.wrap(f) */
@@ -285,33 +283,36 @@ static int call_handler(lua_State *L) {
   return 1;
 }
 
+/* `context`: how many values stand below what the function gives, the first of which is true. */
 static int finish_xpcall(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  return lua_gettop(L);
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)context;
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, -2);
+  return 2;
 }
 
-/* xpcall(f, handler, ...). Upvalue: the original. */
+/* xpcall(f, handler, ...), as Lua's own, which no C function could stand before without halving how deep they nest. */
 static int call_xpcall(lua_State *L) {
-  if (lua_isfunction(L, 2)) {
-    lua_pushvalue(L, 2);
-    lua_pushcclosure(L, call_handler, 1);
-    lua_replace(L, 2);
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, finish_xpcall);
-  return lua_gettop(L);
+  int n = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, call_handler, 1);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1); /* the first result */
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2); /* both below the arguments */
+  int status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish_xpcall);
+  return finish_xpcall(L, status, 2);
 }
 
 void moons__stop_install(lua_State *L) {
   lua_pushglobaltable(L);
-  lua_getfield(L, -1, "xpcall");
-  lua_pushcclosure(L, call_xpcall, 1);
+  lua_pushcfunction(L, call_xpcall);
   lua_setfield(L, -2, "xpcall");
   lua_pop(L, 1);
   if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) {
-    lua_pushcfunction(L, call_resume);
+    lua_getfield(L, -1, "resume");
+    lua_pushcclosure(L, call_resume, 1);
     lua_setfield(L, -2, "resume");
     lua_pushcfunction(L, call_wrap);
     lua_setfield(L, -2, "wrap");

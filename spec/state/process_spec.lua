@@ -128,6 +128,91 @@ for _, host in ipairs(script.hosts) do
       assert.equal("\nnil\ttrue\t1\t2.0\ts\0t\tobject\na12.5\nxy\nz\n", result.stdout)
     end)
 
+    it("io.write writes numbers as plain Lua does, and what comes before a wrong argument", function()
+      local code = [[
+        local function f()
+          io.write(2.0, " ", 3, " ", -0.0, " ", 1e15, " ", 2^53, " ", 0.1, " ", 1e300, " ", 1/0, "\n")
+          io.stdout:write(2.0, " ", 2^63, " ", 12345678901234567890, "\n")
+          pcall(io.write, "written\n", 1, {}, "not written\n")
+          io.write "\n"
+        end
+      ]]
+      local plain = script.run(code .. "f()", script.lua54)
+      assert.equal(0, plain.code)
+      script.prints("local parallel = require 'parallel'" .. code .. "parallel.map(f, {1})", plain.stdout, host)
+    end)
+
+    it("load, loadfile and dofile do what plain Lua's do, but for bytecode", function()
+      passes [[
+        local function f()
+          local name = os.tmpname()
+          local file <close> = io.open(name, "w")
+          file:write "local x = ... coroutine.yield(y) return y, x"
+          file:close()
+          y = 1
+          local environment = {y = 2, coroutine = coroutine}
+          local out = {}
+          local function note(loaded, message)
+            if not loaded then out[#out + 1] = message return end
+            local co = coroutine.wrap(loaded)
+            out[#out + 1] = table.concat({co(3), co()}, " ")
+          end
+          note(loadfile(name))
+          note(loadfile(name, "t", environment))
+          note(loadfile(name, "bt"))
+          note(loadfile(name, "b"))
+          note(function() return dofile(name) end)
+          local text = "local x = ... coroutine.yield(y) return y, x"
+          note(load(text))
+          note(load(text, "=text", "bt", environment))
+          note(load(text, "=text", "b", environment))
+          local at = 0
+          note(load(function() at = at + 1 return text:sub(at, at) end, nil, nil, environment))
+          os.remove(name)
+          return table.concat(out, "\n")
+        end
+        equal(parallel.map(f, {1})[1], f())
+        local code = string.dump(function() return 1 end)
+        local function bytecode()
+          local name = os.tmpname()
+          local file <close> = io.open(name, "wb")
+          file:write(code)
+          file:close()
+          local pieces = {code}
+          local out = {}
+          for _, mode in ipairs {false, "t", "b", "bt", ""} do
+            mode = mode or nil
+            out[#out + 1] = tostring(load(code, "x", mode))
+            out[#out + 1] = tostring(loadfile(name, mode))
+            out[#out + 1] = tostring(load(function() return table.remove(pieces) end, "x", mode))
+            pieces[1] = code
+          end
+          out[#out + 1] = tostring(pcall(dofile, name))
+          os.remove(name)
+          return table.concat(out, " ")
+        end
+        equal(parallel.map(bytecode, {1})[1], ("nil "):rep(15) .. "false")
+      ]]
+    end)
+
+    it("xpcall nests as deep as plain Lua's, and yields", function()
+      passes [[
+        local function deep()
+          local depth = 0
+          local function go() depth = depth + 1 return xpcall(go, function(m) return m end) end
+          go()
+          local function yielding(x) return coroutine.yield(x), x end
+          local co = coroutine.wrap(function() return xpcall(yielding, print, 5) end)
+          local first = co()
+          return {depth, first, co(6)}
+        end
+        local here, there = deep(), parallel.map(deep, {1})[1]
+        local here_depth, there_depth = table.remove(here, 1), table.remove(there, 1)
+        assert(math.abs(here_depth - there_depth) < 10, there_depth .. " in a call, not " .. here_depth)
+        equal(there, here)
+      ]]
+    end)
+
     it("warnings of a call come out once they are turned on", function()
       local result = passes [[
         parallel.map(function(x)
