@@ -183,12 +183,13 @@ static int call_some(lua_State *L) {
   do {
     lua_pushvalue(L, 2);
     push_given(L, c, c->n_begun++);
+    sandbox->cpu_begun_ns = MOONS__UNKNOWN;
     lua_call(L, 1, 1);
     moons__sandbox_flush(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it was to end, and came to its end */
     is_kept = keep_number(L, 2 + (int)c->n_begun, c);
-  } while (is_kept && c->n_begun < n_given && !is_over(c));
+  } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
   if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);

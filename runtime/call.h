@@ -21,6 +21,7 @@ typedef struct moons__call {
   moons__item item;      /* the arguments */
   uint64_t index;        /* number of the call */
   int seeds;             /* its random numbers */
+  int is_timed;          /* its function may call os.clock */
   moons__item result;    /* a number, a message or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 

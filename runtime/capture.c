@@ -206,6 +206,15 @@ static int uses_constant(uint32_t i, size_t k) {
   }
 }
 
+static int has_clock(const prototype *p) {
+  static const char CLOCK[] = "clock";
+  for (size_t k = 0; k < p->n_constants; k++)
+    if (p->constants[k].n_bytes == sizeof CLOCK - 1 && p->constants[k].bytes != NULL &&
+        memcmp(p->constants[k].bytes, CLOCK, sizeof CLOCK - 1) == 0)
+      return 1;
+  return 0;
+}
+
 /* Strings come from constants, and from joining values. */
 static int makes_strings(const prototype *p) {
   for (size_t i = 0; i < p->n_code; i++)
@@ -298,6 +307,7 @@ static void take_function(reader *r, uint64_t parent, int depth, uint64_t enviro
   if (!r->malformed) {
     scan_code(r, &p);
     r->uses.has_strings |= makes_strings(&p);
+    r->uses.has_clock |= has_clock(&p);
   }
   free(p.constants);
   take_nested(r, p.environments, depth);

@@ -20,6 +20,7 @@ typedef struct moons__capture_name {
 
 /* What a function does besides naming globals. */
 typedef struct moons__capture_uses {
+  int has_clock;   /* the constant "clock" is in it */
   int has_strings; /* a string could turn up in it that is neither passed to it nor captured */
   int requires; /* it uses `require` in another way than to call it with a constant: names are not known */
 } moons__capture_uses;

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "arena.h"
+#include "batch.h"
 #include "failure.h"
 #include "fork.h"
 #include "limits.h"
+#include "machine.h"
 #include "moons.h"
 #include "original.h"
 #include "pristine.h"
@@ -157,6 +159,62 @@ static int call_io_flush(lua_State *L) {
   return moons__original_call(L, 1);
 }
 
+/* Default input and output. */
+
+/* Where a call has set one, the registry holds under these names what it was, and the original of the function. */
+static const char *const FORMER[] = {"moons.input", "moons.output"};
+static const char *const ORIGINAL[] = {"moons.set_input", "moons.set_output"};
+
+/* Notes what the default was when the call began. Upvalue 1: the function that tells. */
+static void note_default(lua_State *L, int which) {
+  moons__sandbox *s = moons__sandbox_of(L);
+  if (s->set_default & 1 << which) return;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, ORIGINAL[which]);
+  lua_call(L, 0, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, FORMER[which]);
+  s->set_default |= 1 << which;
+}
+
+/* io.input([file]), io.output([file]) */
+static int call_input(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) note_default(L, 0);
+  return moons__original_call(L, 1);
+}
+
+static int call_output(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) note_default(L, 1);
+  return moons__original_call(L, 1);
+}
+
+/* Nobody else writes to a file that a state has opened; stdout and stderr are not its own. */
+static void write_out_default(lua_State *L) {
+  const luaL_Stream *file = luaL_testudata(L, -1, LUA_FILEHANDLE);
+  if (file != NULL && file->closef != NULL && stream_of(L, -1) == 0) fflush(file->f);
+}
+
+static void reset_default(lua_State *L, int which) {
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, ORIGINAL[which]);
+  lua_pushvalue(L, -1);
+  lua_call(L, 0, 1);
+  if (which == 1) write_out_default(L);
+  lua_settop(L, top + 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, FORMER[which]);
+  lua_pcall(L, 1, 0, 0); /* one that was closed stays away */
+  lua_settop(L, top);
+  lua_pushnil(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, FORMER[which]);
+}
+
+void moons__sandbox_reset_defaults(lua_State *L) {
+  moons__sandbox *s = moons__sandbox_of(L);
+  for (int which = 0; which < 2; which++)
+    if (s->set_default & 1 << which) reset_default(L, which);
+  s->set_default = 0;
+}
+
 static void warn(void *data, const char *message, int to_be_continued) {
   moons__sandbox *s = data;
   if (s->warns < 2 && !to_be_continued && *message == '@') {
@@ -182,6 +240,43 @@ static int call_exit(lua_State *L) {
   moons__stop_here(&moons__sandbox_of(L)->stop, L, MOONS__STOP(ERROR));
   if (lua_isnoneornil(L, 1)) return luaL_error(L, "os.exit was called");
   return luaL_error(L, "os.exit(%s) was called", luaL_tolstring(L, 1, NULL));
+}
+
+/* What is one for the whole process. */
+
+/* os.clock(): processor time of the call. The thread's clock differs from it by what was when the call began; asking that
+** takes longer than a small call, so it is asked where the function names `clock`. */
+static int call_clock(lua_State *L) {
+  moons__sandbox *s = moons__sandbox_of(L);
+  uint64_t now_ns = moons__machine_cpu_ns();
+  if (s->cpu_begun_ns == MOONS__UNKNOWN || s->cpu_begun_ns > now_ns) s->cpu_begun_ns = now_ns;
+  lua_pushnumber(L, (lua_Number)(now_ns - s->cpu_begun_ns) / (lua_Number)1e9);
+  return 1;
+}
+
+static int is_same_locale(const char *a, const char *b) {
+  int a_is_c = strcmp(a, "C") == 0 || strcmp(a, "POSIX") == 0;
+  int b_is_c = strcmp(b, "C") == 0 || strcmp(b, "POSIX") == 0;
+  return strcmp(a, b) == 0 || (a_is_c && b_is_c);
+}
+
+/* os.setlocale([locale [, category]]): tells which it is, and refuses any other, which all calls would get. */
+static int call_setlocale(lua_State *L) {
+  if (lua_isnoneornil(L, 1)) return moons__original_call(L, 1);
+  const char *wanted = luaL_checkstring(L, 1);
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  lua_pushvalue(L, 2);
+  moons__original_call(L, 3);
+  const char *present = lua_tostring(L, 3);
+  if (present != NULL && is_same_locale(wanted, present)) return 1;
+  luaL_pushfail(L);
+  lua_pushfstring(
+      L,
+      "cannot set the locale '%s' in a call, for it would be that of the whole process; "
+      "set it in the script, before the map",
+      wanted);
+  return 2;
 }
 
 /* Random numbers. */
@@ -444,6 +539,8 @@ static void install_base(lua_State *L) {
 static void install_io(lua_State *L) {
   replace_io(L, "write", call_io_write);
   replace_io(L, "flush", call_io_flush);
+  replace(L, "input", call_input);
+  replace(L, "output", call_output);
   luaL_getmetatable(L, LUA_FILEHANDLE);
   lua_getfield(L, -1, "__index");
   replace(L, "write", call_file_write);
@@ -491,6 +588,8 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
   }
   if (push_open(L, LUA_OSLIBNAME)) {
     replace(L, "exit", call_exit);
+    replace(L, "clock", call_clock);
+    replace(L, "setlocale", call_setlocale);
     lua_pop(L, 1);
   }
   if (push_open(L, LUA_IOLIBNAME)) {
@@ -519,7 +618,7 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox) {
 }
 
 void moons__sandbox_begin(moons__sandbox *s) {
-  s->made_finalizer = s->loaded_library = s->loaded_module = 0;
+  s->made_finalizer = s->loaded_library = s->loaded_module = s->set_default = 0;
 }
 
 void moons__sandbox_write_lines(moons__sandbox *s) {

@@ -28,6 +28,10 @@ typedef struct moons__sandbox {
   int made_finalizer; /* a table has a __gc */
   int loaded_library; /* a C library was loaded */
   int loaded_module;  /* any module was */
+  int set_default;    /* the default input or output was set: bits */
+
+  uint64_t
+      cpu_begun_ns; /* of the thread, when the call began; MOONS__UNKNOWN: os.clock counts from its first use */
 
   unsigned fork_number; /* of the process (fork.h); set by the worker too */
   moons__stop stop;
@@ -47,6 +51,10 @@ void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
 
 /* Pushes Lua's own math.randomseed, whatever the script did to its globals; nil where there is no math. */
 void moons__sandbox_push_seed(lua_State *L);
+
+/* Puts the default input and output back to what they were at the begin of the call, where set_default says that it has set
+** them, and writes out what it has set. In a state that is kept. May raise a memory error. */
+void moons__sandbox_reset_defaults(lua_State *L);
 
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);

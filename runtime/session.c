@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "machine.h"
 #include "moons.h"
 #include "pristine.h"
 #include "setup.h"
@@ -123,6 +124,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
     x->program->seed = x->terms->options.seed;
   }
   lua_settop(L, top);
+  x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
 }
@@ -367,6 +369,13 @@ static int put_back(moons__session *s, const moons__terms *terms) {
   return is_dirty && s->rebuilds ? complete(s, terms) : 0;
 }
 
+/* Files that a call has set as the defaults, and nothing else keeps, are closed. */
+static int reset_defaults(lua_State *L) {
+  moons__sandbox_reset_defaults(L);
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
 static int collect(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
   lua_gc(L, LUA_GCCOLLECT);
@@ -410,10 +419,13 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
 int moons__session_end_call(moons__session *s) {
   moons__arena_limit(&s->image.arena, 0);
   moons__sandbox *sandbox = &s->workshop->sandbox;
-  if (!s->fresh)
+  if (!s->fresh) {
     lua_settop(s->image.L, MOONS__SESSION_TOP);
-  else if (must_close(s))
+    if (sandbox->set_default && call_protected(s, reset_defaults, NULL) != LUA_OK)
+      lua_pop(s->image.L, 1);
+  } else if (must_close(s)) {
     close_state(s);
+  }
   moons__sandbox_end_call(sandbox);
   uncharge(s);
   if (sandbox->loaded_module) s->names_known = 0;

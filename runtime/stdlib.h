@@ -13,11 +13,15 @@ typedef unsigned moons__libraries;
 /* What every state has that may hold a string: base and string. */
 #define MOONS__LIBRARIES_LEAST ((moons__libraries)3)
 #define MOONS__LIBRARIES_MATH ((moons__libraries)1 << 4)
+#define MOONS__LIBRARIES_OS ((moons__libraries)1 << 6)
 #define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)
 #define MOONS__LIBRARIES_ALL ((moons__libraries)0x3FF)
 
 /* Not a standard library, and not opened here: the module `parallel` is needed too. */
 #define MOONS__LIBRARIES_PARALLEL ((moons__libraries)1 << 10)
+
+/* Nor this: a program names a field or a global `clock`, which may be os.clock. */
+#define MOONS__LIBRARIES_CLOCK ((moons__libraries)1 << 11)
 
 /* The libraries that a program needs which names this global; all of them where the global can
 ** reach anything (require, load, _G, debug, ...). 0: no standard name. */

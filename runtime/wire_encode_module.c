@@ -48,6 +48,8 @@ static void note_standard(encoder *e, const moons__name *name) {
   size_t n_bytes;
   const char *global = moons__names_global(name->path, name->n_bytes, &n_bytes);
   if (global == NULL) return;
+  if (n_bytes == strlen(LUA_OSLIBNAME) && memcmp(global, LUA_OSLIBNAME, n_bytes) == 0)
+    e->needs |= MOONS__LIBRARIES_CLOCK; /* it may be os.clock */
   int is_foreign = e->is_foreign;
   e->is_foreign = e->owner != 0;
   moons__wire_note_library(e, global, n_bytes);

@@ -160,7 +160,7 @@ static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons
 static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
   needs |= moons__setup_libraries(terms->options.setup, terms->options.setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
-  needs &= allowed_to(terms) | MOONS__LIBRARIES_PARALLEL;
+  needs &= allowed_to(terms) | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_CLOCK;
   moons__session *s =
       terms->options.fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
   if (s == NULL) return -1;
@@ -169,6 +169,7 @@ static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) 
   s->last_used = p->last_used = ++w->clock;
   s->reached |= needs;
   w->call.seeds = p->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
+  w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;
   w->call.session = s;
   w->call.program = p;
   w->call.classes.outer = &p->classes;
@@ -336,7 +337,7 @@ moons__scope *moons__worker_scope(moons__worker *w) {
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
-         !c->terms->options.report && c->terms->options.n_retries == 0 &&
+         !c->terms->options.report && !c->is_timed && c->terms->options.n_retries == 0 &&
          !c->terms->options.until && w->task->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
@@ -388,6 +389,7 @@ static int run_call(moons__worker *w) {
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = may_go_on(w);
   begin_meter(w, &used);
+  w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session)) return 1;
   end_meter(w, &used);
