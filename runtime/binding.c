@@ -54,6 +54,7 @@ static int core_raise(lua_State *L) {
 
 /* The loader of "parallel.core". */
 static int open_core(lua_State *L) {
+  moons__pristine_note_standard(L);
   static const luaL_Reg FUNCTIONS[] = {
       {"job", moons__core_job},
       {"call", moons__core_call},
@@ -88,20 +89,63 @@ static int open_core(lua_State *L) {
   lua_setfield(L, -2, "max_chunk");
   lua_pushinteger(L, MOONS_CHUNKS_PER_WORKER);
   lua_setfield(L, -2, "chunks_per_worker");
-  lua_pushliteral(L, MOONS_VERSION);
-  lua_setfield(L, -2, "version");
   return 1;
 }
 
-/* The loader of a module of the Lua half; upvalue 1 is its place among the sources. */
-static int open_source(lua_State *L) {
-  const moons__lua_source *source = lua_touserdata(L, lua_upvalueindex(1));
-  const char *name = lua_pushfstring(L, "=%s", source->name);
-  if (luaL_loadbufferx(L, (const char *)source->bytes, source->n_bytes, name, "t") != LUA_OK)
-    return lua_error(L);
+/* {== The Lua half ============================================================================ */
+
+static const moons__lua_source *find_source(lua_State *L, const char *name) {
+  const moons__lua_source *source = moons__lua_sources;
+  while (source->name != NULL && strcmp(source->name, name) != 0)
+    source++;
+  if (source->name == NULL) luaL_error(L, "no such part of the module: '%s'", name);
+  return source;
+}
+
+/* What all states of the runtime share of what they have compiled; NULL where the state was given none. */
+static moons__kept *shared_code(lua_State *L) {
+  moons__kept *code = NULL;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) == LUA_TLIGHTUSERDATA)
+    code = moons__runtime_code(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+static int append(lua_State *L, const void *bytes, size_t n_bytes, void *buffer) {
+  (void)L;
+  return moons__buffer_append(buffer, bytes, n_bytes);
+}
+
+/* Keeps the function on top as bytecode, which is read five times as fast as its source. */
+static void keep(lua_State *L, moons__kept *code, const moons__lua_source *source) {
+  moons__buffer bytes = {0};
+  if (lua_dump(L, append, &bytes, 0) == 0)
+    moons__kept_add(code, source, bytes.bytes, bytes.n_bytes);
+  moons__buffer_free(&bytes);
+}
+
+/* Pushes the function that a source is. */
+static void load_source(lua_State *L, const char *name) {
+  const moons__lua_source *source = find_source(L, name);
+  const char *chunk = lua_pushfstring(L, "=%s", name);
+  moons__kept *code = shared_code(L);
+  size_t n_bytes = source->n_bytes;
+  const void *bytes = code != NULL ? moons__kept_find(code, source, &n_bytes) : NULL;
+  int is_compiled = bytes != NULL;
+  if (!is_compiled) bytes = source->bytes;
+  if (luaL_loadbufferx(L, bytes, n_bytes, chunk, is_compiled ? "b" : "t") != LUA_OK) lua_error(L);
+  if (code != NULL && !is_compiled) keep(L, code, source);
+  lua_remove(L, -2);
+}
+
+/* The loader of a part of the module. A state that has had no use for it yet has noted nothing either. */
+static int open_part(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  moons__pristine_note_standard(L);
+  load_source(L, name);
   moons__pristine_push_environment(L);
   lua_setupvalue(L, -2, 1);
-  lua_pushstring(L, source->name);
+  lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
 }
@@ -109,14 +153,20 @@ static int open_source(lua_State *L) {
 /* Puts the parts of the module where `require` finds them. */
 static void preload_parts(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  for (const moons__lua_source *source = moons__lua_sources; source->name != NULL; source++) {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)source);
-    lua_pushcclosure(L, open_source, 1);
+  for (const moons__lua_source *source = moons__lua_sources + 1; source->name != NULL; source++) {
+    lua_pushcfunction(L, open_part);
     lua_setfield(L, -2, source->name);
   }
   lua_pushcfunction(L, open_core);
   lua_setfield(L, -2, "parallel.core");
   lua_pop(L, 1);
+}
+
+/* What the module makes its calls with, whatever the script has made of `require`. */
+static int give_calls(lua_State *L) {
+  static const char NAME[] = "parallel.calls";
+  luaL_requiref(L, NAME, open_part, 0);
+  return 1;
 }
 
 /* The module is made of these libraries, of which a host may have opened only some. */
@@ -140,12 +190,11 @@ static void check_libraries(lua_State *L) {
 /* The loader of "parallel" in a state that knows its runtime. */
 static int open_parallel(lua_State *L) {
   check_libraries(L);
-  moons__pristine_note(L, 0);
   preload_parts(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_getfield(L, -1, "parallel");
-  lua_pushliteral(L, "parallel");
-  lua_call(L, 1, 1);
+  load_source(L, "parallel");
+  lua_pushliteral(L, "Moons " MOONS_VERSION);
+  lua_pushcfunction(L, give_calls);
+  lua_call(L, 2, 1);
   return 1;
 }
 

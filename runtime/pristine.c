@@ -269,13 +269,18 @@ void moons__pristine_set_type_metatable(lua_State *L, lua_Integer n) {
 
 /* Taking note. */
 
+static int is_noted(lua_State *L) {
+  int is_noted = lua_getfield(L, LUA_REGISTRYINDEX, NOTED) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is_noted;
+}
+
 /* Pushes the table of what is noted, empty yet, unless there is one in the registry. */
 static int begin_note(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  int is_noted = lua_getfield(L, LUA_REGISTRYINDEX, NOTED) != LUA_TNIL;
-  lua_pop(L, 1);
-  if (!is_noted) lua_newtable(L);
-  return !is_noted;
+  if (is_noted(L)) return 0;
+  lua_newtable(L);
+  return 1;
 }
 
 /* Notes the n-th table, into the one on top. `new` is a new state to compare it with, or NULL. */
@@ -322,13 +327,19 @@ static void note_globals(lua_State *L, int all, lua_State *new) {
   lua_setfield(L, -2, LUA_GNAME);
 }
 
-/* Appends to the list at `noted` the searcher in the list on top that is the same function in C as the one on top of
-** a new state. */
-static void note_searcher(lua_State *L, int noted, lua_State *new) {
+/* Whether the function in C on top of L, in this place of the list, stands for the searcher on top of a new state. */
+static int is_searcher(lua_State *L, lua_Integer place, lua_State *new, lua_Integer new_place) {
+  lua_CFunction function = lua_tocfunction(L, -1);
+  if (function == NULL) return 0;
+  if (function == lua_tocfunction(new, -1)) return 1;
+  return place == new_place && is_original(L, new);
+}
+
+/* Appends to the list at `noted` that searcher in the list on top which stands for the one on top of a new state. */
+static void note_searcher(lua_State *L, int noted, lua_State *new, lua_Integer new_place) {
   int now = lua_gettop(L);
   for (lua_Integer i = 1; lua_rawgeti(L, now, i) != LUA_TNIL; i++, lua_pop(L, 1)) {
-    if (lua_tocfunction(L, -1) == NULL || lua_tocfunction(L, -1) != lua_tocfunction(new, -1))
-      continue;
+    if (!is_searcher(L, i, new, new_place)) continue;
     lua_rawseti(L, noted, (lua_Integer)lua_rawlen(L, noted) + 1);
     return;
   }
@@ -343,7 +354,7 @@ static void push_original_searchers(lua_State *L, lua_State *new) {
   if (moons__pristine_push_present(new, LUA_LOADLIBNAME) &&
       lua_getfield(new, -1, "searchers") == LUA_TTABLE)
     for (lua_Integer i = 1; lua_rawgeti(new, top + 2, i) != LUA_TNIL; i++, lua_pop(new, 1))
-      note_searcher(L, now + 1, new);
+      note_searcher(L, now + 1, new, i);
   lua_settop(new, top);
   lua_settop(L, now + 1);
   lua_remove(L, now);
@@ -411,6 +422,7 @@ static int note_standard(lua_State *L) {
 }
 
 void moons__pristine_note_standard(lua_State *L) {
+  if (is_noted(L)) return;
   lua_State *new = luaL_newstate();
   if (new == NULL) luaL_error(L, "not enough memory");
   lua_pushcfunction(new, open_libraries);

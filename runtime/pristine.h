@@ -16,8 +16,8 @@ void moons__pristine_note(lua_State *L, int all);
 /* Takes note of all that the state has now, in place of an earlier note: the host has added to it. */
 void moons__pristine_note_anew(lua_State *L);
 
-/* Takes note of what the state had before its script changed any of the standard things, which may
-** have been long ago. May raise a memory error. */
+/* Takes note, unless that was done before, of what the state had before its script changed any of the standard
+** things, which may have been long ago. May raise a memory error. */
 void moons__pristine_note_standard(lua_State *L);
 
 /* Whether two values are the same: 1 and 1.0 are not. */

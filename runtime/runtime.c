@@ -26,6 +26,7 @@
 typedef struct commons {
   moons__budget states;  /* of all their states */
   atomic_uint n_threads; /* of pools that calls have made */
+  moons__kept code;      /* of the module, compiled */
   atomic_uint n_users;
 } commons;
 
@@ -121,7 +122,9 @@ static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
 
 /* Releasing orders what each user did before what the last one frees. */
 static void release_commons(commons *c) {
-  if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) == 1) free(c);
+  if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) > 1) return;
+  moons__kept_free(&c->code);
+  free(c);
 }
 
 /* The last that uses the runtime, a call that was given up included, has gone. */
@@ -321,6 +324,8 @@ void moons_runtime_free(moons_runtime *r) {
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
+
+moons__kept *moons__runtime_code(const moons_runtime *r) { return &r->commons->code; }
 
 moons__console *moons__runtime_console(const moons_runtime *r) { return r->console; }
 

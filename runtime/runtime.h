@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "kept.h"
 #include "moons.h"
 
 struct moons__console;
@@ -43,6 +44,9 @@ int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_opt
 /* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 320 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
+
+/* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
+moons__kept *moons__runtime_code(const moons_runtime *runtime);
 
 /* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
 struct moons__console *moons__runtime_console(const moons_runtime *runtime);

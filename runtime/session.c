@@ -76,6 +76,17 @@ static void close_state(moons__session *s) {
 
 /* The first stage: libraries. */
 
+/* The module, with what it would load at its first use. */
+static void require_calls(lua_State *L) {
+  static const char *const NAMES[] = {"parallel", "parallel.calls"};
+  moons__pristine_note(L, 0);
+  for (int i = 0; i < 2; i++) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, NAMES[i]);
+    lua_call(L, 1, 0);
+  }
+}
+
 static int open_libraries(lua_State *L) {
   moons__session *s = lua_touserdata(L, 1);
   const moons__worker_config *config = &s->workshop->config;
@@ -86,11 +97,7 @@ static int open_libraries(lua_State *L) {
   moons__sandbox_install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);
-  if (s->libraries & MOONS__LIBRARIES_PARALLEL) {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "parallel");
-    lua_call(L, 1, 0);
-  }
+  if (s->libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
   return 0;
 }
 

@@ -17,7 +17,7 @@ typedef unsigned moons__libraries;
 #define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)
 #define MOONS__LIBRARIES_ALL ((moons__libraries)0x3FF)
 
-/* Not a standard library, and not opened here: the module `parallel` is needed too. */
+/* Not a standard library, and not opened here: calls of the module `parallel` will be made. */
 #define MOONS__LIBRARIES_PARALLEL ((moons__libraries)1 << 10)
 
 /* Nor this: a program names a field or a global `clock`, which may be os.clock. */

@@ -58,12 +58,14 @@ static void note_standard(encoder *e, const moons__name *name) {
     e->requires_any = 1;
 }
 
+/* A function that may reach any global will hardly use the module: it is all there where it is named. */
 static int put_name(encoder *e, const moons__name *name, moons__module_kind kind) {
   if (kind == MOONS__MODULE_STANDARD)
     note_standard(e, name);
   else
     e->needs |= MOONS__LIBRARIES_ALL;
-  if (moons__names_is_parallel(name->path, name->n_bytes)) e->needs |= MOONS__LIBRARIES_PARALLEL;
+  if (e->dynamic < 2 && moons__names_is_parallel(name->path, name->n_bytes))
+    e->needs |= MOONS__LIBRARIES_PARALLEL;
   put_byte(e, WIRE_NAMED);
   put_varint(e, name->n_bytes);
   put_bytes(e, name->path, name->n_bytes);
