@@ -66,36 +66,6 @@ trap 'rm -rf "$RESULTS"' EXIT
 trap 'exit 130' INT TERM
 export RESULTS FILE_LIMIT
 
-# One stream out of many: cases are counted anew. What has a plan (1..N), and says what failed where something did,
-# has come to its end.
-# shellcheck disable=SC2016  # $ is awk's
-merge='
-  function show(line) { if (is_tap || line !~ /^ok /) print line }
-  function failed(what) { n_failed++; show("not ok " ++n " - " what) }
-  {
-    n_files++; is_whole = 0; n_not_ok = n_failed; n_before = n
-    while ((getline line < $1) > 0) {
-      if (line ~ /^1\.\.[0-9]+$/) { is_whole = 1; continue }
-      if (line ~ /^(not )?ok [0-9]+ - /) {
-        sub(/ok [0-9]+/, "ok " ++n, line)
-        if (line ~ /^not/) n_failed++
-        else if (line ~ /- # SKIP/) n_skipped++
-      }
-      show(line)
-    }
-    close($1)
-    if ($2 == 124 || $2 == 137)
-      failed($4 " took too long, or was killed")
-    else if (!is_whole || ($2 != 0 && n_failed == n_not_ok))
-      failed($4 " ended early, with status " $2)
-    print "# " $4 ": " n - n_before ", " $3 " s"
-    fflush()
-  }
-  END {
-    if (n_files != n_due) failed(n_due - n_files " files of specs gave no result")
-    if (is_tap) print "1.." n
-    else print n - n_failed - n_skipped " ok, " n_failed + 0 " failed, " n_skipped + 0 " skipped"
-    exit n_failed > 0
-  }'
-echo "$files" | xargs -P "$JOBS" -n 1 sh "$0" "$@" |
-  awk -v is_tap="$is_tap" -v n_due="$(echo "$files" | wc -l)" "$merge"
+form=short
+[ "$is_tap" -eq 0 ] || form=TAP
+echo "$files" | xargs -P "$JOBS" -n 1 sh "$0" "$@" | build/moons tools/tap.lua "$(echo "$files" | wc -l)" "$form"
