@@ -115,7 +115,7 @@ for _, host in ipairs({script.hosts[1]}) do
       passes [[
         for _, fresh in ipairs {true, false} do
           for _, name in ipairs {"plain", "pcall", "sort"} do
-            local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.05, fresh = fresh})
+            local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.3, fresh = fresh})
             assert(not ok and err.kind == "timeout", tostring(err))
             assert(err.traceback:find "stdin:%d+: in ", name .. ": " .. err.traceback)
           end
@@ -141,7 +141,7 @@ for _, host in ipairs({script.hosts[1]}) do
           return name and loops[name]() or count
         end
         local xs = {false, "plain", false, "pcall", false, "yielding", false}
-        local options = {workers = 1, chunk = 1, fresh = false, timeout = 0.05, errors = "collect"}
+        local options = {workers = 1, chunk = 1, fresh = false, timeout = 0.2, errors = "collect"}
         local results, errors = parallel.map(f, xs, options)
         for i, x in ipairs(xs) do
           if x then equal(errors[i].kind, "timeout") else assert(math.type(results[i]) == "integer") end

@@ -38,8 +38,8 @@ local head = [==[
 ]==]
 
 for _, host in ipairs(script.hosts) do
-  local function passes(code)
-    return script.passes(head .. code, host)
+  local function passes(code, options)
+    return script.passes(head .. code, setmetatable(options or {}, {__index = host}))
   end
 
   describe("a limit of memory " .. host.name, function()
@@ -196,15 +196,15 @@ for _, host in ipairs(script.hosts) do
     end)
 
     it("that make pools come to an end", function()
-      passes [[
+      passes([[
         local function down(n)
           local pool <close> = parallel.pool(1)
           return pool:apply(down, n + 1)
         end
-        local ok, err = pcall(parallel.map, down, {1}, {timeout = 50})
+        local ok, err = pcall(parallel.map, down, {1}, {timeout = 250})
         assert(not ok and err.kind ~= "timeout", tostring(err))
         equal(parallel.map(length, {5}), {5})
-      ]]
+      ]], {timeout = 280})
     end)
   end)
 end

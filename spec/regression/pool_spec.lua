@@ -93,7 +93,11 @@ for _, host in ipairs(script.hosts) do
         local future = pool:map_async(math.abs, parallel.range(1, 10), {progress = function(...)
           told[#told + 1] = {...}
         end})
-        os.execute "sleep 0.2"
+        for _ = 1, 100 do -- inline it is done when it is asked
+          if pool:stats().done == 10 then break end
+          parallel.sleep(0.02)
+        end
+        parallel.sleep(0.1) -- its last chunk comes home
         local n_done = 0
         future:on_done(function() n_done = n_done + 1 end)
         equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
