@@ -33,3 +33,18 @@ int moons__original_call(lua_State *L, int first) {
   int status = lua_pcall(L, lua_gettop(L) - first, LUA_MULTRET, 0);
   return status == LUA_OK ? lua_gettop(L) - first + 1 : moons__original_raise(L, status);
 }
+
+void moons__original_replace(lua_State *L, const char *name, lua_CFunction function) {
+  if (lua_getfield(L, -1, name) == LUA_TFUNCTION) {
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+void moons__original_put(lua_State *L, const luaL_Reg *functions) {
+  lua_pushglobaltable(L);
+  if (lua_getfield(L, -1, LUA_GNAME) == LUA_TTABLE) luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 2);
+}

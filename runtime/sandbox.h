@@ -1,6 +1,7 @@
 /*
-** What a call sees in place of the functions that reach out of its state: printing, ending the
-** process, loading bytecode and libraries; and notes of what it did that the image cannot undo.
+** What stands between the calls of a worker and what is outside of their states: what they print, the programs that they
+** start, how they are ended; and notes of what they did that the image cannot undo. The functions that use it are put in
+** place by install.h.
 */
 #ifndef MOONS_SANDBOX_H
 #define MOONS_SANDBOX_H
@@ -17,6 +18,8 @@ enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 
 /* Belongs to one worker, who sets `write`, which takes what is printed: stream 1 or 2, stdout or stderr. */
 typedef struct moons__sandbox {
+  moons__stop stop; /* the first: the owner of a state's memory */
+
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void (*flush)(void *data); /* NULL: `write` keeps back nothing */
   void *write_data;
@@ -33,8 +36,7 @@ typedef struct moons__sandbox {
   uint64_t
       cpu_begun_ns; /* of the thread, when the call began; MOONS__UNKNOWN: os.clock counts from its first use */
 
-  unsigned fork_number; /* of the process (fork.h); set by the worker too */
-  moons__stop stop;
+  unsigned fork_number;   /* of the process (fork.h); set by the worker too */
   moons__starter starter; /* of the programs that calls start */
 
   /* The arena of the state in use, which owns its programs. Who gives a call up reads it while the thread may go on to close
@@ -45,19 +47,15 @@ typedef struct moons__sandbox {
 /* The sandbox of a worker's state, also of a coroutine of it. */
 moons__sandbox *moons__sandbox_of(lua_State *L);
 
-/* Puts the functions in their places, for the libraries that are open. May raise a memory error.
-** The state's allocator is an arena, whose owner becomes the sandbox, which must outlive the state. */
-void moons__sandbox_install(lua_State *L, moons__sandbox *sandbox);
-
-/* Pushes Lua's own math.randomseed, whatever the script did to its globals; nil where there is no math. */
-void moons__sandbox_push_seed(lua_State *L);
-
-/* Puts the default input and output back to what they were at the begin of the call, where set_default says that it has set
-** them, and writes out what it has set. In a state that is kept. May raise a memory error. */
-void moons__sandbox_reset_defaults(lua_State *L);
+/* The arena of such a state, by which its programs are known. */
+const void *moons__sandbox_arena(lua_State *L);
 
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);
+
+/* Writes what is printed: its whole lines at once. And what is left of an unfinished line of a stream. */
+void moons__sandbox_emit(moons__sandbox *sandbox, int stream, const char *bytes, size_t n_bytes);
+void moons__sandbox_flush_line(moons__sandbox *sandbox, int stream);
 
 /* Writes out what is left of unfinished lines: nothing, after most calls. */
 void moons__sandbox_write_lines(moons__sandbox *sandbox);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "install.h"
 #include "machine.h"
 #include "moons.h"
+#include "print.h"
 #include "pristine.h"
 #include "setup.h"
 
@@ -94,7 +96,7 @@ static int open_libraries(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
   moons__stdlib_open(L, s->libraries);
   if (s->allowed != MOONS__LIBRARIES_ALL) moons__stdlib_allow(L, s->allowed);
-  moons__sandbox_install(L, &s->workshop->sandbox);
+  moons__install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);
   if (s->libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
@@ -124,7 +126,7 @@ static int add_host(lua_State *L) {
 /* Runs `init`, with random numbers that depend on the seed alone. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
-  moons__sandbox_push_seed(L);
+  moons__push_randomseed(L);
   if (lua_isfunction(L, -1)) {
     moons__session_seed(L, x->terms->options.seed, 0);
     x->program->uses_seed = 1;
@@ -151,7 +153,7 @@ static int apply_setup(lua_State *L) {
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
   lua_pushvalue(L, classes);
-  moons__sandbox_push_seed(L);
+  moons__push_randomseed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
   x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
@@ -378,7 +380,7 @@ static int put_back(moons__session *s, const moons__terms *terms) {
 
 /* Files that a call has set as the defaults, and nothing else keeps, are closed. */
 static int reset_defaults(lua_State *L) {
-  moons__sandbox_reset_defaults(L);
+  moons__print_reset_defaults(L);
   lua_gc(L, LUA_GCCOLLECT);
   return 0;
 }

@@ -43,6 +43,12 @@ typedef struct moons__stop {
 ** since when no more calls are to begin, or 0. */
 void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns);
 
+/* Makes it that of a state, whose allocator is an arena: the arena's owner. Must outlive the state. */
+void moons__stop_own(moons__stop *stop, lua_State *L);
+
+/* That of a state, or of a coroutine of it. */
+moons__stop *moons__stop_of(lua_State *L);
+
 /* {== The thread of the call ================================================================== */
 
 /* Calls will be made on this thread, until leave: those that are made within another one leave before it. */
@@ -76,10 +82,9 @@ void moons__stop_thread(void);
 int moons__stop_pin(moons__stop *stop);
 void moons__stop_unpin(moons__stop *stop);
 
-/* Puts functions in the places of coroutine.resume, coroutine.wrap and coroutine.close, which say who runs,
-** and of xpcall, whose handler must not run when a call is to end: no hook can reach it. The base library
-** is open. May raise a memory error. */
-void moons__stop_install(lua_State *L);
+/* Until leave, `co` runs, and L waits for it. `here` lives as long. */
+void moons__stop_enter_coroutine(lua_State *L, lua_State *co, moons__resumer *here);
+void moons__stop_leave_coroutine(lua_State *L, const moons__resumer *here);
 
 /* {== Another thread ========================================================================== */
 

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../runtime"
 
 rules='
 only uv.h : backend_*.c park.[ch] thread.[ch] deadline.c waiter.c queue.c runtime.c console.c
-only lua.h lauxlib.h lualib.h : program.[ch] original.[ch] numbers.[ch] arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] places.[ch] pristine.[ch] traceback.[ch] binding*.[ch] prompt.[ch] main.c
+only lua.h lauxlib.h lualib.h : program.[ch] original.[ch] numbers.[ch] arena.[ch] image.[ch] wire*.[ch] raise.h capture.[ch] worker.[ch] stop.[ch] names.[ch] batch.[ch] sandbox.[ch] install.[ch] print.[ch] load.[ch] coroutines.[ch] stdlib.[ch] call.[ch] report.[ch] session.[ch] setup.[ch] places.[ch] pristine.[ch] traceback.[ch] binding*.[ch] prompt.[ch] main.c
 both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h
 just backend_*.c : backend.h work.h worker.h park.h spin.h thread.h fork.h deadline.h machine.h limits.h moons.h uv.h
@@ -24,7 +24,7 @@ just binding*.[ch] main.c : moons.h prompt.h keyboard.h traceback.h runtime.h pr
 calls main.c : exit _exit quick_exit abort getenv secure_getenv setenv putenv
 calls main.c interrupt.c : sigaction
 calls : strerror strtok localtime gmtime asctime ctime rand srand setlocale
-calls main.c prompt.c keyboard.c sandbox.c console.c program.c : printf vprintf puts putchar perror stdout stderr
+calls main.c prompt.c keyboard.c print.c console.c program.c : printf vprintf puts putchar perror stdout stderr
 '
 
 breaches=0

@@ -1,0 +1,16 @@
+/*
+** Printing in a call, warnings, and the default input and output.
+*/
+#ifndef MOONS_PRINT_H
+#define MOONS_PRINT_H
+
+#include <lua.h>
+
+/* Puts its functions in their places, for the libraries that are open. May raise a memory error. */
+void moons__print_install(lua_State *L);
+
+/* Puts the default input and output back to what they were at the begin of the call, where set_default (sandbox.h) says that
+** it has set them, and writes out what it has set. In a state that is kept. May raise a memory error. */
+void moons__print_reset_defaults(lua_State *L);
+
+#endif
