@@ -16,6 +16,7 @@ static const char FILES[] = "moons.files";
 typedef struct piped {
   luaL_Stream stream;
   moons__child *child;
+  int is_written_to;
   moons__starter *starter; /* of a call, that writes to it; otherwise NULL */
 } piped;
 
@@ -93,11 +94,11 @@ static int push_outcome(lua_State *L, int error, int status) {
   return luaL_execresult(L, error ? -1 : status);
 }
 
-/* The `close` of a file from io.popen. */
+/* The `close` of a file from io.popen. A program that still writes to us gets SIGPIPE at once. */
 static int close_program(lua_State *L) {
   piped *p = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   int status = 0;
-  moons__child_await_reader(p->child, fileno(p->stream.f));
+  if (p->is_written_to) moons__child_await_reader(p->child, fileno(p->stream.f));
   fclose(p->stream.f);
   int error = moons__child_wait(p->child, &status);
   if (p->starter != NULL) p->starter->n_written_to--;
@@ -134,6 +135,7 @@ static int open_program(moons__starter *s, piped *p, const void *owner,
     return error;
   }
   p->stream.closef = close_program;
+  p->is_written_to = writes;
   if (!writes || !s->is_in_call) return 0;
   moons__sigpipe_hold(&s->sigpipe);
   s->n_written_to++;

@@ -176,6 +176,21 @@ for _, host in ipairs(script.hosts) do
       end
     ]==])
 
+    passes("that a call leaves open while it prints finds that nobody reads, as under plain Lua", [==[
+      local names = parallel.map(function()
+        local name = os.tmpname()
+        leftover = io.popen("yes; echo $? >" .. name)
+        assert(leftover:read() == "y")
+        return name
+      end, {1, 2})
+      for _, name in ipairs(names) do
+        local file = io.open(name)
+        equal(file:read "n", 128 + 13) -- SIGPIPE
+        file:close()
+        os.remove(name)
+      end
+    ]==])
+
     passes("that a call leaves open gets what was written to it, and ends", [==[
       local names = parallel.map(function(i)
         local name = os.tmpname()
