@@ -270,32 +270,42 @@ static int setup_put(encoder *e, const moons__name *name, int index, int as_meta
   return 0;
 }
 
-/* Whether the other side has the module, or can get it before the message. */
-static int is_there(encoder *e, const moons__module *module) {
-  lua_State *L = e->L;
+/* Whether the other side has got the module. */
+static int is_sent(encoder *e, const moons__module *module) {
   size_t n_bytes = 0;
   const char *name = moons__names_of_module(e->names, module, &n_bytes);
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(e->L, 8, NULL);
+  push_module(e->L, name, n_bytes);
+  int is_known = lua_rawget(e->L, e->sent_index) != LUA_TNIL;
+  lua_pop(e->L, 1);
+  return is_known;
+}
+
+/* Has the other side get the module before the message, where it can. The trial may look at all modules again. */
+static int want(encoder *e, const moons__module *module) {
+  lua_State *L = e->L;
+  size_t n_bytes = 0;
+  if (!e->may_want) return 0;
+  const char *name = moons__names_of_module(e->names, module, &n_bytes);
   push_module(L, name, n_bytes);
-  lua_pushvalue(L, -1);
-  int is_known = lua_rawget(L, e->sent_index) != LUA_TNIL;
-  lua_pop(L, 1);
-  if (!is_known && e->may_want && moons__wire_try(e, NULL)) {
+  int can_be_sent = moons__wire_try(e, NULL);
+  if (can_be_sent) {
     lua_pushvalue(L, -1);
     lua_pushinteger(L, 1);
     lua_rawset(L, e->sent_index);
-    e->wants_modules = is_known = 1;
+    e->wants_modules = 1;
   }
   lua_pop(L, 1);
-  return is_known;
+  return can_be_sent;
 }
 
 /* In another message that goes to a call. */
 static int argument_put(encoder *e, const moons__name *name, int index, int as_metatable) {
+  const moons__module *module = module_of(e, name);
   if (!as_metatable && !lua_isfunction(e->L, index)) return 0;
-  int is_sent = !module_of(e, name)->goes_by_name && is_there(e, module_of(e, name));
-  if (module_of(e, name)->goes_by_name) return put_by_name(e, name, index, as_metatable);
-  return is_sent ? put_name_of_sent(e, name) : 0;
+  if (module->goes_by_name) return put_by_name(e, name, index, as_metatable);
+  if (is_sent(e, module)) return put_name_of_sent(e, name);
+  return want(e, module) && moons__wire_named(e, index, as_metatable); /* as it is known now */
 }
 
 /* In a message that comes home: what came with the set-up is the call's own by now. */

@@ -301,3 +301,33 @@ for _, host in ipairs(script.hosts) do
     ]], host)
   end)
 end
+
+describe("a map to which the script sends a module's functions", function()
+  for _, host in ipairs(script.hosts) do
+    it("sends them also where the module has changed since the map began " .. host.name, function()
+      script.passes([[
+        for _, change in ipairs {
+          function(M) M.c = string.gmatch("x", "x") end, -- which goes by name then
+          function(M) for i = 1, 10 do M["c" .. i] = string.gmatch("x", "x") end end, -- like a library in C
+        } do
+          package.loaded.changed = nil
+          package.preload.changed = function()
+            return {f = function() return 42 end, g = function() return 43 end}
+          end
+          local M = require "changed"
+          local n = 0
+          local function items()
+            n = n + 1
+            if n == 5 then
+              for i = 1, 500 do M["data" .. i] = {} end
+              change(M)
+            end
+            return ({1, 2, 3, 4, M.f, M.g, 7})[n]
+          end
+          local function f(x) return type(x) == "function" and x() or x end
+          equal(parallel.map(f, items, {chunk = 1}), {1, 2, 3, 4, 42, 43, 7, n = 7})
+        end
+      ]], host)
+    end)
+  end
+end)
