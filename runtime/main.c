@@ -265,10 +265,12 @@ static int end_process(int code) {
 /* os.exit([code [, close]]) of the script, which ends calls with their programs. */
 static int call_exit(lua_State *L) {
   int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-  if (lua_toboolean(L, 2))
+  if (lua_toboolean(L, 2)) {
+    signalled_state = NULL;
     lua_close(L);
-  else
+  } else {
     moons__program_write_out(L);
+  }
   moons__children_close(programs.children, &programs);
   exit(end_process(code));
 }

@@ -1,3 +1,4 @@
+local forking = require "support.forking"
 local script = require "support.script"
 local temporary = require "support.temporary"
 
@@ -196,6 +197,18 @@ describe("the command", function()
     } do
       moons({"-e", call}, nil, code)
     end
+  end)
+
+  -- The state is gone by then: the address sanitizer sees whoever still tells it.
+  it("takes a signal that comes after os.exit has closed its state", function()
+    local code = [[
+      local forking = require "forking"
+      assert(forking.interrupt_at_exit(assert(package.searchpath("forking", package.cpath))))
+      os.exit(0, true)
+    ]]
+    local result = script.run(code, forking.options())
+    assert.equal("", result.stderr)
+    assert.truthy(result.code == 0 or result.code == 130)
   end)
 
   it("closes its state at the end: objects are finalized and files flushed", function()

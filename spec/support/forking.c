@@ -1,4 +1,5 @@
 /* The module `forking`: what a C library can do to a process. */
+#include <dlfcn.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -59,10 +60,23 @@ static int call_overflow(lua_State *L) {
   return 1;
 }
 
+static void interrupt(void) { raise(SIGINT); }
+
+/* interrupt_at_exit(library): has SIGINT come when the process exits. The library, this one, stays until then. */
+static int call_interrupt_at_exit(lua_State *L) {
+  lua_pushboolean(L, dlopen(luaL_checkstring(L, 1), RTLD_NOW | RTLD_NODELETE) != NULL &&
+                         atexit(interrupt) == 0);
+  return 1;
+}
+
 int luaopen_forking(lua_State *L) {
-  static const luaL_Reg FUNCTIONS[] = {{"fork", call_fork},   {"wait", call_wait},
-                                       {"raise", call_raise}, {"abort", call_abort},
-                                       {"crash", call_crash}, {"overflow", call_overflow},
+  static const luaL_Reg FUNCTIONS[] = {{"fork", call_fork},
+                                       {"wait", call_wait},
+                                       {"raise", call_raise},
+                                       {"abort", call_abort},
+                                       {"crash", call_crash},
+                                       {"overflow", call_overflow},
+                                       {"interrupt_at_exit", call_interrupt_at_exit},
                                        {NULL, NULL}};
   luaL_newlib(L, FUNCTIONS);
   return 1;
