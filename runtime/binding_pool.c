@@ -61,10 +61,11 @@ static int pool_terminate(lua_State *L) {
   return 0;
 }
 
-/* A pool that nobody has closed. */
+/* A pool that nobody has closed, or that could not be made. */
 static int pool_gc(lua_State *L) {
   const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
-  if (!workers->is_closed) lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  if (!workers->is_closed && workers->runtime != NULL)
+    lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
   return pool_terminate(L);
 }
 

@@ -318,4 +318,17 @@ describe("a pool that is dropped without being closed", function()
       assert.equal(2, n)
     end)
   end
+
+  for _, host in ipairs {script.hosts[1], script.hosts[3]} do
+    it("is not warned of where it could not be made " .. host.name, function()
+      local result = script.passes([[
+        parallel.map(function()
+          warn "@on"
+          assert(not pcall(parallel.pool, 1024)) -- more threads than the pools of calls may have
+          collectgarbage()
+        end, {1, 2})
+      ]], host)
+      assert.equal("", result.stderr)
+    end)
+  end
 end)
