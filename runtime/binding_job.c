@@ -52,8 +52,9 @@ static void push_item(lua_State *L, const moons__job_data *j, lua_Integer index)
   case MOONS__FROM_CALL: lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE); return;
   case MOONS__FROM_TABLE:
   case MOONS__FROM_ITERATOR:
-    if (lua_getiuservalue(L, 1, list) == LUA_TTABLE) lua_rawgeti(L, -1, index);
-    lua_remove(L, lua_istable(L, -2) ? -2 : -1);
+    if (lua_getiuservalue(L, 1, list) != LUA_TTABLE) return;
+    lua_rawgeti(L, -1, index);
+    lua_remove(L, -2);
   }
 }
 

@@ -122,7 +122,7 @@ function errors.type.__concat(a, b)
 end
 
 --- Makes an error value that belongs to no call.
--- @tparam string kind one of the kinds of api.md
+-- @tparam string kind one of the kinds of errors, such as "timeout"
 -- @param value what was thrown
 -- @treturn table the error value
 function errors.new(kind, value)
