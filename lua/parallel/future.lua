@@ -17,6 +17,27 @@ Future.__marshal = "cannot send a future: get() it first, and send its values" -
 -- The futures that are not done, by what `core.next` gives for them.
 local waiting = setmetatable({}, {__mode = "v"})
 
+-- {== Queues ======================================================================================
+
+local function new_queue()
+  return {first = 1, last = 0}
+end
+
+local function put(queue, value)
+  queue.last = queue.last + 1
+  queue[queue.last] = value
+end
+
+-- The value that was put first, or nil.
+local function take_first(queue)
+  local value = queue[queue.first]
+  if value ~= nil then
+    queue[queue.first] = nil
+    queue.first = queue.first + 1
+  end
+  return value
+end
+
 -- {== Ending one ==================================================================================
 
 -- How many futures run their callbacks now, one within the other.
@@ -47,8 +68,7 @@ end
 -- Tells those who iterate over it as it finishes.
 local function tell_watchers(self)
   for _, ready in ipairs(self.watchers or {}) do
-    ready.last = ready.last + 1
-    ready[ready.last] = self
+    put(ready, self)
   end
   self.watchers = nil
 end
@@ -142,7 +162,7 @@ local function is_told(self)
 end
 
 -- Futures that have news, and somebody to tell, but came up while the script did not wait.
-local due = {}
+local due = new_queue()
 
 --- Takes what has come home of futures that nobody asks for, so that it does not pile up.
 function Future.tidy()
@@ -151,7 +171,7 @@ function Future.tidy()
     if future and is_quiet(future) then
       take_ready(future)
     elseif future and is_told(future) then
-      due[#due + 1] = future
+      put(due, future)
     end
   end
 end
@@ -167,8 +187,8 @@ end
 
 -- Takes what those have that came up meanwhile.
 local function attend_to_due()
-  while #due > 0 do
-    attend(table.remove(due))
+  for future in take_first, due do
+    attend(future)
   end
 end
 
@@ -186,6 +206,20 @@ local function wait_for_news(awaited, seconds, shown)
   attend(waiting[id], awaited, shown)
 end
 
+local function is_older(a, b)
+  return a.number < b.number
+end
+
+--- The futures of a set, in the order in which they were made.
+function Future.in_order(set)
+  local futures = {}
+  for future in pairs(set) do
+    futures[#futures + 1] = future
+  end
+  table.sort(futures, is_older)
+  return futures
+end
+
 -- Takes what there is of other futures. Inline, those with callbacks would not run otherwise.
 local function attend_to_others(self)
   attend_to_due()
@@ -193,11 +227,7 @@ local function attend_to_others(self)
     attend(waiting[id])
   end
   if next(self.pool.told) and core.runs_when_asked() then
-    local others = {}
-    for other in pairs(self.pool.told) do
-      others[#others + 1] = other
-    end
-    for _, other in ipairs(others) do
+    for _, other in ipairs(Future.in_order(self.pool.told)) do
       poll(other)
     end
   end
@@ -229,13 +259,17 @@ end
 
 -- {== Methods =====================================================================================
 
+local n_made = 0
+
 --- Makes a future of a run that has been fed.
 -- @tparam table run
 -- @tparam boolean is_call it is one call, whose values `get` returns, and not a map
 -- @tparam table pool has a set `open` of futures that are not done, and a set `told` of those among them that
 -- have callbacks to run
 function Future.new(run, is_call, pool)
-  local self = setmetatable({run = run, is_call = is_call, pool = pool, id = run.job:report()}, Future)
+  n_made = n_made + 1
+  local self = {run = run, is_call = is_call, pool = pool, id = run.job:report(), number = n_made}
+  setmetatable(self, Future)
   waiting[self.id], pool.open[self] = self, true
   run.job:note_caller()
   if run.progress then
@@ -375,14 +409,10 @@ end
 
 -- The next one that is ready.
 function Completion:take()
-  local ready = self.ready
-  if ready.first > ready.last then
-    return nil
+  local future = take_first(self.ready)
+  if future then
+    self.n_left = self.n_left - 1
   end
-  local future = ready[ready.first]
-  ready[ready.first] = nil
-  ready.first = ready.first + 1
-  self.n_left = self.n_left - 1
   return future
 end
 
@@ -437,7 +467,7 @@ end
 -- @tparam table futures a list
 function Future.as_completed(futures)
   check.futures("as_completed", 1, futures, Future)
-  local self = {futures = futures, n_met = 0, ready = {first = 1, last = 0}, left = {}, first = 1, n_left = 0}
+  local self = {futures = futures, n_met = 0, ready = new_queue(), left = {}, first = 1, n_left = 0}
   self.bars = {}
   setmetatable(self, Completion)
   return function()

@@ -211,14 +211,6 @@ function Pool:starmap_async(f, rows, options)
   return future_of(self, f, rows, true, options_of(self, "starmap_async", 3, options))
 end
 
-local function open_futures(pool)
-  local futures = {}
-  for future in pairs(pool.open) do
-    futures[#futures + 1] = future
-  end
-  return futures
-end
-
 -- Closes the pool: a method of each future brings that to its end. After an error in one, in a callback say, the
 -- others are cancelled, and the threads end all the same; then it is raised. `is_now`: iterations that have begun end
 -- too; otherwise they keep their threads until they are over.
@@ -226,7 +218,7 @@ local function close(pool, method, is_now)
   local succeeded, err = true, nil
   local was_closed = pool.is_closed
   pool.is_closed = true
-  for _, future in ipairs(open_futures(pool)) do
+  for _, future in ipairs(Future.in_order(pool.open)) do
     if succeeded then
       succeeded, err = pcall(method, future)
     else

@@ -258,6 +258,32 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("calls callbacks in the order in which calls have ended", function()
+      passes [[
+        local expected = {}
+        for i = 1, 99 do expected[i] = i end
+        local function wait_for_file(name)
+          repeat local file = io.open(name) until file
+        end
+        for _, is_waited_for in ipairs {true, false} do
+          local order, pool, name = {}, parallel.pool(1), os.tmpname()
+          os.remove(name)
+          pool:submit(wait_for_file, name) -- nothing ends before there is a callback
+          for i = 1, 99 do
+            pool:submit(same, i):on_done(function(f) order[#order + 1] = f:get() end)
+          end
+          assert(io.open(name, "w")):close()
+          for _ = 1, 100 do -- inline nothing runs meanwhile
+            if pool:stats().done < 100 then parallel.sleep(0.001) end
+          end
+          if is_waited_for then pool:submit(same, 100):get() end
+          pool:close()
+          os.remove(name)
+          equal(order, expected)
+        end
+      ]]
+    end)
+
     it("calls the callbacks of others while one is waited for, and at the end of the pool", function()
       passes [[
         local n = 0
