@@ -153,9 +153,12 @@ for _, host in ipairs(script.hosts) do
         for _, fresh in ipairs {true, false} do
           local report, sizes = {}, {1, 5000000, 1, 20000000, 1, 1000000}
           parallel.map(f, sizes, {report = report, workers = 1, chunk = #sizes, fresh = fresh})
+          -- What a kept state allocates while a call has much, its stack say, may lie above that for good.
+          local most = 0
           for i, n in ipairs(sizes) do
             local memory = report[i].memory
-            assert(memory >= n and memory < 3 * n + 500000, ("%d: %d"):format(n, memory))
+            most = fresh and n or math.max(most, n)
+            assert(memory >= n and memory < 3 * most + 500000, ("%d: %d"):format(n, memory))
           end
         end
         -- What a call may hold is what it can report.
