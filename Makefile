@@ -79,7 +79,7 @@ endif
 # Where a room has twins, x_linux.c and x_posix.c, one of them is built.
 TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posix.c,%_linux.c)
 # Of the command alone.
-COMMAND   := main prompt keyboard
+COMMAND   := main prompt keyboard crash
 SOURCES   := $(filter-out $(COMMAND:%=runtime/%.c) $(TWIN_LEFT),$(wildcard runtime/*.c))
 HEADERS   := $(wildcard runtime/*.h)
 LUA_FILES := $(sort $(wildcard lua/parallel/*.lua))

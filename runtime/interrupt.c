@@ -147,6 +147,17 @@ MOONS__HANDLES_SIGNAL void moons__interrupt_each(void (*tell)(void *data)) {
     tell(i->data);
 }
 
+MOONS__HANDLES_SIGNAL int moons__interrupt_is_here(const moons__interrupt *i) {
+  const moons__interrupt *other = here_now.innermost;
+  while (other != NULL && other != i)
+    other = other->outer;
+  return other != NULL;
+}
+
+MOONS__HANDLES_SIGNAL int moons__interrupt_is_innermost(const moons__interrupt *i) {
+  return here_now.innermost == i;
+}
+
 /* It waits at this thread by now, and arrives when that comes back from the system. */
 void moons__interrupt_settle(moons__interrupt *i) {
   if (i->signal == 0) return;

@@ -49,6 +49,10 @@ void moons__interrupt_leave(moons__interrupt *i);
 /* Calls the function with the data of all that has entered on this thread, the innermost first. For signal handlers. */
 void moons__interrupt_each(void (*tell)(void *data));
 
+/* Whether it has entered on the calling thread, and as the last. For signal handlers. */
+int moons__interrupt_is_here(const moons__interrupt *i);
+int moons__interrupt_is_innermost(const moons__interrupt *i);
+
 /* Waits until what was sent has arrived, so that it breaks nothing that comes after. */
 void moons__interrupt_settle(moons__interrupt *i);
 

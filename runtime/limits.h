@@ -168,6 +168,17 @@
 #define MOONS_CHUNK_MAX_CALLS 16384u
 #endif
 
+/* Where a function was written, as text: what Lua makes of the name of its file (LUA_IDSIZE), and a line. */
+#ifndef MOONS_PLACE_BYTES
+#define MOONS_PLACE_BYTES 80
+#endif
+
+/* Threads have a stack of this size for handlers of faults: when their own has overflowed, there is no other. A handler of
+** a program that tells where it was needs some kilobytes, and the system four for the registers alone. */
+#ifndef MOONS_SIGNAL_STACK_BYTES
+#define MOONS_SIGNAL_STACK_BYTES ((size_t)64 << 10)
+#endif
+
 /* A chunk whose arguments have so many bytes has no more calls, whatever their number is to be: it counts as memory only
 ** once it is whole. */
 #ifndef MOONS_CHUNK_BYTES

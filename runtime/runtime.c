@@ -27,6 +27,7 @@ typedef struct commons {
   moons__budget states;  /* of all their states */
   atomic_uint n_threads; /* of pools that calls have made */
   moons__kept code;      /* of the module, compiled */
+  moons__roster roster;  /* of all their workers */
   atomic_uint n_users;
 } commons;
 
@@ -124,6 +125,7 @@ static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
 static void release_commons(commons *c) {
   if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__kept_free(&c->code);
+  moons__roster_free(&c->roster);
   free(c);
 }
 
@@ -150,6 +152,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stop_signal = r->options.stop_signal,
       .worker = {.state_bytes = r->options.state_bytes,
                  .states = &r->commons->states,
+                 .roster = &r->commons->roster,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
                  .stop_signal = r->options.stop_signal,
@@ -324,6 +327,8 @@ void moons_runtime_free(moons_runtime *r) {
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
+
+const moons__roster *moons__runtime_roster(const moons_runtime *r) { return &r->commons->roster; }
 
 moons__kept *moons__runtime_code(const moons_runtime *r) { return &r->commons->code; }
 

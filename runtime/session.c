@@ -126,6 +126,7 @@ static int add_host(lua_State *L) {
 /* Runs `init`, with random numbers that depend on the seed alone. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
+  x->stage = INIT;
   moons__push_randomseed(L);
   if (lua_isfunction(L, -1)) {
     moons__session_seed(L, x->terms->options.seed, 0);
@@ -149,7 +150,6 @@ static int apply_setup(lua_State *L) {
   moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
   int function = classes + 1, init = classes + 2;
-  x->stage = INIT;
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
   lua_pushvalue(L, classes);
@@ -208,12 +208,26 @@ static void push_caller(moons__session *s, moons__program *p) {
   lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_FUNCTION);
 }
 
+/* Notes where the function on top was written. */
+static void note_place(lua_State *L, moons__program *p) {
+  lua_Debug info = {.short_src = "[C]"};
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">S", &info);
+  }
+  if (info.linedefined > 0)
+    snprintf(p->place, sizeof p->place, "%s:%d", info.short_src, info.linedefined);
+  else
+    snprintf(p->place, sizeof p->place, "%s", info.short_src);
+}
+
 /* Brings the state to the set-up, and the caller onto the stack. */
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
   if (status != LUA_OK) return fail_set_up(x, status);
   push_caller(s, x->program);
+  note_place(s->image.L, x->program);
   return 0;
 }
 

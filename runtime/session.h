@@ -31,11 +31,12 @@ typedef struct moons__workshop {
 typedef struct moons__program {
   moons__terms *terms; /* whose set-up it is, by which it is found again; shared */
   uint64_t last_used;
-  int uses_seed;          /* `init` could draw random numbers */
-  uint64_t seed;          /* what it drew them from */
-  moons__classes classes; /* that came with it */
-  int caller;             /* reference of the function that makes a call */
-  int has_random;         /* the state has random numbers, to be seeded for each call */
+  int uses_seed;                 /* `init` could draw random numbers */
+  uint64_t seed;                 /* what it drew them from */
+  moons__classes classes;        /* that came with it */
+  int caller;                    /* reference of the function that makes a call */
+  char place[MOONS_PLACE_BYTES]; /* of what is mapped: "script.lua:3" */
+  int has_random;                /* the state has random numbers, to be seeded for each call */
 } moons__program;
 
 typedef struct moons__session {

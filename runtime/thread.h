@@ -1,7 +1,7 @@
 /*
 ** Threads of the library's own. They block all signals but those that a thread causes itself, faults and
 ** SIGPIPE: signals sent to the process are for the threads of the program, which may wait for them with
-** sigwait. Each has a name.
+** sigwait. Each has a name, and a stack for handlers of faults, those of its own stack's overflow among them.
 */
 #ifndef MOONS_THREAD_H
 #define MOONS_THREAD_H

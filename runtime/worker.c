@@ -22,6 +22,11 @@ struct moons__worker {
   const moons__worker *outer;
   unsigned number; /* from 1; 0: nobody asks */
 
+  /* For a signal handler on any thread. */
+  moons__entry *entry;
+  _Atomic uint64_t running;    /* number of the call that runs, and 1, or SET_UP; 0: none */
+  _Atomic(const char *) place; /* of its function; NULL: not known yet */
+
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__task *task; /* that runs; NULL: none */
   moons__batch_writer results;
@@ -49,6 +54,7 @@ struct moons__worker {
 };
 
 enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
+#define SET_UP UINT64_MAX
 enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
 
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
@@ -65,6 +71,7 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
                    &(*worker)->cancelled_ns);
   (*worker)->workshop.sandbox.starter.children = config->children;
+  (*worker)->entry = moons__roster_join(config->roster, *worker);
   return 0;
 }
 
@@ -84,6 +91,7 @@ void moons__worker_end(moons__worker *w) {
 void moons__worker_close(moons__worker *w) {
   if (w == NULL) return;
   moons__worker_end(w);
+  moons__roster_leave(w->entry);
   moons__sandbox_free(&w->workshop.sandbox);
   moons__buffer_free(&w->workshop.reporter.traceback);
   moons__buffer_free(&w->workshop.failure);
@@ -424,6 +432,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   while (!is_over(w)) {
     moons__batch_next(arguments, &w->call.item);
     w->call.index = w->task->first + w->task->n_run;
+    atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
     if (!put_numbers(w) || outcome != 0) break;
@@ -449,12 +458,15 @@ static int run_task(moons__worker *w, moons__task *task) {
   for (uint32_t i = 0; i < task->n_skipped; i++)
     moons__batch_next(&arguments, &w->call.item);
   w->is_setting_up = 1;
+  atomic_store_explicit(&w->place, NULL, memory_order_relaxed);
+  atomic_store_explicit(&w->running, SET_UP, memory_order_relaxed);
   start_clock(w);
   int is_set_up = enter(w, task->terms, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
   leave_scope(w, !task->terms->options.fresh);
   w->is_setting_up = 0;
+  if (is_set_up) atomic_store_explicit(&w->place, w->call.program->place, memory_order_relaxed);
   if (!is_set_up) {
     fail_calls(w);
     return 0;
@@ -511,6 +523,7 @@ int moons__worker_run(moons__worker *w, moons__task *task) {
   if (is_given_up) return 1;
   atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
   w->task = NULL;
+  atomic_store_explicit(&w->running, 0, memory_order_relaxed);
   moons__sandbox_pass_on(&w->workshop.sandbox);
   keep_spare(w, task);
   atomic_store(&w->timeout_ns, 0);
@@ -561,6 +574,20 @@ int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest)
     is_shared = share_task(w->task, n_sharers, rest);
   moons__stop_let_go(stop);
   return is_shared;
+}
+
+/* From a signal handler, when the process is about to die: what it reads may be changing. */
+int moons__worker_running(const moons__worker *w, moons__running *r) {
+  uint64_t running = atomic_load_explicit(&w->running, memory_order_relaxed);
+  const char *place = atomic_load_explicit(&w->place, memory_order_relaxed);
+  const moons__interrupt *here = &w->workshop.sandbox.stop.here;
+  *r = (moons__running){.place = place, .call = running - 1};
+  r->is_setting_up = running == SET_UP;
+  r->worker = w->number;
+  r->is_first_of_many = w->goes_on;
+  r->is_here = moons__interrupt_is_here(here);
+  r->is_innermost = moons__interrupt_is_innermost(here);
+  return running != 0;
 }
 
 /* From the thread that watches. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "budget.h"
+#include "roster.h"
 
 struct lua_State;
 
@@ -18,6 +19,7 @@ typedef struct moons__worker_config {
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
   void (*flush)(void *data); /* passes on what `write` keeps back; NULL: it keeps back nothing */
   void *write_data;          /* of both */
+  moons__roster *roster;     /* where a crash finds the worker, or NULL; outlives the worker */
   int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */

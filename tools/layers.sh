@@ -20,9 +20,9 @@ both uv.h lua.h :
 never job.[ch] chunk.[ch] moons.h limits.h console.h : uv.h lua.h lauxlib.h lualib.h
 just backend_*.c : backend.h work.h worker.h park.h spin.h thread.h fork.h deadline.h machine.h limits.h moons.h uv.h
 just prompt.[ch] : prompt.h keyboard.h lua.h lauxlib.h
-just binding*.[ch] main.c : moons.h prompt.h keyboard.h traceback.h runtime.h program.h child.h binding_state.h binding_job.h console.h queue.h raise.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h numbers.h limits.h chunk.h buffer.h machine.h lua.h lauxlib.h lualib.h
+just binding*.[ch] main.c : moons.h crash.h prompt.h keyboard.h traceback.h runtime.h program.h child.h binding_state.h binding_job.h console.h queue.h raise.h pristine.h wire.h setup.h failure.h names.h batch.h lua_sources.h numbers.h limits.h chunk.h buffer.h machine.h lua.h lauxlib.h lualib.h
 calls main.c : exit _exit quick_exit abort getenv secure_getenv setenv putenv
-calls main.c interrupt.c : sigaction
+calls main.c crash.c interrupt.c : sigaction
 calls : strerror strtok localtime gmtime asctime ctime rand srand setlocale
 calls main.c prompt.c keyboard.c print.c console.c program.c : printf vprintf puts putchar perror stdout stderr
 '
