@@ -88,6 +88,12 @@
 #define MOONS_ARENA_KEEP_BYTES ((size_t)1 << 20)
 #endif
 
+/* A call that ends may hold its `memory` so many times while its finalizers run: some take a little more, and where
+** there is none left, each such try is a whole collection. */
+#ifndef MOONS_CLOSING_FACTOR
+#define MOONS_CLOSING_FACTOR 2
+#endif
+
 /* From this size on, in bytes, an image is put back by dropping dirty pages (copy-on-write) where
 ** the system can; below it, copying is faster (measured: the two meet at about 1 MB). */
 #ifndef MOONS_COW_MIN_BYTES

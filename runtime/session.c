@@ -135,6 +135,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   }
   lua_settop(L, top);
   x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
+  moons__arena_limit(&x->session->image.arena, x->terms->options.memory_bytes);
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
 }
@@ -225,6 +226,7 @@ static void note_place(lua_State *L, moons__program *p) {
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
+  moons__arena_limit(&s->image.arena, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
   push_caller(s, x->program);
   note_place(s->image.L, x->program);
@@ -347,6 +349,16 @@ int moons__session_has(const moons__session *s, const moons__terms *terms) {
   return !p->uses_seed || p->seed == terms->options.seed;
 }
 
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+void moons__session_collect(moons__session *s) {
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+}
+
 /* A place for one more program, in that of the least used one where all are taken. */
 static moons__program *free_program(moons__session *s) {
   if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
@@ -370,6 +382,7 @@ static moons__program *kept_program(moons__session *s, moons__terms *terms) {
   uncharge(s);
   if (!error) return p;
   program_close(p);
+  moons__session_collect(s); /* what it has left behind is in nobody's way */
   return NULL;
 }
 
@@ -399,16 +412,6 @@ static int reset_defaults(lua_State *L) {
   return 0;
 }
 
-static int collect(lua_State *L) {
-  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
-  lua_gc(L, LUA_GCCOLLECT);
-  return 0;
-}
-
-void moons__session_collect(moons__session *s) {
-  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
-}
-
 /* Garbage that a kept state holds while it idles, nobody else can collect. */
 static void collect_where_short(moons__session *s) {
   moons__arena *arena = &s->image.arena;
@@ -435,8 +438,16 @@ int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
     return -1;
   }
   moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
+  s->memory_bytes = terms->options.memory_bytes;
   s->in_call = 1;
   return 0;
+}
+
+/* What finalizers take is the call's, too. */
+static void close_limited(moons__session *s) {
+  moons__arena_limit(&s->image.arena, MOONS_CLOSING_FACTOR * s->memory_bytes);
+  close_state(s);
+  moons__arena_limit(&s->image.arena, 0);
 }
 
 int moons__session_end_call(moons__session *s) {
@@ -447,7 +458,7 @@ int moons__session_end_call(moons__session *s) {
     if (sandbox->set_default && call_protected(s, reset_defaults, NULL) != LUA_OK)
       lua_pop(s->image.L, 1);
   } else if (must_close(s)) {
-    close_state(s);
+    close_limited(s);
   }
   moons__sandbox_end_call(sandbox);
   uncharge(s);

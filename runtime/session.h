@@ -51,6 +51,7 @@ typedef struct moons__session {
   int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
   int dirty;                /* a call was made since the image was put back */
   int in_call;              /* a call has begun, and has not ended: it runs, or was given up */
+  size_t memory_bytes;      /* the most that the call may hold; 0: no limit of its own */
   int warns;                /* whether `warn` is on when a call begins */
   moons__stop_reason ended; /* why the last stage of a set-up was made to end */
   uint64_t last_used;

@@ -49,6 +49,31 @@ for _, host in ipairs(script.hosts) do
       return script.passes(greedy .. code, host)
     end
 
+    it("fails where init takes it, or a finalizer at its end, which then ends", function()
+      passes [[
+        local function eat() -- a failure, where nothing else stops it
+          local t, n = {}, 0
+          while n < 1 << 28 do
+            n = n + (1 << 20)
+            t[#t + 1] = ("x"):rep(1 << 20)
+          end
+          return io.stdout:write "a finalizer took 256 MB"
+        end
+        for _, fresh in ipairs {true, false} do
+          local options = {memory = 16 << 20, fresh = fresh, init = eat}
+          local ok, err = pcall(parallel.map, print, {1, 2}, options)
+          equal({ok, err.kind}, {false, "memory"})
+          options.init = function() setup = ("x"):rep(1 << 20) end
+          equal(parallel.map(function() return #setup end, {1, 2}, options), {1 << 20, 1 << 20})
+        end
+        local function leave(x)
+          kept = setmetatable({}, {__gc = eat})
+          return x
+        end
+        equal(parallel.map(leave, {1, 2}, {memory = 16 << 20, workers = 1}), {1, 2})
+      ]]
+    end)
+
     for _, fresh in ipairs {true, false} do
       it("fails in whatever way it takes it, and others go on, fresh = " .. tostring(fresh), function()
         passes(([[
