@@ -36,10 +36,16 @@ local NO_LISTS = {
   ["parallel.call"] = "a single call: put it into a list: {call}",
 }
 
+-- What a table is that the module has made and that is no list; nothing where it is none of these.
+local function name_of(value)
+  local metatable = getmetatable(value)
+  return type(metatable) == "table" and NO_LISTS[metatable.__name] or nil
+end
+
 -- Why a table is no list; nothing where it may be one.
 local function why_no_list(value)
   local metatable = getmetatable(value)
-  local name = type(metatable) == "table" and NO_LISTS[metatable.__name]
+  local name = name_of(value)
   if name then
     return name
   elseif type(metatable) == "table" and (metatable.__len or metatable.__index) then
@@ -246,8 +252,11 @@ function check.options(where, number, options, depth)
     return NONE
   end
   local level = CALLER - 1 + (depth or 0)
+  local other = type(options) == "table" and name_of(options)
   if type(options) ~= "table" then
     refuse(where, number, "table of options", options, depth)
+  elseif other then
+    refuse_list(where, number, "table of options", other, depth)
   elseif rawlen(options) > 0 then
     local hint = "a list: options have names, as in {workers = 4}"
     if where == "map" then

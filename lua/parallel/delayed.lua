@@ -45,12 +45,22 @@ local function make_function(first)
   end
 end
 
-local function rows_of_list(calls, n, first)
-  local rows = {}
-  for i = 1, n do
-    rows[i] = row_of(check_call(calls[i], i, 5), first)
+-- Checks the calls of a list. Returns whether all are of one function.
+local function check_list(calls, n, first)
+  local are_alike = true
+  for i = 2, n do
+    are_alike = rawequal(check_call(calls[i], i, 5).f, first) and are_alike
   end
-  return rows
+  return are_alike
+end
+
+-- Calls of one function are a map of that, whose errors then are those of any map.
+local function plan_list(calls, n, first)
+  local rows, are_alike = {}, check_list(calls, n, first)
+  for i = 1, n do
+    rows[i] = are_alike and calls[i].arguments or row_of(calls[i], first)
+  end
+  return are_alike and first or make_function(first), rows
 end
 
 local function rows_of_iterator(next_call, call, first)
@@ -75,7 +85,7 @@ function delayed.plan(calls)
     return make_function(nil), {}
   elseif n > 0 then
     local first = check_call(calls[1], 1, 4).f
-    return make_function(first), rows_of_list(calls, n, first)
+    return plan_list(calls, n, first)
   end
   local call = calls()
   if call == nil then

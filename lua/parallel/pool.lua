@@ -43,7 +43,10 @@ end
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
 -- for all its calls, which count on from each other: call k of the pool draws its random numbers from (seed, k)
 -- @treturn table the pool
-function Pool.new(options)
+function Pool.new(options, more)
+  if more ~= nil then -- such options would be lost
+    error("bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4, ...})", 2)
+  end
   options = check.options("pool", 1, type(options) == "number" and {workers = options} or options)
   local n_workers = options.workers or core.workers()
   local seed = options.seed

@@ -10,6 +10,26 @@ for _, host in ipairs(script.hosts) do
       ]==] .. code, host)
     end
 
+    it("of one function is a map of that, and its errors are those of any map", function()
+      script.passes([[
+        local delayed = parallel.delayed
+        local function calls(f) return {delayed(f)(), delayed(f)()} end
+        for f, text in pairs {
+          [string.rep] = "bad argument #1 to 'string.rep' (string expected, got no value)",
+          [error] = "(error object is a nil value)",
+        } do
+          local ok, err = pcall(parallel.run, calls(f))
+          equal({ok, err.index, err.message, err.traceback:find("delayed", 1, true)}, {false, 1, text})
+          err = select(2, parallel.run(calls(f), {errors = "collect"}))
+          equal({err[1].message, err[2].message, err.n}, {text, text, 2})
+        end
+        local function count(...) return select("#", ...) end
+        equal(parallel.run {delayed(count)(), delayed(count)(nil, nil), delayed(count)(1)}, {0, 2, 1})
+        local ok, err = pcall(parallel.run, {delayed(print)(), 5})
+        assert(not ok and err:find("item 2: a call made by 'delayed' expected", 1, true), err)
+      ]], host)
+    end)
+
     it("gives the first value of each, in order", function()
       passes [[
         equal({parallel.run {delayed(add)(1, 2), delayed(add)(3, 4)}}, {{3, 7, n = 2}})
