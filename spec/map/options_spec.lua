@@ -252,7 +252,7 @@ describe("arguments of the wrong kind", function()
       ["run(parallel.delayed(print)(1))"] = "got a single call: put it into a list: {call}",
       ["map(print, {}, pool)"] = "bad argument #3 to 'map' (table of options expected, got a pool)",
       ["pool(future)"] = "bad argument #1 to 'pool' (table of options expected, got a future",
-      ["pool(2, {seed = 1})"] = "bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4, ...})",
+      ["pool(2, {seed = 1})"] = "bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4",
       ["as_completed(future, future)"] = "(list of futures expected, got a future",
       ["as_completed(pool)"] = "(list of futures expected, got a pool)",
       ["as_completed {first = future}"] = 'got a table with the key "first"',
