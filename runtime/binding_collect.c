@@ -53,14 +53,32 @@ static void push_decoded(lua_State *L, const char *bytes, size_t n_bytes, int pa
     lua_settop(L, top + 1); /* the first value, or nil */
 }
 
+/* Sets what was thrown in an error value. Arguments: the job, the error value, a failure. */
+static int set_value(lua_State *L) {
+  const moons__failure *failure = lua_touserdata(L, 3);
+  push_decoded(L, failure->value, failure->value_bytes, 0);
+  lua_setfield(L, 2, "value");
+  return 0;
+}
+
+/* The same for the error value on top, which tells why where the script's code cannot make it anew. */
+static void put_value(lua_State *L, const harvest *h, moons__failure *failure) {
+  int error = lua_gettop(L);
+  lua_pushcfunction(L, set_value);
+  lua_pushvalue(L, HARVEST_JOB);
+  lua_pushvalue(L, error);
+  lua_pushlightuserdata(L, failure);
+  if (moons__call_passing_hooks(L, h->job->state, 3, 0) == LUA_OK) return;
+  if (!lua_isstring(L, -1)) lua_pushliteral(L, "making it anew failed");
+  lua_setfield(L, error, "unsent");
+  lua_settop(L, error);
+}
+
 static void push_failure(lua_State *L, const harvest *h) {
   moons__failure failure;
   moons__check(L, moons__failure_read(&failure, h->item.bytes, h->item.n_bytes));
   moons__push_error(L, h->job, number_of(h), &failure);
-  if (failure.value == NULL) return;
-  int error = lua_gettop(L);
-  push_decoded(L, failure.value, failure.value_bytes, 0);
-  lua_setfield(L, error, "value");
+  if (failure.value != NULL) put_value(L, h, &failure);
 }
 
 static void set_seconds(lua_State *L, const char *name, uint64_t ns) {

@@ -17,6 +17,24 @@ end
 
 describe("an error", function()
   for _, host in ipairs(script.hosts) do
+    it("whose value the caller cannot make anew is told all the same, with why", function()
+      script.passes([[
+        local function throw(again)
+          local function build() error(again, 0) end
+          local function marshal() return build end
+          error(setmetatable({}, {__marshal = marshal, __tostring = function() return "lost" end}))
+        end
+        for again, why in pairs {["no such"] = "no such", [true] = "making it anew failed"} do
+          local ok, err = pcall(parallel.map, throw, {again})
+          equal({ok, err.kind, err.message, err.value, err.unsent}, {false, "error", "lost", nil, why})
+          assert(err.traceback:find "in function")
+          assert(tostring(err):find("lost (what was thrown cannot be had: " .. why, 1, true))
+          ok, err = pcall(parallel.apply, throw, again)
+          equal({ok, err.kind, err.message, err.value, err.unsent}, {false, "error", "lost", nil, why})
+        end
+      ]], host)
+    end)
+
     it("has an index, a message, a value, a traceback and a kind " .. host.name, function()
       passes([[
         local err = catch(function(x) if x == 3 then error("boom " .. x) end return x end, {1, 2, 3, 4})
