@@ -171,7 +171,8 @@ static void push_given(lua_State *L, const moons__call *c, unsigned i) {
   }
 }
 
-/* Arguments: a call, the function. Results stay on the stack until the end: that saves taking them away
+/* `n_begun` is also for a signal handler: of the call that runs it says which one that is.
+** Arguments: a call, the function. Results stay on the stack until the end: that saves taking them away
 ** one by one. */
 static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
@@ -275,7 +276,6 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
 int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
 
 int moons__call_run_some(moons__call *c) {
-  c->n_begun = 0;
   int outcome = run(c, is_direct(c) ? call_those : call_caller);
   if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
   if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_numbers, memory_order_relaxed))

@@ -30,7 +30,7 @@ typedef struct moons__call {
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
-  unsigned n_begun;               /* in this go */
+  unsigned n_begun;               /* in this go; 0 before it */
   uint64_t given[MOONS__CALLS_IN_ONE_GO];
   moons__item_kind kind;
   atomic_uint n_numbers; /* written last, for whoever gives the call up */

@@ -29,6 +29,7 @@ enum { N_FAULTS = sizeof FAULTS / sizeof FAULTS[0], LINE_BYTES = 512 };
 static const char *program_name;
 static const moons__roster *workers;
 static pthread_t script_thread;
+static pid_t process;
 static atomic_int is_telling;    /* a thread tells of its fault */
 static pthread_t telling_thread; /* written before `is_telling` is 2 */
 
@@ -71,7 +72,7 @@ static void add_call(line *l, const moons__running *r) {
   } else {
     add(l, "call ");
     add_number(l, r->call);
-    add(l, r->is_first_of_many ? ", or one after it, of " : " of ");
+    add(l, " of ");
     add(l, r->place != NULL ? r->place : "?");
   }
   add(l, " (worker ");
@@ -114,7 +115,8 @@ static void tell(int signal, int is_sent) {
   if (find_here(&here))
     add_call(&l, &here);
   else
-    add(&l, pthread_equal(pthread_self(), script_thread) ? "the script" : "a thread of its own");
+    add(&l,
+        pthread_equal(pthread_self(), script_thread) ? "the script" : "a thread that runs no call");
   for (int i = 0; i < N_FAULTS; i++)
     if (FAULTS[i].signal == signal) {
       add(&l, ": ");
@@ -122,7 +124,7 @@ static void tell(int signal, int is_sent) {
     }
   end(&l);
   tell_calls(1, "within ");
-  tell_calls(0, "also running: ");
+  if (getpid() == process) tell_calls(0, "also running: "); /* the child of a fork has one thread */
 }
 
 /* Once this handler returns, a fault comes again, and ends the process; what was sent, as by kill or abort, is sent again. */
@@ -160,6 +162,7 @@ void moons__crash_open(const char *program, const moons__roster *roster) {
   program_name = program;
   workers = roster;
   script_thread = pthread_self();
+  process = getpid();
   open_signal_stack();
   for (int i = 0; i < N_FAULTS; i++) {
     struct sigaction before, ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};

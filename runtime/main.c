@@ -584,7 +584,7 @@ int main(int argc, char **argv) {
   programs.children =
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
   catch_signals();
-  moons__crash_open(program_name, moons__runtime_roster(runtime));
+  moons__crash_open(program_name, moons__runtime_share_roster(runtime));
   int succeeded = run_state(&c);
   moons_runtime_free(runtime);
   moons__children_close(programs.children, &programs); /* of calls that were given up */

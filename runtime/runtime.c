@@ -328,7 +328,10 @@ unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_wor
 
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
 
-const moons__roster *moons__runtime_roster(const moons_runtime *r) { return &r->commons->roster; }
+const moons__roster *moons__runtime_share_roster(const moons_runtime *r) {
+  atomic_fetch_add_explicit(&r->commons->n_users, 1, memory_order_relaxed);
+  return &r->commons->roster;
+}
 
 moons__kept *moons__runtime_code(const moons_runtime *r) { return &r->commons->code; }
 

@@ -49,8 +49,9 @@ const char *moons__shortage_text(const moons__shortage *shortage, char text[MOON
 /* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
 moons__kept *moons__runtime_code(const moons_runtime *runtime);
 
-/* Its workers, and those of runtimes made on it (roster.h). The runtime's. Any thread. */
-const struct moons__roster *moons__runtime_roster(const moons_runtime *runtime);
+/* Its workers, and those of runtimes made on it (roster.h). It stays to the end of the process, for handlers that do.
+** Any thread. */
+const struct moons__roster *moons__runtime_share_roster(const moons_runtime *runtime);
 
 /* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
 struct moons__console *moons__runtime_console(const moons_runtime *runtime);

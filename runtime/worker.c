@@ -432,6 +432,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   while (!is_over(w)) {
     moons__batch_next(arguments, &w->call.item);
     w->call.index = w->task->first + w->task->n_run;
+    w->call.n_begun = 0;
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
@@ -577,14 +578,20 @@ int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest)
 }
 
 /* From a signal handler, when the process is about to die: what it reads may be changing. */
+
+/* The calls of a go have begun one after the other from the one that is noted. */
+static uint64_t last_begun(const moons__worker *w, uint64_t running) {
+  unsigned n_begun = w->goes_on ? w->call.n_begun : 0;
+  return running - 1 + (n_begun > 0 ? n_begun - 1 : 0);
+}
+
 int moons__worker_running(const moons__worker *w, moons__running *r) {
   uint64_t running = atomic_load_explicit(&w->running, memory_order_relaxed);
   const char *place = atomic_load_explicit(&w->place, memory_order_relaxed);
   const moons__interrupt *here = &w->workshop.sandbox.stop.here;
-  *r = (moons__running){.place = place, .call = running - 1};
+  *r = (moons__running){.place = place, .call = last_begun(w, running)};
   r->is_setting_up = running == SET_UP;
   r->worker = w->number;
-  r->is_first_of_many = w->goes_on;
   r->is_here = moons__interrupt_is_here(here);
   r->is_innermost = moons__interrupt_is_innermost(here);
   return running != 0;

@@ -75,6 +75,45 @@ describe("a crash #unsanitized", function()
     assert.equal(3, #lines)
   end)
 
+  it("names the call among those that are made in one go", function()
+    local lines = dies(SEGV, [[
+      parallel.map(function(x)
+        if x == 777 then os.execute "kill -SEGV $PPID; exec sleep 5 >/dev/null 2>&1" end
+        return x
+      end, parallel.range(1, 2000), {workers = 1, chunk = 2000, fresh = false})
+    ]])
+    assert.truthy(table.concat(lines, "\n"):find "call 777 of stdin:1 %(worker 1%)", lines[1])
+  end)
+
+  it("of a finalizer at the end of a call is that call's", function()
+    local lines = dies(SEGV, [[
+      parallel.map(function(x)
+        if x == 3 then KEPT = setmetatable({}, {__gc = function() forking.crash() end}) end
+      end, {1, 2, 3, 4}, {workers = 1, fresh = true})
+    ]])
+    assert.truthy(lines[1]:find "^crashed in call 3 of stdin:1 %(worker 1%): SIGSEGV, ", lines[1])
+  end)
+
+  it("in the child of a fork names no calls that only the parent has", function()
+    local result = run [[
+      local pool <close> = parallel.pool {workers = 1}
+      local path = os.tmpname()
+      local future = pool:submit(function()
+        io.open(path, "a"):write "x":close()
+        while io.open(path) do parallel.sleep(0.01) end
+      end)
+      repeat local file <close> = io.open(path) until file:read "a" == "x"
+      local child = forking.fork()
+      if child == 0 then forking.crash() end
+      assert(forking.wait(child) == -11)
+      os.remove(path)
+      future:get()
+    ]]
+    assert.equal(0, result.code)
+    assert.truthy(result.stderr:find "crashed in the script: SIGSEGV, ", result.stderr)
+    assert.falsy(result.stderr:find "also running", 1, true)
+  end)
+
   it("of two calls at once is told once", function()
     local lines = dies(SEGV, [[
       parallel.map(function() forking.crash() end, parallel.range(1, 8), {workers = 8, chunk = 1})
