@@ -135,7 +135,7 @@ typedef struct moons_options {
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
 
-/* Makes a runtime and starts its workers. On failure *runtime is NULL and nothing is left behind:
+/* Makes a runtime and starts its workers; NULL options: the defaults. On failure *runtime is NULL and nothing is left behind:
 ** MOONS_EINVAL (too many workers, too large a stack, no such backend, no signal to be had), MOONS_ENOMEM, MOONS_ETHREAD. The options are
 ** copied. Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);

@@ -280,7 +280,9 @@ static int open_workers(moons_runtime *r, const moons_runtime *parent, unsigned 
 
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
-  return moons__runtime_make(runtime, options, NULL, &shortage);
+  moons_options defaults;
+  if (options == NULL) moons_options_init(&defaults);
+  return moons__runtime_make(runtime, options == NULL ? &defaults : options, NULL, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,

@@ -91,6 +91,13 @@ static void error_texts(void) {
         moons_error_text(5) != NULL);
 }
 
+static void no_options(void) {
+  moons_runtime *runtime = NULL;
+  CHECK(moons_runtime_new(&runtime, NULL) == 0 && runtime != NULL);
+  CHECK(moons_runtime_workers(runtime) >= 1);
+  moons_runtime_free(runtime);
+}
+
 static void bad_options(void) {
   moons_runtime *runtime = (moons_runtime *)&runtime;
   moons_options options;
@@ -715,6 +722,7 @@ int main(int argc, char **argv) {
       {"the version, the cores and a seed can be asked for", constants},
       {"every error code has its text", error_texts},
       {"options that cannot be are refused", bad_options},
+      {"no options are the defaults #threads", no_options},
       {"a script maps on a runtime #threads", runs_scripts},
       {"a script maps inline", runs_inline},
       {"calls use what the host adds #threads", host_functions},
