@@ -42,7 +42,7 @@ LUA_ARCHIVE := $(firstword $(wildcard $(addsuffix /$(LUA_NAME),$(LUA_DIRS))))
 # ---- Flags -----------------------------------------------------------------------------------
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion
-# Not -I: our limits.h would be taken for the system's.
+# Includes begin at runtime/: "wire/names.h".
 CPPFLAGS += -iquote runtime $(patsubst -I%,-isystem %,$(LUA_CFLAGS) $(UV_CFLAGS))
 LANGUAGE := -std=c11 -fPIC -fvisibility=hidden -pthread
 
@@ -79,13 +79,13 @@ endif
 # Where a room has twins, x_linux.c and x_posix.c, one of them is built.
 TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posix.c,%_linux.c)
 # Of the command alone.
-COMMAND   := main prompt keyboard crash
-SOURCES   := $(filter-out $(COMMAND:%=runtime/%.c) $(TWIN_LEFT),$(wildcard runtime/*.c))
-HEADERS   := $(wildcard runtime/*.h)
+COMMAND   := $(wildcard runtime/command/*.c)
+SOURCES   := $(filter-out $(COMMAND) $(TWIN_LEFT),$(wildcard runtime/*/*.c))
+HEADERS   := $(wildcard runtime/*.h runtime/*/*.h)
 LUA_FILES := $(sort $(wildcard lua/parallel/*.lua))
 LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FILES))
 
-OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/lua_sources.o
+OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/base/lua_sources.o
 OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so)
 COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
 SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
@@ -100,7 +100,7 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
 
-$(BUILD)/moons: $(COMMAND:%=$(BUILD)/obj/%.o) $(OBJECTS)
+$(BUILD)/moons: $(COMMAND:runtime/%.c=$(BUILD)/obj/%.o) $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
 	  $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
 
@@ -115,12 +115,14 @@ $(BUILD)/parallel.so: $(OBJECTS) tools/parallel.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
+	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/lua_sources.o: $(BUILD)/obj/lua_sources.c $(BUILD)/obj/settings
+$(BUILD)/obj/base/lua_sources.o: $(BUILD)/obj/base/lua_sources.c $(BUILD)/obj/settings
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings tools/embed.sh
+$(BUILD)/obj/base/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings tools/embed.sh
+	@mkdir -p $(@D)
 	sh tools/embed.sh lua $(LUA_FILES) > $@
 
 # Changes only when the compiler, its flags or the list of files do: then everything is built anew.
@@ -132,7 +134,7 @@ $(BUILD)/obj/settings: FORCE | $(BUILD)/obj
 $(BUILD)/obj:
 	mkdir -p $@
 
--include $(wildcard $(BUILD)/obj/*.d)
+-include $(wildcard $(BUILD)/obj/*/*.d)
 
 # ---- Running and checking --------------------------------------------------------------------
 
@@ -201,16 +203,16 @@ endif
 lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have
 
 LUA_TREES := $(wildcard lua spec examples bench tools fuzz)
-C_TREES   := runtime spec spec/* fuzz examples examples/* bench
+C_TREES   := runtime runtime/* spec spec/* fuzz examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
 FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
-TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*.c fuzz/*.c examples/*/*.c))
+TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*/*.c fuzz/*.c examples/*/*.c))
 
 luacheck:
 	luacheck --no-color --quiet $(LUA_TREES)
 
-layers: ## who may include what
-	@sh tools/layers.sh
+layers: all ## who may include what, and call what
+	@sh tools/layers.sh . $(BUILD)/obj
 
 format: ## put the C sources into shape
 	clang-format -i $(C_FILES)

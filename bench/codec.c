@@ -3,7 +3,7 @@
 */
 #include <lauxlib.h>
 
-#include "wire.h"
+#include "wire/wire.h"
 
 static const char BYTES_TYPE[] = "bench.bytes";
 

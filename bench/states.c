@@ -8,14 +8,14 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "batch.h"
 #include "bench.h"
-#include "image.h"
 #include "moons.h"
-#include "pristine.h"
-#include "setup.h"
-#include "stdlib.h"
-#include "worker.h"
+#include "state/image.h"
+#include "state/libraries.h"
+#include "state/pristine.h"
+#include "wire/batch.h"
+#include "wire/setup.h"
+#include "worker/worker.h"
 
 enum {
   ROUNDS = 300,

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
-#include "failure.h"
-#include "wire.h"
-#include "wire_format.h"
+#include "wire/batch.h"
+#include "wire/failure.h"
+#include "wire/format.h"
+#include "wire/wire.h"
 #include "wire_fuzz.h"
 
 enum { MOST_CHANGES = 4, SEEDS_CAPACITY = 64 };

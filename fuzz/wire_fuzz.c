@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
-#include "capture.h"
-#include "failure.h"
-#include "image.h"
-#include "wire.h"
+#include "state/image.h"
+#include "wire/batch.h"
+#include "wire/capture.h"
+#include "wire/failure.h"
+#include "wire/wire.h"
 
 /* What one input may allocate, and how many items of a batch are looked at. */
 enum { STATE_BYTES = 64 << 20, MOST_ITEMS = 1000 };

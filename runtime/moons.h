@@ -202,12 +202,12 @@ MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
 
 /* Gives the job another set-up for the chunks that are put from now on: that of the same function,
-** with more that they need. A few times (limits.h). Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
+** with more that they need. A few times (sizes.h). Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
 MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (limits.h), or MOONS_ESTOPPED where a call has failed or the job was cancelled:
+** failure. Returns MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h), or MOONS_ESTOPPED where a call has failed or the job was cancelled:
 ** then the chunk is dropped. */
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# embed.sh ROOT FILE...: prints Lua files as C arrays, for lua_sources.h.
+# embed.sh ROOT FILE...: prints Lua files as C arrays, for base/lua_sources.h.
 # The module of ROOT/parallel/init.lua is "parallel", that of ROOT/parallel/x.lua is "parallel.x".
 set -eu
 
@@ -13,7 +13,7 @@ module_of() {
   printf '%s\n' "$path" | tr / .
 }
 
-echo '#include "lua_sources.h"'
+echo '#include "base/lua_sources.h"'
 n=0
 for file; do
   n=$((n + 1))

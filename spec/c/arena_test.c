@@ -1,11 +1,11 @@
-#include "arena.h"
+#include "state/arena.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <sys/resource.h>
 
 #include "check.h"
-#include "pages.h"
+#include "system/pages.h"
 
 enum { N_SLOTS = 400, MAX_SMALL = 512 };
 

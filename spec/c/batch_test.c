@@ -1,4 +1,4 @@
-#include "batch.h"
+#include "wire/batch.h"
 
 #include "check.h"
 #include "moons.h"

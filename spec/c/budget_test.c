@@ -1,10 +1,10 @@
-#include "budget.h"
+#include "state/budget.h"
 
 #include <pthread.h>
 
-#include "arena.h"
 #include "check.h"
-#include "limits.h"
+#include "sizes.h"
+#include "state/arena.h"
 
 enum { N_THREADS = 4, N_ROUNDS = 20000 };
 

@@ -1,8 +1,8 @@
-#include "capture.h"
+#include "wire/capture.h"
 
 #include <lauxlib.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "check.h"
 
 /* The names that were told, each once, as " a b c "; those of modules as " =a =b ". */

@@ -1,7 +1,7 @@
-#include "chunk.h"
+#include "schedule/chunk_size.h"
 
 #include "check.h"
-#include "limits.h"
+#include "sizes.h"
 
 static const double MS = 1e6;
 

@@ -1,4 +1,4 @@
-#include "failure.h"
+#include "wire/failure.h"
 
 #include "check.h"
 #include "moons.h"

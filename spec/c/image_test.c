@@ -1,10 +1,10 @@
-#include "image.h"
+#include "state/image.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "check.h"
-#include "limits.h"
+#include "sizes.h"
 
 static const size_t MIB = (size_t)1 << 20;
 

@@ -1,7 +1,7 @@
-#include "machine.h"
+#include "system/machine.h"
 
 #include "check.h"
-#include "pages.h"
+#include "system/pages.h"
 
 static void counts(void) {
   CHECK(moons__machine_cpus() >= 1);

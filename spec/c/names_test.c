@@ -1,4 +1,4 @@
-#include "names.h"
+#include "wire/names.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

@@ -1,4 +1,4 @@
-#include "pages.h"
+#include "system/pages.h"
 
 #include "check.h"
 #include "moons.h"

@@ -1,4 +1,4 @@
-#include "park.h"
+#include "system/park.h"
 
 #include "check.h"
 

@@ -1,4 +1,4 @@
-#include "ptrmap.h"
+#include "base/ptrmap.h"
 
 #include "check.h"
 #include "moons.h"

@@ -1,4 +1,4 @@
-#include "stdlib.h"
+#include "state/libraries.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

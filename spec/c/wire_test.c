@@ -1,11 +1,11 @@
-#include "wire.h"
+#include "wire/wire.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "check.h"
-#include "image.h"
-#include "wire_format.h"
+#include "state/image.h"
+#include "wire/format.h"
 
 /* A message on its way. */
 typedef struct trip {

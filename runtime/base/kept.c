@@ -1,0 +1,45 @@
+/*
+** A list that only grows, at its head, by compare and exchange: few are in it, and readers take no lock.
+*/
+#include "base/kept.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct moons__kept_bytes {
+  struct moons__kept_bytes *before;
+  const void *key;
+  size_t n_bytes;
+  char bytes[];
+} kept_bytes;
+
+const void *moons__kept_find(const moons__kept *kept, const void *key, size_t *n_bytes) {
+  const kept_bytes *k = atomic_load_explicit(&kept->last, memory_order_acquire);
+  while (k != NULL && k->key != key)
+    k = k->before;
+  if (k == NULL) return NULL;
+  *n_bytes = k->n_bytes;
+  return k->bytes;
+}
+
+void moons__kept_add(moons__kept *kept, const void *key, const void *bytes, size_t n_bytes) {
+  kept_bytes *k = malloc(sizeof *k + n_bytes);
+  if (k == NULL) return;
+  k->key = key;
+  k->n_bytes = n_bytes;
+  memcpy(k->bytes, bytes, n_bytes);
+  k->before = atomic_load_explicit(&kept->last, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(&kept->last, &k->before, k, memory_order_release,
+                                                memory_order_relaxed)) {
+  }
+}
+
+void moons__kept_free(moons__kept *kept) {
+  kept_bytes *k = atomic_load_explicit(&kept->last, memory_order_acquire);
+  while (k != NULL) {
+    kept_bytes *before = k->before;
+    free(k);
+    k = before;
+  }
+  atomic_store_explicit(&kept->last, NULL, memory_order_relaxed);
+}

@@ -1,0 +1,593 @@
+/*
+** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
+** the library must not do (arguments, environment, signals, exit codes, messages) is done here.
+*/
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command/crash.h"
+#include "command/keyboard.h"
+#include "command/prompt.h"
+#include "moons.h"
+#include "schedule/runtime.h"
+#include "sizes.h"
+#include "wire/traceback.h"
+#include "worker/program.h"
+
+static const char USAGE[] =
+    "usage: %s [options] [script [args]]\n"
+    "Available options are:\n"
+    "  -e stat     execute string 'stat'\n"
+    "  -i          enter interactive mode after executing 'script'\n"
+    "  -l mod      require library 'mod' into global 'mod'\n"
+    "  -l g=mod    require library 'mod' into global 'g'\n"
+    "  -j N        use N workers where a call does not say how many\n"
+    "  -b NAME     run calls on this backend: threads, or inline (one by one, to debug)\n"
+    "  -v          show version information\n"
+    "  -h          show this help\n"
+    "  -E          ignore environment variables\n"
+    "  -W          turn warnings on\n"
+    "  --          stop handling options\n"
+    "  -           stop handling options and execute stdin\n";
+
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
+
+typedef struct command {
+  int argc;
+  char **argv;
+  int script; /* its place in argv; argc where there is none */
+  int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
+  moons_options options;
+} command;
+
+static const char *program_name = "moons";
+static atomic_int is_at_prompt;
+
+static void complain(const char *message) {
+  if (!atomic_load(&is_at_prompt)) fprintf(stderr, "%s: ", program_name);
+  fprintf(stderr, "%s\n", message);
+  fflush(stderr);
+}
+
+/* {== Signals =================================================================================
+
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
+** error at the script's next instruction, on the script's own thread. For the rest there is a thread, which the handler
+** tells through a pipe: it ends the programs that run, and then a script that has not ended shortly after, or gets a
+** second signal, as it is.
+**
+** While the script itself waits in os.execute, Ctrl-C reaches the program that it waits for as well, and that
+** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
+** on.
+**
+** At the prompt the first SIGINT ends what runs there, however long that takes, or the line that is typed. */
+
+enum { PATIENCE_MS = 60, FLUSH_MS = 100 };
+
+static moons_runtime *runtime;     /* NULL: there is none yet */
+static moons__starter programs;    /* of the script */
+static atomic_int left_to_program; /* SIGINT came while the script waited for a program */
+
+static int signal_pipe[2] = {-1, -1};
+static atomic_int signal_taken; /* the first; 0: none */
+static atomic_int runs_typed;   /* code from the prompt runs */
+
+/* Changed before there are handlers, but for the state, by the thread that runs it. */
+static pthread_t script_thread;
+static pid_t script_process;
+static lua_State *volatile signalled_state; /* NULL: none is to be told */
+
+static void interrupt(lua_State *L, lua_Debug *info) {
+  (void)info;
+  lua_sethook(L, NULL, 0, 0);
+  const char *what = signal_taken == SIGINT ? "interrupted!" : "terminated!";
+  if (moons__push_caller(L)) /* luaL_error would add the place again where a function in C runs */
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), what);
+  else
+    lua_pushstring(L, what);
+  lua_error(L);
+}
+
+static void tell_state(void) {
+  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
+}
+
+/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
+static void end_child(int signal) {
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
+  raise(signal);
+}
+
+/* On the script's thread. */
+static void note_signal(int signal) {
+  int none = 0, is_first = atomic_compare_exchange_strong(&signal_taken, &none, signal);
+  unsigned char byte = (unsigned char)signal;
+  if (is_first) tell_state();
+  if (is_first) moons__runtime_cancel_here();
+  if (!is_first || signal != SIGINT || !atomic_load(&runs_typed))
+    (void)!write(signal_pipe[1], &byte, 1);
+}
+
+/* Whether a program that the script waits for is to decide. */
+static int is_for_program(int signal, const siginfo_t *info) {
+  int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE; /* not by the terminal */
+  if (signal != SIGINT || is_sent || !atomic_load(&programs.is_waiting)) return 0;
+  atomic_store(&left_to_program, 1);
+  return 1;
+}
+
+/* Whether it ends no more than a line that is typed. Any other signal ends that too. */
+static int is_for_line(int signal) {
+  if (signal != SIGINT) moons__keyboard_interrupt(1);
+  return signal == SIGINT && !atomic_load(&runs_typed) && moons__keyboard_interrupt(0);
+}
+
+static void take_signal(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int error = errno;
+  if (getpid() != script_process)
+    end_child(signal);
+  else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
+    pthread_kill(script_thread, signal);
+  else if (!is_for_program(signal, info) && !is_for_line(signal))
+    note_signal(signal);
+  errno = error;
+}
+
+/* What was typed is over, and with it the Ctrl-C that it got. */
+static void forget_interrupt(lua_State *L) {
+  int interrupted = SIGINT;
+  if (atomic_load(&signal_taken) == SIGINT) lua_sethook(L, NULL, 0, 0);
+  atomic_compare_exchange_strong(&signal_taken, &interrupted, 0);
+}
+
+/* The children of the runtime are there before anybody handles a signal. */
+static void *await_end(void *unused) {
+  (void)unused;
+  unsigned char byte;
+  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  moons__children_end(programs.children, NULL);
+  struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
+  poll(&second, 1, PATIENCE_MS);
+  moons__children_close(programs.children, NULL);
+  _exit(128 + byte);
+}
+
+/* Starts a thread that gets no signals itself. */
+static int start_without_signals(void *(*run)(void *data)) {
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread, NULL, run, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!error) pthread_detach(thread);
+  return error;
+}
+
+/* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
+** in the background. */
+static void catch_signal(int signal) {
+  struct sigaction action = {.sa_sigaction = take_signal, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
+    sigaction(signal, &action, NULL);
+}
+
+/* Where this fails, the signals do what they do by default. */
+static void catch_signals(void) {
+  script_thread = pthread_self();
+  script_process = getpid();
+  if (pipe(signal_pipe) != 0) return;
+  for (int i = 0; i < 2; i++)
+    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
+  if (start_without_signals(await_end) != 0) return;
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
+}
+
+/* {== Programs ================================================================================ */
+
+/* The `begin` of the script's starter. What was printed comes before what the program prints; a call that was given
+** up may hold stdout. */
+static const void *begin_program(lua_State *L, void *data) {
+  (void)L;
+  atomic_store(&left_to_program, 0);
+  if (ftrylockfile(stdout) == 0) {
+    fflush(stdout);
+    funlockfile(stdout);
+  }
+  return data;
+}
+
+/* A shell tells that a program has died of SIGINT by its exit code. */
+static void end_program(lua_State *L, int status) {
+  (void)L;
+  int has_died =
+      WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT : WEXITSTATUS(status) == 128 + SIGINT;
+  if (!atomic_exchange(&left_to_program, 0) || !has_died) return;
+  note_signal(SIGINT);
+}
+
+static void open_programs(lua_State *L) {
+  programs.begin = begin_program;
+  programs.ended = end_program;
+  programs.data = &programs;
+  moons__program_install(L, &programs);
+}
+
+/* {== The end =================================================================================
+
+** The end of a process writes out all files, and waits for those that another thread reads: a call that was
+** given up may do so for ever. */
+
+static void *flush_all(void *fd) {
+  fflush(NULL);
+  close(*(int *)fd);
+  return NULL;
+}
+
+/* Whether all files could be written out. Those of the script are. */
+static int have_flushed(void) {
+  static int fds[2]; /* used by a thread that may never end */
+  pthread_t thread;
+  fflush(stdout);
+  fflush(stderr);
+  if (pipe(fds) != 0) return 1;
+  int has_flushed = 1;
+  if (pthread_create(&thread, NULL, flush_all, &fds[1]) == 0) {
+    pthread_detach(thread);
+    struct pollfd closed = {.fd = fds[0], .events = POLLIN};
+    has_flushed = poll(&closed, 1, FLUSH_MS) != 0;
+  }
+  return has_flushed;
+}
+
+static int end_process(int code) {
+  if (!have_flushed()) _exit(code);
+  return code;
+}
+
+/* os.exit([code [, close]]) of the script, which ends calls with their programs. */
+static int call_exit(lua_State *L) {
+  int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (lua_toboolean(L, 2)) {
+    signalled_state = NULL;
+    lua_close(L);
+  } else {
+    moons__program_write_out(L);
+  }
+  moons__children_close(programs.children, &programs);
+  exit(end_process(code));
+}
+
+/* {== Arguments =============================================================================== */
+
+/* The value of an option such as -j: what follows the letter, or the next argument, but not another option. */
+static const char *option_value(command *c, int *i) {
+  const char *argument = c->argv[*i];
+  if (argument[2] != '\0') return argument + 2;
+  if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-') return c->argv[++*i];
+  return NULL;
+}
+
+static int read_n_workers(command *c, const char *text) {
+  char *end;
+  unsigned long n = strtoul(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > MOONS_MAX_WORKERS) return 0;
+  c->options.n_workers = (unsigned)n;
+  return 1;
+}
+
+static int read_backend(command *c, const char *name) {
+  c->options.backend = name;
+  return moons__runtime_has_backend(name);
+}
+
+/* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
+** what it wants. */
+static int read_option(command *c, int *i) {
+  const char *value;
+  switch (c->argv[*i][1]) {
+  case 'v': c->shows_version = 1; return c->argv[*i][2] == '\0';
+  case 'h': c->shows_help = 1; return c->argv[*i][2] == '\0';
+  case 'i': c->is_interactive = c->shows_version = 1; return c->argv[*i][2] == '\0';
+  case 'E': c->ignores_environment = 1; return c->argv[*i][2] == '\0';
+  case 'W': c->warns = 1; return c->argv[*i][2] == '\0';
+  case 'e': c->executes = 1; return option_value(c, i) != NULL;
+  case 'l': return option_value(c, i) != NULL;
+  case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
+  case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
+  default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
+  }
+}
+
+/* Finds the options and the script. Returns the place of a bad option, or 0. */
+static int read_arguments(command *c) {
+  int i = 1;
+  for (; i < c->argc && c->argv[i][0] == '-' && c->argv[i][1] != '\0'; i++) {
+    if (strcmp(c->argv[i], "--") == 0) {
+      i++;
+      break;
+    }
+    int at = i;
+    if (!read_option(c, &i)) return at;
+  }
+  c->script = i;
+  return 0;
+}
+
+/* {== Running ================================================================================= */
+
+static int add_traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
+    message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  }
+  moons__push_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* Calls the function below `n_arguments`; a failure is told. */
+static int call_told(lua_State *L, int n_arguments, int n_results) {
+  int base = lua_gettop(L) - n_arguments;
+  lua_pushcfunction(L, add_traceback);
+  lua_insert(L, base);
+  int status = lua_pcall(L, n_arguments, n_results, base);
+  lua_remove(L, base);
+  if (status != LUA_OK) {
+    const char *message = lua_tostring(L, -1);
+    complain(message != NULL ? message : "(error message is not a string)");
+    lua_pop(L, 1);
+  }
+  return status;
+}
+
+static int tell_load_error(lua_State *L) {
+  complain(lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return LUA_ERRSYNTAX;
+}
+
+static int run_string(lua_State *L, const char *text, const char *name) {
+  if (luaL_loadbuffer(L, text, strlen(text), name) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+/* -l mod, -l g=mod */
+static int run_library(lua_State *L, const char *argument) {
+  const char *equals = strchr(argument, '=');
+  const char *module = equals != NULL ? equals + 1 : argument;
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  int status = call_told(L, 1, 1);
+  if (status != LUA_OK) return status;
+  const char *dash = strchr(module, '-'); /* a version that is no part of the global's name */
+  if (equals != NULL)
+    lua_pushlstring(L, argument, (size_t)(equals - argument));
+  else
+    lua_pushlstring(L, module, dash != NULL ? (size_t)(dash - module) : strlen(module));
+  lua_insert(L, -2);
+  lua_pushglobaltable(L);
+  lua_insert(L, -3);
+  lua_settable(L, -3);
+  lua_pop(L, 1);
+  return LUA_OK;
+}
+
+static int run_environment(lua_State *L) {
+  const char *name = "=LUA_INIT_5_4", *init = getenv(name + 1);
+  if (init == NULL) init = getenv((name = "=LUA_INIT") + 1);
+  if (init == NULL) return LUA_OK;
+  if (*init != '@') return run_string(L, init, name);
+  if (luaL_loadfile(L, init + 1) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+/* Runs -e and -l in their order. */
+static int run_options(lua_State *L, command *c) {
+  for (int i = 1; i < c->script; i++) {
+    if (c->argv[i][0] != '-') continue;
+    char option = c->argv[i][1];
+    if (strchr("eljb", option) == NULL || option == '\0') continue;
+    const char *value = option_value(c, &i);
+    int status = LUA_OK;
+    if (option == 'e') status = run_string(L, value, "=(command line)");
+    if (option == 'l') status = run_library(L, value);
+    if (status != LUA_OK) return status;
+  }
+  return LUA_OK;
+}
+
+/* The global `arg`: the script at 0, its arguments from 1, what came before below 0. */
+static void set_arg(lua_State *L, const command *c) {
+  int script = c->script < c->argc ? c->script : 0;
+  lua_createtable(L, c->argc - script, script + 1);
+  for (int i = 0; i < c->argc; i++) {
+    lua_pushstring(L, c->argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/* Pushes the arguments from the global `arg`, which a script of -l or -e may have changed. */
+static int push_arguments(lua_State *L) {
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) luaL_error(L, "'arg' is not a table");
+  int n = (int)luaL_len(L, -1);
+  luaL_checkstack(L, n + 3, "too many arguments to script");
+  for (int i = 1; i <= n; i++)
+    lua_rawgeti(L, -i, i);
+  lua_remove(L, -n - 1);
+  return n;
+}
+
+static int run_script(lua_State *L, const command *c) {
+  const char *name = c->argv[c->script];
+  int is_stdin = strcmp(name, "-") == 0 && strcmp(c->argv[c->script - 1], "--") != 0;
+  if (luaL_loadfile(L, is_stdin ? NULL : name) != LUA_OK) return tell_load_error(L);
+  return call_told(L, push_arguments(L), 0);
+}
+
+static int run_stdin(lua_State *L) {
+  if (luaL_loadfile(L, NULL) != LUA_OK) return tell_load_error(L);
+  return call_told(L, 0, 0);
+}
+
+static int run_typed(lua_State *L, int n_arguments) {
+  atomic_store(&runs_typed, 1);
+  int status = call_told(L, n_arguments, LUA_MULTRET);
+  atomic_store(&runs_typed, 0);
+  forget_interrupt(L);
+  return status;
+}
+
+/* The variable is that of lua, which has it from 5.5 on. */
+static int run_prompt(lua_State *L, const command *c) {
+  const char *library = c->ignores_environment ? NULL : getenv("LUA_READLINELIB");
+  atomic_store(&is_at_prompt, 1);
+  moons__prompt_run(L, run_typed, library);
+  atomic_store(&is_at_prompt, 0);
+  return 1;
+}
+
+/* {== The state =============================================================================== */
+
+static void print_version(void) {
+  printf("Moons %s  on  %s\n", moons_version(), LUA_COPYRIGHT);
+  fflush(stdout);
+}
+
+static void open_module(lua_State *L) {
+  luaL_openlibs(L);
+  open_programs(L);
+  lua_getglobal(L, LUA_OSLIBNAME);
+  lua_pushcfunction(L, call_exit);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+  moons_open(L, runtime);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "parallel");
+  lua_call(L, 1, 1);
+  lua_setglobal(L, "parallel");
+}
+
+static int run_all(lua_State *L, command *c) {
+  set_arg(L, c);
+  if (!c->ignores_environment && run_environment(L) != LUA_OK) return 0;
+  if (run_options(L, c) != LUA_OK) return 0;
+  if (c->script < c->argc && run_script(L, c) != LUA_OK) return 0;
+  if (c->is_interactive) return run_prompt(L, c);
+  if (c->script < c->argc || c->executes || c->shows_version) return 1;
+  if (!isatty(STDIN_FILENO)) return run_stdin(L) == LUA_OK;
+  print_version();
+  return run_prompt(L, c);
+}
+
+/* The protected part of main. Argument: the command. Result: whether all went well. */
+static int protected_main(lua_State *L) {
+  command *c = lua_touserdata(L, 1);
+  luaL_checkversion(L);
+  if (c->ignores_environment) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  open_module(L);
+  if (c->warns) lua_warning(L, "@on", 0);
+  lua_pushboolean(L, run_all(L, c));
+  return 1;
+}
+
+static int run_state(command *c) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    complain("cannot create state: not enough memory");
+    return 0;
+  }
+  signalled_state = L;
+  lua_pushcfunction(L, protected_main);
+  lua_pushlightuserdata(L, c);
+  int status = lua_pcall(L, 1, 1, 0);
+  moons__keyboard_close(); /* where an error has left it open */
+  atomic_store(&is_at_prompt, 0);
+  if (status != LUA_OK) complain(lua_tostring(L, -1));
+  int succeeded = status == LUA_OK && lua_toboolean(L, -1);
+  signalled_state = NULL;
+  lua_close(L);
+  return succeeded;
+}
+
+/* What an option wants; NULL where it takes no value or is unknown. */
+static const char *wanted_by(char option) {
+  switch (option) {
+  case 'e': return "a string to execute";
+  case 'l': return "the name of a module, or 'g=name'";
+  case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
+  case 'b': return "a backend, 'threads' or 'inline'";
+  default: return NULL;
+  }
+}
+
+/* The option at argv[i] is unknown, or its value is missing or wrong. */
+static int refuse_option(const command *c, int i) {
+  const char *option = c->argv[i], *wanted = wanted_by(option[1]);
+  const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
+  if (wanted == NULL)
+    fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
+  else if (value == NULL)
+    fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
+  else
+    fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
+  if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
+  return EXIT_FAILURE;
+}
+
+static int refuse_runtime(const command *c, int error, const moons__shortage *shortage) {
+  char text[MOONS__SHORTAGE_BYTES];
+  const char *why = moons_error_text(error);
+  if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
+  fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
+          c->options.backend, why);
+  return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv) {
+  command c = {.argc = argc, .argv = argv};
+  if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
+  moons_options_init(&c.options);
+  c.options.stop_signal = SIGURG;
+  int bad = read_arguments(&c);
+  if (bad > 0) return refuse_option(&c, bad);
+  if (c.shows_help) {
+    printf(USAGE, program_name);
+    return EXIT_SUCCESS;
+  }
+  if (c.shows_version) print_version();
+  moons__shortage shortage;
+  int error = moons__runtime_make(&runtime, &c.options, NULL, &shortage);
+  if (error) return refuse_runtime(&c, error, &shortage);
+  programs.children =
+      moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
+  catch_signals();
+  moons__crash_open(program_name, moons__runtime_share_roster(runtime));
+  int succeeded = run_state(&c);
+  moons_runtime_free(runtime);
+  moons__children_close(programs.children, &programs); /* of calls that were given up */
+  int signal = atomic_load(&signal_taken);
+  return end_process(signal != 0 ? 128 + signal : succeeded ? EXIT_SUCCESS : EXIT_FAILURE);
+}

@@ -1,0 +1,315 @@
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "module/job.h"
+#include "sizes.h"
+#include "wire/numbers.h"
+
+/* The items of one chunk on their way into bytes. */
+typedef struct feed {
+  uint32_t wanted;    /* in this chunk */
+  uint32_t n_encoded; /* so far */
+  int ended;          /* the iterator has ended */
+  enum { FETCHING, ENCODING } stage;
+} feed;
+
+enum { N_AT_ONCE = 32 }; /* numbers on the stack before they are popped */
+
+/* The arguments of the protected part. */
+enum { ARG_JOB = 1, ARG_SOURCE, ARG_FEED };
+
+/* The number of the next item to encode. */
+static lua_Integer number_of(const moons__job_data *j, const feed *f) {
+  return j->next + f->n_encoded;
+}
+
+/* Keeps the item on top, which an iterator gave, for errors of its call. */
+static void keep_item(lua_State *L, lua_Integer number) {
+  if (lua_getiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS);
+  }
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, number);
+  lua_pop(L, 1);
+}
+
+/* Pushes the next item; returns 0 at the end of an iterator. */
+static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
+  if (j->source == MOONS__FROM_TABLE) {
+    lua_geti(L, ARG_SOURCE, number_of(j, f));
+    return 1;
+  }
+  lua_pushvalue(L, ARG_SOURCE);
+  lua_call(L, 0, 1);
+  f->ended = lua_isnil(L, -1);
+  if (!f->ended) keep_item(L, number_of(j, f));
+  return !f->ended;
+}
+
+/* How many arguments the row at stack index `row` has. */
+static lua_Integer row_length(lua_State *L, int row) {
+  int is_integer = 0;
+  lua_pushliteral(L, "n");
+  int is_number = lua_rawget(L, row) == LUA_TNUMBER;
+  lua_Integer n = is_number ? lua_tointegerx(L, -1, &is_integer) : 0;
+  lua_pop(L, 1);
+  return is_integer ? n : luaL_len(L, row);
+}
+
+/* Whether the row at stack index `row`, which has no elements, has fields other than `n`. */
+static int is_named(lua_State *L, int row) {
+  int is_named = 0;
+  lua_pushnil(L);
+  while (!is_named && lua_next(L, row)) {
+    lua_pop(L, 1);
+    is_named = lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "n") != 0;
+  }
+  lua_settop(L, row);
+  return is_named;
+}
+
+/* Pushes the values of the row on top; returns how many. */
+static int push_row(lua_State *L) {
+  int row = lua_gettop(L);
+  if (!lua_istable(L, row))
+    luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
+  lua_Integer n = row_length(L, row);
+  if (n == 0 && is_named(L, row))
+    luaL_error(L, "a row must be a list of arguments; this one has named fields and no list: write "
+                  "{a, b}, or map over "
+                  "the tables");
+  if (n > LUAI_MAXSTACK / 2) luaL_error(L, "a row has too many arguments");
+  luaL_checkstack(L, (n > 0 ? (int)n : 0) + LUA_MINSTACK, "a row has too many arguments");
+  for (lua_Integer i = 1; i <= n; i++)
+    lua_geti(L, row, i);
+  return n > 0 ? (int)n : 0;
+}
+
+static void encode_message(lua_State *L, moons__job_data *j, int first, int n_values) {
+  moons__check(L, moons__batch_item_begin(&j->writer, MOONS__ITEM_MESSAGE));
+  j->item_is_open = 1;
+  moons__encode(&j->encoder, first, n_values, "argument");
+  moons__batch_item_end(&j->writer);
+  j->item_is_open = 0;
+}
+
+/* Returns whether the item on top was a number. */
+static int encode_item(lua_State *L, moons__job_data *j) {
+  int item = lua_gettop(L);
+  if (j->is_rows) {
+    int n_values = push_row(L);
+    encode_message(L, j, item + 1, n_values);
+  } else if (lua_type(L, item) != LUA_TNUMBER) {
+    encode_message(L, j, item, 1);
+  } else if (lua_isinteger(L, item)) {
+    moons__check(L, moons__batch_integer(&j->writer, lua_tointeger(L, item)));
+    return 1;
+  } else {
+    moons__check(L, moons__batch_float(&j->writer, lua_tonumber(L, item)));
+    return 1;
+  }
+  return 0;
+}
+
+typedef size_t fetch(lua_State *L, moons__get_element *get, int table, lua_Integer i, char *to,
+                     size_t n_most);
+
+/* Copies the numbers of one kind that lie in the table from element `i` on; returns how many. */
+static uint32_t copy_numbers(lua_State *L, fetch *fetch_some, moons__get_element *get,
+                             lua_Integer i, char *to, uint32_t n_most) {
+  int top = lua_gettop(L);
+  uint32_t n = 0;
+  while (n < n_most) {
+    uint32_t n_wanted = n_most - n < N_AT_ONCE ? n_most - n : N_AT_ONCE;
+    uint32_t n_got = (uint32_t)fetch_some(L, get, ARG_SOURCE, i + n, to + (size_t)n * 8, n_wanted);
+    lua_settop(L, top);
+    n += n_got;
+    if (n_got < n_wanted) break;
+  }
+  return n;
+}
+
+/* Encodes the numbers of one kind that come next in a table; returns whether there were any. */
+static int encode_run(lua_State *L, moons__job_data *j, feed *f, moons__get_element *get) {
+  lua_Integer i = number_of(j, f);
+  if (get(L, ARG_SOURCE, i) != LUA_TNUMBER) return 0;
+  int is_integer = lua_isinteger(L, -1);
+  uint32_t n_most = f->wanted - f->n_encoded;
+  char *room;
+  moons__check(L, moons__batch_numbers_begin(&j->writer,
+                                             is_integer ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT,
+                                             n_most, &room));
+  uint32_t n = is_integer ? copy_numbers(L, moons__fetch_integers, get, i, room, n_most)
+                          : copy_numbers(L, moons__fetch_floats, get, i, room, n_most);
+  moons__batch_numbers_end(&j->writer, n);
+  f->n_encoded += n;
+  return 1;
+}
+
+/* Encodes the numbers that come next in a table, as far as there are any. */
+static void encode_numbers(lua_State *L, moons__job_data *j, feed *f) {
+  moons__get_element *get = lua_geti; /* __index is asked for items one by one */
+  int top = lua_gettop(L);
+  luaL_checkstack(L, N_AT_ONCE + LUA_MINSTACK, NULL);
+  if (lua_getmetatable(L, ARG_SOURCE)) get = lua_rawgeti;
+  do {
+    lua_settop(L, top);
+  } while (f->n_encoded < f->wanted && encode_run(L, j, f, get));
+  lua_settop(L, top);
+}
+
+/* Numbers are looked for in runs after each number. */
+static int encode_items(lua_State *L) {
+  moons__job_data *j = lua_touserdata(L, ARG_JOB);
+  feed *f = lua_touserdata(L, ARG_FEED);
+  int may_run = j->source == MOONS__FROM_TABLE && !j->is_rows;
+  if (may_run) encode_numbers(L, j, f);
+  if (f->n_encoded == f->wanted) return 0;
+  moons__begin_encoding(L, j);
+  int top = lua_gettop(L);
+  while (f->n_encoded < f->wanted) {
+    f->stage = FETCHING;
+    if (!push_item(L, j, f)) break;
+    f->stage = ENCODING;
+    int is_number = encode_item(L, j);
+    f->n_encoded++;
+    if (j->bytes.n_bytes >= MOONS_CHUNK_BYTES) f->wanted = f->n_encoded;
+    lua_settop(L, top);
+    if (is_number && may_run) encode_numbers(L, j, f);
+  }
+  return 0;
+}
+
+static void begin_chunk(lua_State *L, moons__job_data *j) {
+  j->bytes.n_bytes = 0;
+  j->encoder.needs = 0;
+  moons__check(L, moons__batch_begin(&j->writer, &j->bytes));
+}
+
+/* Calls a function that puts items into the chunk. On an error the chunk holds those before, and the
+** error value is on top. */
+static int call_encoding(lua_State *L, moons__job_data *j, int n_arguments) {
+  int status = moons__call_in_use(L, j, n_arguments, 0);
+  if (j->item_is_open) moons__batch_item_drop(&j->writer);
+  j->item_is_open = 0;
+  return status;
+}
+
+static int encode_from_source(lua_State *L, moons__job_data *j, feed *f) {
+  lua_pushcfunction(L, encode_items);
+  lua_pushvalue(L, 1);
+  lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE);
+  lua_pushlightuserdata(L, f);
+  return call_encoding(L, j, ARG_FEED);
+}
+
+/* Puts a rule for the items of a range. */
+static int encode_range(moons__job_data *j, uint32_t n_items) {
+  uint64_t n_before = (uint64_t)j->next - 1;
+  if (j->source == MOONS__FROM_FLOATS)
+    return moons__batch_float_range(&j->writer, j->number_first, j->number_step, n_before, n_items);
+  uint64_t first = (uint64_t)j->first + (uint64_t)j->step * n_before;
+  return moons__batch_integer_range(&j->writer, (int64_t)first, j->step, n_items);
+}
+
+/* Hands the chunk that was encoded to the job. */
+static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
+  moons__libraries needs = j->encoder.needs;
+  moons__complete_setup(L, j);
+  if (n_items == 0) return;
+  moons__batch_needs(&j->writer, needs);
+  char *bytes = j->bytes.bytes;
+  size_t n_bytes = j->bytes.n_bytes;
+  j->bytes = (moons__buffer){0};
+  int error = moons_job_put(j->job, (uint64_t)j->next, n_items, bytes, n_bytes);
+  if (error == MOONS_ESTOPPED)
+    j->has_ended = 1;
+  else
+    moons__check(L, error);
+  j->next += n_items;
+}
+
+/* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that
+** of the item after them: it is passed over, and its error noted. */
+static void end_chunk(lua_State *L, moons__job_data *j, uint32_t n_items, int status) {
+  put_chunk(L, j, n_items);
+  if (status == LUA_OK) return;
+  lua_Integer number = j->next++;
+  moons__push_own_error(L, j, number, status);
+  moons__put_error(L, j, number);
+}
+
+static uint64_t n_left(const moons__job_data *j) {
+  return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
+}
+
+/* Puts the chunk of the items before one that could not be read, and raises the error on top. What they are read
+** from is not asked again. */
+static int fail_to_read(lua_State *L, moons__job_data *j, uint32_t n_items) {
+  end_chunk(L, j, n_items, LUA_OK);
+  j->has_ended = 1;
+  return lua_error(L);
+}
+
+/* Puts a chunk of the next items. Returns whether there was one that cannot be sent. */
+static int feed_chunk(lua_State *L, moons__job_data *j) {
+  feed f = {.wanted = moons__chunker_next(&j->chunker, n_left(j))};
+  int status = LUA_OK;
+  begin_chunk(L, j);
+  if (j->source == MOONS__FROM_TABLE || j->source == MOONS__FROM_ITERATOR) {
+    status = encode_from_source(L, j, &f);
+    if (status != LUA_OK && f.stage == FETCHING) return fail_to_read(L, j, f.n_encoded);
+  } else {
+    moons__check(L, encode_range(j, f.wanted));
+    f.n_encoded = f.wanted;
+  }
+  end_chunk(L, j, f.n_encoded, status);
+  if (f.ended || n_left(j) == 0) j->has_ended = 1;
+  return status != LUA_OK;
+}
+
+/* Arguments: the job, those of the call. */
+static int encode_call(lua_State *L) {
+  moons__job_data *j = lua_touserdata(L, ARG_JOB);
+  int n_values = lua_gettop(L) - ARG_JOB;
+  moons__begin_encoding(L, j);
+  encode_message(L, j, ARG_JOB + 1, n_values);
+  return 0;
+}
+
+void moons__feed_call(lua_State *L, moons__job_data *j, int first) {
+  begin_chunk(L, j);
+  luaL_checkstack(L, 2, NULL);
+  lua_pushcfunction(L, encode_call);
+  lua_insert(L, first);
+  lua_pushvalue(L, 1);
+  lua_insert(L, first + 1);
+  int status = call_encoding(L, j, lua_gettop(L) - first);
+  j->has_ended = 1;
+  end_chunk(L, j, status == LUA_OK, status);
+}
+
+lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
+  lua_Integer n_failed = 0;
+  while (!j->has_ended && !moons__is_stopped(j)) {
+    lua_Integer wanted = most > 0 ? most : (lua_Integer)moons__chunker_ahead(&j->chunker);
+    if (moons_job_pending(j->job) >= wanted) break;
+    n_failed += feed_chunk(L, j);
+  }
+  return n_failed;
+}
+
+/* job:feed([most]): puts chunks until so many are under way, by default as many as keep all workers busy.
+** Returns how many items could not be sent: their errors are noted. Passes on errors of reading
+** items. */
+int moons__core_feed(lua_State *L) {
+  moons__job_data *j = moons__check_job(L);
+  lua_Integer most = luaL_optinteger(L, 2, 0);
+  lua_settop(L, 1);
+  lua_pushinteger(L, moons__feed(L, j, most));
+  return 1;
+}

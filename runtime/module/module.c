@@ -1,0 +1,225 @@
+#include "module/job.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/lua_sources.h"
+#include "sizes.h"
+#include "state/pristine.h"
+#include "wire/traceback.h"
+
+static int core_cpus(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)moons_cpus());
+  return 1;
+}
+
+/* core.workers(): how many workers a job uses that does not say. */
+static int core_workers(lua_State *L) {
+  const moons__state_data *state = moons__push_state(L);
+  lua_pushinteger(L, (lua_Integer)moons_runtime_workers(state->runtime));
+  return 1;
+}
+
+/* core.runs_when_asked(): whether calls run on the thread that waits for them or asks. */
+static int core_runs_when_asked(lua_State *L) {
+  const moons__state_data *state = moons__push_state(L);
+  const char *backend = moons_runtime_options(state->runtime)->backend;
+  lua_pushboolean(L, strcmp(backend, "inline") == 0);
+  return 1;
+}
+
+/* core.is_worker() */
+static int core_is_worker(lua_State *L) {
+  lua_pushboolean(L, moons__is_worker(L));
+  return 1;
+}
+
+/* core.is_callable(value) */
+static int core_is_callable(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call") != LUA_TNIL);
+  return 1;
+}
+
+/* core.caller(): the place in the script from which the module was called; nil where there is none. */
+static int core_caller(lua_State *L) { return moons__push_caller(L); }
+
+/* core.raise(err): raises it; an error value tells from then on where the script was. */
+static int core_raise(lua_State *L) {
+  lua_settop(L, 1);
+  return moons__raise(L);
+}
+
+/* The loader of "parallel.core". */
+static int open_core(lua_State *L) {
+  moons__pristine_note_standard(L);
+  static const luaL_Reg FUNCTIONS[] = {
+      {"job", moons__core_job},
+      {"call", moons__core_call},
+      {"cpus", core_cpus},
+      {"workers", core_workers},
+      {"is_worker", core_is_worker},
+      {"runs_when_asked", core_runs_when_asked},
+      {"now", moons__core_now},
+      {"sleep", moons__core_sleep},
+      {"is_callable", core_is_callable},
+      {"caller", core_caller},
+      {"raise", core_raise},
+      {"note_hook", moons__core_note_hook},
+      {"ended_by_hook", moons__core_ended_by_hook},
+      {"next", moons__core_next},
+      {"new_workers", moons__core_new_workers},
+      {"columns", moons__core_columns},
+      {"say", moons__core_say},
+      {"show", moons__core_show},
+      {"hide", moons__core_hide},
+      {NULL, NULL},
+  };
+  moons__make_state_type(L);
+  moons__make_pool_types(L);
+  moons__make_job_types(L);
+  luaL_newlib(L, FUNCTIONS);
+  luaL_newmetatable(L, MOONS__ERROR_TYPE);
+  lua_setfield(L, -2, "error_type");
+  lua_pushinteger(L, MOONS_MAX_WORKERS);
+  lua_setfield(L, -2, "max_workers");
+  lua_pushinteger(L, MOONS_CHUNK_MAX_CALLS);
+  lua_setfield(L, -2, "max_chunk");
+  lua_pushinteger(L, MOONS_CHUNKS_PER_WORKER);
+  lua_setfield(L, -2, "chunks_per_worker");
+  return 1;
+}
+
+/* {== The Lua half ============================================================================ */
+
+static const moons__lua_source *find_source(lua_State *L, const char *name) {
+  const moons__lua_source *source = moons__lua_sources;
+  while (source->name != NULL && strcmp(source->name, name) != 0)
+    source++;
+  if (source->name == NULL) luaL_error(L, "no such part of the module: '%s'", name);
+  return source;
+}
+
+/* What all states of the runtime share of what they have compiled; NULL where the state was given none. */
+static moons__kept *shared_code(lua_State *L) {
+  moons__kept *code = NULL;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) == LUA_TLIGHTUSERDATA)
+    code = moons__runtime_code(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return code;
+}
+
+static int append(lua_State *L, const void *bytes, size_t n_bytes, void *buffer) {
+  (void)L;
+  return moons__buffer_append(buffer, bytes, n_bytes);
+}
+
+/* Keeps the function on top as bytecode, which is read five times as fast as its source. */
+static void keep(lua_State *L, moons__kept *code, const moons__lua_source *source) {
+  moons__buffer bytes = {0};
+  if (lua_dump(L, append, &bytes, 0) == 0)
+    moons__kept_add(code, source, bytes.bytes, bytes.n_bytes);
+  moons__buffer_free(&bytes);
+}
+
+/* Pushes the function that a source is. */
+static void load_source(lua_State *L, const char *name) {
+  const moons__lua_source *source = find_source(L, name);
+  const char *chunk = lua_pushfstring(L, "=%s", name);
+  moons__kept *code = shared_code(L);
+  size_t n_bytes = source->n_bytes;
+  const void *bytes = code != NULL ? moons__kept_find(code, source, &n_bytes) : NULL;
+  int is_compiled = bytes != NULL;
+  if (!is_compiled) bytes = source->bytes;
+  if (luaL_loadbufferx(L, bytes, n_bytes, chunk, is_compiled ? "b" : "t") != LUA_OK) lua_error(L);
+  if (code != NULL && !is_compiled) keep(L, code, source);
+  lua_remove(L, -2);
+}
+
+/* The loader of a part of the module. A state that has had no use for it yet has noted nothing either. */
+static int open_part(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  moons__pristine_note_standard(L);
+  load_source(L, name);
+  moons__pristine_push_environment(L);
+  lua_setupvalue(L, -2, 1);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Puts the parts of the module where `require` finds them. */
+static void preload_parts(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (const moons__lua_source *source = moons__lua_sources + 1; source->name != NULL; source++) {
+    lua_pushcfunction(L, open_part);
+    lua_setfield(L, -2, source->name);
+  }
+  lua_pushcfunction(L, open_core);
+  lua_setfield(L, -2, "parallel.core");
+  lua_pop(L, 1);
+}
+
+/* What the module makes its calls with, whatever the script has made of `require`. */
+static int give_calls(lua_State *L) {
+  static const char NAME[] = "parallel.calls";
+  luaL_requiref(L, NAME, open_part, 0);
+  return 1;
+}
+
+/* The module is made of these libraries, of which a host may have opened only some. */
+static void check_libraries(lua_State *L) {
+  static const char *const NEEDED[] = {LUA_GNAME, LUA_LOADLIBNAME, LUA_STRLIBNAME, LUA_TABLIBNAME,
+                                       LUA_MATHLIBNAME};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; i < sizeof NEEDED / sizeof NEEDED[0]; i++) {
+    const char *name = NEEDED[i], *function = i == 0 ? "base" : name;
+    if (lua_getfield(L, -1, name) != LUA_TTABLE)
+      luaL_error(
+          L,
+          "the module 'parallel' needs the library '%s', which this state has not: open it with "
+          "luaL_requiref(L, \"%s\", luaopen_%s, 1)",
+          name, name, function);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* The loader of "parallel" in a state that knows its runtime. */
+static int open_parallel(lua_State *L) {
+  check_libraries(L);
+  preload_parts(L);
+  load_source(L, "parallel");
+  lua_pushliteral(L, "Moons " MOONS_VERSION);
+  lua_pushcfunction(L, give_calls);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+void moons_preload(lua_State *L, moons_runtime *runtime) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushlightuserdata(L, runtime);
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_parallel);
+  lua_setfield(L, -2, "parallel");
+  lua_pop(L, 1);
+}
+
+void moons_open(lua_State *L, moons_runtime *runtime) {
+  moons_preload(L, runtime);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
+  moons__pristine_note(L, 1);
+  moons__names_note_host(L);
+  moons__stdlib_note_loaded(L);
+}
+
+int luaopen_parallel(lua_State *L) {
+  luaL_checkversion(L);
+  check_libraries(L);
+  moons__pristine_note_standard(L);
+  return open_parallel(L);
+}

@@ -1,0 +1,133 @@
+#include "module/job.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "schedule/queue.h"
+#include "schedule/runtime.h"
+#include "sizes.h"
+#include "system/console.h"
+
+static const char POOL_TYPE[] = "parallel.workers";
+
+/* Raises an error value of no call. */
+static void raise_failure(lua_State *L, moons__failure_kind kind, const char *text) {
+  moons__failure failure = moons__failure_of(kind, text);
+  moons__push_error(L, NULL, 0, &failure);
+  lua_error(L);
+}
+
+void moons__check_made(lua_State *L, int error, const moons__shortage *shortage) {
+  char text[MOONS__SHORTAGE_BYTES];
+  if (error == MOONS_ETHREAD)
+    raise_failure(L, MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
+  if (error == MOONS_EDEPTH) {
+    snprintf(text, sizeof text,
+             "%s: more than %d within each other; does a function that maps call itself?",
+             moons_error_text(error), MOONS_MAX_DEPTH);
+    raise_failure(L, MOONS__FAILURE_ERROR, text);
+  }
+  moons__check(L, error);
+}
+
+moons__workers_data *moons__check_workers(lua_State *L, int index) {
+  moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
+  if (workers->is_closed) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
+  return workers;
+}
+
+void moons__workers_let_go(moons__workers_data *workers) {
+  if (!workers->is_closed || workers->jobs != NULL) return;
+  moons_runtime_free(workers->runtime);
+  workers->runtime = NULL;
+}
+
+/* workers:close(): takes no more jobs. Those that are open keep the runtime until they are closed; where there are none,
+** waits for the calls that run. */
+static int pool_close(lua_State *L) {
+  moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  workers->is_closed = 1;
+  moons__workers_let_go(workers);
+  return 0;
+}
+
+/* workers:terminate(): closes them, and the jobs that are open. */
+static int pool_terminate(lua_State *L) {
+  moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  while (workers->jobs != NULL)
+    moons__close_job(L, workers->jobs);
+  workers->is_closed = 1;
+  moons__workers_let_go(workers);
+  return 0;
+}
+
+/* A pool that nobody has closed, or that could not be made. */
+static int pool_gc(lua_State *L) {
+  const moons__workers_data *workers = luaL_checkudata(L, 1, POOL_TYPE);
+  if (!workers->is_closed && workers->runtime != NULL)
+    lua_warning(L, "parallel: a pool was dropped that was not closed", 0);
+  return pool_terminate(L);
+}
+
+static void set_number(lua_State *L, const char *field, lua_Number n) {
+  lua_pushnumber(L, n);
+  lua_setfield(L, -2, field);
+}
+
+static void set_count(lua_State *L, const char *field, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, field);
+}
+
+/* workers:stats() */
+static int pool_stats(lua_State *L) {
+  moons_stats stats;
+  moons_runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
+  lua_createtable(L, 0, 9);
+  set_count(L, "workers", stats.n_workers);
+  set_count(L, "done", stats.n_done);
+  set_count(L, "failed", stats.n_failed);
+  set_count(L, "retried", stats.n_retried);
+  set_count(L, "lost", stats.n_lost);
+  set_number(L, "busy", (lua_Number)stats.busy_ns / 1e9);
+  set_count(L, "sent", stats.sent_bytes);
+  set_count(L, "received", stats.received_bytes);
+  set_count(L, "restored", stats.n_restored);
+  return 1;
+}
+
+/* core.new_workers(n, seed | nil): workers like those of the state, but n of them. They share its console. */
+int moons__core_new_workers(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  lua_settop(L, 2);
+  const moons__state_data *state = moons__push_state(L);
+  moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
+  *workers = (moons__workers_data){.seeds.has_seed = !lua_isnil(L, 2),
+                                   .seeds.seed = (uint64_t)lua_tointeger(L, 2)};
+  luaL_setmetatable(L, POOL_TYPE);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  if (moons__runtime_is_forked(state->runtime)) moons__check(L, MOONS_EFORKED);
+  moons_options options = *moons_runtime_options(state->runtime);
+  options.n_workers = (unsigned)n;
+  moons__console *console = moons__runtime_console(state->runtime);
+  if (console != NULL) {
+    options.write = moons__console_write;
+    options.write_data = console;
+  }
+  moons__shortage shortage;
+  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, state->runtime, &shortage),
+                    &shortage);
+  return 1;
+}
+
+void moons__make_pool_types(lua_State *L) {
+  static const luaL_Reg METHODS[] = {
+      {"close", pool_close}, {"terminate", pool_terminate}, {"stats", pool_stats}, {NULL, NULL}};
+  luaL_newmetatable(L, POOL_TYPE);
+  lua_pushcfunction(L, pool_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newlib(L, METHODS);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

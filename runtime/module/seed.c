@@ -1,0 +1,69 @@
+/*
+** Seeds of the random numbers of calls. A map that is given none takes one from the script's own random
+** numbers; a pool has one, and counts the calls that draw from it.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "module/job.h"
+#include "module/state.h"
+#include "state/pristine.h"
+
+/* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for
+** as many such maps as a pool can have. So what comes after it does not depend on how far it has been read. */
+#define UNCOUNTED (UINT64_C(1) << 40)
+
+/* A seed that no map of this state has had. The system is asked once: it takes longer than many a call. The
+** distance is 2^64 by the golden ratio, which comes close to no seed before for long. */
+static uint64_t seed_from_system(lua_State *L) {
+  moons__state_data *state = moons__push_state(L);
+  lua_pop(L, 1);
+  if (state->seed == 0) state->seed = moons_random_seed();
+  state->seed += UINT64_C(0x9E3779B97F4A7C15);
+  return state->seed;
+}
+
+_Static_assert(sizeof(lua_Number) == sizeof(uint64_t), "the bits of a number make a seed");
+
+/* The bits of a number, of which random ones of either kind make a seed. */
+static uint64_t bits_of(lua_State *L, int index) {
+  if (lua_isinteger(L, index)) return (uint64_t)lua_tointeger(L, index);
+  lua_Number number = lua_tonumber(L, index);
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  return bits;
+}
+
+/* Pushes what the script's math.random gives for these arguments: 0 asks Lua's own for all bits, which one
+** that the script has put in its place may refuse. Returns whether it is a number. */
+static int draw(lua_State *L, int n_arguments) {
+  if (!moons__pristine_push_present(L, LUA_MATHLIBNAME)) return 0;
+  lua_pushliteral(L, "random");
+  lua_rawget(L, -2);
+  if (n_arguments > 0) lua_pushinteger(L, 0);
+  moons__state_data *state = moons__push_state(L);
+  lua_pop(L, 1);
+  int status = moons__call_passing_hooks(L, state, n_arguments, 1);
+  return status == LUA_OK && lua_type(L, -1) == LUA_TNUMBER;
+}
+
+uint64_t moons__draw_seed(lua_State *L) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint64_t seed = draw(L, 1) || draw(L, 0) ? bits_of(L, -1) : seed_from_system(L);
+  lua_settop(L, top);
+  return seed;
+}
+
+uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n) {
+  if (!seeds->has_seed) seeds->seed = moons__draw_seed(L);
+  seeds->has_seed = 1;
+  uint64_t n_before = seeds->n_taken;
+  seeds->n_taken += n >= 0 ? (uint64_t)n : UNCOUNTED;
+  return n_before;
+}
+
+void moons__seeds_settle(moons__seeds *seeds, uint64_t n_before, lua_Integer n) {
+  if (seeds->n_taken == n_before + UNCOUNTED) seeds->n_taken = n_before + (uint64_t)n;
+}

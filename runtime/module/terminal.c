@@ -1,0 +1,58 @@
+#include <lauxlib.h>
+
+#include "module/state.h"
+#include "schedule/runtime.h"
+#include "system/console.h"
+
+/* The runtime of this state. */
+static const moons_runtime *runtime_of(lua_State *L) {
+  const moons_runtime *runtime = moons__push_state(L)->runtime;
+  lua_pop(L, 1);
+  return runtime;
+}
+
+/* The console that this state may show something on, or NULL: it belongs to the caller, not to calls. */
+static moons__console *console_of(lua_State *L) {
+  const moons_runtime *runtime = runtime_of(L);
+  if (moons__is_worker(L) || moons__runtime_is_forked(runtime)) return NULL;
+  return moons__runtime_console(runtime);
+}
+
+/* core.columns(): how many columns the terminal on stderr has; nothing where there is no terminal, where
+** the host takes what is printed, and in calls. */
+int moons__core_columns(lua_State *L) {
+  unsigned n_columns = console_of(L) != NULL ? moons__console_columns() : 0;
+  if (n_columns == 0) return 0;
+  lua_pushinteger(L, (lua_Integer)n_columns);
+  return 1;
+}
+
+/* core.say(line): writes it to stderr, or to where the host takes what is printed. */
+int moons__core_say(lua_State *L) {
+  size_t n_bytes;
+  const char *line = luaL_checklstring(L, 1, &n_bytes);
+  const moons_runtime *runtime = runtime_of(L);
+  const moons_options *options = moons_runtime_options(runtime);
+  if (options->write != NULL)
+    options->write(options->write_data, 2, line, n_bytes);
+  else
+    moons__console_write(moons__runtime_console(runtime), 2, line, n_bytes);
+  return 0;
+}
+
+/* core.show(text): shows it as the status line of the terminal; nothing where there is none. */
+int moons__core_show(lua_State *L) {
+  size_t n_bytes;
+  const char *text = luaL_checklstring(L, 1, &n_bytes);
+  moons__console *console = console_of(L);
+  if (console != NULL) moons__console_show(console, text, n_bytes);
+  return 0;
+}
+
+/* core.hide([keeps]): ends the status line: erases it, or leaves it on the screen. */
+int moons__core_hide(lua_State *L) {
+  int keeps = lua_toboolean(L, 1);
+  moons__console *console = console_of(L);
+  if (console != NULL) moons__console_hide(console, keeps);
+  return 0;
+}

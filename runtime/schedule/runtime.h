@@ -1,0 +1,62 @@
+/*
+** Runtimes as the project's own clients make them: with what is said where one cannot be made, and with what they
+** share.
+*/
+#ifndef MOONS_RUNTIME_H
+#define MOONS_RUNTIME_H
+
+#include <stddef.h>
+
+#include "base/kept.h"
+#include "moons.h"
+
+struct moons__console;
+struct moons__children;
+struct moons__roster;
+
+/* Why threads were missing. */
+typedef struct moons__shortage {
+  unsigned n_wanted; /* workers in all */
+  unsigned n_had;    /* of them */
+  int is_bound;      /* the pools of calls have as many as they may */
+} moons__shortage;
+
+/* Whether the process was forked after the runtime was made: nothing that has locks may be used of it. */
+int moons__runtime_is_forked(const moons_runtime *runtime);
+
+/* Whether there is a backend of that name. Any thread. */
+int moons__runtime_has_backend(const char *name);
+
+/* Cancels what runs on this thread: calls of the backend "inline", of whatever runtime with a `stop_signal`. Its map
+** lacks results afterwards, so whoever collects them raises an error. For signal handlers. */
+void moons__runtime_cancel_here(void);
+
+/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
+** of both together may hold what those of the parent may, and both share the list of programs that calls have
+** started; and where a call makes the runtime, that call's limits, and its end, are those of calls on it. The parent
+** outlives the runtime. */
+int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
+                        const moons_runtime *parent, moons__shortage *shortage);
+
+/* As moons_job_new; the same. */
+int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
+                    moons__shortage *shortage);
+
+/* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
+enum { MOONS__SHORTAGE_BYTES = 320 };
+const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
+
+/* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
+moons__kept *moons__runtime_code(const moons_runtime *runtime);
+
+/* Its workers, and those of runtimes made on it (roster.h). It stays to the end of the process, for handlers that do.
+** Any thread. */
+const struct moons__roster *moons__runtime_share_roster(const moons_runtime *runtime);
+
+/* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
+struct moons__console *moons__runtime_console(const moons_runtime *runtime);
+
+/* The programs of its calls, and of those beside it (child.h). The runtime has a share. */
+struct moons__children *moons__runtime_children(const moons_runtime *runtime);
+
+#endif

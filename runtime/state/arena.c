@@ -1,0 +1,642 @@
+/*
+** Blocks up to SMALL_BYTES come from free lists, one for each size class, refilled from a "run", a
+** larger stretch handed out from its start. Larger blocks, and the runs, are "chunks": neighbours
+** know each other through a header, so that free ones join, and free ones wait in bins by size.
+** What lies above all chunks is the top; a chunk that ends there can grow and shrink in place.
+** Lua tells the size of each block it frees, so small blocks have no header at all.
+*/
+#include "state/arena.h"
+
+#include <lua.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "moons.h"
+#include "sizes.h"
+#include "system/pages.h"
+
+enum {
+  SMALL_BYTES = 512,
+  FINE_BYTES = 128, /* classes are 8 bytes apart up to here, 32 above */
+  N_CLASSES = FINE_BYTES / 8 + (SMALL_BYTES - FINE_BYTES) / 32 + 1,
+  N_BINS = 32, /* two for each power of two, the last for all above */
+  FIRST_BIN_LOG2 = 9,
+  BIN_TRIES = 8,            /* chunks looked at in the bin whose sizes straddle the one asked for */
+  RUN_BYTES = 1024,         /* by which runs grow */
+  MAX_RUN_BYTES = 16 * 1024 /* a run is given back as a whole, so one block must not hold much */
+};
+
+typedef struct block {
+  struct block *next;
+} block;
+
+typedef struct chunk {
+  size_t size;                       /* header included, and flags */
+  struct chunk *prev;                /* the neighbour below; NULL for the first */
+  struct chunk *bin_next, *bin_prev; /* only while free */
+} chunk;
+
+enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk) };
+enum { IN_USE = 1, IS_RUN = 2, FLAGS = 15 }; /* in the low bits of a size */
+
+struct moons__heap {
+  char *top;
+  char *run, *run_end; /* what is left of the run */
+  chunk *last;         /* the chunk that ends at the top */
+  uint32_t bins_filled;
+  uint32_t made_userdata;
+  block *free_blocks[N_CLASSES];
+  chunk *bins[N_BINS];
+};
+
+static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
+
+/* Chunks. */
+
+static char *first_chunk(moons__heap *heap) { return (char *)heap + round_up(sizeof *heap, 16); }
+
+static size_t size_of(const chunk *c) { return c->size & ~(size_t)FLAGS; }
+static int in_use(const chunk *c) { return (c->size & IN_USE) != 0; }
+static char *end_of(chunk *c) { return (char *)c + size_of(c); }
+
+static unsigned bin_of(size_t size) {
+  if (size < (size_t)1 << FIRST_BIN_LOG2) return 0;
+  unsigned log2 = 63u - (unsigned)__builtin_clzll(size);
+  unsigned bin = (log2 - FIRST_BIN_LOG2) * 2 + (unsigned)(size >> (log2 - 1) & 1);
+  return bin < N_BINS ? bin : N_BINS - 1;
+}
+
+static void bin_add(moons__heap *heap, chunk *c) {
+  unsigned bin = bin_of(size_of(c));
+  c->bin_prev = NULL;
+  c->bin_next = heap->bins[bin];
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c;
+  heap->bins[bin] = c;
+  heap->bins_filled |= UINT32_C(1) << bin;
+}
+
+static void bin_remove(moons__heap *heap, chunk *c) {
+  unsigned bin = bin_of(size_of(c));
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c->bin_prev;
+  if (c->bin_prev != NULL)
+    c->bin_prev->bin_next = c->bin_next;
+  else
+    heap->bins[bin] = c->bin_next;
+  if (heap->bins[bin] == NULL) heap->bins_filled &= ~(UINT32_C(1) << bin);
+}
+
+/* A free chunk of at least `size` bytes, or NULL. */
+static chunk *bin_find(const moons__heap *heap, size_t size) {
+  unsigned bin = bin_of(size);
+  int tries = bin == N_BINS - 1 ? INT32_MAX : BIN_TRIES;
+  for (chunk *c = heap->bins[bin]; c != NULL && tries > 0; c = c->bin_next, tries--)
+    if (size_of(c) >= size) return c;
+  uint32_t larger = heap->bins_filled & ~((UINT32_C(2) << bin) - 1);
+  return larger != 0 ? heap->bins[__builtin_ctz(larger)] : NULL;
+}
+
+/* The neighbour above, or NULL where that is the top. */
+static chunk *chunk_above(const moons__heap *heap, chunk *c) {
+  return end_of(c) < heap->top ? (chunk *)(void *)end_of(c) : NULL;
+}
+
+static void set_below(moons__heap *heap, chunk *c) {
+  chunk *above = chunk_above(heap, c);
+  if (above != NULL)
+    above->prev = c;
+  else
+    heap->last = c;
+}
+
+/* Puts memory behind `n_bytes` more. */
+static int commit(moons__arena *arena, size_t n_bytes) {
+  size_t end = arena->committed_bytes + n_bytes;
+  if (end > arena->reserved_bytes) {
+    if (!arena->grows) return 0;
+    size_t missing = end - arena->reserved_bytes;
+    if (moons__pages_extend((char *)arena->heap + arena->reserved_bytes, missing)) return 0;
+    arena->reserved_bytes = end;
+  }
+  if (moons__pages_commit((char *)arena->heap + arena->committed_bytes, n_bytes)) return 0;
+  arena->committed_bytes = end;
+  return 1;
+}
+
+/* Sees to it that there is memory up to `needed_bytes`. */
+static int need_memory(moons__arena *arena, size_t needed_bytes) {
+  size_t step = arena->committed_bytes / 4; /* geometric: few calls however large it grows */
+  if (step < MOONS_COMMIT_BYTES) step = MOONS_COMMIT_BYTES;
+  size_t missing = needed_bytes - arena->committed_bytes, most = arena->max_bytes;
+  size_t wanted = round_up(missing, step);
+  if (wanted > most - arena->committed_bytes) wanted = most - arena->committed_bytes;
+  return commit(arena, round_up(wanted, moons__pages_size())) ||
+         commit(arena, round_up(missing, moons__pages_size()));
+}
+
+/* Up to where blocks need ask nobody. */
+static void find_ready(moons__arena *arena) {
+  size_t ready = arena->limit_bytes;
+  if (arena->committed_bytes < ready) ready = arena->committed_bytes;
+  if (arena->all != NULL && arena->all_bytes < ready) ready = arena->all_bytes;
+  if (arena->call != NULL && arena->call_bytes < ready) ready = arena->call_bytes;
+  arena->ready_bytes = ready;
+}
+
+/* Takes what is missing of `needed_bytes`, in steps, or where there is less, just that. */
+static int take(moons__budget *budget, size_t *taken_bytes, size_t needed_bytes) {
+  if (budget == NULL || needed_bytes <= *taken_bytes) return 1;
+  size_t rounded = round_up(needed_bytes, MOONS_TAKE_BYTES), has = *taken_bytes;
+  if (moons__budget_take(budget, rounded - has, has)) {
+    if (moons__budget_take(budget, needed_bytes - has, has)) return 0;
+    rounded = needed_bytes;
+  }
+  *taken_bytes = rounded;
+  return 1;
+}
+
+/* Asks everybody for memory up to `needed_bytes`. */
+static int make_ready(moons__arena *arena, size_t needed_bytes) {
+  int is_ready = take(arena->call, &arena->call_bytes, needed_bytes) &&
+                 take(arena->all, &arena->all_bytes, needed_bytes) &&
+                 (needed_bytes <= arena->committed_bytes || need_memory(arena, needed_bytes));
+  find_ready(arena);
+  return is_ready;
+}
+
+/* Moves the top up, over committed memory. Returns 0 when a limit or the machine refuses. */
+static int top_raise(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  size_t used = (size_t)(heap->top - (char *)heap);
+  if (n_bytes > arena->limit_bytes || used > arena->limit_bytes - n_bytes) return 0;
+  size_t needed = used + n_bytes;
+  if (needed > arena->ready_bytes && !make_ready(arena, needed)) return 0;
+  heap->top += n_bytes;
+  if (needed > arena->touched_bytes) {
+    arena->touched_bytes = needed;
+    if (needed > arena->peak_bytes) arena->peak_bytes = needed;
+  }
+  return 1;
+}
+
+static void chunk_free(moons__heap *heap, chunk *c);
+
+/* Cuts what is beyond `size` off a chunk in use and frees it, where that makes a chunk. */
+static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
+  size_t rest_size = size_of(c) - size;
+  if (rest_size < MIN_CHUNK_BYTES) return;
+  c->size = size | IN_USE;
+  chunk *rest = (chunk *)(void *)end_of(c);
+  rest->size = rest_size | IN_USE;
+  rest->prev = c;
+  set_below(heap, rest);
+  chunk_free(heap, rest);
+}
+
+static chunk *chunk_alloc(moons__arena *arena, size_t size) {
+  moons__heap *heap = arena->heap;
+  chunk *c = bin_find(heap, size);
+  if (c != NULL) {
+    bin_remove(heap, c);
+    c->size |= IN_USE;
+    chunk_split(heap, c, size);
+    return c;
+  }
+  c = (chunk *)(void *)heap->top;
+  if (!top_raise(arena, size)) return NULL;
+  c->size = size | IN_USE;
+  c->prev = heap->last;
+  heap->last = c;
+  return c;
+}
+
+/* Joins a chunk with the free one above it. */
+static void join_above(moons__heap *heap, chunk *c, chunk *above) {
+  bin_remove(heap, above);
+  c->size += size_of(above);
+  set_below(heap, c);
+}
+
+static void chunk_free(moons__heap *heap, chunk *c) {
+  c->size = size_of(c);
+  chunk *above = chunk_above(heap, c);
+  if (above != NULL && !in_use(above)) join_above(heap, c, above);
+  chunk *below = c->prev;
+  if (below != NULL && !in_use(below)) {
+    bin_remove(heap, below);
+    below->size += c->size;
+    set_below(heap, below);
+    c = below;
+  }
+  if (heap->last == c) {
+    heap->top = (char *)c;
+    heap->last = c->prev;
+  } else {
+    bin_add(heap, c);
+  }
+}
+
+/* Makes a chunk in use `size` bytes large without moving it. Returns 0 where that cannot be. */
+static int chunk_resize(moons__arena *arena, chunk *c, size_t size) {
+  moons__heap *heap = arena->heap;
+  if (size > size_of(c)) {
+    chunk *above = chunk_above(heap, c);
+    if (above == NULL) {
+      if (!top_raise(arena, size - size_of(c))) return 0;
+      c->size = size | IN_USE;
+      return 1;
+    }
+    if (in_use(above) || size_of(c) + size_of(above) < size) return 0;
+    join_above(heap, c, above);
+  }
+  chunk_split(heap, c, size);
+  return 1;
+}
+
+/* Blocks. */
+
+static size_t class_of(size_t n_bytes) {
+  return n_bytes <= FINE_BYTES ? (n_bytes + 7) / 8 - 1
+                               : (n_bytes + 31) / 32 - FINE_BYTES / 32 - 1 + FINE_BYTES / 8;
+}
+
+static size_t class_bytes(size_t n_bytes) {
+  return n_bytes <= FINE_BYTES ? round_up(n_bytes, 8) : round_up(n_bytes, 32);
+}
+
+static size_t chunk_bytes(size_t n_bytes) { return round_up(n_bytes + HEADER_BYTES, 16); }
+
+static void small_free(moons__heap *heap, void *at, size_t n_bytes) {
+  block *b = at;
+  size_t class = class_of(n_bytes);
+  b->next = heap->free_blocks[class];
+  heap->free_blocks[class] = b;
+}
+
+/* Hands what is left of the run to the free lists. */
+static void run_retire(moons__heap *heap) {
+  size_t left = (size_t)(heap->run_end - heap->run);
+  while (left >= 8) {
+    size_t n_bytes = left <= FINE_BYTES ? left : left < SMALL_BYTES ? left / 32 * 32 : SMALL_BYTES;
+    small_free(heap, heap->run, n_bytes);
+    heap->run += n_bytes;
+    left -= n_bytes;
+  }
+}
+
+/* Makes room for `n_bytes` in the run: by growing it at the top, or with a new one. */
+static int run_refill(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  if (heap->run != NULL && heap->run_end == heap->top && size_of(heap->last) < MAX_RUN_BYTES) {
+    if (!top_raise(arena, RUN_BYTES) && !top_raise(arena, round_up(n_bytes, 16))) return 0;
+    heap->last->size += (size_t)(heap->top - heap->run_end);
+    heap->run_end = heap->top;
+    return 1;
+  }
+  if (heap->run != NULL) run_retire(heap);
+  chunk *c = chunk_alloc(arena, RUN_BYTES);
+  if (c == NULL) c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  if (c == NULL) {
+    heap->run = heap->run_end = NULL;
+    return 0;
+  }
+  c->size |= IS_RUN;
+  heap->run = (char *)c + HEADER_BYTES;
+  heap->run_end = end_of(c);
+  return 1;
+}
+
+static void *small_alloc(moons__arena *arena, size_t n_bytes) {
+  moons__heap *heap = arena->heap;
+  block *b = heap->free_blocks[class_of(n_bytes)];
+  if (b != NULL) {
+    heap->free_blocks[class_of(n_bytes)] = b->next;
+    return b;
+  }
+  n_bytes = class_bytes(n_bytes);
+  if ((size_t)(heap->run_end - heap->run) < n_bytes && !run_refill(arena, n_bytes)) return NULL;
+  void *at = heap->run;
+  heap->run += n_bytes;
+  return at;
+}
+
+/* Reclaiming: when memory has run out, runs of which every block is free become free chunks. The free
+** lists are sorted by address and then walked side by side with the chunks. */
+
+static size_t bytes_of_class(size_t class) {
+  size_t n_fine = FINE_BYTES / 8;
+  return class < n_fine ? (class + 1) * 8 : FINE_BYTES + (class - n_fine + 1) * 32;
+}
+
+static block *merge(block *a, block *b) {
+  block *merged = NULL, **end = &merged;
+  while (a != NULL && b != NULL) {
+    block **lower = a < b ? &a : &b;
+    *end = *lower;
+    end = &(*end)->next;
+    *lower = *lower == a ? a->next : b->next;
+  }
+  *end = a != NULL ? a : b;
+  return merged;
+}
+
+/* A merge sort from below: sorted[i] holds 2^i blocks, or none. */
+static block *sort(block *list) {
+  block *sorted[64] = {NULL}, *all = NULL;
+  while (list != NULL) {
+    block *one = list;
+    list = list->next;
+    one->next = NULL;
+    int i = 0;
+    for (; sorted[i] != NULL; i++) {
+      one = merge(sorted[i], one);
+      sorted[i] = NULL;
+    }
+    sorted[i] = one;
+  }
+  for (int i = 0; i < 64; i++)
+    all = merge(sorted[i], all);
+  return all;
+}
+
+/* Where each list is in its walk: the first block not passed, and the link that leads to it. */
+typedef struct walk {
+  block **link[N_CLASSES];
+} walk;
+
+/* Passes the blocks below `end`; returns how many bytes they are. */
+static size_t pass(walk *w, const char *end) {
+  size_t n_bytes = 0;
+  for (size_t class = 0; class < N_CLASSES; class ++)
+    for (; *w->link[class] != NULL && (char *)*w->link[class] < end;
+         n_bytes += bytes_of_class(class))
+      w->link[class] = &(*w->link[class])->next;
+  return n_bytes;
+}
+
+/* Takes the blocks between two places of a walk out of their lists. */
+static void take_out(const walk *from, walk *to) {
+  for (size_t class = 0; class < N_CLASSES; class ++) {
+    *from->link[class] = *to->link[class];
+    to->link[class] = from->link[class];
+  }
+}
+
+/* Returns whether anything was gained. */
+static int reclaim(moons__heap *heap) {
+  int gained = 0;
+  walk at;
+  if (heap->run != NULL) run_retire(heap);
+  heap->run = heap->run_end = NULL;
+  for (size_t class = 0; class < N_CLASSES; class ++) {
+    heap->free_blocks[class] = sort(heap->free_blocks[class]);
+    at.link[class] = &heap->free_blocks[class];
+  }
+  for (char *next = first_chunk(heap); next < heap->top;) {
+    chunk *c = (chunk *)(void *)next;
+    next = end_of(c);
+    if (!(c->size & IS_RUN)) continue;
+    walk before = at;
+    if (pass(&at, next) != size_of(c) - HEADER_BYTES) continue;
+    take_out(&before, &at);
+    chunk_free(heap, c);
+    gained = 1;
+  }
+  return gained;
+}
+
+static void *block_try(moons__arena *arena, size_t n_bytes) {
+  if (n_bytes <= SMALL_BYTES) return small_alloc(arena, n_bytes);
+  if (n_bytes > arena->limit_bytes) return NULL;
+  chunk *c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  return c != NULL ? (char *)c + HEADER_BYTES : NULL;
+}
+
+static void *block_alloc(moons__arena *arena, size_t n_bytes) {
+  void *at = block_try(arena, n_bytes);
+  return at != NULL || !reclaim(arena->heap) ? at : block_try(arena, n_bytes);
+}
+
+static chunk *chunk_of(void *at) { return (chunk *)(void *)((char *)at - HEADER_BYTES); }
+
+static void block_free(moons__heap *heap, void *at, size_t n_bytes) {
+  if (n_bytes <= SMALL_BYTES)
+    small_free(heap, at, n_bytes);
+  else
+    chunk_free(heap, chunk_of(at));
+}
+
+/* Whether a block could be made `new_bytes` large where it is. */
+static int block_resize(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  if (old_bytes <= SMALL_BYTES || new_bytes <= SMALL_BYTES)
+    return old_bytes <= SMALL_BYTES && new_bytes <= SMALL_BYTES &&
+           class_of(old_bytes) == class_of(new_bytes);
+  if (new_bytes > arena->limit_bytes) return 0;
+  return chunk_resize(arena, chunk_of(at), chunk_bytes(new_bytes));
+}
+
+static void *block_move(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  void *moved = block_alloc(arena, new_bytes);
+  if (moved == NULL) return NULL;
+  memcpy(moved, at, old_bytes < new_bytes ? old_bytes : new_bytes);
+  block_free(arena->heap, at, old_bytes);
+  return moved;
+}
+
+/* Moves a large block that shrinks much to a free place below it, or returns NULL. What lies high, as Lua's table
+** of strings does after much was made, would keep all below it from being given back. */
+static void *block_move_down(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
+  if (new_bytes <= SMALL_BYTES || new_bytes > old_bytes / 2) return NULL;
+  const chunk *below = bin_find(arena->heap, chunk_bytes(new_bytes));
+  if (below == NULL || (const void *)below > at) return NULL;
+  return block_move(arena, at, old_bytes, new_bytes);
+}
+
+/* A userdata that cannot be followed for lack of memory counts as alive for ever. */
+static void userdata_born(moons__arena *arena, const void *at) {
+  arena->heap->made_userdata = 1;
+  if (!arena->counts_userdata || at == NULL) return;
+  arena->n_userdata++;
+  (void)moons__ptrmap_put(&arena->userdata, at, 1);
+}
+
+static void maybe_userdata_died(moons__arena *arena, const void *at) {
+  if (moons__ptrmap_get(&arena->userdata, at) != 1) return;
+  (void)moons__ptrmap_put(&arena->userdata, at, 0); /* the entry is there, so this cannot fail */
+  arena->n_userdata--;
+}
+
+static void *block_new(moons__arena *arena, size_t type, size_t n_bytes) {
+  void *at = n_bytes > 0 ? block_alloc(arena, n_bytes) : NULL;
+  if (type == LUA_TUSERDATA) userdata_born(arena, at);
+  return at;
+}
+
+void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes) {
+  moons__arena *arena = ud;
+  if (at == NULL) return block_new(arena, old_bytes, new_bytes);
+  if (new_bytes == 0) {
+    if (arena->n_userdata > 0) maybe_userdata_died(arena, at);
+    block_free(arena->heap, at, old_bytes);
+    return NULL;
+  }
+  void *moved = block_move_down(arena, at, old_bytes, new_bytes);
+  if (moved != NULL) return moved;
+  if (block_resize(arena, at, old_bytes, new_bytes)) return at;
+  return block_move(arena, at, old_bytes, new_bytes);
+}
+
+/* Arenas. */
+
+/* Reserves all the space at once where it costs nothing, and otherwise the first of it. */
+static int reserve(moons__arena *arena, size_t n_bytes) {
+  void *start = moons__pages_limit() == SIZE_MAX ? moons__pages_reserve(n_bytes) : NULL;
+  int grows = start == NULL;
+  if (grows) start = moons__pages_reserve_far(MOONS_COMMIT_BYTES, n_bytes);
+  if (start == NULL) return MOONS_ENOMEM;
+  *arena = (moons__arena){.heap = start, .grows = grows};
+  arena->reserved_bytes = grows ? MOONS_COMMIT_BYTES : n_bytes;
+  return 0;
+}
+
+int moons__arena_open(moons__arena *arena, size_t max_bytes, moons__budget *all) {
+  if (max_bytes == 0) max_bytes = MOONS_ARENA_BYTES;
+  if (max_bytes > SIZE_MAX / 2) max_bytes = SIZE_MAX / 2; /* sums of sizes stay below the end */
+  size_t n_bytes = round_up(max_bytes + sizeof(moons__heap), moons__pages_size());
+  if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
+  if (reserve(arena, n_bytes)) return MOONS_ENOMEM;
+  arena->max_bytes = n_bytes;
+  if (!commit(arena, MOONS_COMMIT_BYTES)) {
+    moons__arena_close(arena);
+    return MOONS_ENOMEM;
+  }
+  arena->max_bytes = max_bytes;
+  arena->all = all;
+  arena->all_bytes = MOONS_COMMIT_BYTES;
+  moons__budget_force(all, arena->all_bytes);
+  moons__arena_limit(arena, 0); /* from none */
+  moons__arena_reset(arena);
+  return 0;
+}
+
+void moons__arena_close(moons__arena *arena) {
+  if (arena->heap != NULL) moons__pages_release(arena->heap, arena->reserved_bytes);
+  moons__budget_give(arena->all, arena->all_bytes);
+  moons__budget_give(arena->call, arena->call_bytes);
+  moons__ptrmap_free(&arena->userdata);
+  *arena = (moons__arena){0};
+}
+
+void moons__arena_reset(moons__arena *arena) {
+  moons__heap *heap = arena->heap;
+  memset(heap, 0, sizeof *heap);
+  heap->top = first_chunk(heap);
+}
+
+size_t moons__arena_used_bytes(moons__arena *arena) {
+  moons__heap *heap = arena->heap;
+  if (heap->run != NULL && heap->run_end == heap->top) {
+    size_t unused = (size_t)(heap->run_end - heap->run) / 16 * 16;
+    heap->last->size -= unused;
+    heap->run_end -= unused;
+    heap->top -= unused;
+  }
+  return (size_t)(heap->top - (char *)heap);
+}
+
+/* Gives the memory from there on back; where address space is short, that too. */
+static void give_back(moons__arena *arena, size_t from) {
+  char *start = (char *)arena->heap;
+  size_t touched = round_up(arena->touched_bytes, moons__pages_size());
+  size_t kept = from > MOONS_COMMIT_BYTES ? from : MOONS_COMMIT_BYTES;
+  if (!arena->grows || kept >= arena->committed_bytes) {
+    moons__pages_discard(start + from, touched - from);
+    return;
+  }
+  moons__pages_release(start + kept, arena->reserved_bytes - kept);
+  arena->reserved_bytes = arena->committed_bytes = kept;
+  if (from < kept) moons__pages_discard(start + from, kept - from);
+}
+
+/* Gives the budget back what was taken for more than is touched. */
+static void settle_all(moons__arena *arena) {
+  size_t n_bytes = round_up(arena->touched_bytes, MOONS_TAKE_BYTES);
+  if (n_bytes < MOONS_COMMIT_BYTES) n_bytes = MOONS_COMMIT_BYTES;
+  if (n_bytes >= arena->all_bytes) return;
+  moons__budget_give(arena->all, arena->all_bytes - n_bytes);
+  arena->all_bytes = n_bytes;
+}
+
+void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
+  if (arena->touched_bytes <= keep_bytes) return;
+  size_t keep = round_up(keep_bytes, moons__pages_size());
+  if (arena->touched_bytes <= keep) return;
+  give_back(arena, keep);
+  arena->touched_bytes = keep;
+  settle_all(arena);
+  find_ready(arena);
+}
+
+void moons__arena_shrink(moons__arena *arena) {
+  reclaim(arena->heap);
+  moons__arena_trim(arena, moons__arena_used_bytes(arena));
+}
+
+void moons__arena_limit(moons__arena *arena, size_t max_bytes) {
+  int is_lower = max_bytes > 0 && max_bytes < arena->max_bytes;
+  size_t limit = is_lower ? max_bytes : arena->max_bytes;
+  if (limit == arena->limit_bytes) return;
+  arena->limit_bytes = limit;
+  find_ready(arena);
+}
+
+static size_t used_bytes(const moons__arena *arena) {
+  return (size_t)(arena->heap->top - (char *)arena->heap);
+}
+
+int moons__arena_charge(moons__arena *arena, moons__budget *budget) {
+  moons__budget_give(arena->call, arena->call_bytes);
+  arena->call_bytes = 0;
+  int is_taken = take(budget, &arena->call_bytes, used_bytes(arena));
+  arena->call = is_taken ? budget : NULL;
+  find_ready(arena);
+  return is_taken ? 0 : MOONS_ENOMEM;
+}
+
+void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner) {
+  if (arena->call == NULL) arena->call_bytes = used_bytes(arena);
+  moons__budget_begin(inner, arena->call_bytes);
+  arena->call = inner;
+  find_ready(arena);
+}
+
+void moons__arena_settle(moons__arena *arena) {
+  size_t n_bytes = used_bytes(arena);
+  if (arena->call == NULL || n_bytes >= arena->call_bytes) return;
+  moons__budget_give(arena->call, arena->call_bytes - n_bytes);
+  arena->call_bytes = n_bytes;
+  find_ready(arena);
+}
+
+/* What was touched before counts as untouched meanwhile, so that reaching it is noticed. */
+size_t moons__arena_begin_peak(moons__arena *arena) {
+  size_t touched = arena->touched_bytes;
+  arena->touched_bytes = arena->peak_bytes = used_bytes(arena);
+  return touched;
+}
+
+size_t moons__arena_end_peak(moons__arena *arena, size_t touched_bytes) {
+  if (touched_bytes > arena->touched_bytes) arena->touched_bytes = touched_bytes;
+  return arena->peak_bytes;
+}
+
+void moons__arena_count_userdata(moons__arena *arena, int on) {
+  arena->counts_userdata = on;
+  arena->n_userdata = 0;
+  moons__ptrmap_free(&arena->userdata);
+}
+
+int moons__arena_made_userdata(const moons__arena *arena) {
+  return arena->heap->made_userdata != 0;
+}
+
+void moons__arena_clear_mark(moons__arena *arena) { arena->heap->made_userdata = 0; }

@@ -1,0 +1,132 @@
+#include "state/image.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moons.h"
+#include "sizes.h"
+#include "system/pages.h"
+
+enum { COPY_OFFSET = 1024, ONE_PIECE_BYTES = 14 << 10, PIECE_BYTES = 4 << 10 };
+enum { USUAL_PAUSE = 200, MAX_PAUSE = 1000 }; /* percent; Lua's default, and the most it can keep */
+
+int moons__image_open(moons__image *image, size_t max_bytes, moons__budget *all) {
+  *image = (moons__image){0};
+  int error = moons__arena_open(&image->arena, max_bytes, all);
+  if (error) return error;
+  image->L = lua_newstate(moons__arena_alloc, &image->arena);
+  if (image->L == NULL) {
+    moons__image_close(image);
+    return MOONS_ENOMEM;
+  }
+  return 0;
+}
+
+void moons__image_close(moons__image *image) {
+  moons__budget_give(image->arena.all, image->kept_bytes);
+  moons__arena_close(&image->arena);
+  free(image->copy_block);
+  *image = (moons__image){0};
+}
+
+/* A full collection leaves the collector to start again after the state has grown by the pause
+** that is set then, so the pause is raised just for it where the state is small. */
+static void collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  size_t n_bytes = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + 1;
+  size_t percent = 100 + 100 * MOONS_FIRST_COLLECTION_BYTES / n_bytes;
+  if (percent <= USUAL_PAUSE) return;
+  int usual_pause = lua_gc(L, LUA_GCSETPAUSE, percent < MAX_PAUSE ? (int)percent : MAX_PAUSE);
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCSETPAUSE, usual_pause);
+}
+
+/* The copy begins COPY_OFFSET bytes into a page, and the state at the start of one: where both lie at
+** the same offset, the processor takes loads from the one for loads of what it has just stored to the
+** other, and waits (4K aliasing; measured: 5% of a call). */
+static int copy_bytes(moons__image *image, size_t n_bytes) {
+  size_t page = moons__pages_size();
+  char *block = malloc(n_bytes + page + COPY_OFFSET);
+  if (block == NULL) return MOONS_ENOMEM;
+  free(image->copy_block);
+  image->copy_block = block;
+  image->copy = block + (page - (uintptr_t)block % page) + COPY_OFFSET;
+  image->copied_bytes = n_bytes;
+  memcpy(image->copy, image->arena.heap, n_bytes);
+  return 0;
+}
+
+static int freeze_beyond(moons__image *image, size_t hot_bytes) {
+  size_t page = moons__pages_size();
+  size_t end = (image->n_bytes + page - 1) / page * page;
+  int error = moons__pages_freeze((char *)image->arena.heap + hot_bytes, end - hot_bytes);
+  if (!error) image->frozen_bytes = end - hot_bytes;
+  return error;
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static int call_nothing(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* Lua keeps what describes a running function for the next one, until it collects: with two of them in
+** the image, most calls need not allocate any. */
+static void make_call_infos(lua_State *L) {
+  lua_pushcfunction(L, call_nothing);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* A small copy is always to be had, as a small state is. */
+static int take_from_budget(moons__image *image) {
+  moons__arena *arena = &image->arena;
+  moons__budget_give(arena->all, image->kept_bytes);
+  image->kept_bytes = 0;
+  if (image->n_bytes <= MOONS_COMMIT_BYTES)
+    moons__budget_force(arena->all, image->n_bytes);
+  else if (moons__budget_take(arena->all, image->n_bytes, arena->all_bytes))
+    return MOONS_ENOMEM;
+  image->kept_bytes = image->n_bytes;
+  return 0;
+}
+
+int moons__image_take(moons__image *image) {
+  collect(image->L);
+  make_call_infos(image->L);
+  image->n_bytes = moons__arena_used_bytes(&image->arena);
+  if (take_from_budget(image)) return MOONS_ENOMEM;
+  image->frozen_bytes = 0;
+  if (image->n_bytes >= MOONS_COW_MIN_BYTES && !freeze_beyond(image, MOONS_COW_HOT_BYTES))
+    return copy_bytes(image, MOONS_COW_HOT_BYTES);
+  return copy_bytes(image, image->n_bytes);
+}
+
+/* What a first-level cache cannot hold twice, the state and its copy, is copied in pieces, one time
+** from the start and the next from the end: the pieces that were copied last are still in the cache. */
+static void copy_back(moons__image *image, char *start) {
+  size_t n_bytes = image->copied_bytes;
+  if (n_bytes <= ONE_PIECE_BYTES) {
+    memcpy(start, image->copy, n_bytes);
+    return;
+  }
+  image->is_backwards = !image->is_backwards;
+  size_t n_pieces = (n_bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+  for (size_t i = 0; i < n_pieces; i++) {
+    size_t at = (image->is_backwards ? n_pieces - 1 - i : i) * PIECE_BYTES;
+    size_t n = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
+    memcpy(start + at, image->copy + at, n);
+  }
+}
+
+void moons__image_restore(moons__image *image) {
+  char *start = (char *)image->arena.heap;
+  copy_back(image, start);
+  if (image->frozen_bytes > 0) moons__pages_thaw(start + image->copied_bytes, image->frozen_bytes);
+  moons__arena_trim(&image->arena, image->n_bytes + MOONS_ARENA_KEEP_BYTES);
+}

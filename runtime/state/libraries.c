@@ -1,0 +1,102 @@
+#include "state/libraries.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stddef.h>
+#include <string.h>
+
+/* The order is the order of the bits. */
+static const luaL_Reg LIBRARIES[] = {
+    {LUA_GNAME, luaopen_base},
+    {LUA_STRLIBNAME, luaopen_string},
+    {LUA_TABLIBNAME, luaopen_table},
+    {LUA_UTF8LIBNAME, luaopen_utf8},
+    {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_COLIBNAME, luaopen_coroutine},
+    {LUA_OSLIBNAME, luaopen_os},
+    {LUA_IOLIBNAME, luaopen_io},
+    {LUA_DBLIBNAME, luaopen_debug},
+    {LUA_LOADLIBNAME, luaopen_package},
+    {NULL, NULL},
+};
+
+static const char *const BASE_NAMES[] = {
+    "assert", "collectgarbage", "error",    "getmetatable", "ipairs",   "next",
+    "pairs",  "pcall",          "print",    "rawequal",     "rawget",   "rawlen",
+    "rawset", "select",         "tonumber", "setmetatable", "tostring", "type",
+    "warn",   "xpcall",         "_VERSION", NULL,
+};
+
+/* Through these a program can reach libraries that it does not name. */
+static const char *const REACHING_NAMES[] = {
+    LUA_GNAME, "load", "loadfile", "dofile", "require", LUA_DBLIBNAME, LUA_LOADLIBNAME, NULL,
+};
+
+/* Through these it can reach any global. */
+static const char *const GLOBAL_REACHING_NAMES[] = {LUA_GNAME, "load", "loadfile", "dofile", NULL};
+
+static int is_among(const char *name, size_t n_bytes, const char *const *names) {
+  while (*names != NULL && (strlen(*names) != n_bytes || memcmp(name, *names, n_bytes) != 0))
+    names++;
+  return *names != NULL;
+}
+
+moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes) {
+  if (is_among(name, n_bytes, BASE_NAMES)) return MOONS__LIBRARIES_LEAST;
+  if (is_among(name, n_bytes, REACHING_NAMES)) return MOONS__LIBRARIES_ALL;
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
+    if (strlen(LIBRARIES[i].name) == n_bytes && memcmp(name, LIBRARIES[i].name, n_bytes) == 0)
+      return 1u << i;
+  return 0;
+}
+
+int moons__stdlib_reaches_globals(const char *name, size_t n_bytes) {
+  return is_among(name, n_bytes, GLOBAL_REACHING_NAMES);
+}
+
+const char *moons__stdlib_name(moons__libraries bit) {
+  for (unsigned i = 1; LIBRARIES[i].name != NULL; i++)
+    if (bit == 1u << i) return LIBRARIES[i].name;
+  return NULL;
+}
+
+const char *moons__stdlib_find(const char *name) {
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
+    if (strcmp(LIBRARIES[i].name, name) == 0) return LIBRARIES[i].name;
+  return NULL;
+}
+
+/* A key in the registry. */
+static const char ALLOWED[] = "moons.libraries";
+
+moons__libraries moons__stdlib_allowed(lua_State *L) {
+  moons__libraries allowed = MOONS__LIBRARIES_ALL;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, ALLOWED) != LUA_TNIL)
+    allowed = (moons__libraries)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return allowed;
+}
+
+void moons__stdlib_allow(lua_State *L, moons__libraries libraries) {
+  lua_pushinteger(L, (lua_Integer)(libraries & MOONS__LIBRARIES_ALL));
+  lua_setfield(L, LUA_REGISTRYINDEX, ALLOWED);
+}
+
+void moons__stdlib_note_loaded(lua_State *L) {
+  moons__libraries loaded = 0;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
+    if (lua_getfield(L, -1, LIBRARIES[i].name) == LUA_TTABLE) loaded |= 1u << i;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  moons__stdlib_allow(L, loaded);
+}
+
+void moons__stdlib_open(lua_State *L, moons__libraries libraries) {
+  for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
+    if (!(libraries & 1u << i)) continue;
+    luaL_requiref(L, LIBRARIES[i].name, LIBRARIES[i].func, 1);
+    lua_pop(L, 1);
+  }
+}

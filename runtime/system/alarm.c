@@ -1,0 +1,96 @@
+#include "system/alarm.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "moons.h"
+#include "system/thread.h"
+
+struct moons__deadlines {
+  moons__look look;
+  void *data;
+  uv_thread_t thread;
+
+  uv_mutex_t mutex; /* guards all that follows */
+  uv_cond_t wake;
+  int is_nudged, is_closing;
+};
+
+/* Sleeps until then, a nudge, or the end. The mutex is held. */
+static void sleep_until(moons__deadlines *d, uint64_t at_ns) {
+  while (!d->is_nudged && !d->is_closing) {
+    uint64_t now_ns = uv_hrtime();
+    if (at_ns == UINT64_MAX)
+      uv_cond_wait(&d->wake, &d->mutex);
+    else if (at_ns > now_ns)
+      uv_cond_timedwait(&d->wake, &d->mutex, at_ns - now_ns);
+    else
+      return;
+  }
+}
+
+static void thread_main(void *data) {
+  moons__deadlines *d = data;
+  uint64_t next_ns = UINT64_MAX;
+  moons__thread_name("t");
+  uv_mutex_lock(&d->mutex);
+  for (;;) {
+    sleep_until(d, next_ns);
+    if (d->is_closing) break;
+    d->is_nudged = 0;
+    uv_mutex_unlock(&d->mutex);
+    next_ns = d->look(d->data, uv_hrtime());
+    uv_mutex_lock(&d->mutex);
+  }
+  uv_mutex_unlock(&d->mutex);
+}
+
+/* The thread, with what wakes it. */
+static int start(moons__deadlines *d) {
+  if (uv_mutex_init(&d->mutex)) return MOONS_ENOMEM;
+  if (uv_cond_init(&d->wake)) {
+    uv_mutex_destroy(&d->mutex);
+    return MOONS_ENOMEM;
+  }
+  int error = moons__thread_start(&d->thread, 0, 0, thread_main, d);
+  if (!error) return 0;
+  uv_cond_destroy(&d->wake);
+  uv_mutex_destroy(&d->mutex);
+  return error;
+}
+
+int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *data) {
+  moons__deadlines *d = calloc(1, sizeof *d);
+  if (d == NULL) return MOONS_ENOMEM;
+  d->look = look;
+  d->data = data;
+  int error = start(d);
+  if (error)
+    free(d);
+  else
+    *deadlines = d;
+  return error;
+}
+
+void moons__deadlines_stop(moons__deadlines *d) {
+  uv_mutex_lock(&d->mutex);
+  int is_stopped = d->is_closing;
+  d->is_closing = 1;
+  uv_cond_signal(&d->wake);
+  uv_mutex_unlock(&d->mutex);
+  if (!is_stopped) uv_thread_join(&d->thread);
+}
+
+void moons__deadlines_close(moons__deadlines *d) {
+  moons__deadlines_stop(d);
+  uv_cond_destroy(&d->wake);
+  uv_mutex_destroy(&d->mutex);
+  free(d);
+}
+
+void moons__deadlines_nudge(moons__deadlines *d) {
+  uv_mutex_lock(&d->mutex);
+  d->is_nudged = 1;
+  uv_cond_signal(&d->wake);
+  uv_mutex_unlock(&d->mutex);
+}

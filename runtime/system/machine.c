@@ -1,0 +1,53 @@
+#include "system/machine.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static size_t less(size_t n_bytes, const struct rlimit *limit) {
+  if (limit->rlim_cur == RLIM_INFINITY || limit->rlim_cur >= n_bytes) return n_bytes;
+  return (size_t)limit->rlim_cur;
+}
+
+size_t moons__machine_limited(size_t n_bytes) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) == 0) n_bytes = less(n_bytes, &limit);
+  if (getrlimit(RLIMIT_DATA, &limit) == 0) n_bytes = less(n_bytes, &limit);
+  return n_bytes;
+}
+
+static int has_room(size_t n_bytes) {
+  void *start = mmap(NULL, n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  if (start == MAP_FAILED) return 0;
+  munmap(start, n_bytes);
+  return 1;
+}
+
+/* Only a limit makes it scarce. Where not all fit, by bisection. */
+unsigned moons__machine_room(unsigned n, size_t piece_bytes) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return n;
+  if (n == 0 || has_room(2 * piece_bytes * n)) return n;
+  unsigned n_fit = 0;
+  for (unsigned n_refused = n; n_fit + 1 < n_refused;) {
+    unsigned middle = n_fit + (n_refused - n_fit) / 2;
+    if (has_room(2 * piece_bytes * middle))
+      n_fit = middle;
+    else
+      n_refused = middle;
+  }
+  return n_fit;
+}
+
+uint64_t moons__machine_cpu_ns(void) {
+  struct timespec time;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return 0;
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+void moons__machine_host(char *name, size_t n_bytes) {
+  if (gethostname(name, n_bytes) != 0) name[0] = '\0';
+  name[n_bytes - 1] = '\0'; /* a long name is cut without one */
+}

@@ -1,0 +1,28 @@
+#include "system/machine.h"
+#include <pthread.h>
+
+#include <stdint.h>
+#include <unistd.h>
+
+unsigned moons__machine_cpus(void) {
+  long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  return n_cpus > 0 ? (unsigned)n_cpus : 1;
+}
+
+size_t moons__machine_memory(void) {
+  size_t n_bytes = SIZE_MAX;
+#ifdef _SC_PHYS_PAGES
+  long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  if (n_pages > 0 && page_bytes > 0) n_bytes = (size_t)n_pages * (size_t)page_bytes;
+#endif
+  n_bytes = moons__machine_limited(n_bytes);
+  return n_bytes < SIZE_MAX ? n_bytes : 0;
+}
+
+void moons__machine_compute(void) {}
+
+#ifdef __APPLE__
+void moons__machine_name_thread(const char *name) { pthread_setname_np(name); }
+#else
+void moons__machine_name_thread(const char *name) { (void)name; }
+#endif

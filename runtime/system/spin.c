@@ -1,0 +1,43 @@
+#include "system/spin.h"
+
+#include <sched.h>
+
+#include "moons.h"
+#include "sizes.h"
+
+enum { PAUSES_A_LOOK = 16 }; /* between looks at the clock */
+
+/* Long waits count as twice as long as what is worth waiting for, so that a few short ones in a row
+** outweigh one of them. */
+enum { LONGEST_NS = 2 * MOONS_SPIN_NS };
+
+static void pause_a_little(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  __asm__ volatile("yield");
+#endif
+}
+
+int moons__spin_pays(const moons__patience *p) {
+  return atomic_load_explicit(&p->recent_ns, memory_order_relaxed) < MOONS_SPIN_NS;
+}
+
+void moons__spin_learn(moons__patience *p, uint64_t waited_ns) {
+  uint64_t recent_ns = atomic_load_explicit(&p->recent_ns, memory_order_relaxed);
+  if (waited_ns > LONGEST_NS) waited_ns = LONGEST_NS;
+  atomic_store_explicit(&p->recent_ns, (3 * recent_ns + waited_ns) / 4, memory_order_relaxed);
+}
+
+int moons__spin(const atomic_uint *value, unsigned old) {
+  uint64_t start_ns = moons_clock_ns(), now_ns = start_ns;
+  do {
+    if (now_ns - start_ns >= MOONS_SPIN_ALONE_NS) sched_yield();
+    for (int i = 0; i < PAUSES_A_LOOK; i++) {
+      if (atomic_load_explicit(value, memory_order_acquire) != old) return 1;
+      pause_a_little();
+    }
+    now_ns = moons_clock_ns();
+  } while (now_ns - start_ns < MOONS_SPIN_NS);
+  return 0;
+}

@@ -1,0 +1,76 @@
+#include "system/thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "moons.h"
+#include "sizes.h"
+#include "system/machine.h"
+
+/* What a thread of ours blocks. A fault is caused by the thread that it hits; where its signal is blocked, the
+** system ends the process and asks no handler. So is SIGPIPE, by writing, which stays as it is in the program. */
+static void fill_blocked(sigset_t *set, const sigset_t *of_program) {
+  static const int FAULTS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  sigfillset(set);
+  for (size_t i = 0; i < sizeof FAULTS / sizeof FAULTS[0]; i++)
+    sigdelset(set, FAULTS[i]);
+  if (!sigismember(of_program, SIGPIPE)) sigdelset(set, SIGPIPE);
+}
+
+/* Gives the calling thread a stack for signal handlers, unless it has one, as under sanitizers; returns it, from malloc, or
+** NULL. */
+static void *open_signal_stack(void) {
+  stack_t now = {0}, ours = {.ss_size = MOONS_SIGNAL_STACK_BYTES};
+  if (sigaltstack(NULL, &now) || !(now.ss_flags & SS_DISABLE)) return NULL;
+  ours.ss_sp = malloc(ours.ss_size);
+  if (ours.ss_sp == NULL || sigaltstack(&ours, NULL) == 0) return ours.ss_sp;
+  free(ours.ss_sp);
+  return NULL;
+}
+
+static void close_signal_stack(void *stack) {
+  stack_t none = {.ss_flags = SS_DISABLE, .ss_size = MOONS_SIGNAL_STACK_BYTES};
+  if (stack == NULL) return;
+  sigaltstack(&none, NULL);
+  free(stack);
+}
+
+typedef struct start {
+  void (*run)(void *data);
+  void *data;
+} start;
+
+static void run_thread(void *data) {
+  start s = *(start *)data;
+  free(data);
+  void *stack = open_signal_stack();
+  s.run(s.data);
+  close_signal_stack(stack);
+}
+
+/* A thread starts with the mask of the one that starts it, which is therefore set around that. */
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
+                        void (*run)(void *data), void *data) {
+  uv_thread_options_t options = {.flags = stack_bytes > 0 ? UV_THREAD_HAS_STACK_SIZE
+                                                          : UV_THREAD_NO_FLAGS,
+                                 .stack_size = stack_bytes};
+  start *s = malloc(sizeof *s);
+  if (s == NULL) return MOONS_ETHREAD;
+  *s = (start){.run = run, .data = data};
+  sigset_t blocked, before;
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  fill_blocked(&blocked, &before);
+  if (open_signal != 0) sigdelset(&blocked, open_signal);
+  pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+  int error = uv_thread_create_ex(id, &options, run_thread, s);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error) free(s);
+  return error ? MOONS_ETHREAD : 0;
+}
+
+void moons__thread_name(const char *what) {
+  char name[16]; /* as long as Linux lets it be */
+  snprintf(name, sizeof name, "moons/%s", what);
+  moons__machine_name_thread(name);
+}

@@ -1,0 +1,79 @@
+#include "system/waiter.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "moons.h"
+#include "system/spin.h"
+
+struct moons__waiter {
+  atomic_uint is_rung, is_asleep;
+  atomic_uint n_users;
+  uv_mutex_t mutex; /* held where is_asleep changes, and before a sleeper is rung */
+  uv_cond_t wake;
+};
+
+moons__waiter *moons__waiter_new(void) {
+  moons__waiter *w = calloc(1, sizeof *w);
+  if (w == NULL) return NULL;
+  atomic_init(&w->n_users, 1);
+  if (uv_mutex_init(&w->mutex)) {
+    free(w);
+    return NULL;
+  }
+  if (uv_cond_init(&w->wake) == 0) return w;
+  uv_mutex_destroy(&w->mutex);
+  free(w);
+  return NULL;
+}
+
+moons__waiter *moons__waiter_share(moons__waiter *w) {
+  if (w != NULL) atomic_fetch_add_explicit(&w->n_users, 1, memory_order_relaxed);
+  return w;
+}
+
+/* Releasing orders what each user did before what the last one frees. */
+void moons__waiter_release(moons__waiter *w) {
+  if (atomic_fetch_sub_explicit(&w->n_users, 1, memory_order_acq_rel) > 1) return;
+  uv_cond_destroy(&w->wake);
+  uv_mutex_destroy(&w->mutex);
+  free(w);
+}
+
+/* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
+** Once the mutex was to be had, the sleeper waits for the signal, which is given when he can have it too. */
+void moons__waiter_ring(moons__waiter *w) {
+  if (w == NULL) return;
+  atomic_store(&w->is_rung, 1);
+  if (atomic_load(&w->is_asleep)) {
+    uv_mutex_lock(&w->mutex);
+    uv_mutex_unlock(&w->mutex);
+    uv_cond_signal(&w->wake);
+  }
+  moons__waiter_release(w);
+}
+
+static int sleep_until(moons__waiter *w, uint64_t deadline_ns) {
+  int error = 0;
+  uv_mutex_lock(&w->mutex);
+  atomic_store(&w->is_asleep, 1);
+  while (!atomic_load(&w->is_rung) && !error) {
+    uint64_t now_ns = uv_hrtime();
+    if (deadline_ns == UINT64_MAX)
+      uv_cond_wait(&w->wake, &w->mutex);
+    else if (now_ns >= deadline_ns)
+      error = MOONS_ETIMEDOUT;
+    else
+      uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
+  }
+  atomic_store(&w->is_asleep, 0);
+  uv_mutex_unlock(&w->mutex);
+  return error;
+}
+
+int moons__waiter_wait(moons__waiter *w, uint64_t deadline_ns, int spins) {
+  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : sleep_until(w, deadline_ns);
+  if (!error) atomic_store(&w->is_rung, 0);
+  return error;
+}

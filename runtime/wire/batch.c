@@ -1,0 +1,251 @@
+#include "wire/batch.h"
+
+#include <string.h>
+
+#include "moons.h"
+
+enum { INTEGERS, FLOATS, INTEGER_RANGE, FLOAT_RANGE, MESSAGES, ERRORS, USAGES, NO_SEGMENT = -1 };
+
+/* Writing. */
+
+int moons__batch_begin(moons__batch_writer *w, moons__buffer *out) {
+  uint32_t needs = 0;
+  *w = (moons__batch_writer){.out = out, .start = out->n_bytes, .segment = NO_SEGMENT};
+  return moons__buffer_append(out, &needs, sizeof needs);
+}
+
+void moons__batch_needs(moons__batch_writer *w, uint32_t needs) {
+  memcpy(w->out->bytes + w->start, &needs, sizeof needs);
+}
+
+static void write_count(moons__batch_writer *w) {
+  memcpy(w->out->bytes + w->count_at, &w->n_items, sizeof w->n_items);
+}
+
+static void add_to_count(moons__batch_writer *w, uint32_t n_items) {
+  w->n_items += n_items;
+  write_count(w);
+}
+
+/* Opens a segment of this kind, or goes on with the one that is open. Makes room for `n_bytes`. */
+static int need_segment(moons__batch_writer *w, int kind, size_t n_bytes) {
+  uint32_t count = 0;
+  int error = moons__buffer_reserve(w->out, 1 + sizeof count + n_bytes);
+  if (error || w->segment == kind) return error;
+  w->out->bytes[w->out->n_bytes++] = (char)kind;
+  w->segment = kind;
+  w->n_items = 0;
+  w->count_at = w->out->n_bytes;
+  return moons__buffer_append(w->out, &count, sizeof count);
+}
+
+static int put_number(moons__batch_writer *w, int kind, const void *number) {
+  int error = need_segment(w, kind, 8);
+  if (error) return error;
+  add_to_count(w, 1);
+  return moons__buffer_append(w->out, number, 8);
+}
+
+int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_number(w, INTEGERS, &n); }
+
+int moons__batch_float(moons__batch_writer *w, double n) { return put_number(w, FLOATS, &n); }
+
+int moons__batch_numbers_begin(moons__batch_writer *w, moons__item_kind kind, uint32_t n_most,
+                               char **room) {
+  int segment = kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS;
+  int error = need_segment(w, segment, (size_t)n_most * 8);
+  if (!error) *room = w->out->bytes + w->out->n_bytes;
+  return error;
+}
+
+void moons__batch_numbers_end(moons__batch_writer *w, uint32_t n_items) {
+  w->out->n_bytes += (size_t)n_items * 8;
+  add_to_count(w, n_items);
+}
+
+static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
+                     uint32_t n_items) {
+  w->segment = NO_SEGMENT;
+  int error = need_segment(w, kind, n_bytes);
+  if (error) return error;
+  add_to_count(w, n_items);
+  w->segment = NO_SEGMENT;
+  return moons__buffer_append(w->out, rule, n_bytes);
+}
+
+int moons__batch_integer_range(moons__batch_writer *w, int64_t first, int64_t step,
+                               uint32_t n_items) {
+  int64_t rule[] = {first, step};
+  return put_range(w, INTEGER_RANGE, rule, sizeof rule, n_items);
+}
+
+int moons__batch_float_range(moons__batch_writer *w, double first, double step, uint64_t n_before,
+                             uint32_t n_items) {
+  char rule[24];
+  memcpy(rule, &first, 8);
+  memcpy(rule + 8, &step, 8);
+  memcpy(rule + 16, &n_before, 8);
+  return put_range(w, FLOAT_RANGE, rule, sizeof rule, n_items);
+}
+
+int moons__batch_item_begin(moons__batch_writer *w, moons__item_kind kind) {
+  uint64_t n_bytes = 0;
+  int segment = kind == MOONS__ITEM_ERROR ? ERRORS : kind == MOONS__ITEM_USAGE ? USAGES : MESSAGES;
+  int error = need_segment(w, segment, sizeof n_bytes);
+  if (error) return error;
+  w->item_at = w->out->n_bytes;
+  return moons__buffer_append(w->out, &n_bytes, sizeof n_bytes);
+}
+
+void moons__batch_item_end(moons__batch_writer *w) {
+  uint64_t n_bytes = w->out->n_bytes - w->item_at - sizeof n_bytes;
+  memcpy(w->out->bytes + w->item_at, &n_bytes, sizeof n_bytes);
+  add_to_count(w, 1);
+}
+
+int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes) {
+  int error = moons__batch_item_begin(w, kind);
+  if (error) return error;
+  if (moons__buffer_append(w->out, bytes, n_bytes)) {
+    moons__batch_item_drop(w);
+    return MOONS_ENOMEM;
+  }
+  moons__batch_item_end(w);
+  return 0;
+}
+
+int moons__batch_usage(moons__batch_writer *w, const moons__usage *usage) {
+  return moons__batch_bytes(w, MOONS__ITEM_USAGE, usage, sizeof *usage);
+}
+
+void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
+
+/* Reading. */
+
+static size_t left(const moons__batch_reader *r) { return (size_t)(r->end - r->at); }
+
+/* Reads `n_bytes` into `to`; returns 0 where there are not so many. */
+static int take(moons__batch_reader *r, void *to, size_t n_bytes) {
+  if (n_bytes > left(r)) return 0;
+  memcpy(to, r->at, n_bytes);
+  r->at += n_bytes;
+  return 1;
+}
+
+void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes) {
+  *r = (moons__batch_reader){.at = bytes, .segment = NO_SEGMENT};
+  r->end = r->at + n_bytes;
+  if (!take(r, &r->needs, sizeof r->needs)) r->at = r->end;
+}
+
+static int open_range(moons__batch_reader *r) {
+  if (r->segment == INTEGER_RANGE) return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
+  if (r->segment == FLOAT_RANGE)
+    return take(r, &r->number_first, 8) && take(r, &r->number_step, 8) && take(r, &r->n_before, 8);
+  return 1;
+}
+
+/* Opens the next segment; returns 0, with the reader where it was, where there is none. */
+static int open_segment(moons__batch_reader *r) {
+  const char *start = r->at;
+  unsigned char kind;
+  if (take(r, &kind, 1) && kind <= USAGES && take(r, &r->n_left, sizeof r->n_left)) {
+    r->segment = kind;
+    if (open_range(r)) return 1;
+  }
+  r->at = start;
+  r->n_left = 0;
+  return 0;
+}
+
+static moons__item_kind next_bytes(moons__batch_reader *r, moons__item *item) {
+  uint64_t n_bytes;
+  if (!take(r, &n_bytes, sizeof n_bytes) || n_bytes > left(r)) return MOONS__ITEM_MALFORMED;
+  item->bytes = r->at;
+  item->n_bytes = (size_t)n_bytes;
+  r->at += n_bytes;
+  switch (r->segment) {
+  case ERRORS: return MOONS__ITEM_ERROR;
+  case USAGES: return n_bytes == sizeof(moons__usage) ? MOONS__ITEM_USAGE : MOONS__ITEM_MALFORMED;
+  default: return MOONS__ITEM_MESSAGE;
+  }
+}
+
+moons__usage moons__item_usage(const moons__item *item) {
+  moons__usage usage;
+  memcpy(&usage, item->bytes, sizeof usage);
+  return usage;
+}
+
+static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *item) {
+  switch (r->segment) {
+  case INTEGERS: return take(r, &item->integer, 8) ? MOONS__ITEM_INTEGER : MOONS__ITEM_MALFORMED;
+  case FLOATS: return take(r, &item->number, 8) ? MOONS__ITEM_FLOAT : MOONS__ITEM_MALFORMED;
+  case INTEGER_RANGE: /* wraps around as Lua's integers do */
+    item->integer = r->integer;
+    r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
+    return MOONS__ITEM_INTEGER;
+  case FLOAT_RANGE:
+    item->number = r->number_first + (double)r->n_before++ * r->number_step;
+    return MOONS__ITEM_FLOAT;
+  default: return next_bytes(r, item);
+  }
+}
+
+/* Opens segments up to one that has items; returns 0 where there is none. */
+static int find_items(moons__batch_reader *r) {
+  while (r->n_left == 0)
+    if (!open_segment(r)) return 0;
+  return 1;
+}
+
+static void copy_integer_range(const moons__batch_reader *r, char *to, uint32_t n) {
+  uint64_t integer = (uint64_t)r->integer;
+  for (; n > 0; n--, to += sizeof integer, integer += (uint64_t)r->integer_step)
+    memcpy(to, &integer, sizeof integer);
+}
+
+static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++, to += sizeof(double)) {
+    double number = r->number_first + (double)(r->n_before + i) * r->number_step;
+    memcpy(to, &number, sizeof number);
+  }
+}
+
+uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_t n_most) {
+  uint32_t n = r->n_left < n_most ? r->n_left : n_most;
+  switch (r->segment) {
+  case INTEGER_RANGE: copy_integer_range(r, to, n); break;
+  case FLOAT_RANGE: copy_float_range(r, to, n); break;
+  default:
+    if (n > left(r) / 8) n = (uint32_t)(left(r) / 8);
+    memcpy(to, r->at, (size_t)n * 8);
+  }
+  return n;
+}
+
+void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
+  r->n_left -= n;
+  if (r->segment == INTEGER_RANGE)
+    r->integer = (int64_t)((uint64_t)r->integer + n * (uint64_t)r->integer_step);
+  else if (r->segment == FLOAT_RANGE)
+    r->n_before += n;
+  else
+    r->at += (size_t)n * 8;
+}
+
+uint32_t moons__batch_numbers_next(moons__batch_reader *r, moons__item_kind *kind) {
+  if (!find_items(r) || r->segment > FLOATS) return 0;
+  *kind = r->segment == INTEGERS ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT;
+  return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);
+}
+
+void moons__batch_next(moons__batch_reader *r, moons__item *item) {
+  if (!find_items(r)) {
+    item->kind = left(r) == 0 ? MOONS__ITEM_END : MOONS__ITEM_MALFORMED;
+    return;
+  }
+  r->n_left--;
+  item->kind = next_of_segment(r, item);
+}

@@ -1,0 +1,139 @@
+/*
+** The calls of one chunk as bytes, and their results: numbers of one kind that stand side by side as
+** a block, evenly spaced ones as a rule, all else as messages (wire.h) and errors; before a result may stand
+** what its call has used. Knows no Lua.
+**
+** batch   = needs:u32 segment*
+** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the
+**           items before, 8 bytes each; for each item a length:u64 and so many bytes
+*/
+#ifndef MOONS_BATCH_H
+#define MOONS_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+typedef enum moons__item_kind {
+  MOONS__ITEM_INTEGER,
+  MOONS__ITEM_FLOAT,
+  MOONS__ITEM_MESSAGE,
+  MOONS__ITEM_ERROR,
+  MOONS__ITEM_USAGE,    /* no result: of the call whose result comes next */
+  MOONS__ITEM_END,      /* no more items */
+  MOONS__ITEM_MALFORMED /* the bytes are no batch */
+} moons__item_kind;
+
+typedef struct moons__item {
+  moons__item_kind kind;
+  int64_t integer;
+  double number;
+  const char *bytes; /* into the batch */
+  size_t n_bytes;
+} moons__item;
+
+/* What a call has used, its last try where there were several. */
+typedef struct moons__usage {
+  uint64_t wall_ns;
+  uint64_t cpu_ns;       /* of its thread; MOONS__UNKNOWN: it was given up */
+  uint64_t memory_bytes; /* the most that its state held (arena.h); MOONS__UNKNOWN: the same */
+  uint32_t worker;       /* which, from 1; 0: there was none */
+  uint32_t n_tries;
+} moons__usage;
+#define MOONS__UNKNOWN UINT64_MAX
+
+/* {== Writing ================================================================================= */
+
+typedef struct moons__batch_writer {
+  moons__buffer *out;
+  size_t start;     /* of the batch in out */
+  int segment;      /* kind of the open segment; -1: none */
+  uint32_t n_items; /* in it */
+  size_t count_at;  /* where in out that number stands */
+  size_t item_at;   /* where the length of the item being written stands */
+} moons__batch_writer;
+
+/* A range of floats is first + i * step, i from n_before on.
+** All return 0 or MOONS_ENOMEM, and leave `out` as it was on failure. */
+int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
+int moons__batch_integer(moons__batch_writer *writer, int64_t n);
+int moons__batch_float(moons__batch_writer *writer, double n);
+int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64_t step,
+                               uint32_t n_items);
+int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
+                             uint64_t n_before, uint32_t n_items);
+
+/* Numbers of one kind (MOONS__ITEM_INTEGER or MOONS__ITEM_FLOAT) side by side: begin makes room for up
+** to `n_most` at *room, the user puts some there, 8 bytes each, and end says how many. */
+int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kind, uint32_t n_most,
+                               char **room);
+void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
+
+/* An item of bytes. */
+int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
+                       size_t n_bytes);
+
+/* What the call has used whose result comes next. */
+int moons__batch_usage(moons__batch_writer *writer, const moons__usage *usage);
+
+/* An item of bytes that are made on the spot: begin, append to `out`, then either end it or drop it. */
+int moons__batch_item_begin(moons__batch_writer *writer, moons__item_kind kind);
+void moons__batch_item_end(moons__batch_writer *writer);
+void moons__batch_item_drop(moons__batch_writer *writer);
+
+/* Notes what the items need on the other side: bits for the user to choose. */
+void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);
+
+/* {== Reading ================================================================================= */
+
+typedef struct moons__batch_reader {
+  const char *at, *end;
+  int segment;
+  uint32_t n_left;                  /* items of the segment */
+  int64_t integer, integer_step;    /* the next of a range of integers */
+  double number_first, number_step; /* a range of floats */
+  uint64_t n_before;                /* of the next item of it */
+  uint32_t needs;
+} moons__batch_reader;
+
+/* The bytes must live as long as the reader and the items. */
+void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
+
+/* Copies the numbers that follow the last one and are of its kind, 8 bytes each, without reading them; at
+** most `n_most`. Returns how many. The last item was a number. */
+uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, void *to, uint32_t n_most);
+
+/* Reads so many of them. */
+void moons__batch_skip(moons__batch_reader *reader, uint32_t n_items);
+
+/* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or
+** MALFORMED. */
+void moons__batch_next(moons__batch_reader *reader, moons__item *item);
+
+/* The usage that an item of that kind holds. */
+moons__usage moons__item_usage(const moons__item *item);
+
+/* How many numbers of one kind come next, side by side, and which kind; 0 where something else comes.
+** So many can then be read by the functions below. */
+uint32_t moons__batch_numbers_next(moons__batch_reader *reader, moons__item_kind *kind);
+
+static inline void moons__batch_number(moons__batch_reader *reader, void *number) {
+  memcpy(number, reader->at, 8);
+  reader->at += 8;
+  reader->n_left--;
+}
+
+static inline int64_t moons__batch_next_integer(moons__batch_reader *reader) {
+  int64_t n;
+  moons__batch_number(reader, &n);
+  return n;
+}
+
+static inline double moons__batch_next_float(moons__batch_reader *reader) {
+  double n;
+  moons__batch_number(reader, &n);
+  return n;
+}
+
+#endif

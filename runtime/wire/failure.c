@@ -1,0 +1,72 @@
+#include "wire/failure.h"
+
+#include <string.h>
+
+#include "moons.h"
+
+static int write_text(moons__buffer *out, const char *text, size_t n_bytes) {
+  uint64_t length = n_bytes;
+  int error = moons__buffer_append(out, &length, sizeof length);
+  return error ? error : moons__buffer_append(out, text, n_bytes);
+}
+
+moons__failure moons__failure_of(moons__failure_kind kind, const char *message) {
+  return (moons__failure){.kind = kind,
+                          .message = message,
+                          .message_bytes = strlen(message),
+                          .traceback = "",
+                          .unsent = ""};
+}
+
+int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
+  char kind = (char)failure->kind;
+  int error = moons__buffer_append(out, &kind, 1);
+  if (!error) error = write_text(out, failure->message, failure->message_bytes);
+  if (!error) error = write_text(out, failure->traceback, failure->traceback_bytes);
+  if (!error) error = write_text(out, failure->unsent, failure->unsent_bytes);
+  return error;
+}
+
+static int read_text(const char **at, const char *end, const char **text, size_t *n_bytes) {
+  uint64_t length;
+  if ((size_t)(end - *at) < sizeof length) return MOONS_EMALFORMED;
+  memcpy(&length, *at, sizeof length);
+  *at += sizeof length;
+  if (length > (size_t)(end - *at)) return MOONS_EMALFORMED;
+  *text = *at;
+  *n_bytes = (size_t)length;
+  *at += length;
+  return 0;
+}
+
+int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes) {
+  const char *at = bytes, *end = at + n_bytes;
+  *failure = (moons__failure){0};
+  if (n_bytes < 1 || (unsigned char)*at >= MOONS__N_FAILURES) return MOONS_EMALFORMED;
+  failure->kind = (moons__failure_kind)*at++;
+  int error = read_text(&at, end, &failure->message, &failure->message_bytes);
+  if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);
+  if (!error) error = read_text(&at, end, &failure->unsent, &failure->unsent_bytes);
+  if (error || at == end) return error;
+  failure->value = at;
+  failure->value_bytes = (size_t)(end - at);
+  return 0;
+}
+
+const char *moons__failure_name(moons__failure_kind kind) {
+  static const char *const NAMES[] = {
+#define MOONS__NAME(name, text, message) text,
+      MOONS__FAILURES(MOONS__NAME)
+#undef MOONS__NAME
+  };
+  return NAMES[kind];
+}
+
+const char *moons__failure_text(moons__failure_kind kind) {
+  static const char *const MESSAGES[] = {
+#define MOONS__MESSAGE(name, text, message) message,
+      MOONS__FAILURES(MOONS__MESSAGE)
+#undef MOONS__MESSAGE
+  };
+  return MESSAGES[kind];
+}

@@ -1,0 +1,204 @@
+#include "wire/places.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "state/pristine.h"
+#include "wire/names.h"
+
+/* Sets the fields of the table on top in the table below it, and pops both. */
+static void set_fields(lua_State *L) {
+  int fields = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, fields);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, fields - 1);
+  }
+  lua_settop(L, fields - 2);
+}
+
+/* Takes the keys in the list on top out of the table below it, and pops both. */
+static void remove_fields(lua_State *L) {
+  int list = lua_gettop(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, list, i) != LUA_TNIL; i++) {
+    lua_pushnil(L);
+    lua_rawset(L, list - 1);
+  }
+  lua_settop(L, list - 2);
+}
+
+static void set_global(lua_State *L, int name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, name + 1);
+  lua_rawset(L, -3);
+}
+
+/* What the host has given the script's state and not to those of calls cannot be had. */
+static void check_host(lua_State *L, int name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, -2) == LUA_TNIL)
+    luaL_error(
+        L,
+        "the host's global '%s' is not there in calls: add it in 'open' of the runtime's options",
+        lua_tostring(L, name));
+}
+
+static void set_globals_metatable(lua_State *L, int name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name + 1);
+  lua_setmetatable(L, -2);
+}
+
+static void set_module(lua_State *L, int name) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, name + 1);
+  lua_rawset(L, -3);
+  lua_settop(L, name + 1);
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, name + 1);
+  moons__names_note_received(L);
+}
+
+/* The module was required for what is in C in it. */
+static void set_module_fields(lua_State *L, int name) {
+  moons__names_push_loaded(L);
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, -2) != LUA_TTABLE) return;
+  lua_pushvalue(L, name + 1);
+  set_fields(L);
+}
+
+static void change_library(lua_State *L, int name, void change(lua_State *L)) {
+  if (!moons__pristine_push_present(L, lua_tostring(L, name))) return;
+  lua_pushvalue(L, name + 1);
+  change(L);
+}
+
+/* Types. */
+
+static void set_type_metatable(lua_State *L, int name) {
+  lua_pushvalue(L, name + 1);
+  moons__pristine_set_type_metatable(L, lua_tointeger(L, name));
+}
+
+/* package. */
+
+static void set_preload(lua_State *L, int name) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushvalue(L, name + 1);
+  set_fields(L);
+}
+
+/* Pushes the list of searchers as it is, and, 1, as it was noted; 0: nothing, where either is missing. */
+static int push_searchers(lua_State *L) {
+  int top = lua_gettop(L);
+  if (moons__pristine_push_present(L, LUA_LOADLIBNAME) &&
+      lua_getfield(L, -1, "searchers") == LUA_TTABLE && moons__pristine_push_searchers(L)) {
+    lua_remove(L, top + 1);
+    return 1;
+  }
+  lua_settop(L, top);
+  return 0;
+}
+
+/* The place in the list at `noted` of the value on top, which it pops; 0: none. */
+static lua_Integer place_in(lua_State *L, int noted) {
+  int value = lua_gettop(L);
+  lua_Integer place = 0;
+  for (lua_Integer i = 1; place == 0 && lua_rawgeti(L, noted, i) != LUA_TNIL; i++) {
+    if (lua_rawequal(L, -1, value)) place = i;
+    lua_pop(L, 1);
+  }
+  lua_settop(L, value - 1);
+  return place;
+}
+
+void moons__place_push_searchers(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (!push_searchers(L)) {
+    lua_pushnil(L);
+    return;
+  }
+  int noted = lua_gettop(L), now = noted - 1, list = noted + 1;
+  lua_Integer n = 1;
+  int is_changed = 0;
+  lua_newtable(L);
+  for (; lua_rawgeti(L, now, n) != LUA_TNIL; n++) {
+    lua_pushvalue(L, -1);
+    lua_Integer place = place_in(L, noted);
+    is_changed |= place != n;
+    if (place != 0) {
+      lua_pop(L, 1);
+      lua_pushinteger(L, place);
+    }
+    lua_rawseti(L, list, n);
+  }
+  is_changed |= n - 1 != (lua_Integer)lua_rawlen(L, noted);
+  lua_settop(L, list);
+  if (!is_changed) lua_pushnil(L);
+  lua_replace(L, now);
+  lua_settop(L, now);
+}
+
+/* The list itself stays: the function `require` has it. */
+static void set_searchers(lua_State *L, int name) {
+  int list = name + 1;
+  if (!push_searchers(L)) return;
+  int noted = lua_gettop(L), now = noted - 1;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, list), n_now = (lua_Integer)lua_rawlen(L, now);
+  lua_newtable(L); /* a copy, for both may be one */
+  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, noted); i++) {
+    lua_rawgeti(L, noted, i);
+    lua_rawseti(L, noted + 1, i);
+  }
+  for (lua_Integer i = 1; i <= (n > n_now ? n : n_now); i++) {
+    if (lua_rawgeti(L, list, i) == LUA_TNUMBER) lua_rawgeti(L, noted + 1, lua_tointeger(L, -1));
+    lua_rawseti(L, now, i);
+    lua_settop(L, noted + 1);
+  }
+}
+
+int moons__place_set(lua_State *L, enum wire_place where) {
+  int name = lua_gettop(L) - 1, value = name + 1;
+  int has_name = lua_type(L, name) == LUA_TSTRING, has_table = lua_istable(L, value);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  int fits = 0;
+  switch (where) {
+  case WIRE_PLACE_GLOBAL:
+    if ((fits = has_name)) set_global(L, name);
+    break;
+  case WIRE_PLACE_GLOBALS_METATABLE:
+    if ((fits = has_table || lua_isnil(L, value))) set_globals_metatable(L, name);
+    break;
+  case WIRE_PLACE_MODULE:
+    if ((fits = has_name)) set_module(L, name);
+    break;
+  case WIRE_PLACE_MODULE_FIELDS:
+    if ((fits = has_name && has_table)) set_module_fields(L, name);
+    break;
+  case WIRE_PLACE_LIBRARY_FIELDS:
+    if ((fits = has_name && has_table)) change_library(L, name, set_fields);
+    break;
+  case WIRE_PLACE_LIBRARY_REMOVED:
+    if ((fits = has_name && has_table)) change_library(L, name, remove_fields);
+    break;
+  case WIRE_PLACE_TYPE_METATABLE:
+    if ((fits = lua_isinteger(L, name) && has_table)) set_type_metatable(L, name);
+    break;
+  case WIRE_PLACE_PRELOAD:
+    if ((fits = has_table)) set_preload(L, name);
+    break;
+  case WIRE_PLACE_HOST:
+    if ((fits = has_name)) check_host(L, name);
+    break;
+  case WIRE_PLACE_SEARCHERS:
+    if ((fits = has_table)) set_searchers(L, name);
+    break;
+  case WIRE_N_PLACES: break;
+  }
+  lua_settop(L, name - 1);
+  return fits;
+}

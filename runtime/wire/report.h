@@ -1,0 +1,30 @@
+/*
+** The error that a state has raised, as a failure (failure.h) that can go home.
+*/
+#ifndef MOONS_REPORT_H
+#define MOONS_REPORT_H
+
+#include <lua.h>
+
+#include "wire/failure.h"
+#include "wire/wire.h"
+
+typedef struct moons__reporter {
+  moons__buffer traceback; /* of the last error, as the handler noted it */
+} moons__reporter;
+
+/* Pushes the message handler for lua_pcall: it notes the traceback and leaves the error value as it
+** is. The reporter must outlive it. */
+void moons__report_push_handler(lua_State *L, moons__reporter *reporter);
+
+/* Appends a failure for the error value on top of the stack, which it pops, and for `status` of
+** lua_pcall. `prefix` goes before the message. The value goes along where it can be sent; `classes` are
+** those that the other side knows, or NULL. Returns 0 or MOONS_ENOMEM; raises nothing. */
+int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
+                  const char *prefix, moons__classes *classes, moons__buffer *out);
+
+/* The same for a text of our own, without a value. */
+int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,
+                       moons__buffer *out);
+
+#endif

@@ -1,0 +1,284 @@
+#include "worker/call.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "moons.h"
+
+/* Upvalue `seed` of the function that runs is math.randomseed. `number`: which call of the seed it is. */
+static void seed_random(lua_State *L, const moons__call *c, uint64_t number) {
+  if (!c->seeds) return;
+  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
+  moons__session_seed(L, c->terms->options.seed, number);
+}
+
+static void push_number(lua_State *L, const moons__item *item) {
+  if (item->kind == MOONS__ITEM_INTEGER)
+    lua_pushinteger(L, (lua_Integer)item->integer);
+  else
+    lua_pushnumber(L, item->number);
+}
+
+/* Pushes the arguments; returns how many. */
+static int push_arguments(lua_State *L, moons__call *c) {
+  switch (c->item.kind) {
+  case MOONS__ITEM_INTEGER:
+  case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
+  case MOONS__ITEM_MESSAGE: break;
+  default: return luaL_error(L, "malformed bytes: no arguments");
+  }
+  moons__decoder decoder = {.L = L, .trusted = 1, .classes = &c->classes};
+  decoder.class_index = lua_upvalueindex(MOONS__CALLER_CLASSES);
+  int n = moons__decode(&decoder, c->item.bytes, c->item.n_bytes);
+  if (decoder.made_finalizer) c->session->workshop->sandbox.made_finalizer = 1;
+  return n;
+}
+
+/* Sends the values from stack index 1 on, as a message. */
+static void put_message(lua_State *L, moons__call *c) {
+  int n_values = lua_gettop(L);
+  moons__session *s = c->session;
+  if (s->workshop->sandbox.loaded_module) s->names_known = 0;
+  moons__encoder *e = &c->encoder;
+  e->L = L;
+  e->out = &c->message;
+  e->names = &s->names;
+  e->names_refreshed = s->names_known;
+  e->classes = &c->classes;
+  e->own_start = e->own_end = NULL;
+  if (s->fresh && !s->workshop->sandbox.loaded_module && !s->rebuilds) {
+    e->own_start = s->image.arena.heap;
+    e->own_end = (const char *)e->own_start + s->image.n_bytes;
+  }
+  moons__encoder_begin(e);
+  moons__encode(e, 1, n_values, "result");
+  s->names_known = e->names_refreshed;
+  c->result.kind = MOONS__ITEM_MESSAGE;
+}
+
+/* Takes the value at `index` where it is a number. */
+static int put_number(lua_State *L, int index, moons__item *result) {
+  if (lua_isinteger(L, index)) {
+    result->kind = MOONS__ITEM_INTEGER;
+    result->integer = lua_tointeger(L, index);
+  } else if (lua_type(L, index) == LUA_TNUMBER) {
+    result->kind = MOONS__ITEM_FLOAT;
+    result->number = lua_tonumber(L, index);
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+static void put_results(lua_State *L, moons__call *c) {
+  if (c->terms->options.pack || !put_number(L, 1, &c->result)) put_message(L, c);
+}
+
+int moons__call_main(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  c->stage = MOONS__CALL_RECEIVING;
+  seed_random(L, c, c->terms->options.seed_offset + c->index);
+  lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
+  int n_arguments = push_arguments(L, c);
+  c->stage = MOONS__CALL_RUNNING;
+  lua_call(L, n_arguments, c->terms->options.pack ? LUA_MULTRET : 1);
+  c->stage = MOONS__CALL_SENDING;
+  put_results(L, c);
+  return 0;
+}
+
+/* Numbers. */
+
+/* Arguments: a call, the value. */
+static int send_value(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  lua_remove(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+/* Where the argument is a number and nothing is to be seeded, the function is called without the
+** caller in between. */
+static int is_direct(const moons__call *c) {
+  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->options.pack;
+}
+
+static int call_directly(lua_State *L, moons__call *c) {
+  c->stage = MOONS__CALL_RUNNING;
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  push_number(L, &c->item);
+  int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
+  if (status != LUA_OK || put_number(L, -1, &c->result)) return status;
+  c->stage = MOONS__CALL_SENDING;
+  lua_pushcfunction(L, send_value);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, c);
+  lua_insert(L, -2);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+static int call_caller(lua_State *L, moons__call *c) {
+  lua_pushvalue(L, MOONS__SESSION_CALLER);
+  lua_pushlightuserdata(L, c);
+  return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Takes the result, which is on top, among the numbers, where it is one of their kind. */
+static int keep_number(lua_State *L, int at, moons__call *c) {
+  moons__item_kind kind = MOONS__ITEM_FLOAT;
+  unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
+  if (lua_isinteger(L, at)) {
+    lua_Integer integer = lua_tointeger(L, at);
+    memcpy(&c->numbers[n], &integer, sizeof c->numbers[n]);
+    kind = MOONS__ITEM_INTEGER;
+  } else if (lua_type(L, at) == LUA_TNUMBER) {
+    lua_Number number = lua_tonumber(L, at);
+    memcpy(&c->numbers[n], &number, sizeof c->numbers[n]);
+  } else {
+    return 0;
+  }
+  if (n == 0) c->kind = kind;
+  if (kind != c->kind) return 0;
+  atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
+  return 1;
+}
+
+/* Whether no more calls of this go are to be made. */
+static int is_over(const moons__call *c) {
+  return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
+         atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
+}
+
+/* Looks what the calls of this go are given; returns how many that are. */
+static unsigned look_at_given(moons__call *c) {
+  if (c->item.kind == MOONS__ITEM_INTEGER)
+    memcpy(&c->given[0], &c->item.integer, sizeof c->given[0]);
+  else
+    memcpy(&c->given[0], &c->item.number, sizeof c->given[0]);
+  return 1 + moons__batch_look_ahead(c->arguments, &c->given[1], c->n_in_one_go - 1);
+}
+
+static void push_given(lua_State *L, const moons__call *c, unsigned i) {
+  lua_Integer integer;
+  lua_Number number;
+  if (c->item.kind == MOONS__ITEM_INTEGER) {
+    memcpy(&integer, &c->given[i], sizeof integer);
+    lua_pushinteger(L, integer);
+  } else {
+    memcpy(&number, &c->given[i], sizeof number);
+    lua_pushnumber(L, number);
+  }
+}
+
+/* `n_begun` is also for a signal handler: of the call that runs it says which one that is.
+** Arguments: a call, the function. Results stay on the stack until the end: that saves taking them away
+** one by one. */
+static int call_some(lua_State *L) {
+  moons__call *c = lua_touserdata(L, 1);
+  moons__sandbox *sandbox = &c->session->workshop->sandbox;
+  unsigned n_given = look_at_given(c);
+  luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
+  c->stage = MOONS__CALL_RUNNING;
+  int is_kept;
+  do {
+    lua_pushvalue(L, 2);
+    push_given(L, c, c->n_begun++);
+    sandbox->cpu_begun_ns = MOONS__UNKNOWN;
+    lua_call(L, 1, 1);
+    moons__sandbox_flush(sandbox);
+    if (moons__stop_reason_of(&sandbox->stop) != 0)
+      return 0; /* it was to end, and came to its end */
+    is_kept = keep_number(L, 2 + (int)c->n_begun, c);
+  } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
+  if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
+  c->stage = MOONS__CALL_SENDING;
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  put_message(L, c);
+  return 0;
+}
+
+static int call_those(lua_State *L, moons__call *c) {
+  lua_pushcfunction(L, call_some);
+  lua_pushlightuserdata(L, c);
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  return lua_pcall(L, 2, 0, MOONS__SESSION_HANDLER);
+}
+
+/* Errors. */
+
+static moons__failure_kind kind_of(const moons__call *c) {
+  return c->stage == MOONS__CALL_RUNNING ? MOONS__FAILURE_ERROR : MOONS__FAILURE_MARSHAL;
+}
+
+/* What filled a state that is kept is garbage now, and others may want the memory. Not all of Lua's functions
+** collect it before they complain that there is none. */
+static void collect_after(moons__session *s, const moons__buffer *message) {
+  moons__failure failure;
+  if (moons__failure_read(&failure, message->bytes, message->n_bytes)) return;
+  if (failure.kind != MOONS__FAILURE_MEMORY) return;
+  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->image.L, LUA_GCCOLLECT);
+  moons__arena_shrink(&s->image.arena);
+}
+
+/* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
+static int put_error(moons__call *c, int status) {
+  static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
+  moons__session *s = c->session;
+  c->message.n_bytes = 0;
+  int error = moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c),
+                            PREFIXES[c->stage], &c->classes, &c->message);
+  if (!s->fresh && !error) collect_after(s, &c->message);
+  return error;
+}
+
+/* Puts a failure for a call that was made to end, whatever it made of that. `own`: the error value is
+** on top, and was that of os.exit. */
+static int put_end(moons__call *c, moons__stop_reason reason, int own) {
+  moons__failure_kind kind = (moons__failure_kind)(reason - 1);
+  const char *text = moons__failure_text(kind);
+  lua_State *L = c->session->image.L;
+  if (own && kind == MOONS__FAILURE_ERROR && lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tostring(L, -1);
+  c->message.n_bytes = 0;
+  return moons__report_text(&c->session->workshop->reporter, kind, text, &c->message);
+}
+
+static int finish(moons__call *c, int error) {
+  c->result.bytes = c->message.bytes;
+  c->result.n_bytes = c->message.n_bytes;
+  if (c->classes.numbers.n_entries > 0) moons__ptrmap_clear(&c->classes.numbers);
+  return error;
+}
+
+/* Makes calls in one of the ways above, and puts the failure of the one that fails. */
+static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) {
+  lua_State *L = c->session->image.L;
+  moons__stop *stop = &c->session->workshop->sandbox.stop;
+  int error = 0;
+  c->session->workshop->reporter.traceback.n_bytes = 0;
+  c->message.n_bytes = 0;
+  c->result.kind = MOONS__ITEM_END;
+  moons__stop_begin(stop, L);
+  int status = make_calls(L, c);
+  int is_told = moons__stop_reason_of(stop) != 0;
+  if (status != LUA_OK && !is_told) error = put_error(c, status);
+  moons__session_unwind(c->session);
+  moons__stop_reason reason = moons__stop_end(stop);
+  if (reason == MOONS__STOP(LOST)) return 1;
+  if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;
+  if (reason != 0) error = put_end(c, reason, is_told && status != LUA_OK);
+  return finish(c, error);
+}
+
+int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
+
+int moons__call_run_some(moons__call *c) {
+  int outcome = run(c, is_direct(c) ? call_those : call_caller);
+  if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
+  if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_numbers, memory_order_relaxed))
+    c->result.kind = MOONS__ITEM_END; /* all have given a number: what was to end none is left of */
+  return outcome;
+}

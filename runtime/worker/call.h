@@ -1,0 +1,52 @@
+/*
+** One call: arguments from bytes, the function, results or an error to bytes. While it runs it touches
+** nothing but its state and what stands here, so that it can be given up (stop.h).
+*/
+#ifndef MOONS_CALL_H
+#define MOONS_CALL_H
+
+#include <lua.h>
+
+#include "wire/batch.h"
+#include "worker/session.h"
+
+enum { MOONS__CALLS_IN_ONE_GO = 256 };
+
+typedef struct moons__call {
+  moons__session *session;
+  moons__program *program;
+  const moons__terms *terms;
+  moons__classes classes; /* that came with the arguments; outer: the program's */
+  moons__encoder encoder;
+  moons__item item;      /* the arguments */
+  uint64_t index;        /* number of the call */
+  int seeds;             /* its random numbers */
+  int is_timed;          /* its function may call os.clock */
+  moons__item result;    /* a number, a message or an error; END: none yet */
+  moons__buffer message; /* `bytes` of the result */
+
+  /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`; and the first
+  ** results: numbers of one kind. */
+  moons__batch_reader *arguments; /* where `item` came from */
+  unsigned n_in_one_go;           /* at most; others may share the arguments after those */
+  atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
+  unsigned n_begun;               /* in this go; 0 before it */
+  uint64_t given[MOONS__CALLS_IN_ONE_GO];
+  moons__item_kind kind;
+  atomic_uint n_numbers; /* written last, for whoever gives the call up */
+  uint64_t numbers[MOONS__CALLS_IN_ONE_GO];
+  enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
+} moons__call;
+
+/* The function behind a session's caller: takes a moons__call as light userdata. */
+int moons__call_main(lua_State *L);
+
+/* Makes the call in the state of the session, which has begun it. Returns 0 with its result; MOONS_ENOMEM
+** where there is no memory for that; or 1 where it was given up. */
+int moons__call_run(moons__call *call);
+
+/* The same for the call and those after it, in a kept state, as long as arguments and results are
+** numbers: `numbers` holds the results of the first of them, and `result` that of the next, or none. */
+int moons__call_run_some(moons__call *call);
+
+#endif

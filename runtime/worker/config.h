@@ -1,0 +1,30 @@
+/*
+** What the states of a worker are like, and what their calls may reach: one answer for all workers of a runtime.
+*/
+#ifndef MOONS_WORKER_CONFIG_H
+#define MOONS_WORKER_CONFIG_H
+
+#include <stddef.h>
+
+#include "state/budget.h"
+#include "worker/roster.h"
+
+struct lua_State;
+
+typedef struct moons__worker_config {
+  size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  moons__budget *states; /* that of all states, or NULL; outlives the worker */
+  void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
+  void *open_data;
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
+  void (*flush)(void *data); /* passes on what `write` keeps back; NULL: it keeps back nothing */
+  void *write_data;          /* of both */
+  moons__roster *roster;     /* where a crash finds the worker, or NULL; outlives the worker */
+  int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
+  struct moons__children
+      *children; /* the programs of the calls (child.h); NULL: Lua's own start them */
+  void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */
+  void *preload_data;
+} moons__worker_config;
+
+#endif

@@ -1,0 +1,96 @@
+/*
+** What is printed leaves in whole lines, those of several workers unmixed; programs that a call has started are known
+** by the arena of its state.
+*/
+#include "worker/sandbox.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "moons.h"
+#include "sizes.h"
+
+_Static_assert(offsetof(moons__sandbox, stop) == 0,
+               "the owner of a state's memory is known as either");
+
+moons__sandbox *moons__sandbox_of(lua_State *L) { return (moons__sandbox *)moons__stop_of(L); }
+
+const void *moons__sandbox_arena(lua_State *L) {
+  void *arena;
+  lua_getallocf(L, &arena);
+  return arena;
+}
+
+/* Printing. */
+
+/* What a thread prints that was given up is dropped: the one who takes it may be gone. */
+static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
+  if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
+  s->write(s->write_data, stream, bytes, n_bytes);
+  s->has_written = 1;
+  moons__stop_unpin(&s->stop);
+}
+
+void moons__sandbox_flush_line(moons__sandbox *s, int stream) {
+  moons__buffer *line = &s->lines[stream - 1];
+  write_out(s, stream, line->bytes, line->n_bytes);
+  line->n_bytes = 0;
+}
+
+/* Whole lines go out at once, so that those of several workers do not mix; what comes after the
+** last newline waits for the rest of its line. */
+void moons__sandbox_emit(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
+  moons__buffer *line = &s->lines[stream - 1];
+  if (moons__buffer_append(line, bytes, n_bytes)) { /* no memory to wait in */
+    moons__sandbox_flush_line(s, stream);
+    write_out(s, stream, bytes, n_bytes);
+    return;
+  }
+  size_t n_whole = line->n_bytes;
+  while (n_whole > 0 && line->bytes[n_whole - 1] != '\n')
+    n_whole--;
+  if (line->n_bytes - n_whole > MOONS_LINE_BYTES) n_whole = line->n_bytes;
+  write_out(s, stream, line->bytes, n_whole);
+  line->n_bytes -= n_whole;
+  if (n_whole > 0) memmove(line->bytes, line->bytes + n_whole, line->n_bytes);
+}
+
+void moons__sandbox_write_lines(moons__sandbox *s) {
+  for (int stream = 1; stream <= MOONS__N_STREAMS; stream++)
+    moons__sandbox_flush_line(s, stream);
+}
+
+/* Programs. */
+
+static int may_have_programs(const moons__sandbox *s) {
+  return s->starter.children != NULL && s->state != NULL;
+}
+
+void moons__sandbox_expect_programs(moons__sandbox *s, uint64_t patience_ns) {
+  moons__children *children = s->starter.children;
+  if (!may_have_programs(s) || !moons__children_has(children, s->state)) return;
+  moons__children_expect(children, s->state, moons_clock_ns() + patience_ns);
+}
+
+void moons__sandbox_forget_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_forget(s->starter.children, s->state);
+}
+
+void moons__sandbox_end_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_end(s->starter.children, s->state);
+}
+
+void moons__sandbox_kill_programs(moons__sandbox *s) {
+  if (may_have_programs(s)) moons__children_kill(s->starter.children, s->state);
+}
+
+/* Beginning and ending. */
+
+void moons__sandbox_begin(moons__sandbox *s) {
+  s->made_finalizer = s->loaded_library = s->loaded_module = s->set_default = 0;
+}
+
+void moons__sandbox_free(moons__sandbox *s) {
+  for (int i = 0; i < MOONS__N_STREAMS; i++)
+    moons__buffer_free(&s->lines[i]);
+}

@@ -1,0 +1,99 @@
+/*
+** What stands between the calls of a worker and what is outside of their states: what they print, the programs that they
+** start, how they are ended; and notes of what they did that the image cannot undo. The functions that use it are put in
+** place by install.h.
+*/
+#ifndef MOONS_SANDBOX_H
+#define MOONS_SANDBOX_H
+
+#include <lua.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "worker/program.h"
+#include "worker/stop.h"
+
+enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
+
+/* Belongs to one worker, who sets `write`, which takes what is printed: stream 1 or 2, stdout or stderr. */
+typedef struct moons__sandbox {
+  moons__stop stop; /* the first: the owner of a state's memory */
+
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
+  void (*flush)(void *data); /* NULL: `write` keeps back nothing */
+  void *write_data;
+  int has_written;
+  moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
+  int warns;                             /* warn is on; 2: within a message */
+
+  /* Notes, cleared by begin. */
+  int made_finalizer; /* a table has a __gc */
+  int loaded_library; /* a C library was loaded */
+  int loaded_module;  /* any module was */
+  int set_default;    /* the default input or output was set: bits */
+
+  uint64_t
+      cpu_begun_ns; /* of the thread, when the call began; MOONS__UNKNOWN: os.clock counts from its first use */
+
+  unsigned fork_number;   /* of the process (fork.h); set by the worker too */
+  moons__starter starter; /* of the programs that calls start */
+
+  /* The arena of the state in use, which owns its programs. Who gives a call up reads it while the thread may go on to close
+  ** its state: relaxed, for nothing but the address is read. */
+  _Atomic(const void *) state;
+} moons__sandbox;
+
+/* The sandbox of a worker's state, also of a coroutine of it. */
+moons__sandbox *moons__sandbox_of(lua_State *L);
+
+/* The arena of such a state, by which its programs are known. */
+const void *moons__sandbox_arena(lua_State *L);
+
+/* Clears the notes. */
+void moons__sandbox_begin(moons__sandbox *sandbox);
+
+/* Writes what is printed: its whole lines at once. And what is left of an unfinished line of a stream. */
+void moons__sandbox_emit(moons__sandbox *sandbox, int stream, const char *bytes, size_t n_bytes);
+void moons__sandbox_flush_line(moons__sandbox *sandbox, int stream);
+
+/* Writes out what is left of unfinished lines: nothing, after most calls. */
+void moons__sandbox_write_lines(moons__sandbox *sandbox);
+static inline void moons__sandbox_flush(moons__sandbox *sandbox) {
+  if (sandbox->lines[0].n_bytes > 0 || sandbox->lines[1].n_bytes > 0)
+    moons__sandbox_write_lines(sandbox);
+}
+
+/* Says which state is to be used. Before the stop that may end what runs in it begins. */
+static inline void moons__sandbox_use(moons__sandbox *sandbox, const void *arena) {
+  atomic_store_explicit(&sandbox->state, arena, memory_order_relaxed);
+}
+
+/* To be called before the state in use is closed: programs that it has left open are to end by themselves within
+** this time. */
+void moons__sandbox_expect_programs(moons__sandbox *sandbox, uint64_t patience_ns);
+
+/* Ends what programs are left of the state in use, which was closed. */
+void moons__sandbox_forget_programs(moons__sandbox *sandbox);
+
+/* To be called where a call has ended. */
+static inline void moons__sandbox_end_call(moons__sandbox *sandbox) {
+  moons__starter *starter = &sandbox->starter;
+  if (starter->sigpipe.is_held && starter->n_written_to == 0)
+    moons__sigpipe_release(&starter->sigpipe);
+}
+
+/* For whoever watches the call that runs: tells its programs to end, and ends them at once. */
+void moons__sandbox_end_programs(moons__sandbox *sandbox);
+void moons__sandbox_kill_programs(moons__sandbox *sandbox);
+
+/* Passes on what was written. */
+static inline void moons__sandbox_pass_on(moons__sandbox *sandbox) {
+  if (sandbox->has_written && sandbox->flush != NULL) sandbox->flush(sandbox->write_data);
+  sandbox->has_written = 0;
+}
+
+/* Frees what it holds. */
+void moons__sandbox_free(moons__sandbox *sandbox);
+
+#endif

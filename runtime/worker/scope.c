@@ -1,0 +1,64 @@
+#include "worker/scope.h"
+
+#include <stdlib.h>
+
+moons__scope *moons__scope_new(moons__scope *outer, size_t memory_bytes, uint64_t deadline_ns) {
+  moons__scope *scope = calloc(1, sizeof *scope);
+  if (scope == NULL) return NULL;
+  scope->outer = moons__scope_share(outer);
+  scope->budget.max_bytes = memory_bytes;
+  scope->budget.outer = moons__scope_budget(outer);
+  scope->deadline_ns = deadline_ns;
+  atomic_init(&scope->n_users, 1);
+  return scope;
+}
+
+moons__scope *moons__scope_share(moons__scope *scope) {
+  if (scope != NULL) atomic_fetch_add_explicit(&scope->n_users, 1, memory_order_relaxed);
+  return scope;
+}
+
+/* Releasing orders what each user did before what the last one frees. */
+void moons__scope_release(moons__scope *scope) {
+  while (scope != NULL &&
+         atomic_fetch_sub_explicit(&scope->n_users, 1, memory_order_acq_rel) == 1) {
+    moons__scope *outer = scope->outer;
+    free(scope);
+    scope = outer;
+  }
+}
+
+moons__budget *moons__scope_budget(moons__scope *scope) {
+  if (scope == NULL) return NULL;
+  return scope->budget.max_bytes > 0 ? &scope->budget : scope->budget.outer;
+}
+
+void moons__scope_end(moons__scope *scope, uint64_t since_ns) {
+  uint64_t none = 0;
+  if (scope != NULL) atomic_compare_exchange_strong(&scope->ended_ns, &none, since_ns);
+}
+
+void moons__scope_look(moons__scope *scope, uint64_t now_ns) {
+  for (; scope != NULL; scope = scope->outer)
+    if (now_ns >= scope->deadline_ns) moons__scope_end(scope, scope->deadline_ns);
+}
+
+uint64_t moons__scope_ended_since(const moons__scope *scope) {
+  uint64_t since_ns = 0;
+  for (; scope != NULL && since_ns == 0; scope = scope->outer)
+    since_ns = atomic_load(&scope->ended_ns);
+  return since_ns;
+}
+
+int moons__scope_is_over(const moons__scope *scope) {
+  for (; scope != NULL; scope = scope->outer)
+    if (atomic_load_explicit(&scope->ended_ns, memory_order_relaxed) != 0) return 1;
+  return 0;
+}
+
+uint64_t moons__scope_deadline(const moons__scope *scope) {
+  uint64_t at_ns = UINT64_MAX;
+  for (; scope != NULL; scope = scope->outer)
+    if (scope->deadline_ns < at_ns) at_ns = scope->deadline_ns;
+  return at_ns;
+}

@@ -1,0 +1,469 @@
+#include "worker/session.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moons.h"
+#include "state/pristine.h"
+#include "system/machine.h"
+#include "wire/setup.h"
+#include "worker/install.h"
+#include "worker/print.h"
+
+/* Errors. */
+
+/* Notes why something failed, from the error value on top. Returns -1. */
+static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
+  moons__workshop *w = s->workshop;
+  w->failure.n_bytes = 0;
+  moons__report(s->image.L, &w->reporter, status, kind, prefix, NULL, &w->failure);
+  return -1;
+}
+
+static int fail_for_memory(moons__session *s) {
+  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, moons_error_text(MOONS_ENOMEM));
+  s->workshop->failure.n_bytes = 0;
+  moons__failure_write(&s->workshop->failure, &failure);
+  return -1;
+}
+
+void moons__session_unwind(moons__session *s) {
+  if (!s->fresh && moons__stop_reason_of(&s->workshop->sandbox.stop) != 0)
+    lua_gc(s->image.L, LUA_GCCOLLECT);
+}
+
+/* From here until uncharge what the state holds counts for the call that it is used in. */
+static int charge(moons__session *s, const moons__terms *terms) {
+  moons__budget *budget = moons__scope_budget(terms->scope);
+  if (budget == NULL) return 0;
+  return moons__arena_charge(&s->image.arena, budget) ? fail_for_memory(s) : 0;
+}
+
+static void uncharge(moons__session *s) {
+  if (s->image.arena.call != NULL) moons__arena_charge(&s->image.arena, NULL);
+}
+
+/* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
+** an error, its value. */
+static int call_protected(moons__session *s, lua_CFunction function, void *data) {
+  lua_State *L = s->image.L;
+  s->workshop->reporter.traceback.n_bytes = 0;
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, data);
+  int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
+  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
+  moons__stop_begin(&s->workshop->sandbox.stop, L);
+  int status = lua_pcall(L, 1, 0, handler);
+  moons__session_unwind(s);
+  s->ended = moons__stop_end(&s->workshop->sandbox.stop);
+  if (s->ended == 0 || status != LUA_OK) return status;
+  lua_pushnil(L);
+  return LUA_ERRRUN;
+}
+
+/* Closes the state: finalizers run, which close files, and wait for programs. */
+static void close_state(moons__session *s) {
+  moons__sandbox *sandbox = &s->workshop->sandbox;
+  moons__sandbox_use(sandbox, &s->image.arena);
+  moons__sandbox_expect_programs(sandbox,
+                                 s->fresh ? MOONS_PROGRAM_PATIENCE_NS : MOONS_GRACE_NS / 2);
+  moons__stop_begin_closing(&sandbox->stop);
+  lua_close(s->image.L);
+  moons__sandbox_forget_programs(sandbox);
+  moons__stop_end(&sandbox->stop);
+}
+
+/* The first stage: libraries. */
+
+/* The module, with what it would load at its first use. */
+static void require_calls(lua_State *L) {
+  static const char *const NAMES[] = {"parallel", "parallel.calls"};
+  moons__pristine_note(L, 0);
+  for (int i = 0; i < 2; i++) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, NAMES[i]);
+    lua_call(L, 1, 0);
+  }
+}
+
+static int open_libraries(lua_State *L) {
+  moons__session *s = lua_touserdata(L, 1);
+  const moons__worker_config *config = &s->workshop->config;
+  moons__report_push_handler(L, &s->workshop->reporter);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
+  moons__stdlib_open(L, s->libraries);
+  if (s->allowed != MOONS__LIBRARIES_ALL) moons__stdlib_allow(L, s->allowed);
+  moons__install(L, &s->workshop->sandbox);
+  if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
+    config->preload(L, config->preload_data);
+  if (s->libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
+  return 0;
+}
+
+/* The second stage: what the host adds, and the set-up. */
+
+typedef struct setting_up {
+  moons__session *session;
+  moons__program *program; /* NULL: only what the host adds */
+  const moons__terms *terms;
+  enum { HOST, RECEIVING, INIT } stage;
+  int made_finalizer;
+} setting_up;
+
+static int add_host(lua_State *L) {
+  setting_up *x = lua_touserdata(L, 1);
+  const moons__worker_config *config = &x->session->workshop->config;
+  if (config->open == NULL) return 0;
+  config->open(L, config->open_data);
+  moons__pristine_note_anew(L);
+  moons__names_note_host(L);
+  return 0;
+}
+
+/* Runs `init`, with random numbers that depend on the seed alone. */
+static void run_init(lua_State *L, setting_up *x, int init) {
+  int top = lua_gettop(L);
+  x->stage = INIT;
+  moons__push_randomseed(L);
+  if (lua_isfunction(L, -1)) {
+    moons__session_seed(L, x->terms->options.seed, 0);
+    x->program->uses_seed = 1;
+    x->program->seed = x->terms->options.seed;
+  }
+  lua_settop(L, top);
+  x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
+  moons__arena_limit(&x->session->image.arena, x->terms->options.memory_bytes);
+  lua_pushvalue(L, init);
+  lua_call(L, 0, 0);
+}
+
+/* Leaves the caller in the registry, under a reference of the program's. */
+static int apply_setup(lua_State *L) {
+  setting_up *x = lua_touserdata(L, 1);
+  lua_newtable(L);
+  int classes = lua_gettop(L);
+  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
+  decoder.classes = &x->program->classes;
+  x->stage = RECEIVING;
+  moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
+  x->made_finalizer = decoder.made_finalizer;
+  int function = classes + 1, init = classes + 2;
+  if (!lua_isnil(L, init)) run_init(L, x, init);
+  lua_pushvalue(L, function);
+  lua_pushvalue(L, classes);
+  moons__push_randomseed(L);
+  lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
+  x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* The finalizer of splitmix64 (Steele, Lea, Flood 2014): neighbours become unlike each other. */
+static uint64_t mix(uint64_t n) {
+  n += UINT64_C(0x9E3779B97F4A7C15);
+  n = (n ^ n >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+  n = (n ^ n >> 27) * UINT64_C(0x94D049BB133111EB);
+  return n ^ n >> 31;
+}
+
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number) {
+  lua_pushinteger(L, (lua_Integer)mix(seed));
+  lua_pushinteger(L, (lua_Integer)mix(number + mix(~seed)));
+  lua_call(L, 2, 0);
+}
+
+/* A set-up that was made to end fails for that reason, whatever it made of it. */
+static int fail_for_end(moons__session *s, const char *prefix) {
+  moons__workshop *w = s->workshop;
+  moons__failure_kind kind = (moons__failure_kind)(s->ended - 1);
+  char text[64];
+  snprintf(text, sizeof text, "%s%s", prefix, moons__failure_text(kind));
+  lua_settop(s->image.L, 0);
+  w->failure.n_bytes = 0;
+  moons__report_text(&w->reporter, kind, text, &w->failure);
+  return -1;
+}
+
+static int fail_set_up(const setting_up *x, int status) {
+  static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
+  if (x->session->ended != 0) return fail_for_end(x->session, PREFIXES[x->stage]);
+  int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
+  return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
+}
+
+/* Puts the handler at the stack's base. Allocates nothing, for nothing would catch an error here. */
+static void put_handler(moons__session *s) {
+  lua_settop(s->image.L, 0);
+  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, &s->workshop->reporter);
+}
+
+/* Pushes the caller, and the function that it calls. */
+static void push_caller(moons__session *s, moons__program *p) {
+  lua_State *L = s->image.L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->caller);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
+  p->has_random = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_FUNCTION);
+}
+
+/* Notes where the function on top was written. */
+static void note_place(lua_State *L, moons__program *p) {
+  lua_Debug info = {.short_src = "[C]"};
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">S", &info);
+  }
+  if (info.linedefined > 0)
+    snprintf(p->place, sizeof p->place, "%s:%d", info.short_src, info.linedefined);
+  else
+    snprintf(p->place, sizeof p->place, "%s", info.short_src);
+}
+
+/* Brings the state to the set-up, and the caller onto the stack. */
+static int set_up(setting_up *x) {
+  moons__session *s = x->session;
+  int status = call_protected(s, apply_setup, x);
+  moons__arena_limit(&s->image.arena, 0);
+  if (status != LUA_OK) return fail_set_up(x, status);
+  push_caller(s, x->program);
+  note_place(s->image.L, x->program);
+  return 0;
+}
+
+/* Whether something lies in the state, or outside it, that putting an image back cannot undo. */
+static int is_tainted(moons__session *s, const setting_up *x) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  if (sandbox->made_finalizer || sandbox->loaded_library || x->made_finalizer) return 1;
+  if (s->image.arena.n_userdata == 0) return 0;
+  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->image.L, LUA_GCCOLLECT);
+  return s->image.arena.n_userdata > 0;
+}
+
+/* Both parts of the second stage, and an image of the outcome where that can be. */
+static int complete(moons__session *s, const moons__terms *terms) {
+  setting_up x = {.session = s, .terms = terms, .program = &s->programs[0]};
+  moons__sandbox_begin(&s->workshop->sandbox);
+  s->workshop->sandbox.warns = 0;
+  moons__classes_free(&s->programs[0].classes);
+  put_handler(s);
+  int status = call_protected(s, add_host, &x);
+  int error = status == LUA_OK ? set_up(&x) : fail_set_up(&x, status);
+  if (error) {
+    close_state(s); /* what it has opened closes */
+    return error;
+  }
+  if (s->rebuilds) return 0;
+  s->rebuilds = is_tainted(s, &x);
+  s->warns = s->workshop->sandbox.warns;
+  moons__arena_count_userdata(&s->image.arena, 0);
+  if (s->rebuilds) {
+    s->dirty = 1; /* the next call starts from the first stage */
+    close_state(s);
+    return 0;
+  }
+  moons__arena_clear_mark(&s->image.arena);
+  return moons__image_take(&s->image) ? fail_for_memory(s) : 0;
+}
+
+/* Programs. */
+
+static void program_open(moons__program *p, moons__terms *terms) {
+  *p = (moons__program){.terms = terms, .caller = LUA_NOREF};
+  moons__terms_share(terms);
+}
+
+static void program_close(moons__program *p) {
+  moons__terms_release(p->terms);
+  moons__classes_free(&p->classes);
+  *p = (moons__program){.caller = LUA_NOREF};
+}
+
+static int program_is(const moons__program *p, const moons__terms *terms) {
+  if (p->terms == NULL || p->terms == terms) return p->terms == terms;
+  return moons__terms_have_same_setup(p->terms, terms);
+}
+
+/* Sessions. */
+
+static int open_fresh(moons__session *s, moons__terms *terms) {
+  program_open(&s->programs[0], terms);
+  s->n_programs = 1;
+  if (moons__image_take(&s->image)) return fail_for_memory(s);
+  moons__arena_count_userdata(&s->image.arena, 1);
+  return complete(s, terms);
+}
+
+static int open_kept(moons__session *s) {
+  setting_up x = {.session = s};
+  put_handler(s);
+  int status = call_protected(s, add_host, &x);
+  return status == LUA_OK ? 0 : fail_set_up(&x, status);
+}
+
+int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
+                        moons__terms *terms) {
+  *s =
+      (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
+  s->allowed = moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
+  if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
+    return fail_for_memory(s);
+  if (charge(s, terms)) {
+    moons__session_close(s);
+    return -1;
+  }
+  int status = call_protected(s, open_libraries, s), error;
+  if (status != LUA_OK)
+    error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
+  else
+    error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
+  if (error)
+    moons__session_close(s);
+  else
+    uncharge(s);
+  return error;
+}
+
+/* What userdata and finalizers own outside the state goes when the state is closed. */
+static int must_close(const moons__session *s) {
+  const moons__sandbox *sandbox = &s->workshop->sandbox;
+  return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
+         moons__arena_made_userdata(&s->image.arena);
+}
+
+void moons__session_close(moons__session *s) {
+  if (s->image.L != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
+  for (unsigned i = 0; i < s->n_programs; i++)
+    program_close(&s->programs[i]);
+  moons__names_free(&s->names);
+  moons__image_close(&s->image);
+  *s = (moons__session){0};
+}
+
+int moons__session_has(const moons__session *s, const moons__terms *terms) {
+  const moons__program *p = &s->programs[0];
+  if (s->image.L == NULL || !s->fresh || !program_is(p, terms)) return 0;
+  return !p->uses_seed || p->seed == terms->options.seed;
+}
+
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+void moons__session_collect(moons__session *s) {
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+}
+
+/* A place for one more program, in that of the least used one where all are taken. */
+static moons__program *free_program(moons__session *s) {
+  if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
+  moons__program *oldest = &s->programs[0];
+  for (unsigned i = 1; i < s->n_programs; i++)
+    if (s->programs[i].last_used < oldest->last_used) oldest = &s->programs[i];
+  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
+  program_close(oldest);
+  return oldest;
+}
+
+static moons__program *kept_program(moons__session *s, moons__terms *terms) {
+  for (unsigned i = 0; i < s->n_programs; i++)
+    if (program_is(&s->programs[i], terms)) return &s->programs[i];
+  moons__program *p = free_program(s);
+  setting_up x = {.session = s, .program = p, .terms = terms};
+  put_handler(s);
+  program_open(p, terms);
+  int error = charge(s, terms);
+  if (!error) error = set_up(&x);
+  uncharge(s);
+  if (!error) return p;
+  program_close(p);
+  moons__session_collect(s); /* what it has left behind is in nobody's way */
+  return NULL;
+}
+
+moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
+  if (s->fresh) return &s->programs[0];
+  moons__sandbox_begin(&s->workshop->sandbox);
+  moons__program *p = kept_program(s, terms);
+  if (p == NULL) return NULL;
+  put_handler(s);
+  push_caller(s, p);
+  return p;
+}
+
+/* Puts the state back where it is a fresh one, and charges it. */
+static int put_back(moons__session *s, const moons__terms *terms) {
+  int is_dirty = s->fresh && s->dirty;
+  if (is_dirty) moons__image_restore(&s->image);
+  s->dirty = 1;
+  if (terms->scope != NULL && charge(s, terms)) return -1;
+  return is_dirty && s->rebuilds ? complete(s, terms) : 0;
+}
+
+/* Files that a call has set as the defaults, and nothing else keeps, are closed. */
+static int reset_defaults(lua_State *L) {
+  moons__print_reset_defaults(L);
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+/* Garbage that a kept state holds while it idles, nobody else can collect. */
+static void collect_where_short(moons__session *s) {
+  moons__arena *arena = &s->image.arena;
+  if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
+  moons__session_collect(s);
+  moons__arena_shrink(arena);
+}
+
+/* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
+** again, or half of it. */
+void moons__session_leave(moons__session *s) {
+  moons__arena *arena = &s->image.arena;
+  collect_where_short(s);
+  size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
+  moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
+}
+
+int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
+  moons__sandbox_begin(&s->workshop->sandbox);
+  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
+  if (s->fresh) s->workshop->sandbox.warns = s->warns;
+  if (put_back(s, terms)) {
+    uncharge(s);
+    return -1;
+  }
+  moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
+  s->memory_bytes = terms->options.memory_bytes;
+  s->in_call = 1;
+  return 0;
+}
+
+/* What finalizers take is the call's, too. */
+static void close_limited(moons__session *s) {
+  moons__arena_limit(&s->image.arena, MOONS_CLOSING_FACTOR * s->memory_bytes);
+  close_state(s);
+  moons__arena_limit(&s->image.arena, 0);
+}
+
+int moons__session_end_call(moons__session *s) {
+  moons__arena_limit(&s->image.arena, 0);
+  moons__sandbox *sandbox = &s->workshop->sandbox;
+  if (!s->fresh) {
+    lua_settop(s->image.L, MOONS__SESSION_TOP);
+    if (sandbox->set_default && call_protected(s, reset_defaults, NULL) != LUA_OK)
+      lua_pop(s->image.L, 1);
+  } else if (must_close(s)) {
+    close_limited(s);
+  }
+  moons__sandbox_end_call(sandbox);
+  uncharge(s);
+  if (sandbox->loaded_module) s->names_known = 0;
+  moons__sandbox_flush(sandbox);
+  s->in_call = 0;
+  return moons__stop_is_lost(&sandbox->stop);
+}

@@ -1,0 +1,113 @@
+/*
+** A session: a state brought to a set-up, in which calls are made one after the other, each in the
+** state as it was set up (fresh) or as the last call left it (kept). A kept session can hold several
+** set-ups side by side.
+*/
+#ifndef MOONS_SESSION_H
+#define MOONS_SESSION_H
+
+#include <lua.h>
+
+#include "sizes.h"
+#include "state/image.h"
+#include "state/libraries.h"
+#include "wire/names.h"
+#include "wire/report.h"
+#include "wire/wire.h"
+#include "worker/config.h"
+#include "worker/sandbox.h"
+#include "worker/terms.h"
+
+/* What the sessions of one worker share. */
+typedef struct moons__workshop {
+  moons__worker_config config;
+  moons__sandbox sandbox;
+  moons__reporter reporter;
+  moons__buffer failure; /* why the last set-up failed (failure.h) */
+  lua_CFunction make_call;
+} moons__workshop;
+
+/* A set-up as it is in a state. */
+typedef struct moons__program {
+  moons__terms *terms; /* whose set-up it is, by which it is found again; shared */
+  uint64_t last_used;
+  int uses_seed;                 /* `init` could draw random numbers */
+  uint64_t seed;                 /* what it drew them from */
+  moons__classes classes;        /* that came with it */
+  int caller;                    /* reference of the function that makes a call */
+  char place[MOONS_PLACE_BYTES]; /* of what is mapped: "script.lua:3" */
+  int has_random;                /* the state has random numbers, to be seeded for each call */
+} moons__program;
+
+typedef struct moons__session {
+  moons__workshop *workshop;
+  moons__image image;
+  moons__libraries libraries; /* open in the state */
+  moons__libraries allowed;   /* all that its calls may have */
+  moons__names names;
+  moons__libraries reached; /* by any set-up or argument so far */
+  int names_known;          /* no module was loaded since they were looked at */
+  int fresh;
+  int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;                /* a call was made since the image was put back */
+  int in_call;              /* a call has begun, and has not ended: it runs, or was given up */
+  size_t memory_bytes;      /* the most that the call may hold; 0: no limit of its own */
+  int warns;                /* whether `warn` is on when a call begins */
+  moons__stop_reason ended; /* why the last stage of a set-up was made to end */
+  uint64_t last_used;
+  moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
+  unsigned n_programs;
+} moons__session;
+
+/* The stack of the state between calls. */
+enum {
+  MOONS__SESSION_HANDLER = 1, /* the message handler */
+  MOONS__SESSION_CALLER,      /* workshop->make_call, with the upvalues below */
+  MOONS__SESSION_FUNCTION,    /* what is mapped */
+  MOONS__SESSION_TOP = MOONS__SESSION_FUNCTION
+};
+
+/* The upvalues of the caller. */
+enum {
+  MOONS__CALLER_FUNCTION = 1, /* what is mapped */
+  MOONS__CALLER_CLASSES,      /* number -> class */
+  MOONS__CALLER_SEED,         /* Lua's own math.randomseed, or nil where there is no math */
+  MOONS__CALLER_N_UPVALUES = MOONS__CALLER_SEED
+};
+
+/* Makes a state with these libraries and, if fresh, brings it to the set-up. Returns 0, or -1 with
+** workshop->failure saying why. */
+int moons__session_open(moons__session *session, moons__workshop *workshop,
+                        moons__libraries libraries, moons__terms *terms);
+
+/* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
+void moons__session_close(moons__session *session);
+
+/* Seeds math.randomseed, the function on top, which it pops, for call `number` of a seed; 0: init. */
+void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
+
+/* Whether a fresh session has this set-up. */
+int moons__session_has(const moons__session *session, const moons__terms *terms);
+
+/* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
+** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
+moons__program *moons__session_enter(moons__session *session, moons__terms *terms);
+
+/* Collects what a call has left in a kept state: pools that it has dropped, say, end. */
+void moons__session_collect(moons__session *session);
+
+/* Ends the calls of a task: gives back memory that the last one needed. */
+void moons__session_leave(moons__session *session);
+
+/* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
+int moons__session_begin_call(moons__session *session, const moons__terms *terms);
+
+/* Where code was ended in its midst, its own cleaning up in Lua was ended too. In a state that is kept, jobs that it
+** had under way would go on, which the collector closes. To be called before the end of what runs (stop.h). */
+void moons__session_unwind(moons__session *session);
+
+/* Ends a call: runs finalizers where the call left any, and writes out what it printed. Returns 1 where
+** these did not end and the thread was given up, otherwise 0. */
+int moons__session_end_call(moons__session *session);
+
+#endif

@@ -1,0 +1,752 @@
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moons.h"
+#include "sizes.h"
+#include "system/fork.h"
+#include "system/machine.h"
+#include "wire/setup.h"
+#include "worker/call.h"
+#include "worker/session.h"
+
+struct moons__worker {
+  moons__workshop workshop;
+  moons__session fresh[MOONS_IMAGES_PER_WORKER];
+  moons__session kept;
+  moons__call call;
+  uint64_t clock;      /* tasks so far: tells which session was used last */
+  moons__buffer spare; /* memory of the last task's arguments, for the next one's results */
+  const moons__worker *outer;
+  unsigned number; /* from 1; 0: nobody asks */
+
+  /* For a signal handler on any thread. */
+  moons__entry *entry;
+  _Atomic uint64_t running;    /* number of the call that runs, and 1, or SET_UP; 0: none */
+  _Atomic(const char *) place; /* of its function; NULL: not known yet */
+
+  /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
+  moons__task *task; /* that runs; NULL: none */
+  moons__batch_writer results;
+  unsigned n_tries;     /* that the call has had before */
+  uint64_t begun_ns;    /* when the call that reports began; 0: it has not, or has ended */
+  moons__usage usage;   /* of it, once it has ended */
+  int goes_on;          /* after the call others are made in one go */
+  int is_setting_up;    /* what runs is no call yet */
+  char *given_up_bytes; /* of the task that was given up, which the call may still use */
+  moons__terms *given_up_terms;
+
+  _Atomic(moons__scope *)
+      scope; /* of the call, or the set-up; NULL: it has started nothing. Changed by the worker */
+
+  /* For the thread that watches, or cancels. */
+  _Atomic(moons__scope *) within; /* that of the call that the task is part of, or NULL */
+  atomic_int is_foreign;          /* others look after that */
+  _Atomic uint64_t cancelled_ns;  /* when the task was cancelled; 0: it was not */
+  _Atomic uint64_t timeout_ns;    /* of the calls of the task; 0: none */
+  _Atomic uint64_t started_ns;    /* when the call began; 0: no call with a timeout runs */
+
+  /* Of the thread that watches, or cancels: of one at a time. */
+  uint64_t told_started_ns; /* when the call began that was told last that its time is over */
+  uint64_t told_ns;         /* when it was told */
+};
+
+enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
+#define SET_UP UINT64_MAX
+enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
+
+int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
+                       const moons__worker *outer) {
+  *worker = calloc(1, sizeof **worker);
+  if (*worker == NULL) return MOONS_ENOMEM;
+  (*worker)->outer = outer;
+  (*worker)->workshop.config = *config;
+  (*worker)->workshop.make_call = moons__call_main;
+  (*worker)->workshop.sandbox.write = config->write;
+  (*worker)->workshop.sandbox.flush = config->flush;
+  (*worker)->workshop.sandbox.write_data = config->write_data;
+  (*worker)->workshop.sandbox.fork_number = moons__fork_number();
+  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
+                   &(*worker)->cancelled_ns);
+  (*worker)->workshop.sandbox.starter.children = config->children;
+  (*worker)->entry = moons__roster_join(config->roster, *worker);
+  return 0;
+}
+
+void moons__worker_number(moons__worker *w, unsigned number) { w->number = number; }
+
+static int is_open(const moons__session *s) { return s->image.L != NULL; }
+
+int moons__worker_keeps_state(const moons__worker *w) { return is_open(&w->kept); }
+
+void moons__worker_end(moons__worker *w) {
+  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
+    moons__session_close(&w->fresh[i]);
+  moons__session_close(&w->kept);
+  moons__sandbox_flush(&w->workshop.sandbox);
+}
+
+void moons__worker_close(moons__worker *w) {
+  if (w == NULL) return;
+  moons__worker_end(w);
+  moons__roster_leave(w->entry);
+  moons__sandbox_free(&w->workshop.sandbox);
+  moons__buffer_free(&w->workshop.reporter.traceback);
+  moons__buffer_free(&w->workshop.failure);
+  moons__classes_free(&w->call.classes);
+  moons__encoder_end(&w->call.encoder);
+  moons__buffer_free(&w->call.message);
+  moons__buffer_free(&w->spare);
+  moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
+  free(w->given_up_bytes);
+  moons__terms_release(w->given_up_terms);
+  free(w);
+}
+
+/* Sessions. */
+
+/* Closes the images used longest ago while those other than `in_use` hold too much together. */
+static void make_room(moons__worker *w, const moons__session *in_use) {
+  for (;;) {
+    moons__session *oldest = NULL;
+    size_t n_bytes = 0;
+    for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++) {
+      moons__session *s = &w->fresh[i];
+      if (s == in_use || !is_open(s)) continue;
+      n_bytes += s->image.n_bytes;
+      if (oldest == NULL || s->last_used < oldest->last_used) oldest = s;
+    }
+    if (oldest == NULL || n_bytes <= MOONS_IMAGES_BYTES) return;
+    moons__session_close(oldest);
+  }
+}
+
+static moons__session *least_used(moons__worker *w) {
+  moons__session *best = &w->fresh[0];
+  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++) {
+    if (!is_open(&w->fresh[i])) return &w->fresh[i];
+    if (w->fresh[i].last_used < best->last_used) best = &w->fresh[i];
+  }
+  return best;
+}
+
+static moons__session *find_fresh(moons__worker *w, const moons__terms *terms) {
+  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
+    if (moons__session_has(&w->fresh[i], terms)) return &w->fresh[i];
+  return NULL;
+}
+
+static moons__libraries allowed_to(const moons__terms *terms) {
+  return moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
+}
+
+/* The session for these terms, with all the libraries that are needed. */
+static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
+                                     moons__libraries needs) {
+  moons__session *s = find_fresh(w, terms);
+  if (s != NULL && (needs & ~s->libraries) == 0) return s;
+  if (s != NULL)
+    needs |= s->libraries;
+  else
+    s = least_used(w);
+  moons__session_close(s);
+  make_room(w, s);
+  return moons__session_open(s, &w->workshop, needs, terms) == 0 ? s : NULL;
+}
+
+/* All libraries that its first calls may have. Calls that may have others need another one. */
+static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons__libraries needs) {
+  moons__libraries allowed = allowed_to(terms);
+  needs |= MOONS__LIBRARIES_ALL & allowed;
+  if (is_open(&w->kept) && w->kept.allowed == allowed) return &w->kept;
+  moons__session_close(&w->kept);
+  return moons__session_open(&w->kept, &w->workshop, needs, terms) == 0 ? &w->kept : NULL;
+}
+
+static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
+  needs |= moons__setup_libraries(terms->options.setup, terms->options.setup_bytes);
+  if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
+  needs &= allowed_to(terms) | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_CLOCK;
+  moons__session *s =
+      terms->options.fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
+  if (s == NULL) return -1;
+  moons__program *p = moons__session_enter(s, terms);
+  if (p == NULL) return -1;
+  s->last_used = p->last_used = ++w->clock;
+  s->reached |= needs;
+  w->call.seeds = p->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
+  w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;
+  w->call.session = s;
+  w->call.program = p;
+  w->call.classes.outer = &p->classes;
+  w->call.classes.n_known = UINT32_MAX; /* the caller knows every class that it sent */
+  return 0;
+}
+
+/* Tasks. */
+
+/* Takes the outcome of a call to the results; 1 where there is no memory for it. */
+static int put_result(moons__batch_writer *results, const moons__item *item) {
+  switch (item->kind) {
+  case MOONS__ITEM_INTEGER: return moons__batch_integer(results, item->integer);
+  case MOONS__ITEM_FLOAT: return moons__batch_float(results, item->number);
+  default: return moons__batch_bytes(results, item->kind, item->bytes, item->n_bytes);
+  }
+}
+
+static moons__item set_up_failure(const moons__worker *w) {
+  const moons__buffer *failure = &w->workshop.failure;
+  return (moons__item){
+      .kind = MOONS__ITEM_ERROR, .bytes = failure->bytes, .n_bytes = failure->n_bytes};
+}
+
+static void note_failed(moons__task *task) {
+  if (!task->failed) task->first_failed = task->first + task->n_run;
+  task->failed = 1;
+  task->n_failed++;
+}
+
+/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them: they are
+** lost. */
+static int put_numbers(moons__worker *w) {
+  moons__call *c = &w->call;
+  uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
+  if (n == 0) return 1;
+  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
+  char *room;
+  if (moons__batch_numbers_begin(&w->results, c->kind, n, &room)) return 0;
+  memcpy(room, c->numbers, n * sizeof c->numbers[0]);
+  moons__batch_numbers_end(&w->results, n);
+  w->task->n_run += n;
+  return 1;
+}
+
+/* Whether a result is true. */
+static int is_true(const moons__item *item) {
+  if (item->kind == MOONS__ITEM_ERROR) return 0;
+  return item->kind != MOONS__ITEM_MESSAGE || moons__wire_is_true(item->bytes, item->n_bytes);
+}
+
+/* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
+static int put_usage(moons__worker *w) {
+  if (!w->task->terms->options.report) return 0;
+  moons__usage usage = w->usage;
+  if (w->begun_ns != 0) {
+    usage.wall_ns = moons_clock_ns() - w->begun_ns;
+    usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
+  }
+  usage.worker = w->number;
+  usage.n_tries = w->n_tries + 1;
+  return moons__batch_usage(&w->results, &usage);
+}
+
+/* Counts the outcome with the call that the task is part of. Returns 0 where that may not hold so much. */
+static int count_outcome(moons__task *task, const moons__item *item) {
+  int has_bytes = item->kind == MOONS__ITEM_MESSAGE || item->kind == MOONS__ITEM_ERROR;
+  if (task->terms->scope == NULL || !has_bytes) return 1;
+  moons__budget *budget = moons__scope_budget(task->terms->scope);
+  if (moons__budget_take(budget, item->n_bytes, 0)) return 0;
+  task->counted_bytes += item->n_bytes;
+  return 1;
+}
+
+/* Puts a failure for want of memory in place of an outcome that is too much. */
+static int put_too_much(moons__worker *w) {
+  static const char TEXT[] = "not enough memory for the results";
+  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, TEXT);
+  moons__buffer bytes = {0};
+  int error = moons__failure_write(&bytes, &failure);
+  moons__item item = {.kind = MOONS__ITEM_ERROR, .bytes = bytes.bytes, .n_bytes = bytes.n_bytes};
+  if (!error) error = put_result(&w->results, &item);
+  moons__buffer_free(&bytes);
+  if (error) return 0;
+  note_failed(w->task);
+  w->task->n_run++;
+  return 1;
+}
+
+/* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
+static int put_outcome(moons__worker *w, const moons__item *item) {
+  if (put_usage(w)) return 0;
+  if (!count_outcome(w->task, item)) return put_too_much(w);
+  if (put_result(&w->results, item)) return 0;
+  if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
+  if (w->task->terms->options.until && is_true(item)) w->task->found = 1;
+  w->task->n_run++;
+  return 1;
+}
+
+/* The call that the task is part of is to end, or has ended. */
+static int is_within_ended(const moons__worker *w) {
+  const moons__scope *within = atomic_load_explicit(&w->within, memory_order_relaxed);
+  return within != NULL && moons__scope_is_over(within);
+}
+
+/* Calls of the task that have not begun are not to begin. */
+static int is_cancelled(const moons__worker *w) {
+  return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 || is_within_ended(w) ||
+         (w->outer != NULL && moons__worker_is_ending(w->outer));
+}
+
+static void start_clock(moons__worker *w) {
+  if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
+  atomic_store_explicit(&w->started_ns, moons_clock_ns(), memory_order_relaxed);
+}
+
+static void stop_clock(moons__worker *w) {
+  atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
+}
+
+int moons__worker_is_lost(const moons__worker *w) {
+  return moons__stop_is_lost(&w->workshop.sandbox.stop);
+}
+
+/* What a call starts. */
+
+/* The end of the call, or of the set-up, is the end of what it has started; but what a set-up has started in a kept state
+** goes on as that does. */
+static void leave_scope(moons__worker *w, int goes_on) {
+  moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
+  if (scope == NULL) return;
+  if (!goes_on) moons__scope_end(scope, moons_clock_ns());
+  atomic_store(&w->scope, NULL);
+  moons__scope_release(scope);
+}
+
+/* What the call holds counts from now on for all that it starts as well. */
+static moons__scope *enter_scope(moons__worker *w) {
+  const moons_job_options *options = &w->call.terms->options;
+  uint64_t started_ns = atomic_load(&w->started_ns), deadline_ns = UINT64_MAX;
+  size_t memory_bytes = w->is_setting_up ? 0 : options->memory_bytes;
+  if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
+  moons__scope *scope = moons__scope_new(atomic_load(&w->within), memory_bytes, deadline_ns);
+  if (scope == NULL) return NULL;
+  if (memory_bytes > 0)
+    moons__arena_charge_inner(&w->call.session->image.arena, moons__scope_budget(scope));
+  atomic_store(&w->scope, scope);
+  if (moons__worker_is_ending(w))
+    moons__scope_end(scope, moons_clock_ns()); /* who ended it saw no scope */
+  return scope;
+}
+
+moons__scope *moons__worker_scope(moons__worker *w) {
+  moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
+  if (scope == NULL)
+    scope = enter_scope(w);
+  else if (!w->is_setting_up)
+    moons__arena_settle(&w->call.session->image.arena);
+  return moons__scope_share(scope);
+}
+
+/* In a kept state, calls without limits of their own may be made in one go; but not the first of a task,
+** nor when others are to share the calls: nobody can take any of a go that has begun. */
+static int may_go_on(const moons__worker *w) {
+  const moons__call *c = &w->call;
+  return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
+         !c->terms->options.report && !c->is_timed && c->terms->options.n_retries == 0 &&
+         !c->terms->options.until && w->task->n_run > 0 &&
+         !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+}
+
+/* What a call uses, from its arguments to its end: numbers at its begin, and then what has been added to them. */
+typedef struct meter {
+  uint64_t cpu_ns;
+  size_t touched_bytes;
+} meter;
+
+static void begin_meter(moons__worker *w, meter *m) {
+  if (!w->call.terms->options.report) return;
+  m->touched_bytes = moons__arena_begin_peak(&w->call.session->image.arena);
+  m->cpu_ns = moons__machine_cpu_ns();
+  w->begun_ns = moons_clock_ns();
+}
+
+static void end_meter(moons__worker *w, const meter *m) {
+  if (!w->call.terms->options.report) return;
+  w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
+  w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
+  if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
+  w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->image.arena, m->touched_bytes);
+  w->begun_ns = 0;
+}
+
+/* What a call has started that then failed, in a kept state, nothing may hold any more: threads of a pool go when that is
+** collected. */
+static int must_collect(const moons__worker *w) {
+  return atomic_load_explicit(&w->scope, memory_order_relaxed) != NULL &&
+         !w->call.terms->options.fresh && w->call.result.kind == MOONS__ITEM_ERROR;
+}
+
+/* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
+** given up. */
+static int run_call(moons__worker *w) {
+  moons__call *c = &w->call;
+  meter used = {0};
+  start_clock(w);
+  if (moons__session_begin_call(c->session, c->terms)) {
+    w->usage = (moons__usage){0};
+    c->result = set_up_failure(w);
+    if (moons__worker_is_lost(w)) return 1;
+    leave_scope(w, 0);
+    return 0;
+  }
+  if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
+  uint32_t n_left = w->task->n_calls - w->task->n_run;
+  c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
+  w->goes_on = may_go_on(w);
+  begin_meter(w, &used);
+  w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
+  int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
+  if (outcome == 1 || moons__session_end_call(c->session)) return 1;
+  end_meter(w, &used);
+  if (must_collect(w)) moons__session_collect(c->session);
+  if (moons__worker_is_lost(w)) return 1;
+  stop_clock(w);
+  leave_scope(w, 0);
+  if (c->terms->options.fresh) w->task->n_restored++;
+  return outcome;
+}
+
+/* Makes a call, and again where it fails and may be tried again. */
+static int run_tries(moons__worker *w) {
+  for (;;) {
+    int outcome = run_call(w);
+    if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
+    if (w->n_tries >= w->call.terms->options.n_retries || is_cancelled(w)) return outcome;
+    w->n_tries++;
+    w->task->n_retried++;
+  }
+}
+
+static int is_over(const moons__worker *w) {
+  const moons__task *task = w->task;
+  if (task->n_run >= task->n_calls) return 1;
+  if (task->found || (task->failed && !task->terms->options.collect) || is_cancelled(w)) return 1;
+  return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
+}
+
+/* Makes the calls of the task. Returns 1 where one was given up. */
+static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
+  while (!is_over(w)) {
+    moons__batch_next(arguments, &w->call.item);
+    w->call.index = w->task->first + w->task->n_run;
+    w->call.n_begun = 0;
+    atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
+    int outcome = run_tries(w);
+    if (outcome == 1) return 1;
+    if (!put_numbers(w) || outcome != 0) break;
+    if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
+    w->n_tries = 0;
+  }
+  return 0;
+}
+
+/* Every call of the task fails as its set-up did. */
+static void fail_calls(moons__worker *w) {
+  moons__item failure = set_up_failure(w);
+  w->usage = (moons__usage){0};
+  while (!is_over(w) && put_outcome(w, &failure))
+    ;
+}
+
+/* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
+static int run_task(moons__worker *w, moons__task *task) {
+  moons__batch_reader arguments;
+  w->call.arguments = &arguments;
+  moons__batch_open(&arguments, task->bytes, task->n_bytes);
+  for (uint32_t i = 0; i < task->n_skipped; i++)
+    moons__batch_next(&arguments, &w->call.item);
+  w->is_setting_up = 1;
+  atomic_store_explicit(&w->place, NULL, memory_order_relaxed);
+  atomic_store_explicit(&w->running, SET_UP, memory_order_relaxed);
+  start_clock(w);
+  int is_set_up = enter(w, task->terms, arguments.needs) == 0;
+  if (moons__worker_is_lost(w)) return 1;
+  stop_clock(w);
+  leave_scope(w, !task->terms->options.fresh);
+  w->is_setting_up = 0;
+  if (is_set_up) atomic_store_explicit(&w->place, w->call.program->place, memory_order_relaxed);
+  if (!is_set_up) {
+    fail_calls(w);
+    return 0;
+  }
+  if (run_calls(w, &arguments)) return 1; /* the state is still needed: it is to be closed */
+  moons__session_leave(w->call.session);
+  return moons__worker_is_lost(w);
+}
+
+static void take_spare(moons__worker *w, moons__task *task) {
+  if (task->results.bytes != NULL) return;
+  task->results = w->spare;
+  w->spare = (moons__buffer){0};
+}
+
+/* Results are often as large as arguments. */
+static void keep_spare(moons__worker *w, moons__task *task) {
+  if (task->n_bytes < LEAST_SPARE_BYTES || task->n_bytes > MOONS_SPARE_BYTES) return;
+  moons__buffer_free(&w->spare);
+  w->spare = (moons__buffer){.bytes = task->bytes, .capacity = task->n_bytes};
+  task->bytes = NULL;
+}
+
+void moons__worker_rest(moons__worker *w) {
+  if (w->spare.capacity > MOONS_IDLE_SPARE_BYTES) moons__buffer_free(&w->spare);
+}
+
+int moons__worker_expect(moons__worker *w, moons__terms *terms) {
+  atomic_store_explicit(&w->within, terms->scope, memory_order_relaxed);
+  atomic_store_explicit(&w->is_foreign, terms->is_foreign, memory_order_relaxed);
+  if (terms->options.timeout_ns > 0) atomic_store(&w->timeout_ns, terms->options.timeout_ns);
+  return terms->options.timeout_ns > 0 || terms->is_foreign;
+}
+
+/* Returns 1 where the task was given up. */
+static int run_whole(moons__worker *w, moons__task *task) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  moons__stop_enter(stop);
+  int is_given_up = run_task(w, task);
+  moons__stop_leave(stop);
+  return is_given_up;
+}
+
+int moons__worker_run(moons__worker *w, moons__task *task) {
+  w->task = task;
+  w->call.terms = task->terms;
+  w->n_tries = task->n_tries;
+  w->goes_on = 0;
+  atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
+  int is_given_up = 0;
+  take_spare(w, task);
+  if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
+    is_given_up = run_whole(w, task);
+  if (is_given_up) return 1;
+  atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
+  w->task = NULL;
+  atomic_store_explicit(&w->running, 0, memory_order_relaxed);
+  moons__sandbox_pass_on(&w->workshop.sandbox);
+  keep_spare(w, task);
+  atomic_store(&w->timeout_ns, 0);
+  stop_clock(w);
+  if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);
+  return 0;
+}
+
+void moons__worker_cancel_here(void) { moons__stop_thread(); }
+
+/* From any thread. */
+
+void moons__worker_cancel(moons__worker *w, uint64_t since_ns) {
+  atomic_store(&w->cancelled_ns, since_ns);
+}
+
+int moons__worker_is_ending(const moons__worker *w) {
+  return moons__worker_is_lost(w) || moons__stop_reason_of(&w->workshop.sandbox.stop) != 0 ||
+         is_cancelled(w);
+}
+
+/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may
+** also be what comes after the last call. */
+static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) {
+  if (task->n_run + 1 >= task->n_calls) return 0;
+  uint32_t n_left = task->n_calls - task->n_run - 1;
+  uint32_t n_taken = n_left / n_sharers + (n_left % n_sharers > 0);
+  char *bytes = malloc(task->n_bytes + 1);
+  if (bytes == NULL) return 0;
+  memcpy(bytes, task->bytes, task->n_bytes);
+  task->n_calls -= n_taken;
+  *rest = (moons__task){.terms = task->terms,
+                        .first = task->first + task->n_calls,
+                        .n_calls = n_taken,
+                        .n_skipped = task->n_skipped + task->n_calls,
+                        .bytes = bytes,
+                        .n_bytes = task->n_bytes};
+  return 1;
+}
+
+int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  if (!moons__stop_hold(stop)) return 0;
+  int is_shared = 0;
+  if (w->task != NULL && w->goes_on)
+    atomic_store_explicit(&w->call.is_cut_short, 1, memory_order_relaxed);
+  else if (w->task != NULL)
+    is_shared = share_task(w->task, n_sharers, rest);
+  moons__stop_let_go(stop);
+  return is_shared;
+}
+
+/* From a signal handler, when the process is about to die: what it reads may be changing. */
+
+/* The calls of a go have begun one after the other from the one that is noted. */
+static uint64_t last_begun(const moons__worker *w, uint64_t running) {
+  unsigned n_begun = w->goes_on ? w->call.n_begun : 0;
+  return running - 1 + (n_begun > 0 ? n_begun - 1 : 0);
+}
+
+int moons__worker_running(const moons__worker *w, moons__running *r) {
+  uint64_t running = atomic_load_explicit(&w->running, memory_order_relaxed);
+  const char *place = atomic_load_explicit(&w->place, memory_order_relaxed);
+  const moons__interrupt *here = &w->workshop.sandbox.stop.here;
+  *r = (moons__running){.place = place, .call = last_begun(w, running)};
+  r->is_setting_up = running == SET_UP;
+  r->worker = w->number;
+  r->is_here = moons__interrupt_is_here(here);
+  r->is_innermost = moons__interrupt_is_innermost(here);
+  return running != 0;
+}
+
+/* From the thread that watches. */
+
+/* Whether the call that runs was told that its time is over. */
+static int was_told(const moons__worker *w) {
+  uint64_t started_ns = atomic_load(&w->started_ns);
+  return started_ns != 0 && started_ns == w->told_started_ns;
+}
+
+/* Since when the task is cancelled, also as part of a call that is to end; 0: it is not. */
+static uint64_t cancelled_since(const moons__worker *w) {
+  uint64_t since_ns = atomic_load(&w->cancelled_ns);
+  if (since_ns == 0) since_ns = moons__scope_ended_since(atomic_load(&w->within));
+  if (since_ns != 0 || w->outer == NULL) return since_ns;
+  if (was_told(w->outer)) return w->outer->told_ns;
+  return cancelled_since(w->outer);
+}
+
+/* Tells the call that runs, its programs, and what it has started, to end; one with a timeout only where it is still the one
+** that began at `started_ns`. */
+static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  if (!moons__stop_hold(stop)) return;
+  if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
+    moons__stop_request(stop, reason);
+    moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
+    if (w->task != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
+  }
+  moons__stop_let_go(stop);
+}
+
+void moons__worker_notice(moons__worker *w) {
+  if (atomic_load_explicit(&w->scope, memory_order_relaxed) == NULL) return;
+  uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
+  if (timeout_ns == 0 || started_ns == 0 || moons_clock_ns() < started_ns + timeout_ns) return;
+  tell(w, MOONS__STOP(TIMEOUT), started_ns);
+}
+
+static uint64_t look_again(uint64_t since_ns, uint64_t now_ns) {
+  return now_ns >= since_ns + MOONS_GRACE_NS ? 0 : now_ns + WATCH_AGAIN_NS;
+}
+
+/* As part of a call that others look after: when its time is over, or has been given up. */
+static uint64_t watch_outer(const moons__worker *w, uint64_t now_ns) {
+  const moons__scope *within = atomic_load(&w->within);
+  if (within == NULL || !atomic_load(&w->is_foreign)) return UINT64_MAX;
+  uint64_t deadline_ns = moons__scope_deadline(within), look_ns = now_ns + MOONS_LOOK_OUT_NS;
+  return deadline_ns < look_ns ? deadline_ns : look_ns;
+}
+
+static uint64_t watch_own(moons__worker *w, uint64_t now_ns);
+
+uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
+  moons__scope_look(atomic_load(&w->within), now_ns);
+  uint64_t own_ns = watch_own(w, now_ns), outer_ns = watch_outer(w, now_ns);
+  return own_ns < outer_ns ? own_ns : outer_ns;
+}
+
+static uint64_t watch_own(moons__worker *w, uint64_t now_ns) {
+  if (moons__worker_is_lost(w)) return UINT64_MAX;
+  uint64_t since_ns = cancelled_since(w);
+  if (since_ns != 0) {
+    tell(w, MOONS__STOP(CANCELLED), 0);
+    return look_again(since_ns, now_ns);
+  }
+  uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
+  if (timeout_ns == 0) return UINT64_MAX;
+  if (started_ns == 0) return now_ns + timeout_ns;
+  if (now_ns < started_ns + timeout_ns) return started_ns + timeout_ns;
+  if (w->told_started_ns != started_ns) w->told_ns = now_ns;
+  w->told_started_ns = started_ns;
+  tell(w, MOONS__STOP(TIMEOUT), started_ns);
+  return look_again(w->told_ns, now_ns);
+}
+
+/* Puts a failure without traceback: of the next call, or of all that are left. */
+static void put_failure(moons__worker *w, moons__failure_kind kind, const char *text, int of_all) {
+  moons__failure failure = moons__failure_of(kind, text);
+  moons__buffer bytes = {0};
+  if (moons__failure_write(&bytes, &failure) == 0) {
+    moons__item item = {.kind = MOONS__ITEM_ERROR};
+    item.bytes = bytes.bytes;
+    item.n_bytes = bytes.n_bytes;
+    while (put_outcome(w, &item) && of_all && w->task->n_run < w->task->n_calls)
+      ;
+  }
+  moons__buffer_free(&bytes);
+}
+
+/* A set-up that does not end would not for the next call either. */
+static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
+  static const char LOST[] = "its worker was lost: a call within it did not end";
+  char text[128];
+  snprintf(text, sizeof text, "%s in a function that cannot be stopped; its worker was given up",
+           moons__failure_text(kind));
+  put_failure(w, kind, kind == MOONS__FAILURE_LOST ? LOST : text, w->is_setting_up);
+}
+
+/* The worker keeps the bytes of its task, which get a copy where calls are left to run. */
+static void keep_bytes(moons__worker *w) {
+  moons__task *task = w->task;
+  w->given_up_bytes = task->bytes;
+  w->given_up_terms = task->terms;
+  moons__terms_share(task->terms);
+  task->bytes = task->n_run < task->n_calls ? malloc(task->n_bytes) : NULL;
+  if (task->bytes != NULL) memcpy(task->bytes, w->given_up_bytes, task->n_bytes);
+}
+
+static void give_up_task(moons__worker *w) {
+  put_numbers(w);
+  moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
+                             : was_told(w)           ? MOONS__FAILURE_TIMEOUT
+                                                     : MOONS__FAILURE_LOST;
+  moons__task *task = w->task;
+  int is_after_all = task->n_run >= task->n_calls; /* what does not end collects garbage */
+  int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
+                       w->n_tries < task->terms->options.n_retries;
+  task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
+  if (is_tried_again)
+    task->n_retried++;
+  else if (!is_after_all)
+    fail_given_up(w, kind);
+  task->is_given_up = 1;
+  task->n_lost++;
+  keep_bytes(w);
+  w->task = NULL;
+}
+
+/* Holds the call that runs where it was told to end. */
+static int hold_told(moons__worker *w) {
+  moons__stop *stop = &w->workshop.sandbox.stop;
+  if (!moons__stop_hold(stop)) return 0;
+  if (cancelled_since(w) != 0 || was_told(w)) return 1;
+  moons__stop_let_go(stop);
+  return 0;
+}
+
+int moons__worker_give_up(moons__worker *w, int with_others) {
+  if (moons__worker_is_lost(w)) return 1;
+  if (!with_others && !hold_told(w)) return 0;
+  moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
+  if (w->task != NULL) give_up_task(w);
+  moons__stop_give_up(&w->workshop.sandbox.stop);
+  moons__sandbox_kill_programs(
+      &w->workshop.sandbox); /* those that begin from now on are killed by who starts them */
+  return 1;
+}
+
+void moons__task_refuse(moons__task *task) {
+  moons__worker w = {.task = task};
+  task->n_lost = task->n_calls;
+  if (moons__batch_begin(&w.results, &task->results)) return;
+  put_failure(&w, MOONS__FAILURE_LOST, "no worker is left: the calls of all of them do not end", 1);
+}
