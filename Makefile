@@ -70,7 +70,7 @@ else
                 -Wl$(comma)--no-whole-archive,$(LUA_LIBS))
   SHARED   := -shared -Wl,-soname,libmoons.so
   # Stays in memory: a call that was given up may still run when its state is closed.
-  MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=tools/parallel.map
+  MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=runtime/module/parallel.map
   SYS_LIBS := -lm -ldl
 endif
 
@@ -111,7 +111,7 @@ $(BUILD)/libmoons.so: $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
 
 # Takes Lua from the program that loads it, and shows it one function.
-$(BUILD)/parallel.so: $(OBJECTS) tools/parallel.map
+$(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
@@ -121,9 +121,9 @@ $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
 $(BUILD)/obj/base/lua_sources.o: $(BUILD)/obj/base/lua_sources.c $(BUILD)/obj/settings
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/base/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings tools/embed.sh
+$(BUILD)/obj/base/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings runtime/module/embed.sh
 	@mkdir -p $(@D)
-	sh tools/embed.sh lua $(LUA_FILES) > $@
+	sh runtime/module/embed.sh lua $(LUA_FILES) > $@
 
 # Changes only when the compiler, its flags or the list of files do: then everything is built anew.
 $(BUILD)/obj/settings: FORCE | $(BUILD)/obj
@@ -143,18 +143,18 @@ $(BUILD)/obj:
 # many files of specs are run at a time.
 SPECS = MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
   MOONS_LIBS='$(BUILD)/libmoons.a $(RUNTIMES) $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)' \
-  sh tools/specs.sh
+  sh .ci/specs.sh
 
 deps: ## install what building and checking need, where it is missing
-	@sh tools/deps.sh
+	@sh .ci/deps.sh
 
 demo: ## run the example of the README
-	@sh tools/deps.sh build
+	@sh .ci/deps.sh build
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/moons examples/random_forest/main.lua
 
 test: deps ## build everything, run every check
-	@sh tools/check.sh
+	@sh .ci/check.sh
 
 spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
 	$(SPECS) $(ARGS)
@@ -202,17 +202,17 @@ endif
 
 lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have
 
-LUA_TREES := $(wildcard lua spec examples bench tools fuzz)
-C_TREES   := runtime runtime/* spec spec/* fuzz examples examples/* bench
+LUA_TREES := lua spec examples bench .ci
+C_TREES   := runtime runtime/* spec spec/* spec/c/* examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
 FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
-TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*/*.c fuzz/*.c examples/*/*.c))
+TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*/*.c spec/fuzz/*.c examples/*/*.c))
 
 luacheck:
 	luacheck --no-color --quiet $(LUA_TREES)
 
 layers: all ## who may include what, and call what
-	@sh tools/layers.sh . $(BUILD)/obj
+	@sh .ci/layers.sh . $(BUILD)/obj
 
 format: ## put the C sources into shape
 	clang-format -i $(C_FILES)
@@ -229,7 +229,7 @@ $(BUILD)/tidy/%.ok: % $(HEADERS) .clang-tidy
 
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) $(wildcard runtime spec/c fuzz bench)
+	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) runtime spec/c spec/fuzz bench
 
 # ---- Installing ------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ static void push_function(lua_State *L, const char *source) {
 
 static void open_image(moons__image *image, moons__libraries libraries, const char *source) {
   bench_require(moons__image_open(image, 0, NULL) == 0, "no memory for an image");
-  moons__stdlib_open(image->L, libraries);
+  moons__libraries_open(image->L, libraries);
   push_function(image->L, source);
   bench_require(moons__image_take(image) == 0, "no memory for an image");
 }

@@ -2,8 +2,8 @@
 ** Every default, cap and size of Moons, each with its reason.
 ** A test build may set any of them smaller with -D.
 */
-#ifndef MOONS_LIMITS_H
-#define MOONS_LIMITS_H
+#ifndef MOONS_SIZES_H
+#define MOONS_SIZES_H
 
 /* Most workers that one runtime may have. A thread costs a stack and a state; more than this is a
 ** mistake in an argument, not a wish. */

@@ -14,8 +14,8 @@
 **
 ** All functions may be called on any thread, but close, which needs the others to be over.
 */
-#ifndef MOONS_BACKEND_H
-#define MOONS_BACKEND_H
+#ifndef MOONS_BACKEND_BACKEND_H
+#define MOONS_BACKEND_BACKEND_H
 
 #include <stddef.h>
 

@@ -12,7 +12,7 @@
 
 struct moons__backend {
   moons__worker_config config;
-  moons__deadlines *deadlines;
+  moons__alarm *alarm;
   void (*gone)(void *data);
   void *gone_data;
   moons__work_list queue;
@@ -43,8 +43,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
   b->gone = config->gone;
   b->gone_data = config->gone_data;
   int error = uv_mutex_init(&b->mutex) ? MOONS_ENOMEM : 0;
-  if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0)
-    uv_mutex_destroy(&b->mutex);
+  if (!error && (error = moons__alarm_open(&b->alarm, look, b)) != 0) uv_mutex_destroy(&b->mutex);
   if (error) {
     free(b);
     return error;
@@ -54,7 +53,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
 }
 
 static void close_inline(moons__backend *b) {
-  moons__deadlines_close(b->deadlines);
+  moons__alarm_close(b->alarm);
   for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
     moons__worker_close(b->workers[i]);
   uv_mutex_destroy(&b->mutex);
@@ -135,7 +134,7 @@ static void wait_for_watch(moons__backend *b) {
 static void run(moons__backend *b, moons__work *work) {
   uint64_t start_ns = uv_hrtime();
   moons__worker *worker = b->workers[b->depth++];
-  if (moons__worker_expect(worker, work->task.terms)) moons__deadlines_nudge(b->deadlines);
+  if (moons__worker_expect(worker, work->task.terms)) moons__alarm_nudge(b->alarm);
   moons__worker_run(worker, &work->task);
   moons__worker_cancel(worker, 0);
   b->depth--;

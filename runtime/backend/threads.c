@@ -46,7 +46,7 @@ typedef struct thread {
 struct moons__backend {
   moons__backend_config config;
   uv_key_t current; /* the thread that runs, where it is ours */
-  moons__deadlines *deadlines;
+  moons__alarm *alarm;
   unsigned fork_number; /* of the process (fork.h) */
 
   moons__patience patience; /* of threads that wait for work */
@@ -132,7 +132,7 @@ static void submit(moons__backend *b, moons__work *work) {
   uv_mutex_unlock(&b->mutex);
   atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
   if (called != NULL) moons__place_wake(called);
-  if (nobody) moons__deadlines_nudge(b->deadlines);
+  if (nobody) moons__alarm_nudge(b->alarm);
 }
 
 static moons__work *withdraw(moons__backend *b, moons__work *chain) {
@@ -206,7 +206,7 @@ static int run_on(thread *t, moons__work *work) {
   set_work(t, at, work);
   t->depth = work->depth;
   if (moons__worker_expect(t->stations[at].worker, work->task.terms))
-    moons__deadlines_nudge(t->backend->deadlines);
+    moons__alarm_nudge(t->backend->alarm);
   int is_given_up = moons__worker_run(t->stations[at].worker, &work->task);
   end_child(t->backend);
   t->depth = outer_depth;
@@ -299,7 +299,7 @@ static void destroy_locks(moons__backend *b) {
 }
 
 static void backend_free(moons__backend *b) {
-  moons__deadlines_close(b->deadlines);
+  moons__alarm_close(b->alarm);
   destroy_locks(b);
   free(b);
 }
@@ -336,7 +336,7 @@ static void end_stations(thread *t) {
     keeps_state = 1;
   }
   uv_mutex_unlock(&b->mutex);
-  if (keeps_state) moons__deadlines_nudge(b->deadlines);
+  if (keeps_state) moons__alarm_nudge(b->alarm);
   for (unsigned i = 0; i < t->n_stations; i++) {
     moons__worker_end(t->stations[i].worker);
     if (moons__worker_is_lost(t->stations[i].worker)) wait_for_loss(b);
@@ -474,7 +474,7 @@ static void cancel(moons__backend *b, const void *owner) {
       found = 1;
     }
   uv_mutex_unlock(&b->mutex);
-  if (found) moons__deadlines_nudge(b->deadlines);
+  if (found) moons__alarm_nudge(b->alarm);
 }
 
 /* The innermost station of the thread that runs work; where none does, the thread ends, and any may be
@@ -591,7 +591,7 @@ static void end_threads(moons__backend *b) {
 
 static void close_threads(moons__backend *b) {
   end_threads(b);
-  moons__deadlines_stop(b->deadlines);
+  moons__alarm_stop(b->alarm);
   let_go(b);
 }
 
@@ -616,7 +616,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->n_users = 1;
   b->fork_number = moons__fork_number();
   int error = make_locks(b);
-  if (!error && (error = moons__deadlines_open(&b->deadlines, look, b)) != 0) destroy_locks(b);
+  if (!error && (error = moons__alarm_open(&b->alarm, look, b)) != 0) destroy_locks(b);
   if (error) {
     free(b);
     return error;

@@ -1,8 +1,8 @@
 /*
 ** Work: a task, and what a backend must know to run it; and lists of it, in order.
 */
-#ifndef MOONS_WORK_H
-#define MOONS_WORK_H
+#ifndef MOONS_BACKEND_WORK_H
+#define MOONS_BACKEND_WORK_H
 
 #include <stdint.h>
 

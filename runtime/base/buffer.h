@@ -1,8 +1,8 @@
 /*
 ** Bytes that grow. Plain malloc'ed memory: a buffer may be handed from thread to thread.
 */
-#ifndef MOONS_BUFFER_H
-#define MOONS_BUFFER_H
+#ifndef MOONS_BASE_BUFFER_H
+#define MOONS_BASE_BUFFER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
 ** A hash of bytes: FNV-1a, 64 bits (Fowler, Noll, Vo), over words.
 */
-#ifndef MOONS_HASH_H
-#define MOONS_HASH_H
+#ifndef MOONS_BASE_HASH_H
+#define MOONS_BASE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 ** Bytes that were made once and that many read: each lies under a key, stays as it is, and goes with all others. What is
 ** compiled once for all states.
 */
-#ifndef MOONS_KEPT_H
-#define MOONS_KEPT_H
+#ifndef MOONS_BASE_KEPT_H
+#define MOONS_BASE_KEPT_H
 
 #include <stdatomic.h>
 #include <stddef.h>

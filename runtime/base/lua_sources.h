@@ -1,8 +1,8 @@
 /*
-** The Lua half of the module, compiled in: made from lua/parallel/ by tools/embed.sh.
+** The Lua half of the module, compiled in: made from lua/parallel/ by runtime/module/embed.sh.
 */
-#ifndef MOONS_LUA_SOURCES_H
-#define MOONS_LUA_SOURCES_H
+#ifndef MOONS_BASE_LUA_SOURCES_H
+#define MOONS_BASE_LUA_SOURCES_H
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /*
 ** A map from addresses to numbers; and which objects have been met before, and where.
 */
-#ifndef MOONS_PTRMAP_H
-#define MOONS_PTRMAP_H
+#ifndef MOONS_BASE_PTRMAP_H
+#define MOONS_BASE_PTRMAP_H
 
 #include <stddef.h>
 #include <stdint.h>

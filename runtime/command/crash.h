@@ -1,8 +1,8 @@
 /*
 ** What is told when the process crashes: with which signal, and which calls ran.
 */
-#ifndef MOONS_CRASH_H
-#define MOONS_CRASH_H
+#ifndef MOONS_COMMAND_CRASH_H
+#define MOONS_COMMAND_CRASH_H
 
 #include "worker/roster.h"
 

@@ -3,8 +3,8 @@
 ** system has readline, or libedit, that edits and remembers them: it is loaded when the first line is read, so neither
 ** building nor running needs it. There is one keyboard, and one thread reads from it.
 */
-#ifndef MOONS_KEYBOARD_H
-#define MOONS_KEYBOARD_H
+#ifndef MOONS_COMMAND_KEYBOARD_H
+#define MOONS_COMMAND_KEYBOARD_H
 
 typedef enum moons__typed {
   MOONS__TYPED_LINE,

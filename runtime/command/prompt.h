@@ -1,8 +1,8 @@
 /*
 ** The prompt of `moons`, as that of `lua`: reads lines, runs them, prints what expressions give.
 */
-#ifndef MOONS_PROMPT_H
-#define MOONS_PROMPT_H
+#ifndef MOONS_COMMAND_PROMPT_H
+#define MOONS_COMMAND_PROMPT_H
 
 #include <lua.h>
 

@@ -1,10 +1,9 @@
 /*
-** Jobs as objects of a Lua state, as the parts of the binding that work on them see them: making
-** them is binding_job.c, putting items into them binding_feed.c, taking results out of them
-** binding_collect.c.
+** Jobs as objects of a Lua state, as the files that work on them see them: job.c makes them, feed.c puts items into
+** them, collect.c takes results out of them.
 */
-#ifndef MOONS_BINDING_JOB_H
-#define MOONS_BINDING_JOB_H
+#ifndef MOONS_MODULE_JOB_H
+#define MOONS_MODULE_JOB_H
 
 #include <lua.h>
 
@@ -45,7 +44,7 @@ typedef struct moons__job_data {
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
 
-  /* Random numbers of a pool's job (binding.h). */
+  /* Random numbers of a pool's job (module/state.h). */
   uint64_t n_seeds_before; /* that calls before it have taken */
   int is_uncounted;        /* how many it takes itself is known at its end */
 

@@ -214,7 +214,7 @@ void moons_open(lua_State *L, moons_runtime *runtime) {
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
   moons__pristine_note(L, 1);
   moons__names_note_host(L);
-  moons__stdlib_note_loaded(L);
+  moons__libraries_note_loaded(L);
 }
 
 int luaopen_parallel(lua_State *L) {

@@ -1,11 +1,10 @@
 /*
-** What the parts of the binding share. The module's C half is binding.c (the module), binding_state.c (what a Lua state
-** has for it), binding_pool.c (workers of a script's own), job.h (jobs as objects of a Lua state) and
-** binding_console.c (what the caller's side shows on the terminal); the Lua half (lua/parallel) makes the calls of
-** the module out of it.
+** What a Lua state has for the module: a runtime, and what its jobs share. The module's C half is module.c (its functions, and
+** how it is loaded), state.c, pool.c (workers of a script's own), job.h (jobs as objects of a Lua state), clock.c, seed.c and
+** terminal.c (what the caller's side shows there); the Lua half (lua/parallel) makes the calls of the module out of it.
 */
-#ifndef MOONS_BINDING_STATE_H
-#define MOONS_BINDING_STATE_H
+#ifndef MOONS_MODULE_STATE_H
+#define MOONS_MODULE_STATE_H
 
 #include <lua.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
 ** How many calls travel together, and what calls took before: arithmetic alone.
 */
-#ifndef MOONS_CHUNK_H
-#define MOONS_CHUNK_H
+#ifndef MOONS_SCHEDULE_CHUNK_SIZE_H
+#define MOONS_SCHEDULE_CHUNK_SIZE_H
 
 #include <stddef.h>
 #include <stdint.h>

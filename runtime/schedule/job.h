@@ -2,8 +2,8 @@
 ** One map in flight: its chunks, which of them wait, run, or have finished, and what a failure or a
 ** cancel does to the rest. Bytes and numbers alone; whoever uses it from several threads locks.
 */
-#ifndef MOONS_JOB_H
-#define MOONS_JOB_H
+#ifndef MOONS_SCHEDULE_JOB_H
+#define MOONS_SCHEDULE_JOB_H
 
 #include <stdint.h>
 

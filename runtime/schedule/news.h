@@ -1,8 +1,8 @@
 /*
 ** The list behind a queue (queue.h), for those who have news.
 */
-#ifndef MOONS_NEWS_H
-#define MOONS_NEWS_H
+#ifndef MOONS_SCHEDULE_NEWS_H
+#define MOONS_SCHEDULE_NEWS_H
 
 #include "moons.h"
 #include "system/waiter.h"

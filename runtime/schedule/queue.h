@@ -3,8 +3,8 @@
 ** whoever waits for any of many jobs need not look at all of them. Each job is in it once, in the order of
 ** its first news that has not been taken.
 */
-#ifndef MOONS_QUEUE_H
-#define MOONS_QUEUE_H
+#ifndef MOONS_SCHEDULE_QUEUE_H
+#define MOONS_SCHEDULE_QUEUE_H
 
 #include <stdint.h>
 

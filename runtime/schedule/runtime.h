@@ -2,8 +2,8 @@
 ** Runtimes as the project's own clients make them: with what is said where one cannot be made, and with what they
 ** share.
 */
-#ifndef MOONS_RUNTIME_H
-#define MOONS_RUNTIME_H
+#ifndef MOONS_SCHEDULE_RUNTIME_H
+#define MOONS_SCHEDULE_RUNTIME_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 ** bytes in use is a copy of the state, and copying them back puts the state back, allocator and
 ** all. An arena is used by one thread at a time.
 */
-#ifndef MOONS_ARENA_H
-#define MOONS_ARENA_H
+#ifndef MOONS_STATE_ARENA_H
+#define MOONS_STATE_ARENA_H
 
 #include <stddef.h>
 

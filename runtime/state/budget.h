@@ -5,8 +5,8 @@
 ** Whoever takes in steps of some pages keeps what he has: nothing is paid for memory that is used again. Any thread,
 ** several at once.
 */
-#ifndef MOONS_BUDGET_H
-#define MOONS_BUDGET_H
+#ifndef MOONS_STATE_BUDGET_H
+#define MOONS_STATE_BUDGET_H
 
 #include <stdatomic.h>
 #include <stddef.h>

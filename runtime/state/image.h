@@ -6,8 +6,8 @@
 ** Of large ones only the start is copied, and the rest is put back by the system (pages.h), which
 ** costs in proportion to what the call wrote. An image is used by one thread at a time.
 */
-#ifndef MOONS_IMAGE_H
-#define MOONS_IMAGE_H
+#ifndef MOONS_STATE_IMAGE_H
+#define MOONS_STATE_IMAGE_H
 
 #include <lua.h>
 #include <stddef.h>

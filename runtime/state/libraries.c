@@ -41,7 +41,7 @@ static int is_among(const char *name, size_t n_bytes, const char *const *names) 
   return *names != NULL;
 }
 
-moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes) {
+moons__libraries moons__libraries_of_global(const char *name, size_t n_bytes) {
   if (is_among(name, n_bytes, BASE_NAMES)) return MOONS__LIBRARIES_LEAST;
   if (is_among(name, n_bytes, REACHING_NAMES)) return MOONS__LIBRARIES_ALL;
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
@@ -50,17 +50,17 @@ moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes) {
   return 0;
 }
 
-int moons__stdlib_reaches_globals(const char *name, size_t n_bytes) {
+int moons__libraries_reaches_globals(const char *name, size_t n_bytes) {
   return is_among(name, n_bytes, GLOBAL_REACHING_NAMES);
 }
 
-const char *moons__stdlib_name(moons__libraries bit) {
+const char *moons__libraries_name(moons__libraries bit) {
   for (unsigned i = 1; LIBRARIES[i].name != NULL; i++)
     if (bit == 1u << i) return LIBRARIES[i].name;
   return NULL;
 }
 
-const char *moons__stdlib_find(const char *name) {
+const char *moons__libraries_find(const char *name) {
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++)
     if (strcmp(LIBRARIES[i].name, name) == 0) return LIBRARIES[i].name;
   return NULL;
@@ -69,7 +69,7 @@ const char *moons__stdlib_find(const char *name) {
 /* A key in the registry. */
 static const char ALLOWED[] = "moons.libraries";
 
-moons__libraries moons__stdlib_allowed(lua_State *L) {
+moons__libraries moons__libraries_allowed(lua_State *L) {
   moons__libraries allowed = MOONS__LIBRARIES_ALL;
   if (lua_getfield(L, LUA_REGISTRYINDEX, ALLOWED) != LUA_TNIL)
     allowed = (moons__libraries)lua_tointeger(L, -1);
@@ -77,12 +77,12 @@ moons__libraries moons__stdlib_allowed(lua_State *L) {
   return allowed;
 }
 
-void moons__stdlib_allow(lua_State *L, moons__libraries libraries) {
+void moons__libraries_allow(lua_State *L, moons__libraries libraries) {
   lua_pushinteger(L, (lua_Integer)(libraries & MOONS__LIBRARIES_ALL));
   lua_setfield(L, LUA_REGISTRYINDEX, ALLOWED);
 }
 
-void moons__stdlib_note_loaded(lua_State *L) {
+void moons__libraries_note_loaded(lua_State *L) {
   moons__libraries loaded = 0;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
@@ -90,10 +90,10 @@ void moons__stdlib_note_loaded(lua_State *L) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  moons__stdlib_allow(L, loaded);
+  moons__libraries_allow(L, loaded);
 }
 
-void moons__stdlib_open(lua_State *L, moons__libraries libraries) {
+void moons__libraries_open(lua_State *L, moons__libraries libraries) {
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
     if (!(libraries & 1u << i)) continue;
     luaL_requiref(L, LIBRARIES[i].name, LIBRARIES[i].func, 1);

@@ -1,8 +1,8 @@
 /*
 ** The standard libraries: which there are, which globals they set, and opening some of them.
 */
-#ifndef MOONS_STDLIB_H
-#define MOONS_STDLIB_H
+#ifndef MOONS_STATE_LIBRARIES_H
+#define MOONS_STATE_LIBRARIES_H
 
 #include <lua.h>
 #include <stddef.h>
@@ -25,25 +25,25 @@ typedef unsigned moons__libraries;
 
 /* The libraries that a program needs which names this global; all of them where the global can
 ** reach anything (require, load, _G, debug, ...). 0: no standard name. */
-moons__libraries moons__stdlib_of_global(const char *name, size_t n_bytes);
+moons__libraries moons__libraries_of_global(const char *name, size_t n_bytes);
 
 /* Whether a program that names this global can reach globals that it does not name. */
-int moons__stdlib_reaches_globals(const char *name, size_t n_bytes);
+int moons__libraries_reaches_globals(const char *name, size_t n_bytes);
 
 /* The library (string, math, ...) with this bit; NULL for a bit without one, and for base, whose
 ** table is the globals'. */
-const char *moons__stdlib_name(moons__libraries bit);
+const char *moons__libraries_name(moons__libraries bit);
 
 /* The standard library of this name (_G is base), as a constant; NULL where there is none. */
-const char *moons__stdlib_find(const char *name);
+const char *moons__libraries_find(const char *name);
 
 /* The libraries that the calls of this state may have: those that were noted, all where none were. Notes them: those
 ** that are loaded in the state now, or these. May raise a memory error. */
-moons__libraries moons__stdlib_allowed(lua_State *L);
-void moons__stdlib_note_loaded(lua_State *L);
-void moons__stdlib_allow(lua_State *L, moons__libraries libraries);
+moons__libraries moons__libraries_allowed(lua_State *L);
+void moons__libraries_note_loaded(lua_State *L);
+void moons__libraries_allow(lua_State *L, moons__libraries libraries);
 
 /* Opens the libraries as luaL_openlibs does, but just those of the set. May raise a Lua error. */
-void moons__stdlib_open(lua_State *L, moons__libraries libraries);
+void moons__libraries_open(lua_State *L, moons__libraries libraries);
 
 #endif

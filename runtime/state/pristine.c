@@ -15,7 +15,7 @@ static const char ENVIRONMENT[] = "moons.environment";
 
 const char *moons__pristine_table(unsigned n, moons__libraries *libraries) {
   *libraries = n == 0 ? MOONS__LIBRARIES_ALL : (moons__libraries)1 << n;
-  return n == 0 ? MOONS__STRING_METATABLE : moons__stdlib_name(*libraries);
+  return n == 0 ? MOONS__STRING_METATABLE : moons__libraries_name(*libraries);
 }
 
 int moons__pristine_push_present(lua_State *L, const char *name) {
@@ -56,7 +56,7 @@ static void push_globals_now(lua_State *L, int all) {
   for (lua_pushnil(L); lua_next(L, copy); lua_pop(L, 1)) {
     size_t n_bytes;
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &n_bytes) : NULL;
-    if (name != NULL && moons__stdlib_of_global(name, n_bytes)) continue;
+    if (name != NULL && moons__libraries_of_global(name, n_bytes)) continue;
     lua_pushvalue(L, -2);
     lua_pushnil(L);
     lua_rawset(L, copy);

@@ -6,7 +6,7 @@
 #include "moons.h"
 #include "system/thread.h"
 
-struct moons__deadlines {
+struct moons__alarm {
   moons__look look;
   void *data;
   uv_thread_t thread;
@@ -17,7 +17,7 @@ struct moons__deadlines {
 };
 
 /* Sleeps until then, a nudge, or the end. The mutex is held. */
-static void sleep_until(moons__deadlines *d, uint64_t at_ns) {
+static void sleep_until(moons__alarm *d, uint64_t at_ns) {
   while (!d->is_nudged && !d->is_closing) {
     uint64_t now_ns = uv_hrtime();
     if (at_ns == UINT64_MAX)
@@ -30,7 +30,7 @@ static void sleep_until(moons__deadlines *d, uint64_t at_ns) {
 }
 
 static void thread_main(void *data) {
-  moons__deadlines *d = data;
+  moons__alarm *d = data;
   uint64_t next_ns = UINT64_MAX;
   moons__thread_name("t");
   uv_mutex_lock(&d->mutex);
@@ -46,7 +46,7 @@ static void thread_main(void *data) {
 }
 
 /* The thread, with what wakes it. */
-static int start(moons__deadlines *d) {
+static int start(moons__alarm *d) {
   if (uv_mutex_init(&d->mutex)) return MOONS_ENOMEM;
   if (uv_cond_init(&d->wake)) {
     uv_mutex_destroy(&d->mutex);
@@ -59,8 +59,8 @@ static int start(moons__deadlines *d) {
   return error;
 }
 
-int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *data) {
-  moons__deadlines *d = calloc(1, sizeof *d);
+int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
+  moons__alarm *d = calloc(1, sizeof *d);
   if (d == NULL) return MOONS_ENOMEM;
   d->look = look;
   d->data = data;
@@ -68,11 +68,11 @@ int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *
   if (error)
     free(d);
   else
-    *deadlines = d;
+    *alarm = d;
   return error;
 }
 
-void moons__deadlines_stop(moons__deadlines *d) {
+void moons__alarm_stop(moons__alarm *d) {
   uv_mutex_lock(&d->mutex);
   int is_stopped = d->is_closing;
   d->is_closing = 1;
@@ -81,14 +81,14 @@ void moons__deadlines_stop(moons__deadlines *d) {
   if (!is_stopped) uv_thread_join(&d->thread);
 }
 
-void moons__deadlines_close(moons__deadlines *d) {
-  moons__deadlines_stop(d);
+void moons__alarm_close(moons__alarm *d) {
+  moons__alarm_stop(d);
   uv_cond_destroy(&d->wake);
   uv_mutex_destroy(&d->mutex);
   free(d);
 }
 
-void moons__deadlines_nudge(moons__deadlines *d) {
+void moons__alarm_nudge(moons__alarm *d) {
   uv_mutex_lock(&d->mutex);
   d->is_nudged = 1;
   uv_cond_signal(&d->wake);

@@ -1,27 +1,27 @@
 /*
-** A thread that looks after calls that run: it has a function called at the times which that asks
-** for, and at once when it is nudged. It sleeps in between.
+** A thread that calls a function at the times which that asks for, and at once when it is nudged; it sleeps in between. It
+** knows no calls: what there is to look after is the function's affair.
 */
-#ifndef MOONS_DEADLINE_H
-#define MOONS_DEADLINE_H
+#ifndef MOONS_SYSTEM_ALARM_H
+#define MOONS_SYSTEM_ALARM_H
 
 #include <stdint.h>
 
-typedef struct moons__deadlines moons__deadlines;
+typedef struct moons__alarm moons__alarm;
 
-/* Looks after what runs, first when nudged; returns the time at which to look again, UINT64_MAX: when nudged. */
+/* The function: called first when nudged; returns the time at which to call it again, UINT64_MAX: when nudged. */
 typedef uint64_t (*moons__look)(void *data, uint64_t now_ns);
 
 /* Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
-int moons__deadlines_open(moons__deadlines **deadlines, moons__look look, void *data);
+int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data);
 
 /* Ends the thread: nothing is looked after any more, and nudging does nothing. */
-void moons__deadlines_stop(moons__deadlines *deadlines);
+void moons__alarm_stop(moons__alarm *alarm);
 
 /* Stops and frees. */
-void moons__deadlines_close(moons__deadlines *deadlines);
+void moons__alarm_close(moons__alarm *alarm);
 
-/* Has it look at once: calls with a timeout begin, or are to be cancelled. Any thread. */
-void moons__deadlines_nudge(moons__deadlines *deadlines);
+/* Calls the function at once. Any thread. */
+void moons__alarm_nudge(moons__alarm *alarm);
 
 #endif

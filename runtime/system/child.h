@@ -12,8 +12,8 @@
 **
 ** All functions may be called on any thread, those with a child on one at a time.
 */
-#ifndef MOONS_CHILD_H
-#define MOONS_CHILD_H
+#ifndef MOONS_SYSTEM_CHILD_H
+#define MOONS_SYSTEM_CHILD_H
 
 #include <signal.h>
 #include <stdint.h>

@@ -9,8 +9,8 @@
 **
 ** All functions may be called on any thread.
 */
-#ifndef MOONS_CONSOLE_H
-#define MOONS_CONSOLE_H
+#ifndef MOONS_SYSTEM_CONSOLE_H
+#define MOONS_SYSTEM_CONSOLE_H
 
 #include <stddef.h>
 

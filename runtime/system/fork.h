@@ -3,8 +3,8 @@
 ** or for a lock that one of them had, waits for ever. The system tells of forks by pthread_atfork, which is asked for
 ** once in a process; the one number that is kept of it is all that the process shares.
 */
-#ifndef MOONS_FORK_H
-#define MOONS_FORK_H
+#ifndef MOONS_SYSTEM_FORK_H
+#define MOONS_SYSTEM_FORK_H
 
 /* A number that is another one in each child. The first call is before the fork that is to be noticed. Any thread. */
 unsigned moons__fork_number(void);

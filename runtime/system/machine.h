@@ -2,8 +2,8 @@
 ** What of the machine this process may really use. machine_linux.c counts affinity and a container's
 ** limits; machine_posix.c, the portable twin, what is there. Both count what machine.c does: limits of the process.
 */
-#ifndef MOONS_MACHINE_H
-#define MOONS_MACHINE_H
+#ifndef MOONS_SYSTEM_MACHINE_H
+#define MOONS_SYSTEM_MACHINE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
 ** Reserving is pages.c; of the rest pages_linux.c has it all, and pages_posix.c is the portable twin, without
 ** the last.
 */
-#ifndef MOONS_PAGES_H
-#define MOONS_PAGES_H
+#ifndef MOONS_SYSTEM_PAGES_H
+#define MOONS_SYSTEM_PAGES_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 **
 ** Whoever has a park locks: functions that take one want that lock to be held.
 */
-#ifndef MOONS_PARK_H
-#define MOONS_PARK_H
+#ifndef MOONS_SYSTEM_PARK_H
+#define MOONS_SYSTEM_PARK_H
 
 #include <stdatomic.h>
 #include <uv.h>

@@ -2,8 +2,8 @@
 ** Waiting busily for a moment before going to sleep: waking a thread up costs more than a small call.
 ** It is done only where what was waited for lately came within that moment.
 */
-#ifndef MOONS_SPIN_H
-#define MOONS_SPIN_H
+#ifndef MOONS_SYSTEM_SPIN_H
+#define MOONS_SYSTEM_SPIN_H
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
 ** SIGPIPE: signals sent to the process are for the threads of the program, which may wait for them with
 ** sigwait. Each has a name, and a stack for handlers of faults, those of its own stack's overflow among them.
 */
-#ifndef MOONS_THREAD_H
-#define MOONS_THREAD_H
+#ifndef MOONS_SYSTEM_THREAD_H
+#define MOONS_SYSTEM_THREAD_H
 
 #include <stddef.h>
 #include <uv.h>

@@ -3,8 +3,8 @@
 ** hold no lock that it will want: they become users of the waiter under a lock of their own, and ring
 ** without it.
 */
-#ifndef MOONS_WAITER_H
-#define MOONS_WAITER_H
+#ifndef MOONS_SYSTEM_WAITER_H
+#define MOONS_SYSTEM_WAITER_H
 
 #include <stdint.h>
 

@@ -7,8 +7,8 @@
 ** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the
 **           items before, 8 bytes each; for each item a length:u64 and so many bytes
 */
-#ifndef MOONS_BATCH_H
-#define MOONS_BATCH_H
+#ifndef MOONS_WIRE_BATCH_H
+#define MOONS_WIRE_BATCH_H
 
 #include <stddef.h>
 #include <stdint.h>

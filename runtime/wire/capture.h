@@ -2,8 +2,8 @@
 ** Which globals a Lua function names, and so what must travel with it. Reads the function's dump
 ** (lua_dump, Lua 5.4 format); knows no wire.
 */
-#ifndef MOONS_CAPTURE_H
-#define MOONS_CAPTURE_H
+#ifndef MOONS_WIRE_CAPTURE_H
+#define MOONS_WIRE_CAPTURE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
-** What the files of the encoder share. Private to wire_encode.c, wire_encode_table.c,
-** wire_encode_function.c, wire_encode_module.c and wire_path.c.
+** What the files of the encoder share: encode.c, encode_table.c, encode_function.c, encode_module.c and path.c, to which it is
+** private. They call each other in a circle, for values are trees: a table holds functions, which hold tables.
 */
 #ifndef MOONS_WIRE_ENCODE_H
 #define MOONS_WIRE_ENCODE_H

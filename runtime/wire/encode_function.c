@@ -131,7 +131,7 @@ static void queue_named(encoder *e, int is_named) {
   int name = lua_gettop(L);
   size_t n_bytes;
   const char *text = lua_tolstring(L, name, &n_bytes);
-  int is_standard = moons__stdlib_of_global(text, n_bytes) != 0;
+  int is_standard = moons__libraries_of_global(text, n_bytes) != 0;
   push_global(L, name);
   int is_absent = lua_isnil(L, -1), is_same = is_pristine(e, name);
   lua_settop(L, name);

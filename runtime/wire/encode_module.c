@@ -30,13 +30,13 @@ void moons__wire_note_dynamic(encoder *e) {
 static int reaches_modules(const char *name, size_t n_bytes) {
   int is_package =
       n_bytes == strlen(LUA_LOADLIBNAME) && memcmp(name, LUA_LOADLIBNAME, n_bytes) == 0;
-  return is_package || moons__stdlib_reaches_globals(name, n_bytes);
+  return is_package || moons__libraries_reaches_globals(name, n_bytes);
 }
 
 void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
-  moons__libraries named = moons__stdlib_of_global(name, n_bytes);
+  moons__libraries named = moons__libraries_of_global(name, n_bytes);
   if (named != 0) e->needs |= named | MOONS__LIBRARIES_LEAST;
-  if (moons__stdlib_reaches_globals(name, n_bytes)) moons__wire_note_dynamic(e);
+  if (moons__libraries_reaches_globals(name, n_bytes)) moons__wire_note_dynamic(e);
   if (reaches_modules(name, n_bytes) && !e->is_foreign && !e->requires_any) e->requires_any = 1;
 }
 

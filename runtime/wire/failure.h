@@ -4,8 +4,8 @@
 ** failure = kind:byte length:u64 message length:u64 traceback length:u64 unsent, then the value as a message
 **           (wire.h), or nothing where it cannot be sent; `unsent` says why
 */
-#ifndef MOONS_FAILURE_H
-#define MOONS_FAILURE_H
+#ifndef MOONS_WIRE_FAILURE_H
+#define MOONS_WIRE_FAILURE_H
 
 #include <stddef.h>
 

@@ -183,7 +183,7 @@ static void look_at_host(moons__names *names, lua_State *L, const char *name, si
   int globals = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
     if (lua_type(L, globals + 1) != LUA_TSTRING || !lua_istable(L, -1)) continue;
-    if (moons__stdlib_find(lua_tostring(L, globals + 1)) != NULL) continue;
+    if (moons__libraries_find(lua_tostring(L, globals + 1)) != NULL) continue;
     if (note(names, L, path, globals + 1) != 0) list_add(L, list);
   }
   lua_pop(L, 1);
@@ -192,7 +192,7 @@ static void look_at_host(moons__names *names, lua_State *L, const char *name, si
 /* The name of the standard library whose key in package.loaded is at `index`, or NULL. */
 static const char *standard_name(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TSTRING) return NULL;
-  return moons__stdlib_find(lua_tostring(L, index));
+  return moons__libraries_find(lua_tostring(L, index));
 }
 
 void moons__names_push_loaded(lua_State *L) {
@@ -534,7 +534,7 @@ void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_r
 const char *moons__names_global(const char *path, size_t n_bytes, size_t *n_name_bytes) {
   steps s = {path, path + n_bytes};
   const char *module = take_key(&s, n_name_bytes);
-  if (module == NULL || !moons__stdlib_of_global(module, *n_name_bytes)) return NULL;
+  if (module == NULL || !moons__libraries_of_global(module, *n_name_bytes)) return NULL;
   int is_globals =
       *n_name_bytes == strlen(LUA_GNAME) && memcmp(module, LUA_GNAME, *n_name_bytes) == 0;
   return is_globals && s.at < s.end ? take_key(&s, n_name_bytes) : module;

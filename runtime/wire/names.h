@@ -2,8 +2,8 @@
 ** What the loaded modules of a state hold, by name: `math.floor`, `lpeg.match`, `shapes.Square`; and of what kind
 ** each module is. Values that both sides have travel as their names and are looked up on the other side.
 */
-#ifndef MOONS_NAMES_H
-#define MOONS_NAMES_H
+#ifndef MOONS_WIRE_NAMES_H
+#define MOONS_WIRE_NAMES_H
 
 #include <lua.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /*
 ** Numbers out of Lua in as few calls as there can be: a batch has many of them.
 */
-#ifndef MOONS_NUMBERS_H
-#define MOONS_NUMBERS_H
+#ifndef MOONS_WIRE_NUMBERS_H
+#define MOONS_WIRE_NUMBERS_H
 
 #include <lua.h>
 #include <stddef.h>

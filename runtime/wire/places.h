@@ -3,8 +3,8 @@
 ** the metatables of basic types, `package`. One side takes from these places what the script has changed there, the
 ** other puts it there.
 */
-#ifndef MOONS_PLACES_H
-#define MOONS_PLACES_H
+#ifndef MOONS_WIRE_PLACES_H
+#define MOONS_WIRE_PLACES_H
 
 #include <lua.h>
 

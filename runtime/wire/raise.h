@@ -1,8 +1,8 @@
 /*
 ** The codes of moons.h as Lua errors.
 */
-#ifndef MOONS_RAISE_H
-#define MOONS_RAISE_H
+#ifndef MOONS_WIRE_RAISE_H
+#define MOONS_WIRE_RAISE_H
 
 #include <lauxlib.h>
 

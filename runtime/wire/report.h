@@ -1,8 +1,8 @@
 /*
 ** The error that a state has raised, as a failure (failure.h) that can go home.
 */
-#ifndef MOONS_REPORT_H
-#define MOONS_REPORT_H
+#ifndef MOONS_WIRE_REPORT_H
+#define MOONS_WIRE_REPORT_H
 
 #include <lua.h>
 

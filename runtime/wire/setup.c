@@ -270,7 +270,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init, int modules)
   e->put_first = NULL;
   e->put_more = NULL;
   put_paths(e);
-  h = (header){e->needs, moons__stdlib_allowed(e->L), (uint32_t)e->changes_standard};
+  h = (header){e->needs, moons__libraries_allowed(e->L), (uint32_t)e->changes_standard};
   memcpy(e->out->bytes + start, &h, sizeof h);
 }
 

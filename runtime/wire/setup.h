@@ -7,8 +7,8 @@
 **         package.cpath; the function and init, with all else in the places where it lies (format.h). It is one
 **         message, so what one thing shares with another they share on the other side too
 */
-#ifndef MOONS_SETUP_H
-#define MOONS_SETUP_H
+#ifndef MOONS_WIRE_SETUP_H
+#define MOONS_WIRE_SETUP_H
 
 #include <lua.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 ** Where in a script something happened: stack tracebacks and places without the lines of the module's own inside,
 ** which tell the script's author nothing.
 */
-#ifndef MOONS_TRACEBACK_H
-#define MOONS_TRACEBACK_H
+#ifndef MOONS_WIRE_TRACEBACK_H
+#define MOONS_WIRE_TRACEBACK_H
 
 #include <lua.h>
 

@@ -12,8 +12,8 @@
 ** Depth and size are limited by memory alone. Errors are Lua errors; messages say where in the
 ** value they arose: "argument 1: .jobs[3].handle: cannot send a userdata (FILE*)".
 */
-#ifndef MOONS_WIRE_H
-#define MOONS_WIRE_H
+#ifndef MOONS_WIRE_WIRE_H
+#define MOONS_WIRE_WIRE_H
 
 #include <lua.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 ** One call: arguments from bytes, the function, results or an error to bytes. While it runs it touches
 ** nothing but its state and what stands here, so that it can be given up (stop.h).
 */
-#ifndef MOONS_CALL_H
-#define MOONS_CALL_H
+#ifndef MOONS_WORKER_CALL_H
+#define MOONS_WORKER_CALL_H
 
 #include <lua.h>
 

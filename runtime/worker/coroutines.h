@@ -1,8 +1,8 @@
 /*
 ** Coroutines and protected calls in a call that can be ended (stop.h).
 */
-#ifndef MOONS_COROUTINES_H
-#define MOONS_COROUTINES_H
+#ifndef MOONS_WORKER_COROUTINES_H
+#define MOONS_WORKER_COROUTINES_H
 
 #include <lua.h>
 

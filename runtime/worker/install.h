@@ -2,8 +2,8 @@
 ** What a call sees in place of the functions that reach out of its state: printing, ending the process, loading bytecode and
 ** libraries, starting programs, what is one for the whole process.
 */
-#ifndef MOONS_INSTALL_H
-#define MOONS_INSTALL_H
+#ifndef MOONS_WORKER_INSTALL_H
+#define MOONS_WORKER_INSTALL_H
 
 #include <lua.h>
 

@@ -3,8 +3,8 @@
 ** alone. A program chooses the signal. Its handler is set while anybody uses it, and the one before is put
 ** back afterwards; it is the one thing of the library that the whole process shares.
 */
-#ifndef MOONS_INTERRUPT_H
-#define MOONS_INTERRUPT_H
+#ifndef MOONS_WORKER_INTERRUPT_H
+#define MOONS_WORKER_INTERRUPT_H
 
 #include <pthread.h>
 #include <stdatomic.h>

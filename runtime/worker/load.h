@@ -1,8 +1,8 @@
 /*
 ** Loading in a call: chunks, modules and C libraries.
 */
-#ifndef MOONS_LOAD_H
-#define MOONS_LOAD_H
+#ifndef MOONS_WORKER_LOAD_H
+#define MOONS_WORKER_LOAD_H
 
 #include <lua.h>
 

@@ -2,8 +2,8 @@
 ** Functions of the standard library that others stand for: an error that one of these raises when it is called names
 ** the function that stands for it, and the line that has called that, as if nothing stood between.
 */
-#ifndef MOONS_ORIGINAL_H
-#define MOONS_ORIGINAL_H
+#ifndef MOONS_WORKER_ORIGINAL_H
+#define MOONS_WORKER_ORIGINAL_H
 
 #include <lauxlib.h>
 #include <lua.h>

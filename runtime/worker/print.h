@@ -1,8 +1,8 @@
 /*
 ** Printing in a call, warnings, and the default input and output.
 */
-#ifndef MOONS_PRINT_H
-#define MOONS_PRINT_H
+#ifndef MOONS_WORKER_PRINT_H
+#define MOONS_WORKER_PRINT_H
 
 #include <lua.h>
 

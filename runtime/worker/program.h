@@ -6,8 +6,8 @@
 ** files of the state itself are written out, which nobody else uses. No program inherits the pipe of another. And
 ** os.execute leaves SIGINT as it is: whoever handles that ends the programs (child.h), or leaves it to them.
 */
-#ifndef MOONS_PROGRAM_H
-#define MOONS_PROGRAM_H
+#ifndef MOONS_WORKER_PROGRAM_H
+#define MOONS_WORKER_PROGRAM_H
 
 #include <lua.h>
 #include <stdatomic.h>

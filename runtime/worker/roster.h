@@ -2,8 +2,8 @@
 ** The workers of a runtime, and of those made on it, as a signal handler may find them: which calls run when the process
 ** crashes.
 */
-#ifndef MOONS_ROSTER_H
-#define MOONS_ROSTER_H
+#ifndef MOONS_WORKER_ROSTER_H
+#define MOONS_WORKER_ROSTER_H
 
 #include <stdatomic.h>
 

@@ -3,8 +3,8 @@
 ** start, how they are ended; and notes of what they did that the image cannot undo. The functions that use it are put in
 ** place by install.h.
 */
-#ifndef MOONS_SANDBOX_H
-#define MOONS_SANDBOX_H
+#ifndef MOONS_WORKER_SANDBOX_H
+#define MOONS_WORKER_SANDBOX_H
 
 #include <lua.h>
 #include <stdatomic.h>

@@ -2,8 +2,8 @@
 ** A call as all that it starts knows it: maps within it, also on workers of its own. Its end is theirs, and what they
 ** hold counts with what it holds. A call that starts nothing has none.
 */
-#ifndef MOONS_SCOPE_H
-#define MOONS_SCOPE_H
+#ifndef MOONS_WORKER_SCOPE_H
+#define MOONS_WORKER_SCOPE_H
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -94,8 +94,8 @@ static int open_libraries(lua_State *L) {
   const moons__worker_config *config = &s->workshop->config;
   moons__report_push_handler(L, &s->workshop->reporter);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
-  moons__stdlib_open(L, s->libraries);
-  if (s->allowed != MOONS__LIBRARIES_ALL) moons__stdlib_allow(L, s->allowed);
+  moons__libraries_open(L, s->libraries);
+  if (s->allowed != MOONS__LIBRARIES_ALL) moons__libraries_allow(L, s->allowed);
   moons__install(L, &s->workshop->sandbox);
   if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);

@@ -3,8 +3,8 @@
 ** state as it was set up (fresh) or as the last call left it (kept). A kept session can hold several
 ** set-ups side by side.
 */
-#ifndef MOONS_SESSION_H
-#define MOONS_SESSION_H
+#ifndef MOONS_WORKER_SESSION_H
+#define MOONS_WORKER_SESSION_H
 
 #include <lua.h>
 

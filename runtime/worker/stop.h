@@ -9,8 +9,8 @@
 ** that does anything else, or in a signal handler on it. So a signal is sent there, where the program allows
 ** one. Where it does not, the other thread sets the hook itself, which is not safe (SECURITY.md).
 */
-#ifndef MOONS_STOP_H
-#define MOONS_STOP_H
+#ifndef MOONS_WORKER_STOP_H
+#define MOONS_WORKER_STOP_H
 
 #include <lua.h>
 #include <stdatomic.h>

@@ -2,8 +2,8 @@
 ** What the calls of a job have in common. Shared by the job and by whoever runs its calls, which may
 ** go on when the job has gone.
 */
-#ifndef MOONS_TERMS_H
-#define MOONS_TERMS_H
+#ifndef MOONS_WORKER_TERMS_H
+#define MOONS_WORKER_TERMS_H
 
 #include <stdatomic.h>
 #include <stdint.h>

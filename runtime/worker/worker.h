@@ -2,8 +2,8 @@
 ** A worker: bytes in, calls run, bytes out. It keeps its states and images from task to task.
 ** A worker is used by one thread at a time, and knows nothing of threads.
 */
-#ifndef MOONS_WORKER_H
-#define MOONS_WORKER_H
+#ifndef MOONS_WORKER_WORKER_H
+#define MOONS_WORKER_WORKER_H
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -2,8 +2,9 @@
 local program = require "c.program"
 
 local PARTS = {
-  "arena", "batch", "budget", "buffer", "capture", "chunk", "failure", "image", "job", "machine", "names",
-  "pages", "park", "ptrmap", "stdlib", "wire",
+  "base/buffer", "base/ptrmap", "system/machine", "system/pages", "system/park", "state/arena", "state/budget",
+  "state/image", "state/libraries", "wire/batch", "wire/capture", "wire/failure", "wire/names", "wire/wire",
+  "schedule/chunk_size", "schedule/job",
 }
 
 for _, part in ipairs(PARTS) do
@@ -12,7 +13,7 @@ for _, part in ipairs(PARTS) do
     local path
 
     setup(function()
-      path = program.build(part .. "_test", {source, "spec/c/check.h"})
+      path = program.build(part:gsub("/", "_") .. "_test", {source, "spec/c/check.h"})
     end)
 
     for _, name in ipairs(program.cases(source)) do

@@ -1,7 +1,7 @@
 -- What chance makes of messages, batches, errors and dumps: no bytes do harm.
 local program = require "c.program"
 
-local SOURCES = {"fuzz/wire_driver.c", "fuzz/wire_fuzz.c", "fuzz/wire_fuzz.h"}
+local SOURCES = {"spec/fuzz/wire_driver.c", "spec/fuzz/wire_fuzz.c", "spec/fuzz/wire_fuzz.h"}
 
 describe("two hundred thousand malformed inputs", function()
   it("crash nothing and hang nowhere", function()

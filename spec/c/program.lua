@@ -5,7 +5,7 @@ local lfs = require "lfs"
 
 local program = {}
 
-local WARNINGS = "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion"
+local WARNINGS = "-iquote spec/c -Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion"
 
 local function variable(name)
   return os.getenv(name) or error(name .. " is not set: run the specs with `make spec`", 3)

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "../c/check.h"
+#include "check.h"
 
 /* What a worker wrote. */
 typedef struct written {

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../c/check.h"
+#include "check.h"
 
 static moons_runtime *open_runtime(const moons_options *options) {
   moons_runtime *runtime;

@@ -31,7 +31,7 @@ static moons__image image;
 
 static void open_image(void) {
   if (moons__image_open(&image, STATE_BYTES, NULL)) abort();
-  moons__stdlib_open(image.L, MOONS__LIBRARIES_LEAST | MOONS__LIBRARIES_MATH);
+  moons__libraries_open(image.L, MOONS__LIBRARIES_LEAST | MOONS__LIBRARIES_MATH);
   for (int i = 0; REACHING_OUT[i] != NULL; i++) {
     lua_pushnil(image.L);
     lua_setglobal(image.L, REACHING_OUT[i]);

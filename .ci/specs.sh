@@ -7,7 +7,7 @@
 # `make spec` sets what specs find in their environment.
 set -u
 
-run_busted() { build/moons tools/busted.lua "$@"; }
+run_busted() { build/moons .ci/busted.lua "$@"; }
 
 # Called by xargs, for the file that is the last word: runs it into a file in $RESULTS, and prints that file's name,
 # the status, how many seconds it took, and what it ran. A line that short comes whole, whoever else writes.
@@ -16,7 +16,7 @@ if [ -n "${RESULTS-}" ]; then
   result=$(mktemp "$RESULTS/XXXXXX")
   began=$(date +%s)
   if timeout --foreground 9 true 2>/dev/null; then # in one process group, so that Ctrl-C reaches all
-    run_busted() { timeout --foreground -k 10 "$FILE_LIMIT" build/moons tools/busted.lua "$@"; }
+    run_busted() { timeout --foreground -k 10 "$FILE_LIMIT" build/moons .ci/busted.lua "$@"; }
   fi
   run_busted "$@" >"$result" 2>&1 </dev/null
   echo "$result $? $(($(date +%s) - began)) $file"
@@ -68,4 +68,4 @@ export RESULTS FILE_LIMIT
 
 form=short
 [ "$is_tap" -eq 0 ] || form=TAP
-echo "$files" | xargs -P "$JOBS" -n 1 sh "$0" "$@" | build/moons tools/tap.lua "$(echo "$files" | wc -l)" "$form"
+echo "$files" | xargs -P "$JOBS" -n 1 sh "$0" "$@" | build/moons .ci/tap.lua "$(echo "$files" | wc -l)" "$form"

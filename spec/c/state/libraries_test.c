@@ -5,12 +5,14 @@
 
 #include "check.h"
 
-static moons__libraries of(const char *name) { return moons__stdlib_of_global(name, strlen(name)); }
+static moons__libraries of(const char *name) {
+  return moons__libraries_of_global(name, strlen(name));
+}
 
 static lua_State *open_state(moons__libraries libraries) {
   lua_State *L = luaL_newstate();
   CHECK(L != NULL);
-  moons__stdlib_open(L, libraries);
+  moons__libraries_open(L, libraries);
   CHECK(lua_gettop(L) == 0);
   return L;
 }
@@ -59,8 +61,8 @@ static void others_are_none(void) {
   static const char *const NAMES[] = {"", "parallel", "mat", "maths", "arg", "Math", "_E"};
   for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
     CHECK(of(NAMES[i]) == 0);
-  CHECK(moons__stdlib_of_global("math\0x", 6) == 0);
-  CHECK(moons__stdlib_of_global("mathx", 4) == of("math"));
+  CHECK(moons__libraries_of_global("math\0x", 6) == 0);
+  CHECK(moons__libraries_of_global("mathx", 4) == of("math"));
 }
 
 static void reaching_names(void) {
@@ -68,11 +70,11 @@ static void reaching_names(void) {
                                     "require", "debug", "package"};
   for (size_t i = 0; i < sizeof ALL / sizeof ALL[0]; i++)
     CHECK(of(ALL[i]) == MOONS__LIBRARIES_ALL);
-  CHECK(moons__stdlib_reaches_globals("_G", 2));
-  CHECK(moons__stdlib_reaches_globals("load", 4));
-  CHECK(moons__stdlib_reaches_globals("dofile", 6));
-  CHECK(!moons__stdlib_reaches_globals("math", 4));
-  CHECK(!moons__stdlib_reaches_globals("loa", 3));
+  CHECK(moons__libraries_reaches_globals("_G", 2));
+  CHECK(moons__libraries_reaches_globals("load", 4));
+  CHECK(moons__libraries_reaches_globals("dofile", 6));
+  CHECK(!moons__libraries_reaches_globals("math", 4));
+  CHECK(!moons__libraries_reaches_globals("loa", 3));
 }
 
 static void every_subset_opens(void) {
@@ -80,7 +82,7 @@ static void every_subset_opens(void) {
     moons__libraries libraries = set | MOONS__LIBRARIES_LEAST;
     lua_State *L = open_state(libraries);
     for (unsigned i = 1; i < 10; i++) {
-      const char *name = moons__stdlib_name(1u << i);
+      const char *name = moons__libraries_name(1u << i);
       CHECK(name != NULL && of(name) != 0);
       CHECK(has_global(L, name) == ((libraries >> i & 1) != 0));
     }
@@ -90,21 +92,21 @@ static void every_subset_opens(void) {
 }
 
 static void names_of_bits(void) {
-  CHECK(moons__stdlib_name(1) == NULL); /* base */
-  CHECK(moons__stdlib_name(MOONS__LIBRARIES_PARALLEL) == NULL);
-  CHECK(moons__stdlib_name(MOONS__LIBRARIES_ALL) == NULL);
-  CHECK(strcmp(moons__stdlib_name(MOONS__LIBRARIES_MATH), "math") == 0);
-  CHECK(strcmp(moons__stdlib_name(MOONS__LIBRARIES_PACKAGE), "package") == 0);
+  CHECK(moons__libraries_name(1) == NULL); /* base */
+  CHECK(moons__libraries_name(MOONS__LIBRARIES_PARALLEL) == NULL);
+  CHECK(moons__libraries_name(MOONS__LIBRARIES_ALL) == NULL);
+  CHECK(strcmp(moons__libraries_name(MOONS__LIBRARIES_MATH), "math") == 0);
+  CHECK(strcmp(moons__libraries_name(MOONS__LIBRARIES_PACKAGE), "package") == 0);
 }
 
 static void found_by_name(void) {
   for (unsigned i = 1; i < 10; i++) {
-    const char *name = moons__stdlib_name(1u << i);
-    CHECK(moons__stdlib_find(name) == name);
+    const char *name = moons__libraries_name(1u << i);
+    CHECK(moons__libraries_find(name) == name);
   }
-  CHECK(strcmp(moons__stdlib_find("_G"), "_G") == 0);
-  CHECK(moons__stdlib_find("print") == NULL);
-  CHECK(moons__stdlib_find("parallel") == NULL);
+  CHECK(strcmp(moons__libraries_find("_G"), "_G") == 0);
+  CHECK(moons__libraries_find("print") == NULL);
+  CHECK(moons__libraries_find("parallel") == NULL);
 }
 
 int main(int argc, char **argv) {
