@@ -117,11 +117,15 @@ function Run:feed(most)
   return count_unsent(self, self.job:feed(most))
 end
 
---- The same, in protected mode: nothing of the module's own runs in it, only what the items are read from.
+--- The same, in protected mode: nothing of the module's own runs in it, only what the items are read from. An error
+-- that a hook raises, as Ctrl-C does, is none of these: it is passed on.
 -- @treturn boolean whether the items could be read; if not, no more are
 -- @return how many cannot be sent, or the error
 function Run:try_to_feed(most)
-  local fed, n_unsent = pcall(self.job.feed, self.job, most)
+  local fed, n_unsent = xpcall(self.job.feed, core.note_hook, self.job, most)
+  if not fed and core.ended_by_hook() then
+    error(n_unsent, 0)
+  end
   return fed, fed and count_unsent(self, n_unsent) or n_unsent
 end
 

@@ -157,5 +157,38 @@ for _, host in ipairs(script.hosts) do
         check()
       ]]
     end)
+
+    -- Ctrl-C is an error of a hook. Where it came as items were read, it was taken for an error of what they are read
+    -- from, which waits for the results of those before: for ever, where these do not end.
+    it("ends a wait where a hook does, wherever that comes", function()
+      passes [[
+        local function forever() while true do end end
+        local ways = {
+          function() for _ in parallel.imap(forever, {1, 2}, {timeout = 0.2, chunk = 1}) do end end,
+          function() parallel.map_async(forever, {1, 2}, {timeout = 0.2, chunk = 1}):get() end,
+          function() parallel.map(forever, {1, 2}, {timeout = 0.2, chunk = 1}) end,
+        }
+        -- Runs a way whose k-th call of any function is ended; returns how many there were, and its error.
+        local function ended_at(k, way)
+          local n, is_over = 0, false
+          debug.sethook(function()
+            n = is_over and n or n + 1
+            if n == k and not is_over then error("stop", 0) end
+          end, "c")
+          local ok, err = pcall(way)
+          is_over = true
+          debug.sethook()
+          assert(not ok)
+          return n, err
+        end
+        for i, way in ipairs(ways) do
+          local n_calls = ended_at(0, way)
+          for k = 4, math.min(n_calls, 150) do
+            local n, err = ended_at(k, way)
+            if n >= k then equal({i, k, tostring(err)}, {i, k, "stop"}) end
+          end
+        end
+      ]]
+    end)
   end)
 end
