@@ -358,6 +358,7 @@ static int encode_setup(lua_State *L) {
   e->out = &j->setup;
   e->needs = (moons__libraries)lua_tointeger(L, 2);
   e->is_setup = 1;
+  e->is_kept = j->keeps;
   j->setup.n_bytes = 0;
   j->classes.n_known = 0;
   lua_getiuservalue(L, 1, MOONS__VALUE_FUNCTION);
@@ -550,6 +551,7 @@ static moons__job_data *open_job(lua_State *L, lua_Integer n) {
   choose_report(L, j, &options);
   j->pack = options.pack;
   j->collects = options.collect;
+  j->keeps = !options.fresh;
   j->function = function_number(L, options.fresh);
   const moons__cost *cost = NULL;
   if (j->function != 0) cost = moons__costs_find(&j->state->costs, j->function);

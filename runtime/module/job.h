@@ -41,6 +41,7 @@ typedef struct moons__job_data {
   unsigned n_setups; /* how often it was made: with more than the function needs, after the first */
   int is_in_use;     /* by what may run the script's code */
   int pack;          /* a result is all values of a call, packed */
+  int keeps;         /* states: not fresh for each call */
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
 

@@ -125,7 +125,8 @@ static int is_pristine(const encoder *e, int name) {
 }
 
 /* Queues the global whose name is on top, which it pops, where the other side has not the same. What no
-** side has is for the metatable to say. What the host has is queued where it `is_named`: the other side must have it. */
+** side has is for the metatable to say. What the host has is queued where it `is_named`: the other side must have it. A state that is kept may have what the
+** script has no more. */
 static void queue_named(encoder *e, int is_named) {
   lua_State *L = e->L;
   int name = lua_gettop(L);
@@ -136,7 +137,8 @@ static void queue_named(encoder *e, int is_named) {
   int is_absent = lua_isnil(L, -1), is_same = is_pristine(e, name);
   lua_settop(L, name);
   if (is_absent) queue_metatable(e);
-  if (is_same && (is_standard || is_absent || !is_named)) {
+  int may_be_stale = is_absent && is_named && !is_standard && e->is_kept;
+  if (is_same && !may_be_stale && (is_standard || is_absent || !is_named)) {
     lua_pop(L, 1);
     return;
   }
@@ -264,9 +266,10 @@ void moons__wire_global(encoder *e) {
     lua_replace(L, name);
     moons__wire_place(e, WIRE_PLACE_GLOBALS_METATABLE, "the metatable of _G");
   } else if (is_pristine(e, name)) {
+    int is_absent = lua_isnil(L, name + 1);
     lua_pushnil(L);
     lua_replace(L, name + 1);
-    moons__wire_place(e, WIRE_PLACE_HOST, "global of the host");
+    moons__wire_place(e, is_absent ? WIRE_PLACE_ABSENT : WIRE_PLACE_HOST, "global of the host");
   } else {
     moons__wire_place(e, WIRE_PLACE_GLOBAL, "global");
   }

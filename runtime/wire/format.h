@@ -67,6 +67,7 @@ enum wire_place {
   WIRE_PLACE_PRELOAD,         /* a table of fields that package.preload gets */
   WIRE_PLACE_HOST,            /* name: of a global of the host's, which must be there; nil */
   WIRE_PLACE_SEARCHERS, /* the list of package.searchers; a number stands for what a new state has there */
+  WIRE_PLACE_ABSENT, /* name: of a global that the script has not; nil */
   WIRE_N_PLACES
 };
 

@@ -27,11 +27,58 @@ static void remove_fields(lua_State *L) {
   lua_settop(L, list - 2);
 }
 
-static void set_global(lua_State *L, int name) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+/* A key in the registry: name -> the value that a set-up has given the global last. Weak: what only it holds is gone. */
+static const char PLACED[] = "moons.placed";
+
+static void push_placed(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, PLACED) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, PLACED);
+}
+
+static void note_placed(lua_State *L, int name) {
+  push_placed(L);
   lua_pushvalue(L, name);
   lua_pushvalue(L, name + 1);
   lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Takes away what a set-up before has given the global, and the script has taken back; what a call has set stays.
+** Returns whether there was any. */
+static int clear_global(lua_State *L, int name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, -2) == LUA_TNIL) return 0;
+  push_placed(L);
+  lua_pushvalue(L, name);
+  lua_rawget(L, -2);
+  if (!lua_rawequal(L, -1, -3)) return 0;
+  lua_pop(L, 3);
+  lua_pushvalue(L, name);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  return 1;
+}
+
+/* Returns whether it had another value that was no object: those of tables and functions come anew each time. */
+static int set_global(lua_State *L, int name, int notes) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushvalue(L, name);
+  int type = lua_rawget(L, -2);
+  int replaces = type != LUA_TNIL && lua_topointer(L, -1) == NULL && !lua_rawequal(L, -1, name + 1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, name + 1);
+  lua_rawset(L, -3);
+  if (notes) note_placed(L, name);
+  return replaces;
 }
 
 /* What the host has given the script's state and not to those of calls cannot be had. */
@@ -161,14 +208,14 @@ static void set_searchers(lua_State *L, int name) {
   }
 }
 
-int moons__place_set(lua_State *L, enum wire_place where) {
+int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replaces) {
   int name = lua_gettop(L) - 1, value = name + 1;
   int has_name = lua_type(L, name) == LUA_TSTRING, has_table = lua_istable(L, value);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   int fits = 0;
   switch (where) {
   case WIRE_PLACE_GLOBAL:
-    if ((fits = has_name)) set_global(L, name);
+    if ((fits = has_name)) *replaces |= set_global(L, name, notes);
     break;
   case WIRE_PLACE_GLOBALS_METATABLE:
     if ((fits = has_table || lua_isnil(L, value))) set_globals_metatable(L, name);
@@ -190,6 +237,9 @@ int moons__place_set(lua_State *L, enum wire_place where) {
     break;
   case WIRE_PLACE_PRELOAD:
     if ((fits = has_table)) set_preload(L, name);
+    break;
+  case WIRE_PLACE_ABSENT:
+    if ((fits = has_name)) *replaces |= clear_global(L, name);
     break;
   case WIRE_PLACE_HOST:
     if ((fits = has_name)) check_host(L, name);

@@ -11,8 +11,9 @@
 #include "wire/format.h"
 
 /* Puts the value on top into a place of L, whose name is below it; pops both. Returns 0, and does nothing, where these
-** do not fit the place. May raise any error. */
-int moons__place_set(lua_State *L, enum wire_place where);
+** do not fit the place. In a state that others set up later, it `notes` which globals come from a set-up, and sets `replaces`
+** where one had another value before, which was no table or function. May raise any error. */
+int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replaces);
 
 /* Pushes the list of package.searchers with a number for each that a new state has in that place; nil where it is as
 ** in a new state. */

@@ -50,6 +50,7 @@ struct moons__encoder {
                               true, or 1 for those that it must get before the message; 0: functions do not bring
                               globals */
   int pristine_index; /* stack index of the globals of pristine.h, which need no sending */
+  int is_kept;        /* in a set-up: of a state that others are set up in */
   int is_setup;       /* marks what is sent in that table; modules in Lua go by value */
   int may_want;       /* no set-up: the other side can get more modules */
 
@@ -123,7 +124,9 @@ typedef struct moons__decoder {
   int trusted;             /* the bytes come from this process: functions may be loaded */
 
   /* Told to the user. */
-  int made_finalizer; /* a metatable with __gc was given to a table */
+  int made_finalizer;  /* a metatable with __gc was given to a table */
+  int notes_globals;   /* that come: the state is set up again later (places.h) */
+  int replaced_global; /* one that had another value, of a set-up before */
 
   /* Private. */
   const char *at, *end, *start;

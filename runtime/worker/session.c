@@ -111,6 +111,7 @@ typedef struct setting_up {
   const moons__terms *terms;
   enum { HOST, RECEIVING, INIT } stage;
   int made_finalizer;
+  int replaced_global;
 } setting_up;
 
 static int add_host(lua_State *L) {
@@ -147,9 +148,11 @@ static int apply_setup(lua_State *L) {
   int classes = lua_gettop(L);
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
   decoder.classes = &x->program->classes;
+  decoder.notes_globals = !x->session->fresh;
   x->stage = RECEIVING;
   moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
+  x->replaced_global = decoder.replaced_global;
   int function = classes + 1, init = classes + 2;
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
@@ -359,14 +362,26 @@ void moons__session_collect(moons__session *s) {
   if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
 }
 
+static void forget_program(moons__session *s, moons__program *p) {
+  if (p->terms == NULL) return;
+  luaL_unref(s->image.L, LUA_REGISTRYINDEX, p->caller);
+  program_close(p);
+}
+
+/* The script has given a global another value since those before were set up, and may give it the former one again: they
+** are set up anew then. */
+static void forget_others(moons__session *s, const moons__program *last) {
+  for (unsigned i = 0; i < s->n_programs; i++)
+    if (&s->programs[i] != last) forget_program(s, &s->programs[i]);
+}
+
 /* A place for one more program, in that of the least used one where all are taken. */
 static moons__program *free_program(moons__session *s) {
   if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
   moons__program *oldest = &s->programs[0];
   for (unsigned i = 1; i < s->n_programs; i++)
     if (s->programs[i].last_used < oldest->last_used) oldest = &s->programs[i];
-  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
-  program_close(oldest);
+  forget_program(s, oldest);
   return oldest;
 }
 
@@ -380,6 +395,7 @@ static moons__program *kept_program(moons__session *s, moons__terms *terms) {
   int error = charge(s, terms);
   if (!error) error = set_up(&x);
   uncharge(s);
+  if (x.replaced_global) forget_others(s, p);
   if (!error) return p;
   program_close(p);
   moons__session_collect(s); /* what it has left behind is in nobody's way */
