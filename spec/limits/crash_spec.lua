@@ -12,9 +12,12 @@ local matrix = [==[
     end,
     memory = function() local t = {} while true do t[#t + 1] = {} end end,
     timeout = function() while true do end end,
+    execute = function() os.execute "exec sleep 999" end,
+    popen = function() io.popen "exec sleep 999":read "a" end,
   }
-  local kinds = {exit = "error", memory = "memory", timeout = "timeout"}
-  local options = {memory = {memory = 4 << 20}, timeout = {timeout = 0.05}}
+  local kinds = {exit = "error", memory = "memory", timeout = "timeout", execute = "timeout", popen = "timeout"}
+  local options = {memory = {memory = 4 << 20}, timeout = {timeout = 0.05}, execute = {timeout = 0.3},
+    popen = {timeout = 0.3}}
 
   -- For each stage a function and the argument that makes it crash.
   local function same(x) return x end
@@ -58,7 +61,7 @@ local matrix = [==[
 for _, host in ipairs(script.hosts) do
   describe("a call that ends badly " .. host.name, function()
     for _, fresh in ipairs {true, false} do
-      for _, name in ipairs {"error", "exit", "overflow", "memory", "timeout"} do
+      for _, name in ipairs {"error", "exit", "overflow", "memory", "timeout", "execute", "popen"} do
         it(("by %s, while decoding, running or encoding, is the one that fails, fresh = %s"):format(name, fresh),
           function()
             script.passes(matrix .. ([[
@@ -67,6 +70,7 @@ for _, host in ipairs(script.hosts) do
               local pool <close> = parallel.pool {workers = 2, fresh = fresh}
               for stage, case in pairs(stages(crashes[name])) do
                 local places = name == "overflow" and {stage == "running" and 9 or 1} or {1, 5, 9}
+                if name == "execute" or name == "popen" then places = {5} end -- which are for a timeout long
                 for _, at in ipairs(places) do check(pool, name, stage, case[1], case[2], at) end
               end
             ]]):format(name, fresh), host)
