@@ -242,7 +242,7 @@ local n_threads = [==[
 ]==]
 
 describe("chaos", function()
-  -- Sanitizers neither load what was built without them, nor follow a fork.
+  -- Sanitizers do not follow a fork.
   local forks = not os.getenv "MOONS_CC":find("-fsanitize", 1, true)
 
   -- The script finds `forking`, and the name of a pipe that nobody writes to.

@@ -1,4 +1,5 @@
---- The module `forking` (forking.c), built for the build under test: what a C library can do to a process.
+--- The module `forking` (forking.c), built for the build under test: what a C library can do to a process. As most
+-- libraries it is built without sanitizers, whose runtime in the command is another than that of a module.
 -- @module support.forking
 
 local lfs = require "lfs"
@@ -17,7 +18,8 @@ function forking.path()
   local built = lfs.attributes(path, "modification")
   if not built or built <= lfs.attributes(source, "modification") then
     local loose = lfs.attributes("/System/Library", "mode") and "-undefined dynamic_lookup" or ""
-    assert(program.make(path, table.concat({os.getenv "MOONS_CC", "-shared", loose, "-o %s", source}, " ")))
+    local compiler = os.getenv "MOONS_CC":gsub("%-fsanitize=%S+", "")
+    assert(program.make(path, table.concat({compiler, "-shared", loose, "-o %s", source}, " ")))
   end
   return folder .. "/?.so"
 end
