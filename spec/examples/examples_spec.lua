@@ -87,7 +87,7 @@ local function shown(document, mark)
   return blocks
 end
 
-for _, document in ipairs {"README.md", "doc/from-python.md"} do
+for _, document in ipairs {"README.md", "doc/from-python.md", "doc/isolation.md", "doc/pools.md"} do
   describe(document .. ":", function()
     for _, block in ipairs(shown(document, "run")) do
       it(block.name .. " prints what it shows", function()
@@ -105,9 +105,9 @@ for _, document in ipairs {"README.md", "doc/from-python.md"} do
   end)
 end
 
-describe("the README's", function()
-  it("host.c is the example, and prints what it shows", function()
-    local block = shown("README.md", "compile")[1]
+describe("the page on embedding", function()
+  it("shows host.c, which is the example, and what it prints", function()
+    local block = shown("doc/embedding.md", "compile")[1]
     assert.equal(read "examples/embed/host.c", block.code)
     assert.equal(read "examples/embed/host.expected", block.output)
   end)
