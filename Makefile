@@ -6,6 +6,7 @@
 #   make SANITIZE=thread               build/tsan
 #   make PORTABLE=1                    build/portable   without what only one system has
 #   make LTO=1                         build/lto
+# V=1 prints commands in full, and not a short line for each file.
 # WERROR= (empty) turns warnings back into warnings, for a compiler newer than ours.
 
 CFLAGS     ?= -O2 -g
@@ -90,6 +91,10 @@ OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so)
 COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
 SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 
+# show WHAT: the short line, unless whole commands are printed.
+Q    := $(if $(V),,@)
+show = $(if $(V),:,echo '$(1)')
+
 # ---- Building --------------------------------------------------------------------------------
 
 .DEFAULT_GOAL := all
@@ -101,29 +106,36 @@ SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
 
 $(BUILD)/moons: $(COMMAND:runtime/%.c=$(BUILD)/obj/%.o) $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
+	@$(call show,ld $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
 	  $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
 
 $(BUILD)/libmoons.a: $(OBJECTS)
-	rm -f $@ && $(AR) rcs $@ $^
+	@$(call show,ar $@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/libmoons.so: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
+	@$(call show,ld $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
 
 # Takes Lua from the program that loads it, and shows it one function.
 $(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
+	@$(call show,ld $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@$(call show,cc $<)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/base/lua_sources.o: $(BUILD)/obj/base/lua_sources.c $(BUILD)/obj/settings
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@$(call show,cc $<)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/base/lua_sources.c: $(LUA_FILES) $(BUILD)/obj/settings runtime/module/embed.sh
 	@mkdir -p $(@D)
-	sh runtime/module/embed.sh lua $(LUA_FILES) > $@
+	@$(call show,embed lua/)
+	$(Q)sh runtime/module/embed.sh lua $(LUA_FILES) > $@
 
 # Changes only when the compiler, its flags or the list of files do: then everything is built anew.
 $(BUILD)/obj/settings: FORCE | $(BUILD)/obj
@@ -215,10 +227,10 @@ layers: all ## who may include what, and call what
 	@sh .ci/layers.sh . $(BUILD)/obj
 
 format: ## put the C sources into shape
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 
 format-check:
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 
 tidy: $(TIDIED:%=$(BUILD)/tidy/%.ok)
 
