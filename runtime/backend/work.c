@@ -1,3 +1,7 @@
+/*
+** Lists are single chains with a tail: work is appended, taken from the front, and seldom withdrawn. A list knows how
+** many it has, so a backend can tell without walking.
+*/
 #include "backend/work.h"
 
 #include <stddef.h>

@@ -1,3 +1,7 @@
+/*
+** Grows to its double, and once it is large by half, so that appending costs the same on average however much there is.
+** Never shrinks by itself: whoever keeps a buffer for the next time decides what is too much to keep.
+*/
 #include "base/buffer.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+** Open addressing with linear steps; at most half full, so a look is one or two cache lines. Grows fourfold: messages
+** are either small or large. Entries are never removed one by one. `seen` looks through a short list while objects are
+** few; beyond these a bit for each 16 bytes of memory tells of most objects that they are new.
+*/
 #include "base/ptrmap.h"
 
 #include <stdlib.h>

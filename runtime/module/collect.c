@@ -1,3 +1,7 @@
+/*
+** Results come home a chunk at a time and are put into one table by number, numbers without a message each. What the
+** script sees of them, it sees in order; what may run its code (a value that is rebuilt) finds the job closed to it.
+*/
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+** Items are read only as far ahead as keeps the workers busy, and encoded on the caller's thread, a chunk at a time. An
+** item that cannot be sent is that call's error; an error of what items are read from ends the map.
+*/
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>

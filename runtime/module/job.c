@@ -1,3 +1,8 @@
+/*
+** A job is made in two steps that may raise: options first, then the set-up, which is encoded once and again only where
+** an argument needs more than it brings. The userdata holds nothing that the collector must find in C: functions, items
+** and errors are its user values.
+*/
 #include "module/job.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,7 @@
+/*
+** How the module comes into a state. It is named early and loaded late: the Lua half is read when it is used first,
+** from bytecode that the runtime keeps for all its states.
+*/
 #include "module/job.h"
 
 #include <lauxlib.h>

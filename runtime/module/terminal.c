@@ -1,3 +1,6 @@
+/*
+** What the script's side of a map shows on the terminal: the status line, and how wide that may be.
+*/
 #include <lauxlib.h>
 
 #include "module/state.h"

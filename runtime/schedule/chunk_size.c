@@ -1,3 +1,9 @@
+/*
+** Aims at chunks of a fixed duration (MOONS_CHUNK_TARGET_NS), long enough that handing one over costs little and short
+** enough that the end of a map is even. Begins with one call and doubles; takes at most half of an even share of what
+** is left; learns what calls of a function take, and trusts that once several maps have agreed. Never makes a chunk
+** larger than what was measured allows.
+*/
 #include "schedule/chunk_size.h"
 
 #include "base/hash.h"

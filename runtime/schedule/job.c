@@ -1,3 +1,7 @@
+/*
+** Chunks run in the order in which they came. Failed ones come home first, the lowest index before others, so that the
+** error that is raised is the lowest known by then.
+*/
 #include "schedule/job.h"
 
 #include <stddef.h>

@@ -1,3 +1,6 @@
+/*
+** A list with both ends, under one lock that is never held while another is wanted. Each job is in it once.
+*/
 #include "schedule/queue.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+** Counts with one atomic number, in steps of some pages. The last share of it is for small takers, so that a few large
+** ones cannot make all others fail.
+*/
 #include "state/budget.h"
 
 #include "moons.h"

@@ -1,3 +1,8 @@
+/*
+** Up to a megabyte the image is copied back; beyond that only its start is, and the system puts back the pages that
+** were written to. An image is taken after a full collection, with the collector's pause set so that small states
+** seldom collect in a call.
+*/
 #include "state/image.h"
 
 #include <stdint.h>

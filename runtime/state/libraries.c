@@ -1,3 +1,6 @@
+/*
+** One table says which libraries there are, what reaches which; its order is that of the bits.
+*/
 #include "state/libraries.h"
 
 #include <lauxlib.h>

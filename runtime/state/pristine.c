@@ -1,3 +1,8 @@
+/*
+** A state's first look is kept in its registry: copies of the tables that scripts may change, and beside each the
+** fields as lua_next gives them, so that the usual question, "has anything changed?", is one comparison of bytes. A
+** state that is asked late is compared with a new one.
+*/
 #include "state/pristine.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,6 @@
+/*
+** One condition variable; the function is called without the lock, so it may nudge.
+*/
 #include "system/alarm.h"
 
 #include <stdlib.h>

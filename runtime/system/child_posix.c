@@ -1,3 +1,6 @@
+/*
+** Without /proc nobody tells which programs descend from which: the process group is all that can be ended.
+*/
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

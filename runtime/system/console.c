@@ -1,3 +1,8 @@
+/*
+** stdio's own locks are the locks of the streams, so that what a host prints does not mix with what calls print. Bytes
+** wait in the buffer of the stream for 20 ms at most, which a thread sees to; a status line is taken away before a line
+** is written and drawn again below it.
+*/
 #include "system/console.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,6 @@
+/*
+** A number that a handler of pthread_atfork changes in the child: comparing it costs a load.
+*/
 #include "system/fork.h"
 
 #include <pthread.h>

@@ -1,3 +1,6 @@
+/*
+** What all systems tell in the same way. The least of all limits counts.
+*/
 #include "system/machine.h"
 
 #include <stdint.h>

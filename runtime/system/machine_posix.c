@@ -1,3 +1,6 @@
+/*
+** What POSIX tells: all cores that are online, all memory that there is.
+*/
 #include "system/machine.h"
 #include <pthread.h>
 

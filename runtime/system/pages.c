@@ -1,3 +1,7 @@
+/*
+** Address space is cheap and is reserved once for each state, as much as the state may ever hold; where the process has
+** a limit of it (RLIMIT_AS), only a share. Memory is committed as it fills.
+*/
 #include "system/pages.h"
 
 #include <stdint.h>

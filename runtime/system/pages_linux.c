@@ -1,3 +1,7 @@
+/*
+** Freezing maps a copy of the bytes from a file in memory over them, privately: the system copies the pages that are
+** written to, and thawing drops these copies.
+*/
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,3 +1,6 @@
+/*
+** There is no freezing here: images are copied whole.
+*/
 #include <sys/mman.h>
 #include <unistd.h>
 

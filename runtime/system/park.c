@@ -1,3 +1,6 @@
+/*
+** Each place has a semaphore, so a wake-up that comes before the sleep is kept (SLEEPING.md).
+*/
 #include "system/park.h"
 
 #include <sched.h>

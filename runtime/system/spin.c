@@ -1,3 +1,7 @@
+/*
+** Spins for as long as a wake-up costs, and only where the last waits were that short: a moving average decides, in
+** which a few short waits outweigh a long one.
+*/
 #include "system/spin.h"
 
 #include <sched.h>

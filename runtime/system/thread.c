@@ -1,3 +1,7 @@
+/*
+** A thread starts with the signal mask of the one that starts it, which is set around that: nothing can arrive in
+** between.
+*/
 #include "system/thread.h"
 
 #include <signal.h>

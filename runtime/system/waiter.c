@@ -1,3 +1,6 @@
+/*
+** Two flags and a mutex that is taken only where somebody sleeps (SLEEPING.md).
+*/
 #include "system/waiter.h"
 
 #include <stdatomic.h>

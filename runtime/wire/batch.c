@@ -1,3 +1,7 @@
+/*
+** Items of one kind share a segment, so a list of numbers is eight bytes a number. Reading checks every length against
+** what is left: bytes from elsewhere cannot make it read beyond them.
+*/
 #include "wire/batch.h"
 
 #include <string.h>

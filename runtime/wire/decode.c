@@ -1,3 +1,8 @@
+/*
+** Trusts nothing that it reads: every count is checked against the bytes that are left, and depth against the stack;
+** what is malformed is an error, and what may call code or change the state is for trusted bytes alone. Deep values are
+** put aside in a list and filled in later, so no depth overflows the C stack.
+*/
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+** One pass over the values, with no look ahead: what is met again is a reference to its place. Values that lie too deep
+** are left for later, and globals and modules are queued and follow in the same message, so that sharing holds for all.
+*/
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>

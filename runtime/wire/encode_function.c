@@ -1,3 +1,7 @@
+/*
+** A function goes as its dump, with upvalues by value, shared ones once. Which globals it needs its code tells
+** (capture.h); where that cannot tell, all that can travel go along.
+*/
 #include "moons.h"
 #include "sizes.h"
 #include "state/pristine.h"

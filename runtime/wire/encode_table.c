@@ -1,3 +1,7 @@
+/*
+** Numbers in a row go as a block, records that have the same keys by their shape, all else pair by pair. What a table
+** looks like is found out while it is walked, never before.
+*/
 #include <stdlib.h>
 
 #include "sizes.h"

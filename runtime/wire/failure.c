@@ -1,3 +1,6 @@
+/*
+** Kind, message and traceback are plain bytes, readable without a Lua state; only the thrown value is a message.
+*/
 #include "wire/failure.h"
 
 #include <string.h>

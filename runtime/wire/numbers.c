@@ -1,3 +1,6 @@
+/*
+** Pushes elements without popping them and reads them in place: a call of the API for each, and one type check.
+*/
 #include "wire/numbers.h"
 
 #include <string.h>

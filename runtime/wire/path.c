@@ -1,3 +1,6 @@
+/*
+** Where a value lies is kept as frames on the C stack, and put into words only when an error wants them.
+*/
 #include <lauxlib.h>
 
 #include "wire/encode.h"

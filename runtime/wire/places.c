@@ -1,3 +1,7 @@
+/*
+** What was there before is not kept: the image puts it back. A kept state notes which globals set-ups have given it, so
+** that what the script takes back can go.
+*/
 #include "wire/places.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,7 @@
+/*
+** An error value is described in protected mode, for its own __tostring or __marshal may fail, and the state may have
+** no memory left: then less is told, but the kind and the traceback always.
+*/
 #include "wire/report.h"
 
 #include <lauxlib.h>

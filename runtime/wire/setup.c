@@ -1,3 +1,7 @@
+/*
+** The order of what is put is the order in which it must be there: libraries, paths, then one message with everything
+** else. Bytes that are equal mean set-ups that are equal, so they are shared between maps.
+*/
 #include "wire/setup.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,7 @@
+/*
+** One C function receives the arguments, calls, and sends the result, under one protected call: the stage in which an
+** error was raised says whether it is one of sending or the function's own. Numbers in and out take no message.
+*/
 #include "worker/call.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,7 @@
+/*
+** A signal tells all that has entered on its thread, and each knows itself whether it was meant. At most one is on its
+** way to a thread at a time.
+*/
 #include "worker/interrupt.h"
 
 #include <errno.h>

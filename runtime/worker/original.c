@@ -1,3 +1,6 @@
+/*
+** Errors are caught and raised again, since luaL_argerror names the function that runs, which is the original.
+*/
 #include "worker/original.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,7 @@
+/*
+** The pipe of a program is a file of Lua's (LUA_FILEHANDLE), so all methods are Lua's own; only opening, closing and
+** waiting are ours.
+*/
 #include "worker/program.h"
 
 #include <errno.h>

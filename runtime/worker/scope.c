@@ -1,3 +1,6 @@
+/*
+** A scope has no list of what it started: those look upward. Ending it is one store.
+*/
 #include "worker/scope.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+** A fresh session has two stages, libraries and set-up, with an image after the second; where the second leaves what an
+** image cannot hold, the first is put back and the second made anew for each call. A kept session has one state and
+** many set-ups; each brings what it needs, and calls see what calls before have left.
+*/
 #include "worker/session.h"
 
 #include <lauxlib.h>

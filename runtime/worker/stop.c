@@ -1,3 +1,7 @@
+/*
+** One word tells what runs, and is changed by compare and exchange; whoever holds it keeps the call from ending
+** (STOPPING.md).
+*/
 #include "worker/stop.h"
 
 #include <lauxlib.h>

@@ -1,3 +1,6 @@
+/*
+** Set-ups are counted apart from terms: many maps in a row have the same.
+*/
 #include "worker/terms.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+** Keeps the sessions that were used last, by their set-up, up to a number and a size. Runs a task's calls in order; a
+** call ends its task only where its error is to end the map, or it was given up. What other threads may touch, and
+** when, stands with each field and in STOPPING.md.
+*/
 #include "worker/worker.h"
 
 #include <stdio.h>
