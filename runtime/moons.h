@@ -175,13 +175,12 @@ typedef struct moons_job_options {
   const void *setup;
   size_t setup_bytes;
 
-  unsigned
-      n_workers; /* only the first so many run calls; 0: as many as the runtime's options say */
-  int fresh;     /* each call gets a state of its own */
-  int pack;      /* all values of a call come home, not just the first */
-  int collect;   /* a failed call does not stop the others */
-  int until;     /* a call whose first value is true, in Lua's sense, stops the others */
-  uint64_t seed; /* call i's math.random depends on (seed, seed_offset + i) */
+  unsigned n_workers; /* how many workers run its calls; 0: as many as the runtime's options say */
+  int fresh;          /* each call gets a state of its own */
+  int pack;           /* all values of a call come home, not just the first */
+  int collect;        /* a failed call does not stop the others */
+  int until;          /* a call whose first value is true, in Lua's sense, stops the others */
+  uint64_t seed;      /* call i's math.random depends on (seed, seed_offset + i) */
   uint64_t seed_offset; /* calls that have drawn from the seed before */
 
   uint64_t timeout_ns; /* one call may run so long; 0: for ever */

@@ -50,8 +50,8 @@
 #define MOONS_STATES_SHARE 2
 #endif
 
-/* Of what all states may hold together, the last part, one of so many, is for those that hold no more than
-** one of so many: calls that grow without end leave something to small ones. */
+/* Of what all states may hold together, the last eighth is for states that hold no more than a sixteenth: calls that grow
+** without end leave something to small ones. */
 #ifndef MOONS_LAST_SHARE
 #define MOONS_LAST_SHARE 8
 #endif
@@ -59,8 +59,8 @@
 #define MOONS_SMALL_SHARE 16
 #endif
 
-/* In steps of so many bytes states take from what there is for all of them. Some pages: small against any
-** state, and new memory costs a fault for each page anyway. */
+/* States take memory from what there is for all of them in steps of this many bytes. Some pages: small against any state,
+** and new memory costs a fault for each page anyway. */
 #ifndef MOONS_TAKE_BYTES
 #define MOONS_TAKE_BYTES ((size_t)64 << 10)
 #endif
@@ -88,8 +88,8 @@
 #define MOONS_ARENA_KEEP_BYTES ((size_t)1 << 20)
 #endif
 
-/* A call that ends may hold its `memory` so many times while its finalizers run: some take a little more, and where
-** there is none left, each such try is a whole collection. */
+/* While its finalizers run, a call that ends may hold its `memory` this many times: some take a little more, and where
+** nothing is left, each try costs a whole collection. */
 #ifndef MOONS_CLOSING_FACTOR
 #define MOONS_CLOSING_FACTOR 2
 #endif
@@ -143,8 +143,8 @@
 #define MOONS_WIRE_SHARED_STRING_BYTES 41
 #endif
 
-/* Tables with the same string keys are sent without them from the third on, as long as they have at
-** most so many: where keys are missing, space is wasted. In all so many keys are kept for a message. */
+/* Tables with the same string keys are sent without them from the third on, as long as they have at most SHAPE_KEYS:
+** where keys are missing, space is wasted. A message keeps ALL_SHAPE_KEYS keys in all. */
 #ifndef MOONS_WIRE_SHAPE_KEYS
 #define MOONS_WIRE_SHAPE_KEYS 32
 #endif
@@ -185,8 +185,7 @@
 #define MOONS_SIGNAL_STACK_BYTES ((size_t)64 << 10)
 #endif
 
-/* A chunk whose arguments have so many bytes has no more calls, whatever their number is to be: it counts as memory only
-** once it is whole. */
+/* A chunk takes no more calls once its arguments have this many bytes: they count as memory only when it is whole. */
 #ifndef MOONS_CHUNK_BYTES
 #define MOONS_CHUNK_BYTES ((size_t)4 << 20)
 #endif
@@ -197,7 +196,7 @@
 #define MOONS_SPARE_BYTES ((size_t)192 << 10)
 #endif
 
-/* But a worker that goes to sleep keeps no more than so much of it. */
+/* A worker that goes to sleep keeps no more of it than this. */
 #ifndef MOONS_IDLE_SPARE_BYTES
 #define MOONS_IDLE_SPARE_BYTES ((size_t)16 << 10)
 #endif
@@ -213,8 +212,8 @@
 #define MOONS_CHUNKS_PER_WORKER 2u
 #endif
 
-/* Of short chunks so many more that a worker has this much to do, in ns: the caller shares the cores with
-** the workers, and may have to wait that long for its turn. But at most so many. */
+/* Short chunks are under way in greater number, so that each worker has this much to do, in ns: the caller shares the
+** cores with the workers, and may have to wait that long for its turn. And the most of them for each worker. */
 #ifndef MOONS_AHEAD_NS
 #define MOONS_AHEAD_NS 8000000.0
 #endif
@@ -233,33 +232,32 @@
 #define MOONS_RESULTS_GROWTH 32
 #endif
 
-/* A thread that waits for calls looks after this many ns whether it is to do something else: end, as
-** part of a call that is to end, or run a hook that a signal has set. */
+/* A thread that waits for calls looks this often, in ns, whether something else has come up: its own call must end, or a
+** signal has set a hook. */
 #ifndef MOONS_LOOK_NS
 #define MOONS_LOOK_NS 5000000
 #endif
 
-/* Who looks after calls on a pool that was made by a call looks after this many ns whether that was ended: nobody tells
-** him. */
+/* The watcher of a pool that a call has made looks this often, in ns, whether that call has ended: nobody tells it. */
 #ifndef MOONS_LOOK_OUT_NS
 #define MOONS_LOOK_OUT_NS 50000000
 #endif
 
-/* All pools that calls have made may have so many threads together at a time: some for each of many calls, but
-** calls within calls that all make pools come to an end. */
+/* All pools that calls have made may have this many threads together: enough for some in each of many calls, while calls
+** that make pools within each other without end are stopped. */
 #ifndef MOONS_POOL_THREADS
 #define MOONS_POOL_THREADS 256u
 #endif
 
-/* A thread that waits for so many ns, while workers have nothing to do, has them share the calls that
-** others have not begun: a chunk takes longer than was to be expected. */
+/* When a thread has waited this many ns and workers have nothing to do, they share the calls that others have not
+** begun: a chunk takes longer than expected. */
 #ifndef MOONS_SHARE_NS
 #define MOONS_SHARE_NS 2000000
 #endif
 
-/* A call that was told to end and has not after this many ns is in something that cannot be stopped: it
-** is given up with its worker, and another takes its place. Long against the longest that a script
-** has to wait for a core, short against a person's patience. */
+/* After this many ns Moons gives up a call that was told to end and has not: it is in something that cannot be stopped.
+** Another worker takes the place of its own. Long against the longest that a script has to wait for a core, short
+** against a person's patience. */
 #ifndef MOONS_GRACE_NS
 #define MOONS_GRACE_NS 500000000
 #endif
@@ -270,9 +268,9 @@
 #define MOONS_SPIN_NS 50000
 #endif
 
-/* After so many ns of that it gives its core to others between looks: systems like to put a thread on the core
-** of the one that wakes it, and then what is waited for cannot happen before. Each time is a system call, so
-** this is about what the next small call in a stream of them takes to come. */
+/* After this many ns of that the thread yields its core between looks: systems like to put a thread on the core of the
+** one that wakes it, and then nothing can happen there before. Each yield is a system call, so this is about the time
+** in which the next small call of a stream comes. */
 #ifndef MOONS_SPIN_ALONE_NS
 #define MOONS_SPIN_ALONE_NS 10000
 #endif
@@ -293,8 +291,8 @@
 #define MOONS_STATUS_BYTES 512
 #endif
 
-/* A program whose call is to end has this many ns, after it was asked to, until it is killed. Short against the 100
-** ms in which Ctrl-C is to end a map, long against what most programs need to remove their files. */
+/* A program whose call must end is asked to end, and killed this many ns later. Short against the 100 ms in which Ctrl-C
+** ends a map, long against what most programs need to remove their files. */
 #ifndef MOONS_PROGRAM_GRACE_NS
 #define MOONS_PROGRAM_GRACE_NS 50000000
 #endif
@@ -312,8 +310,8 @@
 #define MOONS_PROGRAM_KIN 64
 #endif
 
-/* What a call prints is on its way after at most so many ns, and when its chunk has ended. A person takes it for at
-** once, and a call that prints line after line makes 50 system calls a second for it. */
+/* What a call prints is on its way when its chunk has ended, and after at most this many ns. To a person that is at once,
+** and a call that prints line after line makes 50 system calls a second for it. */
 #ifndef MOONS_PRINT_NS
 #define MOONS_PRINT_NS 20000000
 #endif

@@ -53,7 +53,7 @@ typedef struct moons__backend_functions {
   ** are to. No work may wait. */
   void (*close)(moons__backend *backend);
 
-  /* Sees to it that there are at least so many workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
+  /* Adds workers until there are at least n_workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
   ** with as many as could be had, which it puts into *n_had. */
   int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
 
@@ -64,7 +64,7 @@ typedef struct moons__backend_functions {
   ** meanwhile. */
   moons__work *(*withdraw)(moons__backend *backend, moons__work *chain);
 
-  /* Takes calls that have not begun from work of this owner that runs, so that so many share them; NULL
+  /* Takes calls that have not begun from work of this owner that runs, so that n_sharers share them; NULL
   ** where there are none to be had now. From malloc. */
   moons__work *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
 
@@ -95,7 +95,7 @@ typedef struct moons__backend_functions {
   ** may then run any work. */
   int (*can_run)(moons__backend *backend);
 
-  /* Runs work on the calling thread, and sees to it that it is told done. */
+  /* Runs work on the calling thread, and calls its `done`. */
   void (*run)(moons__backend *backend, moons__work *work);
 } moons__backend_functions;
 

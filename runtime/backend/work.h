@@ -12,7 +12,7 @@ typedef struct moons__work {
   moons__task task;
   void *owner;                            /* which work belongs together */
   void (*done)(struct moons__work *work); /* takes the work back */
-  unsigned n_workers;                     /* the first so many workers may run it */
+  unsigned n_workers;                     /* workers 0 to n_workers - 1 may run it */
   unsigned depth;                         /* 1 for work that was submitted from outside of work */
   uint64_t busy_ns;                       /* how long it ran */
   struct moons__work *next, *before;      /* whoever has the work may keep it in a list */
@@ -21,7 +21,7 @@ typedef struct moons__work {
       *before_of_owner; /* kept by the owner for work that it has submitted */
 } moons__work;
 
-/* All zero is empty. Whoever uses one from several threads locks. */
+/* Zero-initialised: empty. Callers on several threads lock. */
 typedef struct moons__work_list {
   moons__work *first, *last;
   unsigned n;

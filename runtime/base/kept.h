@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* All zero is empty. Find and add: any thread, several at once. */
+/* Zero-initialised: empty. Find and add: any thread, several at once. */
 typedef struct moons__kept {
   _Atomic(struct moons__kept_bytes *) last;
 } moons__kept;

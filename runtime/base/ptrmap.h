@@ -12,7 +12,7 @@ typedef struct moons__ptrmap_entry {
   uint64_t value;
 } moons__ptrmap_entry;
 
-/* All zero is an empty map. */
+/* Zero-initialised: empty. */
 typedef struct moons__ptrmap {
   moons__ptrmap_entry *entries; /* a power of two of them, or NULL; owned */
   size_t capacity;
@@ -74,7 +74,7 @@ static inline uint64_t *moons__ptrmap_at(moons__ptrmap *map, const void *key) {
 
 enum { MOONS__SEEN_FEW = 8, MOONS__SEEN_OFTEN = 8 };
 
-/* All zero has met none. */
+/* Zero-initialised: no object was met. */
 typedef struct moons__seen {
   size_t n;
   moons__ptrmap_entry few[MOONS__SEEN_FEW]; /* the first ones */

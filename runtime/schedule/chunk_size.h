@@ -19,7 +19,7 @@ typedef struct moons__cost {
   uint64_t last_used;
 } moons__cost;
 
-/* The costs of the functions used last. All zero knows none. */
+/* The costs of the functions used last. Zero-initialised: none is known. */
 typedef struct moons__costs {
   moons__cost entries[MOONS_COSTS];
   uint64_t clock;

@@ -9,7 +9,7 @@
 
 #include "backend/work.h"
 
-/* All zero but max_running is a job without chunks. */
+/* Zero-initialised but for max_running: a job without chunks. */
 typedef struct moons__job {
   moons__work_list waiting, finished;
   unsigned n_running;

@@ -18,7 +18,7 @@ moons__queue *moons__queue_new(void);
 /* All jobs that report to it have been freed. Accepts NULL. */
 void moons__queue_free(moons__queue *queue);
 
-/* Has the job report to the queue from now on; where a chunk has finished, at once. */
+/* From now on the job reports to the queue; at once, where a chunk has finished. */
 void moons__job_report_to(moons_job *job, moons__queue *queue);
 
 /* Takes a job that has news, and waits for one for up to `timeout_ns` (0: does not; negative: for ever). While

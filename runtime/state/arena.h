@@ -19,7 +19,7 @@ typedef struct moons__arena {
   moons__heap *heap;     /* the start of the stretch; NULL before open */
   size_t reserved_bytes; /* address space */
   int grows; /* more of it is reserved when it is needed, and given back when it is not */
-  size_t committed_bytes; /* memory behind its first so many bytes */
+  size_t committed_bytes; /* that have memory, from the start on */
   size_t max_bytes;       /* the most that limit_bytes can be */
   size_t limit_bytes;     /* blocks end below this */
   size_t ready_bytes;   /* up to here blocks can be had without more ado: the least of all limits */

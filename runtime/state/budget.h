@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* All zero but max_bytes has everything left. */
+/* Zero-initialised but for max_bytes: everything is left. */
 typedef struct moons__budget {
   size_t max_bytes;
   size_t
@@ -21,7 +21,7 @@ typedef struct moons__budget {
 } moons__budget;
 
 /* Takes bytes for somebody who has `has_bytes` by now. Returns 0, or MOONS_ENOMEM with nothing taken: there are
-** not so many. Accepts NULL, which has no end. */
+** fewer. Accepts NULL, which has no end. */
 int moons__budget_take(moons__budget *budget, size_t n_bytes, size_t has_bytes);
 
 /* Whether more than half of it was taken, much of it by somebody who has `has_bytes`. Accepts NULL. */

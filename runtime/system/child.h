@@ -74,7 +74,7 @@ int moons__children_has(moons__children *children, const void *owner);
 
 /* {== Writing to a pipe that nobody reads ===================================================== */
 
-/* All zero is at rest. */
+/* Zero-initialised: at rest. */
 typedef struct moons__sigpipe {
   int is_held;
   sigset_t before;

@@ -18,7 +18,7 @@ typedef struct moons__place {
   struct moons__place *next;
 } moons__place;
 
-/* All zero is empty. */
+/* Zero-initialised: empty. */
 typedef struct moons__park {
   moons__place *last; /* the others follow, each before those that came earlier */
 

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* How long was waited lately. All zero is hopeful. Any thread: updates may get lost, which is no harm. */
+/* How long recent waits were. Zero-initialised: assumes that waits are short. Any thread: a lost update does no harm. */
 typedef struct moons__patience {
   _Atomic uint64_t recent_ns; /* smoothed */
 } moons__patience;

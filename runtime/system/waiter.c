@@ -45,7 +45,8 @@ void moons__waiter_release(moons__waiter *w) {
 }
 
 /* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).
-** Once the mutex was to be had, the sleeper waits for the signal, which is given when he can have it too. */
+** Taking the mutex once proves that the sleeper is inside uv_cond_wait. The signal comes after unlocking, so that it can
+** run at once. */
 void moons__waiter_ring(moons__waiter *w) {
   if (w == NULL) return;
   atomic_store(&w->is_rung, 1);

@@ -1,7 +1,6 @@
 /*
-** A thread that waits for what others will do, and is rung by them. It may wait busily, so those who ring
-** hold no lock that it will want: they become users of the waiter under a lock of their own, and ring
-** without it.
+** A thread waits here for others, who ring. It may wait busily, so whoever rings holds no lock that it will want: a
+** ringer becomes a user of the waiter under a lock of its own, and rings without it.
 */
 #ifndef MOONS_SYSTEM_WAITER_H
 #define MOONS_SYSTEM_WAITER_H

@@ -104,7 +104,7 @@ void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_
 ** most `n_most`. Returns how many. The last item was a number. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, void *to, uint32_t n_most);
 
-/* Reads so many of them. */
+/* Reads n of them. */
 void moons__batch_skip(moons__batch_reader *reader, uint32_t n_items);
 
 /* Reads the next item: its kind, and what belongs to that. Total: any bytes give items, END or

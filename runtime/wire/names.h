@@ -27,7 +27,7 @@ typedef struct moons__module {
   int came_by_value; /* of kind LUA: it came with a set-up */
 } moons__module;
 
-/* All zero has not looked yet. Belongs to one state. */
+/* Zero-initialised: has not looked yet. Belongs to one state. */
 typedef struct moons__names {
   moons__ptrmap known;      /* object -> where its path begins in `paths` */
   moons__buffer paths;      /* owned */

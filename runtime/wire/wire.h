@@ -24,7 +24,7 @@
 #include "state/libraries.h"
 #include "wire/names.h"
 
-/* The classes that two sides know by number, as one side has them. All zero has none. */
+/* The classes that two sides know by number, as one side has them. Zero-initialised: none. */
 typedef struct moons__classes {
   moons__ptrmap numbers;              /* table -> number */
   const struct moons__classes *outer; /* more of them, or NULL */

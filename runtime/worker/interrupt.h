@@ -1,6 +1,5 @@
 /*
-** Having a function run at once on another thread, whatever that does just then: by a signal sent to that thread
-** alone. A program chooses the signal. Its handler is set while anybody uses it, and the one before is put
+** Runs a function at once on another thread, whatever that does just then: by a signal sent to that thread alone. A program chooses the signal. Its handler is set while anybody uses it, and the one before is put
 ** back afterwards; it is the one thing of the library that the whole process shares.
 */
 #ifndef MOONS_WORKER_INTERRUPT_H
@@ -11,7 +10,7 @@
 
 struct moons__interrupted;
 
-/* What is to be told on a thread: one function, which runs in a signal handler. All zero is at rest. */
+/* A function that runs on a thread, in a signal handler. Zero-initialised: at rest. */
 typedef struct moons__interrupt {
   void (*told)(void *data);
   void *data;

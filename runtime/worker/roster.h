@@ -15,7 +15,7 @@ typedef struct moons__entry {
   _Atomic(const struct moons__worker *) worker; /* NULL: nobody's; the next who joins may have it */
 } moons__entry;
 
-/* All zero is empty. */
+/* Zero-initialised: empty. */
 typedef struct moons__roster {
   _Atomic(moons__entry *) last;
 } moons__roster;

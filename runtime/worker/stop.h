@@ -30,7 +30,7 @@ typedef struct moons__resumer {
 typedef int moons__stop_reason;
 #define MOONS__STOP(kind) (MOONS__FAILURE_##kind + 1)
 
-/* All zero is at rest. Belongs to one worker. */
+/* Zero-initialised: at rest. Belongs to one worker. */
 typedef struct moons__stop {
   _Atomic uintptr_t running; /* the state, 0 between calls, or a mark, see stop.c */
   atomic_int reason;
