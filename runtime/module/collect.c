@@ -458,7 +458,7 @@ int moons__core_next(lua_State *L) {
   const moons__job_data *awaited = lua_isnoneornil(L, 1) ? NULL : moons__check_job_at(L, 1);
   uint64_t end_ns = end_of(awaited != NULL ? check_timeout(L, 2) : 0);
   moons__state_data *state = moons__push_state(L);
-  if (moons__runtime_is_forked(state->runtime)) moons__check(L, MOONS_EFORKED);
+  if (moons__runtime_is_forked(state->runtime)) moons__check_made(L, MOONS_EFORKED, NULL);
   moons__queue *queue = moons__queue_of(L, state);
   for (;;) {
     moons_job *job;

@@ -25,6 +25,7 @@ void moons__check_made(lua_State *L, int error, const moons__shortage *shortage)
   char text[MOONS__SHORTAGE_BYTES];
   if (error == MOONS_ETHREAD)
     raise_failure(L, MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
+  if (error == MOONS_EFORKED) raise_failure(L, MOONS__FAILURE_SYSTEM, moons_error_text(error));
   if (error == MOONS_EDEPTH) {
     snprintf(text, sizeof text,
              "%s: more than %d within each other; does a function that maps call itself?",
@@ -111,7 +112,7 @@ int moons__core_new_workers(lua_State *L) {
   luaL_setmetatable(L, POOL_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
-  if (moons__runtime_is_forked(state->runtime)) moons__check(L, MOONS_EFORKED);
+  if (moons__runtime_is_forked(state->runtime)) moons__check_made(L, MOONS_EFORKED, NULL);
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
   moons__console *console = moons__runtime_console(state->runtime);

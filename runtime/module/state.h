@@ -57,7 +57,8 @@ typedef struct moons__workers_data {
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);
 
-/* Raises the error of making a runtime or a job; want of threads is an error value of kind "system". */
+/* Raises the error of making or using a runtime or a job: want of threads, of which `shortage` tells, and a process that was forked
+** are error values of kind "system". */
 void moons__check_made(lua_State *L, int error, const moons__shortage *shortage);
 
 /* The queue of a state, made when it is needed first. */
