@@ -17,7 +17,7 @@ end
 
 describe("an error", function()
   for _, host in ipairs(script.hosts) do
-    it("whose value the caller cannot make anew is told all the same, with why", function()
+    it("whose value the caller cannot make anew is told all the same, with why " .. host.name, function()
       script.passes([[
         local function throw(again)
           local function build() error(again, 0) end
