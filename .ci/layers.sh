@@ -69,21 +69,22 @@ if ! circle=$(sed -n 's/^circle //p' "$found" | tsort 2>&1 >/dev/null); then
   breaches=1
 fi
 
+# The symbols that each object wants, as "FILE SYMBOL": one call of nm, for it takes longest.
+called=$(mktemp)
+trap 'rm -f "$found" "$called"' EXIT
+if [ -d "$objects" ]; then
+  (cd "$objects" && find . -name '*.o' -exec nm -A -u {} + 2>/dev/null) |
+    sed 's|^\./||; s|\.o:.* |.c |; s|@.*||; s| _\{0,2\}\([a-z]*\)_chk$| \1|' | sort -u >"$called"
+fi
+
 # breaches_of PATTERN SYMBOL...: the places where files whose path does not match call them.
 breaches_of() {
   allowed=$1
   shift
-  [ -d "$objects" ] || return 0
-  for object in $(find "$objects" -name '*.o' | sort); do
-    file=${object#"$objects"/}
-    file=${file%.o}.c
-    [ -f "$file" ] || continue # made, or of a file that is gone
-    if printf '%s\n' "$file" | grep -qE "$allowed"; then continue; fi
-    for symbol in $(nm -u "$object" | sed 's/.* //; s/@.*//; s/^_\{0,2\}\(.*\)_chk$/\1/' | sort -u); do
-      for name; do
-        [ "$symbol" = "$name" ] || continue
-        grep -nw "$name" "$file" | sed "s|^\([0-9]*\):.*|runtime/$file:\1: may not use $name|" | head -n 1
-      done
+  for name; do
+    sed -n "s/ $name\$//p" "$called" | grep -vE "$allowed" | while read -r file; do
+      [ -f "$file" ] || continue # made, or of a file that is gone
+      grep -nw "$name" "$file" | sed "s|^\([0-9]*\):.*|runtime/$file:\1: may not use $name|" | head -n 1
     done
   done
 }
