@@ -18,7 +18,7 @@ for _, host in ipairs(script.hosts) do
           [string.rep] = "bad argument #1 to 'string.rep' (string expected, got no value)",
           [error] = "(error object is a nil value)",
         } do
-          local ok, err = pcall(parallel.run, calls(f))
+          local ok, err = pcall(parallel.run, calls(f), {workers = 1})
           equal({ok, err.index, err.message, err.traceback:find("delayed", 1, true)}, {false, 1, text})
           err = select(2, parallel.run(calls(f), {errors = "collect"}))
           equal({err[1].message, err[2].message, err.n}, {text, text, 2})
