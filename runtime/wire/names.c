@@ -316,6 +316,7 @@ void moons__names_refresh(moons__names *names, lua_State *L) {
   }
   lua_pop(L, 1);
   if (n_loaded == names->n_loaded && fingerprint == names->fingerprint) return;
+  names->n_loaded = 0; /* after an error in its midst it looks again */
   look(names, L);
   names->n_loaded = n_loaded;
   names->fingerprint = fingerprint;
