@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 n_passed=0
 n_failed=0
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+spec_jobs=$((jobs + 1)) # specs wait for a third of their time
 log=$(mktemp)
 fixed_addresses=
 trap 'rm -f "$log"' EXIT
@@ -73,7 +74,7 @@ specs() {
   echo "== $1"
   limit=$2
   shift 2
-  attempt "$limit" make -s -j "$jobs" spec "$@"
+  attempt "$limit" make -s -j "$jobs" spec JOBS="$spec_jobs" "$@"
   tally
   n_passed=$((n_passed + n_ok))
   n_failed=$((n_failed + n_not_ok))
@@ -90,7 +91,7 @@ specs_again() {
   shift 3
   rm -f "$reports".*
   # shellcheck disable=SC2086  # none, or a command and its option
-  attempt "$limit" $fixed_addresses make -s -j "$jobs" spec "$@"
+  attempt "$limit" $fixed_addresses make -s -j "$jobs" spec JOBS="$spec_jobs" "$@"
   tally
   set -- "$reports".*
   echo "   $n_ok ok, $n_not_ok failed, $n_skip skipped ($(slowest))"
