@@ -5,6 +5,7 @@
 #include "moons.h"
 #include "sizes.h"
 #include "state/pristine.h"
+#include "state/weak.h"
 #include "wire/capture.h"
 #include "wire/encode.h"
 
@@ -26,24 +27,11 @@ static void put_new_dump(encoder *e, int function) {
   moons__check(e->L, error);
 }
 
-/* Pushes the table of dumps, made when it is needed first. It keeps no function alive. */
-static void push_dumps(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, DUMPS) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, DUMPS);
-}
-
 /* The same for a function of a module: dumping it takes ten times as long as copying the dump. */
 static void put_kept_dump(encoder *e, int function) {
   lua_State *L = e->L;
   size_t start = e->out->n_bytes, n_bytes;
-  push_dumps(L);
+  moons__push_weak(L, DUMPS, "k");
   lua_pushvalue(L, function);
   if (lua_rawget(L, -2) == LUA_TSTRING) {
     const char *dump = lua_tolstring(L, -1, &n_bytes);

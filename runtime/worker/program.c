@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "state/weak.h"
 #include "worker/original.h"
 
 /* A key in the registry: a weak table whose keys are files that the state has opened for writing. */
@@ -28,23 +29,10 @@ static moons__starter *starter_of(lua_State *L) { return lua_touserdata(L, lua_u
 
 /* {== Files that are written to =============================================================== */
 
-/* Pushes the table of them, made when it is needed first. */
-static void push_files(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, FILES) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, FILES);
-}
-
 /* Notes the value at `index`, where it is a file of the state's own. */
 static void note_file(lua_State *L, int index) {
   if (luaL_testudata(L, index, LUA_FILEHANDLE) == NULL) return;
-  push_files(L);
+  moons__push_weak(L, FILES, "k");
   lua_pushvalue(L, index);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
