@@ -375,8 +375,7 @@ static void fill_places(decoder *d) {
     for (int i = 1; i <= 3; i++)
       lua_rawgeti(L, slot(d, SLOT_PLACES), d->n_placed + i);
     enum wire_place where = (enum wire_place)lua_tointeger(L, -3);
-    if (!moons__place_set(L, where, d->notes_globals, &d->replaced_global))
-      malformed(d, "what does not fit its place");
+    if (!moons__place_set(L, where, d->places_index)) malformed(d, "what does not fit its place");
     lua_pop(L, 1);
   }
 }

@@ -8,6 +8,7 @@
 #include <lualib.h>
 
 #include "state/pristine.h"
+#include "state/weak.h"
 #include "wire/names.h"
 
 /* Sets the fields of the table on top in the table below it, and pops both. */
@@ -31,58 +32,48 @@ static void remove_fields(lua_State *L) {
   lua_settop(L, list - 2);
 }
 
-/* A key in the registry: name -> the value that a set-up has given the global last. Weak: what only it holds is gone. */
-static const char PLACED[] = "moons.placed";
+/* Globals. In a state that is set up again later it is known which value a set-up has given each last: a global that has
+** another one was set by a call, which is left alone. */
 
-static void push_placed(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, PLACED) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, PLACED);
-}
+static const char PLACED[] = "moons.placed"; /* key in the registry; values are weak */
 
-static void note_placed(lua_State *L, int name) {
-  push_placed(L);
-  lua_pushvalue(L, name);
-  lua_pushvalue(L, name + 1);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
-/* Takes away what a set-up before has given the global, and the script has taken back; what a call has set stays.
-** Returns whether there was any. */
-static int clear_global(lua_State *L, int name) {
+static void push_global(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  lua_pushvalue(L, name);
-  if (lua_rawget(L, -2) == LUA_TNIL) return 0;
-  push_placed(L);
   lua_pushvalue(L, name);
   lua_rawget(L, -2);
-  if (!lua_rawequal(L, -1, -3)) return 0;
-  lua_pop(L, 3);
-  lua_pushvalue(L, name);
-  lua_pushnil(L);
-  lua_rawset(L, -3);
-  return 1;
+  lua_remove(L, -2);
 }
 
-/* Returns whether it had another value that was no object: those of tables and functions come anew each time. */
-static int set_global(lua_State *L, int name, int notes) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+/* Whether the value of the global is what a set-up has placed there last. */
+static int is_as_placed(lua_State *L, int name) {
+  int top = lua_gettop(L);
+  moons__push_weak(L, PLACED, "v");
   lua_pushvalue(L, name);
-  int type = lua_rawget(L, -2);
-  int replaces = type != LUA_TNIL && lua_topointer(L, -1) == NULL && !lua_rawequal(L, -1, name + 1);
-  lua_pop(L, 1);
+  lua_rawget(L, -2);
+  push_global(L, name);
+  int is_same = lua_rawequal(L, -1, -2);
+  lua_settop(L, top);
+  return is_same;
+}
+
+/* Sets the field of the table on top that has the name of the place to its value. */
+static void set_named(lua_State *L, int name) {
   lua_pushvalue(L, name);
   lua_pushvalue(L, name + 1);
   lua_rawset(L, -3);
-  if (notes) note_placed(L, name);
-  return replaces;
+}
+
+static void set_global(lua_State *L, int name, int is_kept) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  set_named(L, name);
+  if (!is_kept) return;
+  moons__push_weak(L, PLACED, "v");
+  set_named(L, name);
+}
+
+/* What a set-up before has given the global, and the script has taken back, goes. */
+static void clear_global(lua_State *L, int name, int is_kept) {
+  if (is_kept && is_as_placed(L, name)) set_global(L, name, 1);
 }
 
 /* What the host has given the script's state and not to those of calls cannot be had. */
@@ -104,9 +95,7 @@ static void set_globals_metatable(lua_State *L, int name) {
 
 static void set_module(lua_State *L, int name) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushvalue(L, name);
-  lua_pushvalue(L, name + 1);
-  lua_rawset(L, -3);
+  set_named(L, name);
   lua_settop(L, name + 1);
   lua_pushvalue(L, name);
   lua_pushvalue(L, name + 1);
@@ -212,14 +201,15 @@ static void set_searchers(lua_State *L, int name) {
   }
 }
 
-int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replaces) {
+/* Puts the value on top into a place, and pops it with the name below it. */
+static int set(lua_State *L, enum wire_place where, int is_kept) {
   int name = lua_gettop(L) - 1, value = name + 1;
   int has_name = lua_type(L, name) == LUA_TSTRING, has_table = lua_istable(L, value);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   int fits = 0;
   switch (where) {
   case WIRE_PLACE_GLOBAL:
-    if ((fits = has_name)) *replaces |= set_global(L, name, notes);
+    if ((fits = has_name)) set_global(L, name, is_kept);
     break;
   case WIRE_PLACE_GLOBALS_METATABLE:
     if ((fits = has_table || lua_isnil(L, value))) set_globals_metatable(L, name);
@@ -243,7 +233,7 @@ int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replac
     if ((fits = has_table)) set_preload(L, name);
     break;
   case WIRE_PLACE_ABSENT:
-    if ((fits = has_name)) *replaces |= clear_global(L, name);
+    if ((fits = has_name)) clear_global(L, name, is_kept);
     break;
   case WIRE_PLACE_HOST:
     if ((fits = has_name)) check_host(L, name);
@@ -255,4 +245,43 @@ int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replac
   }
   lua_settop(L, name - 1);
   return fits;
+}
+
+/* Kept states. What a set-up has placed is a list: how many entries, at 0, and for each place three: where, name, value. */
+
+static void note(lua_State *L, enum wire_place where, int list) {
+  int value = lua_gettop(L);
+  lua_rawgeti(L, list, 0);
+  lua_Integer n = lua_tointeger(L, -1);
+  lua_pushinteger(L, where);
+  lua_rawseti(L, list, n + 1);
+  for (int i = 0; i < 2; i++) {
+    lua_pushvalue(L, value - 1 + i);
+    lua_rawseti(L, list, n + 2 + i);
+  }
+  lua_pushinteger(L, n + 3);
+  lua_rawseti(L, list, 0);
+  lua_settop(L, value);
+}
+
+int moons__place_set(lua_State *L, enum wire_place where, int list) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (list != 0) note(L, where, list);
+  return set(L, where, list != 0);
+}
+
+void moons__place_again(lua_State *L) {
+  int list = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_rawgeti(L, list, 0);
+  lua_Integer n = lua_tointeger(L, -1);
+  for (lua_Integer i = 1; i <= n; i += 3) {
+    lua_settop(L, list);
+    lua_rawgeti(L, list, i);
+    enum wire_place where = (enum wire_place)lua_tointeger(L, -1);
+    lua_rawgeti(L, list, i + 1);
+    lua_rawgeti(L, list, i + 2);
+    if (where != WIRE_PLACE_GLOBAL || is_as_placed(L, list + 2)) set(L, where, 1);
+  }
+  lua_settop(L, list - 1);
 }

@@ -11,9 +11,13 @@
 #include "wire/format.h"
 
 /* Puts the value on top into a place of L, whose name is below it; pops both. Returns 0, and does nothing, where these
-** do not fit the place. In a state that others set up later, it `notes` which globals come from a set-up, and sets `replaces`
-** where one had another value before, which was no table or function. May raise any error. */
-int moons__place_set(lua_State *L, enum wire_place where, int notes, int *replaces);
+** do not fit the place. In a state that is set up again later, the table at stack index `list` takes note of it; 0: none
+** does. May raise any error. */
+int moons__place_set(lua_State *L, enum wire_place where, int list);
+
+/* Puts what the list on top has noted, which it pops, into its places again, for the set-up that it comes from is used again.
+** Globals that a call has set stay. May raise a memory error. */
+void moons__place_again(lua_State *L);
 
 /* Pushes the list of package.searchers with a number for each that a new state has in that place; nil where it is as
 ** in a new state. */

@@ -124,9 +124,8 @@ typedef struct moons__decoder {
   int trusted;             /* the bytes come from this process: functions may be loaded */
 
   /* Told to the user. */
-  int made_finalizer;  /* a metatable with __gc was given to a table */
-  int notes_globals;   /* that come: the state is set up again later (places.h) */
-  int replaced_global; /* one that had another value, of a set-up before */
+  int made_finalizer; /* a metatable with __gc was given to a table */
+  int places_index;   /* stack index of a table that notes what is placed (places.h), or 0 */
 
   /* Private. */
   const char *at, *end, *start;

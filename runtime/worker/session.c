@@ -14,6 +14,7 @@
 #include "moons.h"
 #include "state/pristine.h"
 #include "system/machine.h"
+#include "wire/places.h"
 #include "wire/setup.h"
 #include "worker/install.h"
 #include "worker/print.h"
@@ -116,7 +117,6 @@ typedef struct setting_up {
   const moons__terms *terms;
   enum { HOST, RECEIVING, INIT } stage;
   int made_finalizer;
-  int replaced_global;
 } setting_up;
 
 static int add_host(lua_State *L) {
@@ -149,15 +149,16 @@ static void run_init(lua_State *L, setting_up *x, int init) {
 /* Leaves the caller in the registry, under a reference of the program's. */
 static int apply_setup(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
+  int is_kept = !x->session->fresh;
+  if (is_kept) lua_newtable(L);
   lua_newtable(L);
   int classes = lua_gettop(L);
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
+  decoder.places_index = is_kept ? classes - 1 : 0;
   decoder.classes = &x->program->classes;
-  decoder.notes_globals = !x->session->fresh;
   x->stage = RECEIVING;
   moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
-  x->replaced_global = decoder.replaced_global;
   int function = classes + 1, init = classes + 2;
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
@@ -165,6 +166,9 @@ static int apply_setup(lua_State *L) {
   moons__push_randomseed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
   x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (!is_kept) return 0;
+  lua_pushvalue(L, classes - 1);
+  x->program->places = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -280,14 +284,14 @@ static int complete(moons__session *s, const moons__terms *terms) {
 /* Programs. */
 
 static void program_open(moons__program *p, moons__terms *terms) {
-  *p = (moons__program){.terms = terms, .caller = LUA_NOREF};
+  *p = (moons__program){.terms = terms, .caller = LUA_NOREF, .places = LUA_NOREF};
   moons__terms_share(terms);
 }
 
 static void program_close(moons__program *p) {
   moons__terms_release(p->terms);
   moons__classes_free(&p->classes);
-  *p = (moons__program){.caller = LUA_NOREF};
+  *p = (moons__program){.caller = LUA_NOREF, .places = LUA_NOREF};
 }
 
 static int program_is(const moons__program *p, const moons__terms *terms) {
@@ -367,32 +371,25 @@ void moons__session_collect(moons__session *s) {
   if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
 }
 
-static void forget_program(moons__session *s, moons__program *p) {
-  if (p->terms == NULL) return;
-  luaL_unref(s->image.L, LUA_REGISTRYINDEX, p->caller);
-  program_close(p);
-}
-
-/* The script has given a global another value since those before were set up, and may give it the former one again: they
-** are set up anew then. */
-static void forget_others(moons__session *s, const moons__program *last) {
-  for (unsigned i = 0; i < s->n_programs; i++)
-    if (&s->programs[i] != last) forget_program(s, &s->programs[i]);
-}
-
 /* A place for one more program, in that of the least used one where all are taken. */
 static moons__program *free_program(moons__session *s) {
   if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
   moons__program *oldest = &s->programs[0];
   for (unsigned i = 1; i < s->n_programs; i++)
     if (s->programs[i].last_used < oldest->last_used) oldest = &s->programs[i];
-  forget_program(s, oldest);
+  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
+  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->places);
+  program_close(oldest);
   return oldest;
 }
 
-static moons__program *kept_program(moons__session *s, moons__terms *terms) {
+static moons__program *find_program(moons__session *s, const moons__terms *terms) {
   for (unsigned i = 0; i < s->n_programs; i++)
     if (program_is(&s->programs[i], terms)) return &s->programs[i];
+  return NULL;
+}
+
+static moons__program *new_program(moons__session *s, moons__terms *terms) {
   moons__program *p = free_program(s);
   setting_up x = {.session = s, .program = p, .terms = terms};
   put_handler(s);
@@ -400,11 +397,36 @@ static moons__program *kept_program(moons__session *s, moons__terms *terms) {
   int error = charge(s, terms);
   if (!error) error = set_up(&x);
   uncharge(s);
-  if (x.replaced_global) forget_others(s, p);
   if (!error) return p;
   program_close(p);
   moons__session_collect(s); /* what it has left behind is in nobody's way */
   return NULL;
+}
+
+static int place_again(lua_State *L) {
+  const moons__program *p = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->places);
+  moons__place_again(L);
+  return 0;
+}
+
+/* Puts what came with this program into its places again: another one may have been used since. */
+static int enter_again(moons__session *s, moons__program *p) {
+  if (p == s->last_program) return 0;
+  put_handler(s);
+  int status = call_protected(s, place_again, p);
+  s->names_known = 0;
+  return status == LUA_OK ? 0 : fail(s, status, MOONS__FAILURE_ERROR, "");
+}
+
+static moons__program *kept_program(moons__session *s, moons__terms *terms) {
+  moons__program *p = find_program(s, terms);
+  if (p == NULL)
+    p = new_program(s, terms);
+  else if (enter_again(s, p))
+    p = NULL;
+  s->last_program = p;
+  return p;
 }
 
 moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {

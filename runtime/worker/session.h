@@ -31,10 +31,11 @@ typedef struct moons__workshop {
 typedef struct moons__program {
   moons__terms *terms; /* whose set-up it is, by which it is found again; shared */
   uint64_t last_used;
-  int uses_seed;                 /* `init` could draw random numbers */
-  uint64_t seed;                 /* what it drew them from */
-  moons__classes classes;        /* that came with it */
-  int caller;                    /* reference of the function that makes a call */
+  int uses_seed;          /* `init` could draw random numbers */
+  uint64_t seed;          /* what it drew them from */
+  moons__classes classes; /* that came with it */
+  int places;             /* reference of what it has placed (places.h); kept sessions alone */
+  int caller;             /* reference of the function that makes a call */
   char place[MOONS_PLACE_BYTES]; /* of what is mapped: "script.lua:3" */
   int has_random;                /* the state has random numbers, to be seeded for each call */
 } moons__program;
@@ -57,6 +58,7 @@ typedef struct moons__session {
   uint64_t last_used;
   moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
   unsigned n_programs;
+  const moons__program *last_program; /* kept: the one that was entered last, if any */
 } moons__session;
 
 /* The stack of the state between calls. */

@@ -16,6 +16,32 @@ for _, host in ipairs(script.hosts) do
           equal(parallel.map(f, {1}, options)[1], value)
           equal(parallel.map(g, {1}, options)[1], value)
         end
+        local function mode() return config.mode .. name_of(config) end
+        local function other() return config.mode end
+        for _, value in ipairs {"train", "test", "train", "train", "test"} do
+          config = {mode = value}
+          function name_of() return value:upper() end
+          equal(parallel.map(mode, {1}, options)[1], value .. value:upper())
+          equal(parallel.map(other, {1}, options)[1], value)
+        end
+      ]]
+    end)
+
+    it("sees libraries and modules as they are, also where they are as they were before", function()
+      passes [[
+        local settings = {}
+        package.loaded.settings = settings
+        local function shout(s) return s:shout() end
+        local function twice() return math.twice(4) end
+        local function get() return require "settings".value end
+        for _, value in ipairs {"a", "b", "a", "a", "c", "b"} do
+          function string.shout(s) return s .. value end
+          function math.twice(x) return x .. value end
+          settings.value = value
+          equal(parallel.map(shout, {"x"}, options)[1], "x" .. value)
+          equal(parallel.map(twice, {1}, options)[1], "4" .. value)
+          equal(parallel.map(get, {1}, options)[1], value)
+        end
       ]]
     end)
 
@@ -39,6 +65,7 @@ for _, host in ipairs(script.hosts) do
         local function look() return cache end
         equal(parallel.map(count, {1, 2, 3}, options), {1, 2, 3, n = 3})
         equal(parallel.map(look, {1}, options)[1], 3)
+        equal(parallel.map(f, {1}, options)[1], 5)
         equal(parallel.map(count, {1}, options)[1], 4)
       ]]
     end)
