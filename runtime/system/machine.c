@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "moons.h"
+
 static size_t less(size_t n_bytes, const struct rlimit *limit) {
   if (limit->rlim_cur == RLIM_INFINITY || limit->rlim_cur >= n_bytes) return n_bytes;
   return (size_t)limit->rlim_cur;
@@ -54,3 +56,5 @@ void moons__machine_host(char *name, size_t n_bytes) {
   if (gethostname(name, n_bytes) != 0) name[0] = '\0';
   name[n_bytes - 1] = '\0'; /* a long name is cut without one */
 }
+
+unsigned moons_cpus(void) { return moons__machine_cpus(); }

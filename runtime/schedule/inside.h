@@ -1,0 +1,97 @@
+/*
+** Runtimes and jobs from inside: what runtime.c, owner.c and wait.c share. Private to these.
+*/
+#ifndef MOONS_SCHEDULE_INSIDE_H
+#define MOONS_SCHEDULE_INSIDE_H
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "backend/backend.h"
+#include "base/kept.h"
+#include "moons.h"
+#include "schedule/job.h"
+#include "schedule/news.h"
+#include "schedule/queue.h"
+#include "sizes.h"
+#include "system/child.h"
+#include "system/console.h"
+#include "system/spin.h"
+#include "system/waiter.h"
+
+struct moons__shortage;
+
+/* What a runtime shares with the pools that scripts make on it. */
+typedef struct commons {
+  moons__budget states;  /* of all their states */
+  atomic_uint n_threads; /* of pools that calls have made */
+  moons__kept code;      /* of the module, compiled */
+  moons__roster roster;  /* of all their workers */
+  atomic_uint n_users;
+} commons;
+
+struct moons_runtime {
+  const moons__backend_functions *functions;
+  moons__backend *backend;
+  moons_options options;
+  unsigned fork_number; /* of the process that made it */
+  commons *commons;
+  const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
+  unsigned n_threads;          /* that count as those of pools of calls */
+  moons__console *console;     /* NULL: the host takes what is printed */
+  moons__children *children;
+  atomic_uint n_started;    /* workers; only grows */
+  moons__patience patience; /* of threads that wait for results */
+
+  uv_mutex_t mutex; /* guards what follows */
+  moons_stats stats;
+  moons__setup *setups[MOONS_SETUPS_KEPT]; /* of the last jobs, the last one first; NULL: none */
+};
+
+/* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
+struct moons_job {
+  moons_runtime *runtime;
+  moons__terms *terms[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
+  unsigned n_terms;
+  unsigned depth; /* 1, or one more than that of the call in which the job was made */
+
+  uv_mutex_t mutex;      /* guards all that follows */
+  moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */
+  moons__queue *queue;   /* the same, until the owner has gone; NULL: none */
+  moons__news news;
+  moons__job chunks;
+  int is_orphan; /* the owner has gone */
+};
+
+/* How deep in calls the calling thread is, those of the parents' included: 0: in none. */
+unsigned moons__runtime_depth(const moons_runtime *runtime);
+
+/* Whether a call that the calling thread runs must end. */
+int moons__runtime_is_ending(const moons_runtime *runtime);
+
+/* The innermost call that the calling thread runs, shared, NULL in none; `is_foreign`: it runs on workers of another runtime.
+** Returns 0 or MOONS_ENOMEM. */
+int moons__runtime_find_scope(const moons_runtime *runtime, moons__scope **scope, int *is_foreign);
+
+/* Adds workers where a job asks for more than there are. Returns 0, MOONS_EINVAL, or MOONS_ETHREAD with the shortage. */
+int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
+                        struct moons__shortage *shortage);
+
+/* Counts what a chunk that has run has done. */
+void moons__runtime_count(moons_runtime *runtime, const moons__work *chunk);
+
+/* In the child of a fork somebody may have had a lock of the job who is not there. */
+int moons__job_is_forked(const moons_job *job);
+
+/* Takes the chunks that can run into a list, under the job's mutex; submits them, without it, for who is woken up then will
+** want it. */
+moons__work_list moons__chunks_start(moons_job *job);
+void moons__chunks_submit(moons_runtime *runtime, moons__work_list *started);
+
+/* Takes back a chunk that was submitted and has not begun, or NULL. The mutex is held. */
+moons__work *moons__chunks_withdraw(moons_job *job);
+
+/* How many chunks wait, run, or have finished. The mutex is held. */
+unsigned moons__chunks_pending(const moons_job *job);
+
+#endif

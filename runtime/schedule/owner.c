@@ -1,0 +1,367 @@
+/*
+** Jobs as their owners see them: chunks go in, are run by the backend as far as the job wants, and come home. Each change is
+** made under the mutex of the job; whoever must know of it is rung, and work is submitted, after it is free again. A
+** job whose owner has gone is freed by the last of its chunks.
+*/
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "schedule/inside.h"
+#include "schedule/runtime.h"
+
+void moons_job_options_init(moons_job_options *options) {
+  *options = (moons_job_options){.fresh = 1};
+}
+
+static void job_destroy(moons_job *job) {
+  uv_mutex_destroy(&job->mutex);
+  for (unsigned i = 0; i < job->n_terms; i++)
+    moons__terms_release(job->terms[i]);
+  free(job);
+}
+
+/* The set-up of an earlier job with this hash and size, shared, or NULL. */
+static moons__setup *find_setup(moons_runtime *r, uint64_t hash, size_t n_bytes) {
+  moons__setup *found = NULL;
+  uv_mutex_lock(&r->mutex);
+  for (unsigned i = 0; i < MOONS_SETUPS_KEPT && found == NULL; i++)
+    if (r->setups[i] != NULL && r->setups[i]->hash == hash && r->setups[i]->n_bytes == n_bytes)
+      found = moons__setup_share(r->setups[i]);
+  uv_mutex_unlock(&r->mutex);
+  return found;
+}
+
+/* Keeps a set-up for the jobs to come, as the first of those that are kept; of the others the last go where they
+** are too large together. */
+static void keep_setup(moons_runtime *r, moons__setup *setup) {
+  moons__setup *dropped[MOONS_SETUPS_KEPT] = {NULL};
+  size_t n_bytes = 0;
+  uv_mutex_lock(&r->mutex);
+  dropped[0] = r->setups[MOONS_SETUPS_KEPT - 1];
+  memmove(&r->setups[1], &r->setups[0], (MOONS_SETUPS_KEPT - 1) * sizeof r->setups[0]);
+  r->setups[0] = moons__setup_share(setup);
+  for (unsigned i = 1; i < MOONS_SETUPS_KEPT; i++) {
+    if (r->setups[i] != NULL) n_bytes += r->setups[i]->n_bytes;
+    if (n_bytes <= MOONS_IMAGES_BYTES) continue;
+    dropped[i] = r->setups[i];
+    r->setups[i] = NULL;
+  }
+  uv_mutex_unlock(&r->mutex);
+  for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
+    moons__setup_release(dropped[i]);
+}
+
+/* The set-up with these bytes, shared with jobs before that have the same. NULL: no memory. */
+static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_bytes) {
+  uint64_t hash = moons__hash(MOONS__HASH_START, bytes, n_bytes);
+  moons__setup *setup = find_setup(r, hash, n_bytes);
+  if (setup != NULL && moons__setup_is(setup, bytes, n_bytes, hash)) return setup;
+  moons__setup_release(setup);
+  setup = moons__setup_new(bytes, n_bytes, hash);
+  if (setup != NULL) keep_setup(r, setup);
+  return setup;
+}
+
+static moons__terms *make_terms(moons_runtime *r, const moons_job_options *options,
+                                moons__scope *scope, int is_foreign) {
+  moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
+  if (setup == NULL) return NULL;
+  moons__terms *terms = moons__terms_new(options, setup, scope, is_foreign);
+  moons__setup_release(setup);
+  return terms;
+}
+
+static moons__terms *make_first_terms(moons_runtime *r, const moons_job_options *options) {
+  moons__scope *scope;
+  int is_foreign;
+  if (moons__runtime_find_scope(r, &scope, &is_foreign)) return NULL;
+  moons__terms *terms = make_terms(r, options, scope, is_foreign);
+  moons__scope_release(scope);
+  return terms;
+}
+
+int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
+  moons__shortage shortage;
+  return moons__job_make(job, r, options, &shortage);
+}
+
+int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
+                    moons__shortage *shortage) {
+  *job = NULL;
+  if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
+  unsigned depth = r->functions->depth(r->backend);
+  if (moons__runtime_depth(r) >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
+  int error = depth > 0 ? 0 : moons__runtime_grow(r, options->n_workers, shortage);
+  if (error) return error;
+  moons_job *new = calloc(1, sizeof *new);
+  if (new == NULL) return MOONS_ENOMEM;
+  new->terms[0] = make_first_terms(r, options);
+  if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
+    moons__terms_release(new->terms[0]);
+    free(new);
+    return MOONS_ENOMEM;
+  }
+  new->n_terms = 1;
+  new->runtime = r;
+  new->depth = depth + 1;
+  new->chunks.collect = options->collect;
+  new->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
+  *job = new;
+  return 0;
+}
+
+/* What a chunk's bytes count with: the call that the job is part of. */
+static moons__budget *budget_of(const moons__work *chunk) {
+  const moons_job *job = chunk->owner;
+  return moons__scope_budget(job->terms[0]->scope);
+}
+
+static int count_bytes(moons__work *chunk, size_t n_bytes) {
+  if (moons__budget_take(budget_of(chunk), n_bytes, 0)) return MOONS_ENOMEM;
+  chunk->task.counted_bytes += n_bytes;
+  return 0;
+}
+
+/* They are freed. */
+static void uncount_bytes(moons__work *chunk, size_t n_bytes) {
+  if (n_bytes > chunk->task.counted_bytes) n_bytes = chunk->task.counted_bytes;
+  moons__budget_give(budget_of(chunk), n_bytes);
+  chunk->task.counted_bytes -= n_bytes;
+}
+
+static void chunk_free(moons__work *chunk) {
+  uncount_bytes(chunk, SIZE_MAX);
+  free(chunk->task.bytes);
+  moons__buffer_free(&chunk->task.results);
+  free(chunk);
+}
+
+moons__work_list moons__chunks_start(moons_job *job) {
+  moons__work_list started = {0};
+  moons__work *chunk;
+  while ((chunk = moons__job_start(&job->chunks)) != NULL)
+    moons__work_append(&started, chunk);
+  return started;
+}
+
+void moons__chunks_submit(moons_runtime *r, moons__work_list *started) {
+  moons__work *chunk;
+  while ((chunk = moons__work_take(started)) != NULL)
+    r->functions->submit(r->backend, chunk);
+}
+
+moons__work *moons__chunks_withdraw(moons_job *job) {
+  if (job->chunks.running == NULL) return NULL;
+  return job->runtime->functions->withdraw(job->runtime->backend, job->chunks.running);
+}
+
+/* Whom to ring for there is something new to take. The mutex is held; it is not when they are rung. */
+typedef struct listeners {
+  moons__waiter *waiter, *reader;
+} listeners;
+
+static listeners share_listeners(moons_job *job) {
+  listeners l = {.waiter = moons__waiter_share(job->waiter)};
+  if (job->queue != NULL) l.reader = moons__queue_put(job->queue, &job->news);
+  return l;
+}
+
+static void ring(listeners l) {
+  moons__waiter_ring(l.waiter);
+  moons__waiter_ring(l.reader);
+}
+
+/* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
+static void drop_waiting(moons_job *job) {
+  moons__work *chunk;
+  for (unsigned i = 0; i < job->n_terms; i++)
+    atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
+  while ((chunk = moons__chunks_withdraw(job)) != NULL) {
+    moons__job_return(&job->chunks, chunk);
+    chunk_free(chunk);
+  }
+  while ((chunk = moons__job_drop(&job->chunks)) != NULL)
+    chunk_free(chunk);
+}
+
+/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
+** their own, which is next. Without memory for that they count as lost. The mutex is held. */
+static void put_rest(moons_job *job, moons__work *chunk) {
+  moons__task *task = &chunk->task;
+  if (!task->is_given_up || task->n_run == task->n_calls || task->bytes == NULL) return;
+  moons__work *rest = calloc(1, sizeof *rest);
+  if (rest == NULL) return;
+  *rest = *chunk;
+  rest->task = (moons__task){.terms = task->terms,
+                             .first = task->first + task->n_run,
+                             .n_calls = task->n_calls - task->n_run,
+                             .n_skipped = task->n_skipped + task->n_run,
+                             .n_tries = task->n_tries,
+                             .bytes = task->bytes,
+                             .n_bytes = task->n_bytes};
+  task->n_calls = task->n_run;
+  task->bytes = NULL;
+  moons__job_put_rest(&job->chunks, rest);
+}
+
+/* Runs on the worker's thread, or where a call was given up, on that which watches. */
+static void chunk_done(moons__work *chunk) {
+  moons_job *job = chunk->owner;
+  moons_runtime *r = job->runtime;
+  moons__runtime_count(r, chunk);
+  uv_mutex_lock(&job->mutex);
+  put_rest(job, chunk);
+  free(chunk->task.bytes);
+  chunk->task.bytes = NULL;
+  uncount_bytes(chunk, chunk->task.n_bytes);
+  moons__job_finish(&job->chunks, chunk);
+  if (job->chunks.stopped) drop_waiting(job);
+  moons__work_list started = moons__chunks_start(job);
+  int is_last = job->is_orphan && job->chunks.n_running == 0;
+  listeners l = share_listeners(job);
+  uv_mutex_unlock(&job->mutex);
+  moons__chunks_submit(r, &started);
+  ring(l);
+  if (!is_last) return;
+  while ((chunk = moons__job_take(&job->chunks)) != NULL)
+    chunk_free(chunk);
+  job_destroy(job);
+}
+
+int moons__job_is_forked(const moons_job *job) { return moons__runtime_is_forked(job->runtime); }
+
+int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
+  if (moons__job_is_forked(job)) return MOONS_EFORKED;
+  if (job->n_terms == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
+  moons_job_options options = job->terms[0]->options;
+  options.setup = setup;
+  options.setup_bytes = setup_bytes;
+  const moons__terms *first = job->terms[0];
+  moons__terms *terms = make_terms(job->runtime, &options, first->scope, first->is_foreign);
+  if (terms == NULL) return MOONS_ENOMEM;
+  uv_mutex_lock(&job->mutex); /* cancelled changes under it */
+  atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
+  job->terms[job->n_terms++] = terms;
+  uv_mutex_unlock(&job->mutex);
+  return 0;
+}
+
+/* Why a chunk cannot be put, or 0 with memory for it. */
+static int new_chunk(const moons_job *job, uint32_t n_calls, moons__work **chunk) {
+  *chunk = NULL;
+  if (moons__job_is_forked(job)) return MOONS_EFORKED;
+  if (n_calls > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
+  *chunk = calloc(1, sizeof **chunk);
+  return *chunk != NULL ? 0 : MOONS_ENOMEM;
+}
+
+int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
+  moons__work *chunk;
+  int error = new_chunk(job, n_calls, &chunk);
+  if (error) {
+    free(bytes);
+    return error;
+  }
+  chunk->owner = job;
+  chunk->done = chunk_done;
+  chunk->n_workers = job->chunks.max_running;
+  chunk->depth = job->depth;
+  chunk->task =
+      (moons__task){.terms = job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
+  chunk->task.bytes = bytes;
+  chunk->task.n_bytes = n_bytes;
+  if (count_bytes(chunk, n_bytes)) {
+    chunk_free(chunk);
+    return MOONS_ENOMEM;
+  }
+  uv_mutex_lock(&job->mutex);
+  int is_stopped = job->chunks.stopped;
+  if (!is_stopped) moons__job_put(&job->chunks, chunk);
+  moons__work_list started = moons__chunks_start(job);
+  uv_mutex_unlock(&job->mutex);
+  moons__chunks_submit(job->runtime, &started);
+  if (is_stopped) chunk_free(chunk);
+  return is_stopped ? MOONS_ESTOPPED : 0;
+}
+
+/* Gives what a finished chunk holds to the taker. */
+static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
+  *chunk = (moons_chunk){.first = work->task.first,
+                         .n_calls = work->task.n_calls,
+                         .bytes = work->task.results.bytes,
+                         .n_bytes = work->task.results.n_bytes,
+                         .is_cut = is_cut,
+                         .busy_ns = work->busy_ns};
+  work->task.results = (moons__buffer){0};
+  chunk_free(work);
+}
+
+unsigned moons__chunks_pending(const moons_job *job) {
+  return job->chunks.waiting.n + job->chunks.n_running + job->chunks.finished.n;
+}
+
+void moons__job_report_to(moons_job *job, moons__queue *queue) {
+  moons__waiter *reader = NULL;
+  if (moons__job_is_forked(job)) return;
+  uv_mutex_lock(&job->mutex);
+  job->queue = queue;
+  job->news.job = job;
+  if (job->chunks.finished.n > 0) reader = moons__queue_put(queue, &job->news);
+  uv_mutex_unlock(&job->mutex);
+  moons__waiter_ring(reader);
+}
+
+int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
+  int error = moons_job_wait(job, timeout_ns);
+  if (error) return error;
+  uv_mutex_lock(&job->mutex);
+  moons__work *work = moons__job_take(&job->chunks);
+  int is_cut = job->chunks.stopped;
+  uv_mutex_unlock(&job->mutex);
+  if (work == NULL) return MOONS_EEND;
+  hand_over(work, chunk, is_cut);
+  return 0;
+}
+
+unsigned moons_job_pending(moons_job *job) {
+  if (moons__job_is_forked(job)) return 0;
+  uv_mutex_lock(&job->mutex);
+  unsigned n = moons__chunks_pending(job);
+  uv_mutex_unlock(&job->mutex);
+  return n;
+}
+
+unsigned moons_job_ready(moons_job *job) {
+  if (moons__job_is_forked(job)) return 0;
+  uv_mutex_lock(&job->mutex);
+  unsigned n = job->chunks.finished.n;
+  uv_mutex_unlock(&job->mutex);
+  return n;
+}
+
+void moons_job_cancel(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  if (moons__job_is_forked(job)) return;
+  uv_mutex_lock(&job->mutex);
+  moons__job_stop(&job->chunks);
+  drop_waiting(job);
+  if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
+  listeners l = share_listeners(job);
+  uv_mutex_unlock(&job->mutex);
+  ring(l);
+}
+
+void moons_job_free(moons_job *job) {
+  if (job == NULL || moons__job_is_forked(job)) return;
+  moons_job_cancel(job);
+  uv_mutex_lock(&job->mutex);
+  moons__work *chunk;
+  while ((chunk = moons__job_take(&job->chunks)) != NULL)
+    chunk_free(chunk);
+  if (job->queue != NULL) moons__queue_remove(job->queue, &job->news);
+  job->queue = NULL;
+  int is_over = job->chunks.n_running == 0;
+  job->is_orphan = 1;
+  uv_mutex_unlock(&job->mutex);
+  if (is_over) job_destroy(job);
+}

@@ -1,0 +1,134 @@
+/*
+** Waiting for a job. A worker's thread that waits runs chunks of the job itself, so that no wait depends on another
+** thread; others wait to be rung, and have what others have not begun shared when it takes long. In a call the wait is
+** cut into moments, for the call may have to end.
+*/
+#include "schedule/inside.h"
+#include "schedule/runtime.h"
+
+/* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
+static int run_one(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  int can = r->functions->can_run(r->backend);
+  if (can != 1) return can;
+  uv_mutex_lock(&job->mutex);
+  moons__work *chunk = moons__chunks_withdraw(job);
+  uv_mutex_unlock(&job->mutex);
+  if (chunk == NULL) return 0;
+  r->functions->run(r->backend, chunk);
+  return 1;
+}
+
+/* Waiting. */
+
+/* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
+static int wait_on(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
+  uint64_t start_ns = uv_hrtime();
+  int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
+  if (spins) r->functions->make_way(r->backend);
+  int error = moons__waiter_wait(w, deadline_ns, spins);
+  moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
+  return error;
+}
+
+static void set_waiter(moons_job *job, moons__waiter *w) {
+  uv_mutex_lock(&job->mutex);
+  job->waiter = w;
+  uv_mutex_unlock(&job->mutex);
+}
+
+/* Whether there is something to take, or nothing more is to come. */
+static int is_ready(moons_job *job) {
+  uv_mutex_lock(&job->mutex);
+  int ready = job->chunks.finished.n > 0 || moons__chunks_pending(job) == 0;
+  uv_mutex_unlock(&job->mutex);
+  return ready;
+}
+
+static uint64_t deadline_after(int64_t timeout_ns) {
+  return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
+}
+
+/* Has workers of the job that have nothing to do share the calls that others have not begun. */
+static void share_calls(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  moons__work *rest;
+  uv_mutex_lock(&job->mutex);
+  for (unsigned n = moons__job_idle(&job->chunks); n > 0; n--) {
+    if ((rest = r->functions->share(r->backend, job, n + 1)) == NULL) break;
+    moons__job_put_rest(&job->chunks, rest);
+  }
+  moons__work_list started = moons__chunks_start(job);
+  uv_mutex_unlock(&job->mutex);
+  moons__chunks_submit(r, &started);
+}
+
+/* Waits as wait_on does; the job's calls are shared after some time, and then now and then. */
+static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
+  uint64_t patience_ns = MOONS_SHARE_NS, share_ns;
+  while ((share_ns = uv_hrtime() + patience_ns) < deadline_ns) {
+    if (wait_on(r, w, share_ns) == 0) return 0;
+    share_calls(job);
+    patience_ns = MOONS_LOOK_NS;
+  }
+  return wait_on(r, w, deadline_ns);
+}
+
+/* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
+** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
+static int wait_in(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
+  if (moons__runtime_depth(r) == 0) return wait_and_share(job, w, deadline_ns);
+  uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
+  if (moment_ns > deadline_ns) moment_ns = deadline_ns;
+  int error = wait_and_share(job, w, moment_ns);
+  if (moons__runtime_is_ending(r)) return MOONS_ESTOPPED;
+  return moment_ns < deadline_ns ? 0 : error;
+}
+
+/* Runs a chunk of the job on this thread, or waits to be rung. Returns 0, MOONS_ETIMEDOUT or another error. */
+static int run_or_wait(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
+  moons_runtime *r = job->runtime;
+  int ran = run_one(job);
+  if (ran < 0) return ran;
+  if (ran == 0) return wait_in(job, w, deadline_ns);
+  return moons__runtime_is_ending(r) ? MOONS_ESTOPPED : 0;
+}
+
+static int wait_for(moons_job *job, uint64_t deadline_ns) {
+  int error = 0;
+  moons__waiter *w = moons__waiter_new();
+  if (w == NULL) return MOONS_ENOMEM;
+  set_waiter(job, w);
+  while (!error && !is_ready(job))
+    error = run_or_wait(job, w, deadline_ns);
+  set_waiter(job, NULL);
+  moons__waiter_release(w);
+  return error == MOONS_ETIMEDOUT && is_ready(job) ? 0 : error;
+}
+
+static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
+  if (is_ready(job)) return 0;
+  if (timeout_ns != 0) return wait_for(job, deadline_after(timeout_ns));
+  if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
+  int ran = run_one(job);
+  return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
+}
+
+/* Calls that end with the one that waits for them are not taken for its results. */
+int moons_job_wait(moons_job *job, int64_t timeout_ns) {
+  if (moons__job_is_forked(job)) return MOONS_EFORKED;
+  int error = wait_for_chunk(job, timeout_ns);
+  return moons__runtime_is_ending(job->runtime) ? MOONS_ESTOPPED : error;
+}
+
+int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns,
+                      moons_job **job) {
+  uint64_t deadline_ns = deadline_after(timeout_ns);
+  int error = timeout_ns == 0 ? MOONS_ETIMEDOUT : 0;
+  while ((*job = moons__queue_take(queue)) == NULL && !error)
+    error = run_or_wait(awaited, moons__queue_waiter(queue), deadline_ns);
+  if (*job != NULL && moons__runtime_is_ending((*job)->runtime)) return MOONS_ESTOPPED;
+  return *job != NULL ? 0 : error;
+}

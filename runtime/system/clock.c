@@ -1,0 +1,15 @@
+/*
+** The clock of everything here: it only goes forward. And a seed that nobody can foresee.
+*/
+#include <stddef.h>
+#include <uv.h>
+
+#include "moons.h"
+
+uint64_t moons_clock_ns(void) { return uv_hrtime(); }
+
+uint64_t moons_random_seed(void) {
+  uint64_t seed = uv_hrtime();
+  uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL); /* where it fails, the time has to do */
+  return seed;
+}
