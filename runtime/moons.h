@@ -184,9 +184,9 @@ typedef struct moons_job_options {
   uint64_t seed_offset; /* calls that have drawn from the seed before */
 
   uint64_t timeout_ns; /* one call may run so long; 0: for ever */
-  /* One call, with all that it starts, may hold so much; 0: as the runtime's options say. */
+  /* The most that one call may hold, with all that it starts; 0: what the runtime's options say. */
   size_t memory_bytes;
-  unsigned n_retries; /* a failed call is tried again so often */
+  unsigned n_retries; /* how often a failed call is tried again */
 
   int report; /* with each result comes what its call has used (batch.h) */
 } moons_job_options;

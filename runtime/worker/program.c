@@ -173,17 +173,10 @@ static int call_execute(lua_State *L) {
 
 /* {== Installing ============================================================================== */
 
-/* Replaces a function of the library on top with one that knows it. */
-static void replace(lua_State *L, const char *name, lua_CFunction function) {
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, function, 1);
-  lua_setfield(L, -2, name);
-}
-
 static void install_io(lua_State *L, moons__starter *starter) {
-  replace(L, "open", call_open);
-  replace(L, "tmpfile", call_tmpfile);
-  replace(L, "output", call_output);
+  moons__original_replace(L, "open", call_open);
+  moons__original_replace(L, "tmpfile", call_tmpfile);
+  moons__original_replace(L, "output", call_output);
   lua_pushlightuserdata(L, starter);
   lua_pushcclosure(L, call_popen, 1);
   lua_setfield(L, -2, "popen");
