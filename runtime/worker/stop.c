@@ -9,6 +9,7 @@
 
 #include "moons.h"
 #include "state/arena.h"
+#include "system/fork.h"
 #include "wire/failure.h"
 
 /* What `running` holds beside the state, whose address has none of these bits: another thread holds the call, or it is
@@ -19,11 +20,16 @@ static uintptr_t who_runs(const moons__stop *stop) {
   return atomic_load_explicit(&stop->running, memory_order_relaxed);
 }
 
+/* Whether another thread holds the call. In the child of a fork none does: whoever held it is not there. */
+static int is_held(const moons__stop *stop, uintptr_t who) {
+  return (who & HELD) != 0 && stop->fork_number == moons__fork_number();
+}
+
 /* Changes who runs, waiting while the call is held. What is lost stays so. Returns who ran. */
 static uintptr_t change_running(moons__stop *stop, uintptr_t who) {
   uintptr_t old = who_runs(stop);
   for (;;) {
-    if (old & HELD)
+    if (is_held(stop, old))
       old = who_runs(stop);
     else if (atomic_compare_exchange_weak_explicit(&stop->running, &old, who | (old & LOST),
                                                    memory_order_acq_rel, memory_order_relaxed))
@@ -84,6 +90,7 @@ void moons__stop_own(moons__stop *stop, lua_State *L) {
 
 void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns) {
   stop->cancelled_ns = cancelled_ns;
+  stop->fork_number = moons__fork_number();
   stop->here = (moons__interrupt){.told = on_signal, .data = stop, .signal = signal};
 }
 
@@ -151,7 +158,7 @@ MOONS__HANDLES_SIGNAL void moons__stop_thread(void) { moons__interrupt_each(canc
 int moons__stop_pin(moons__stop *stop) {
   uintptr_t who = who_runs(stop);
   while (who != 0 && !(who & LOST))
-    if (who & HELD)
+    if (is_held(stop, who))
       who = who_runs(stop);
     else if (atomic_compare_exchange_weak_explicit(&stop->running, &who, who | HELD,
                                                    memory_order_acq_rel, memory_order_relaxed))

@@ -37,6 +37,7 @@ typedef struct moons__stop {
   moons__resumer *resumers; /* the coroutines that wait, the innermost first */
   moons__interrupt here;
   _Atomic uint64_t *cancelled_ns;
+  unsigned fork_number; /* of the process (fork.h) */
 } moons__stop;
 
 /* Before all else: the signal to end calls with, or 0. Whoever has it open (interrupt.h) keeps it so. `cancelled_ns` is

@@ -4,7 +4,7 @@ local program = require "c.program"
 local PARTS = {
   "base/buffer", "base/ptrmap", "system/machine", "system/pages", "system/park", "state/arena", "state/budget",
   "state/image", "state/libraries", "wire/batch", "wire/capture", "wire/failure", "wire/names", "wire/wire",
-  "schedule/chunk_size", "schedule/job",
+  "worker/stop", "schedule/chunk_size", "schedule/job",
 }
 
 for _, part in ipairs(PARTS) do
