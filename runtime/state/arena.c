@@ -4,6 +4,10 @@
 ** know each other through a header, so that free ones join, and free ones wait in bins by size.
 ** What lies above all chunks is the top; a chunk that ends there can grow and shrink in place.
 ** Lua tells the size of each block it frees, so small blocks have no header at all.
+**
+** One block that lives on high up, as Lua's table of strings may, would keep all the memory below it. So where memory
+** is short, free chunks become "holes": their pages are given back, and count for nobody. What is needed of a hole later
+** is cut off its start, and is taken like new memory.
 */
 #include "state/arena.h"
 
@@ -33,11 +37,11 @@ typedef struct block {
 typedef struct chunk {
   size_t size;                       /* header included, and flags */
   struct chunk *prev;                /* the neighbour below; NULL for the first */
-  struct chunk *bin_next, *bin_prev; /* only while free */
+  struct chunk *bin_next, *bin_prev; /* only while free, or a hole */
 } chunk;
 
 enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk) };
-enum { IN_USE = 1, IS_RUN = 2, FLAGS = 15 }; /* in the low bits of a size */
+enum { IN_USE = 1, IS_RUN = 2, IS_HOLE = 4, FLAGS = 15 }; /* in the low bits of a size */
 
 struct moons__heap {
   char *top;
@@ -47,6 +51,7 @@ struct moons__heap {
   uint32_t made_userdata;
   block *free_blocks[N_CLASSES];
   chunk *bins[N_BINS];
+  chunk *holes;
 };
 
 static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
@@ -57,6 +62,8 @@ static char *first_chunk(moons__heap *heap) { return (char *)heap + round_up(siz
 
 static size_t size_of(const chunk *c) { return c->size & ~(size_t)FLAGS; }
 static int in_use(const chunk *c) { return (c->size & IN_USE) != 0; }
+static int is_hole(const chunk *c) { return (c->size & IS_HOLE) != 0; }
+static int is_free(const chunk *c) { return (c->size & (IN_USE | IS_HOLE)) == 0; }
 static char *end_of(chunk *c) { return (char *)c + size_of(c); }
 
 static unsigned bin_of(size_t size) {
@@ -66,22 +73,30 @@ static unsigned bin_of(size_t size) {
   return bin < N_BINS ? bin : N_BINS - 1;
 }
 
+static void list_add(chunk **list, chunk *c) {
+  c->bin_prev = NULL;
+  c->bin_next = *list;
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c;
+  *list = c;
+}
+
+static void list_remove(chunk **list, chunk *c) {
+  if (c->bin_next != NULL) c->bin_next->bin_prev = c->bin_prev;
+  if (c->bin_prev != NULL)
+    c->bin_prev->bin_next = c->bin_next;
+  else
+    *list = c->bin_next;
+}
+
 static void bin_add(moons__heap *heap, chunk *c) {
   unsigned bin = bin_of(size_of(c));
-  c->bin_prev = NULL;
-  c->bin_next = heap->bins[bin];
-  if (c->bin_next != NULL) c->bin_next->bin_prev = c;
-  heap->bins[bin] = c;
+  list_add(&heap->bins[bin], c);
   heap->bins_filled |= UINT32_C(1) << bin;
 }
 
 static void bin_remove(moons__heap *heap, chunk *c) {
   unsigned bin = bin_of(size_of(c));
-  if (c->bin_next != NULL) c->bin_next->bin_prev = c->bin_prev;
-  if (c->bin_prev != NULL)
-    c->bin_prev->bin_next = c->bin_next;
-  else
-    heap->bins[bin] = c->bin_next;
+  list_remove(&heap->bins[bin], c);
   if (heap->bins[bin] == NULL) heap->bins_filled &= ~(UINT32_C(1) << bin);
 }
 
@@ -143,11 +158,13 @@ static void find_ready(moons__arena *arena) {
 }
 
 /* Takes what is missing of `needed_bytes`, in steps, or where there is less, just that. */
-static int take(moons__budget *budget, size_t *taken_bytes, size_t needed_bytes) {
+static int take(const moons__arena *arena, moons__budget *budget, size_t *taken_bytes,
+                size_t needed_bytes) {
   if (budget == NULL || needed_bytes <= *taken_bytes) return 1;
-  size_t rounded = round_up(needed_bytes, MOONS_TAKE_BYTES), has = *taken_bytes;
-  if (moons__budget_take(budget, rounded - has, has)) {
-    if (moons__budget_take(budget, needed_bytes - has, has)) return 0;
+  size_t rounded = round_up(needed_bytes, MOONS_TAKE_BYTES), taken = *taken_bytes;
+  size_t has = moons__arena_held_bytes(arena);
+  if (moons__budget_take(budget, rounded - taken, has)) {
+    if (moons__budget_take(budget, needed_bytes - taken, has)) return 0;
     rounded = needed_bytes;
   }
   *taken_bytes = rounded;
@@ -156,8 +173,8 @@ static int take(moons__budget *budget, size_t *taken_bytes, size_t needed_bytes)
 
 /* Asks everybody for memory up to `needed_bytes`. */
 static int make_ready(moons__arena *arena, size_t needed_bytes) {
-  int is_ready = take(arena->call, &arena->call_bytes, needed_bytes) &&
-                 take(arena->all, &arena->all_bytes, needed_bytes) &&
+  int is_ready = take(arena, arena->call, &arena->call_bytes, needed_bytes) &&
+                 take(arena, arena->all, &arena->all_bytes, needed_bytes) &&
                  (needed_bytes <= arena->committed_bytes || need_memory(arena, needed_bytes));
   find_ready(arena);
   return is_ready;
@@ -192,12 +209,80 @@ static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
   chunk_free(heap, rest);
 }
 
+/* Holes. */
+
+/* The pages that lie wholly between, the header of what begins there excepted. */
+static size_t pages_between(const moons__heap *heap, const char *start, const char *end,
+                            char **first) {
+  size_t page = moons__pages_size();
+  size_t from = round_up((size_t)(start - (const char *)heap) + sizeof(chunk), page);
+  size_t to = (size_t)(end - (const char *)heap) / page * page;
+  *first = (char *)heap + from;
+  return to > from ? to - from : 0;
+}
+
+/* What a chunk leaves to others as a hole. */
+static size_t pages_of(const moons__heap *heap, chunk *c, char **first) {
+  return pages_between(heap, (char *)c, end_of(c), first);
+}
+
+static int take_again(moons__arena *arena, size_t n_bytes) {
+  size_t has = moons__arena_held_bytes(arena);
+  if (moons__budget_take(arena->all, n_bytes, has)) return 0;
+  if (moons__budget_take(arena->call, n_bytes, has)) {
+    moons__budget_give(arena->all, n_bytes);
+    return 0;
+  }
+  arena->hole_bytes -= n_bytes;
+  return 1;
+}
+
+/* Makes the first `size` bytes of a hole a chunk in use; all of it where the rest would be small. Returns NULL, with
+** nothing changed, where its memory is not to be had. */
+static chunk *hole_cut(moons__arena *arena, chunk *c, size_t size) {
+  moons__heap *heap = arena->heap;
+  char *first, *end = end_of(c), *rest_at = (char *)c + size;
+  size_t left = 0, n_bytes = pages_of(heap, c, &first);
+  if (size_of(c) - size >= MOONS_TAKE_BYTES) left = pages_between(heap, rest_at, end, &first);
+  if (!take_again(arena, n_bytes - left)) return NULL;
+  list_remove(&heap->holes, c);
+  if (left == 0) {
+    c->size = size_of(c) | IN_USE;
+    return c;
+  }
+  chunk *rest = (chunk *)(void *)rest_at;
+  rest->size = (size_t)(end - rest_at) | IS_HOLE;
+  rest->prev = c;
+  set_below(heap, rest);
+  list_add(&heap->holes, rest);
+  c->size = size | IN_USE;
+  return c;
+}
+
+static chunk *hole_alloc(moons__arena *arena, size_t size) {
+  size_t step = round_up(size, MOONS_TAKE_BYTES);
+  for (chunk *c = arena->heap->holes; c != NULL; c = c->bin_next) {
+    if (size_of(c) < size) continue;
+    chunk *cut = step < size_of(c) ? hole_cut(arena, c, step) : NULL;
+    if (cut == NULL) cut = hole_cut(arena, c, size);
+    if (cut != NULL) return cut;
+  }
+  return NULL;
+}
+
+static chunk *bin_alloc(moons__heap *heap, size_t size) {
+  chunk *c = bin_find(heap, size);
+  if (c == NULL) return NULL;
+  bin_remove(heap, c);
+  c->size |= IN_USE;
+  return c;
+}
+
 static chunk *chunk_alloc(moons__arena *arena, size_t size) {
   moons__heap *heap = arena->heap;
-  chunk *c = bin_find(heap, size);
+  chunk *c = bin_alloc(heap, size);
+  if (c == NULL && heap->holes != NULL) c = hole_alloc(arena, size);
   if (c != NULL) {
-    bin_remove(heap, c);
-    c->size |= IN_USE;
     chunk_split(heap, c, size);
     return c;
   }
@@ -219,9 +304,9 @@ static void join_above(moons__heap *heap, chunk *c, chunk *above) {
 static void chunk_free(moons__heap *heap, chunk *c) {
   c->size = size_of(c);
   chunk *above = chunk_above(heap, c);
-  if (above != NULL && !in_use(above)) join_above(heap, c, above);
+  if (above != NULL && is_free(above)) join_above(heap, c, above);
   chunk *below = c->prev;
-  if (below != NULL && !in_use(below)) {
+  if (below != NULL && is_free(below)) {
     bin_remove(heap, below);
     below->size += c->size;
     set_below(heap, below);
@@ -245,7 +330,7 @@ static int chunk_resize(moons__arena *arena, chunk *c, size_t size) {
       c->size = size | IN_USE;
       return 1;
     }
-    if (in_use(above) || size_of(c) + size_of(above) < size) return 0;
+    if (!is_free(above) || size_of(c) + size_of(above) < size) return 0;
     join_above(heap, c, above);
   }
   chunk_split(heap, c, size);
@@ -404,6 +489,62 @@ static int reclaim(moons__heap *heap) {
   return gained;
 }
 
+/* Making holes: of all large chunks that are free. */
+
+/* Gives the budgets back what holes hold by now more than before, or takes it. */
+static void count_holes(moons__arena *arena, size_t n_bytes) {
+  size_t before = arena->hole_bytes;
+  arena->hole_bytes = n_bytes;
+  if (n_bytes >= before) {
+    moons__budget_give(arena->all, n_bytes - before);
+    moons__budget_give(arena->call, n_bytes - before);
+  } else {
+    moons__budget_force(arena->all, before - n_bytes);
+    moons__budget_force(arena->call, before - n_bytes);
+  }
+}
+
+static void unlist(moons__heap *heap, chunk *c) {
+  if (is_hole(c))
+    list_remove(&heap->holes, c);
+  else
+    bin_remove(heap, c);
+}
+
+/* Returns the bytes of the hole that it makes of a chunk and all above it that is not in use, or 0. */
+static size_t make_hole(moons__arena *arena, chunk *c) {
+  moons__heap *heap = arena->heap;
+  unlist(heap, c);
+  c->size = size_of(c);
+  for (chunk *above; (above = chunk_above(heap, c)) != NULL && !in_use(above);) {
+    unlist(heap, above);
+    c->size += size_of(above);
+    set_below(heap, c);
+  }
+  char *first;
+  size_t n_bytes = pages_of(heap, c, &first);
+  if (chunk_above(heap, c) == NULL || n_bytes < MOONS_TAKE_BYTES) {
+    c->size |= IN_USE;
+    chunk_free(heap, c);
+    return 0;
+  }
+  c->size |= IS_HOLE;
+  list_add(&heap->holes, c);
+  moons__pages_discard(first, n_bytes);
+  return n_bytes;
+}
+
+static void make_holes(moons__arena *arena) {
+  moons__heap *heap = arena->heap;
+  size_t n_bytes = 0;
+  for (char *next = first_chunk(heap); next < heap->top;) {
+    chunk *c = (chunk *)(void *)next;
+    if (!in_use(c)) n_bytes += make_hole(arena, c);
+    next = end_of(c);
+  }
+  count_holes(arena, n_bytes);
+}
+
 static void *block_try(moons__arena *arena, size_t n_bytes) {
   if (n_bytes <= SMALL_BYTES) return small_alloc(arena, n_bytes);
   if (n_bytes > arena->limit_bytes) return NULL;
@@ -520,8 +661,8 @@ int moons__arena_open(moons__arena *arena, size_t max_bytes, moons__budget *all)
 
 void moons__arena_close(moons__arena *arena) {
   if (arena->heap != NULL) moons__pages_release(arena->heap, arena->reserved_bytes);
-  moons__budget_give(arena->all, arena->all_bytes);
-  moons__budget_give(arena->call, arena->call_bytes);
+  moons__budget_give(arena->all, arena->all_bytes - arena->hole_bytes);
+  moons__budget_give(arena->call, arena->call_bytes - arena->hole_bytes);
   moons__ptrmap_free(&arena->userdata);
   *arena = (moons__arena){0};
 }
@@ -530,6 +671,11 @@ void moons__arena_reset(moons__arena *arena) {
   moons__heap *heap = arena->heap;
   memset(heap, 0, sizeof *heap);
   heap->top = first_chunk(heap);
+  count_holes(arena, 0);
+}
+
+size_t moons__arena_held_bytes(const moons__arena *arena) {
+  return arena->touched_bytes - arena->hole_bytes;
 }
 
 size_t moons__arena_used_bytes(moons__arena *arena) {
@@ -578,6 +724,7 @@ void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
 
 void moons__arena_shrink(moons__arena *arena) {
   reclaim(arena->heap);
+  make_holes(arena);
   moons__arena_trim(arena, moons__arena_used_bytes(arena));
 }
 
@@ -594,9 +741,9 @@ static size_t used_bytes(const moons__arena *arena) {
 }
 
 int moons__arena_charge(moons__arena *arena, moons__budget *budget) {
-  moons__budget_give(arena->call, arena->call_bytes);
-  arena->call_bytes = 0;
-  int is_taken = take(budget, &arena->call_bytes, used_bytes(arena));
+  moons__budget_give(arena->call, arena->call_bytes - arena->hole_bytes);
+  arena->call_bytes = arena->hole_bytes;
+  int is_taken = take(arena, budget, &arena->call_bytes, used_bytes(arena));
   arena->call = is_taken ? budget : NULL;
   find_ready(arena);
   return is_taken ? 0 : MOONS_ENOMEM;
@@ -604,7 +751,7 @@ int moons__arena_charge(moons__arena *arena, moons__budget *budget) {
 
 void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner) {
   if (arena->call == NULL) arena->call_bytes = used_bytes(arena);
-  moons__budget_begin(inner, arena->call_bytes);
+  moons__budget_begin(inner, arena->call_bytes - arena->hole_bytes);
   arena->call = inner;
   find_ready(arena);
 }

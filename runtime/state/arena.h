@@ -27,6 +27,7 @@ typedef struct moons__arena {
   size_t all_bytes;     /* taken from it: for what was touched */
   moons__budget *call;  /* that of the call that runs; NULL: it has none */
   size_t call_bytes;    /* taken from it: for what is in use */
+  size_t hole_bytes;    /* in the midst, that were given back and count for neither */
   size_t touched_bytes; /* the furthest that blocks have reached since the last trim */
   size_t peak_bytes;    /* the same, since the last moons__arena_begin_peak */
   int counts_userdata;  /* whether userdata are followed from birth to death */
@@ -54,7 +55,11 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
 /* Bytes from the heap's start that hold everything allocated, packed as they can be. */
 size_t moons__arena_used_bytes(moons__arena *arena);
 
-/* Joins what was freed, which takes time in proportion to that, and gives memory back that nothing needs. */
+/* Bytes that its pages hold by now. */
+size_t moons__arena_held_bytes(const moons__arena *arena);
+
+/* Joins what was freed, which takes time in proportion to that, and gives memory back that nothing needs, also in the
+** midst. No copy of the bytes in use that was made before may be put back after that. */
 void moons__arena_shrink(moons__arena *arena);
 
 /* Gives memory back that lies beyond `keep_bytes` and was touched. */

@@ -458,7 +458,7 @@ static int reset_defaults(lua_State *L) {
 /* Garbage that a kept state holds while it idles, nobody else can collect. */
 static void collect_where_short(moons__session *s) {
   moons__arena *arena = &s->image.arena;
-  if (s->fresh || !moons__budget_is_short(arena->all, arena->touched_bytes)) return;
+  if (s->fresh || !moons__budget_is_short(arena->all, moons__arena_held_bytes(arena))) return;
   moons__session_collect(s);
   moons__arena_shrink(arena);
 }

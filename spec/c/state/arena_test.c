@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "check.h"
+#include "sizes.h"
 #include "system/pages.h"
 
 enum { N_SLOTS = 400, MAX_SMALL = 512 };
@@ -424,6 +425,79 @@ static void trim_keeps(void) {
   moons__arena_close(&arena);
 }
 
+/* One block that lives on above 8 MB that were freed, seen by the budget of all. */
+enum { N_FREED = 80 };
+
+static slot one_above_many(moons__arena *arena, moons__budget *all) {
+  CHECK(moons__arena_open(arena, 64 * MIB, all) == 0);
+  void *freed[N_FREED];
+  for (int i = 0; i < N_FREED; i++)
+    CHECK((freed[i] = new_block(arena, 100000)) != NULL);
+  slot above = {new_block(arena, 4000), 4000, 5};
+  fill(&above, 0);
+  for (int i = 0; i < N_FREED; i++)
+    free_block(arena, freed[i], 100000);
+  CHECK(all->used_bytes > 7 * MIB);
+  moons__arena_shrink(arena);
+  CHECK(all->used_bytes < MIB && moons__arena_held_bytes(arena) < MIB);
+  check_filled(&above, above.n_bytes);
+  return above;
+}
+
+static void shrink_gives_the_midst(void) {
+  moons__budget all = {.max_bytes = 16 * MIB};
+  moons__arena arena = {0};
+  slot above = one_above_many(&arena, &all);
+  size_t reached = moons__arena_used_bytes(&arena);
+  slot below = {new_block(&arena, 3 * MIB), 3 * MIB, 7};
+  fill(&below, 0);
+  CHECK(below.block < above.block && moons__arena_used_bytes(&arena) == reached);
+  CHECK(all.used_bytes > 3 * MIB && all.used_bytes < 4 * MIB);
+  CHECK(moons__budget_take(&all, 11 * MIB, 0) == 0); /* somebody else needs what was given back */
+  CHECK(new_block(&arena, 3 * MIB) == NULL);
+  CHECK(new_block(&arena, 100) != NULL);
+  moons__budget_give(&all, 11 * MIB);
+  CHECK(new_block(&arena, 3 * MIB) != NULL);
+  check_filled(&below, below.n_bytes);
+  check_filled(&above, above.n_bytes);
+  moons__arena_close(&arena);
+  CHECK(all.used_bytes == 0);
+}
+
+/* What a call that runs in it is charged for. */
+static void shrink_spares_the_call(void) {
+  moons__budget all = {.max_bytes = 16 * MIB}, call = {.max_bytes = 2 * MIB};
+  moons__arena arena = {0};
+  one_above_many(&arena, &all);
+  CHECK(moons__arena_charge(&arena, &call) == 0 && call.used_bytes < MIB);
+  CHECK(new_block(&arena, MIB) != NULL && call.used_bytes > MIB);
+  CHECK(new_block(&arena, MIB) == NULL);
+  CHECK(moons__arena_charge(&arena, NULL) == 0 && call.used_bytes == 0);
+  moons__arena_reset(&arena);
+  moons__arena_close(&arena);
+  CHECK(all.used_bytes == 0);
+}
+
+static void shrink_between(void) {
+  for (uint64_t seed = 1; seed <= 4; seed++) {
+    moons__budget all = {.max_bytes = 256 * MIB};
+    moons__arena arena = {0};
+    CHECK(moons__arena_open(&arena, 128 * MIB, &all) == 0);
+    shadow *x = shadow_open(&arena, seed);
+    for (int round = 0; round < 200; round++) {
+      churn(x, 300);
+      moons__arena_shrink(&arena);
+      check_all(x);
+    }
+    free_all(x);
+    moons__arena_shrink(&arena);
+    CHECK(arena.hole_bytes == 0 && all.used_bytes <= MOONS_COMMIT_BYTES);
+    free(x);
+    moons__arena_close(&arena);
+    CHECK(all.used_bytes == 0);
+  }
+}
+
 static void userdata_counted(void) {
   moons__arena arena = {0};
   CHECK(moons__arena_open(&arena, 16 * MIB, NULL) == 0);
@@ -545,6 +619,10 @@ int main(int argc, char **argv) {
       {"reset forgets all blocks", reset_empties},
       {"copying the used bytes back puts everything back", bytes_are_all},
       {"trim leaves what is in use as it is", trim_keeps},
+      {"shrink gives back what is free below a block, which is taken again",
+       shrink_gives_the_midst},
+      {"what is free below a block counts for no call", shrink_spares_the_call},
+      {"shrink between any uses leaves what is in use as it is", shrink_between},
       {"how far blocks reach is noted, less after more too", peaks},
       {"userdata are followed from birth to death", userdata_counted},
       {"a Lua state lives in it", state_lives},
