@@ -178,12 +178,12 @@ static void close_line(line *l) {
 }
 
 static void run_line(line *l) {
-  moons__task task = {.terms = l->terms, .first = 1, .n_calls = l->n_calls};
-  task.bytes = l->arguments.bytes;
-  task.n_bytes = l->arguments.n_bytes;
-  moons__worker_run(l->worker, &task);
-  bench_require(task.n_run == task.n_calls && !task.failed, "a call failed");
-  moons__buffer_free(&task.results);
+  moons__chunk chunk = {.terms = l->terms, .first = 1, .n_calls = l->n_calls};
+  chunk.bytes = l->arguments.bytes;
+  chunk.n_bytes = l->arguments.n_bytes;
+  moons__worker_run(l->worker, &chunk);
+  bench_require(chunk.n_run == chunk.n_calls && !chunk.failed, "a call failed");
+  moons__buffer_free(&chunk.results);
 }
 
 static void time_line(line *l) {

@@ -1,25 +1,24 @@
 /*
 ** What a backend promises.
 **
-** A backend has workers (worker.h) and runs work (work.h) on them. Work is begun in the order in which
-** it was submitted, each by one worker, and each is told `done` exactly once, unless it was withdrawn
-** before it was begun: on the thread that ran it, or, where a call in it did not end though it was to,
-** on another; such work has its task marked `is_given_up`. A backend knows no jobs: which work comes
-** next is the submitter's affair, and `owner` only says which work belongs together. Workers are
-** numbered from 0, and work may ask for the first few of them only.
+** A backend has workers (worker.h) and runs chunks on them. Chunks are begun in the order in which they were submitted,
+** each by one worker, and each is passed to its `done` exactly once, unless it was withdrawn before it was begun: on the
+** thread that ran it, or, where a call in it did not end though it had to, on another; such a chunk is marked
+** `is_given_up`. A backend knows no jobs: which chunk comes next is the submitter's affair, and `owner` only says which
+** chunks belong together. Workers are numbered from 0, and a chunk may ask for the first few of them only.
 **
-** Work may submit work and wait for it (a map within a map). The waiting thread then asks whether it
-** can run work itself, withdraws what has not been begun, and runs it, so that it never waits for
-** work that nobody has begun.
+** A call may submit chunks and wait for them (a map within a map). The waiting thread then asks whether it can run
+** chunks itself, withdraws what has not been begun, and runs it, so that it never waits for what nobody has begun.
 **
-** All functions may be called on any thread, but close, which needs the others to be over.
+** All functions may be called on any thread, but close, which needs the others to be over. The optional ones are NULL
+** where a backend has no use for them.
 */
 #ifndef MOONS_BACKEND_BACKEND_H
 #define MOONS_BACKEND_BACKEND_H
 
 #include <stddef.h>
 
-#include "backend/work.h"
+#include "backend/stack.h"
 
 typedef struct moons__backend moons__backend;
 
@@ -42,61 +41,50 @@ typedef struct moons__backend_config {
 typedef struct moons__backend_functions {
   const char *name;
 
-  /* Work runs on the thread that waits for it: asking whether it is done has to run some. */
+  /* Chunks run on the thread that waits for them: asking whether they are done has to run some. */
   int runs_when_asked;
 
-  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind; `gone` is
-  ** not told then. */
+  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind; `gone` is not called then. */
   int (*open)(moons__backend **backend, const moons__backend_config *config);
 
-  /* Ends the workers, after the work that runs; does not wait for calls that do not end though they
-  ** are to. No work may wait. */
+  /* Ends the workers, after the chunks that run; does not wait for calls that do not end though they must. No chunk may
+  ** wait. */
   void (*close)(moons__backend *backend);
 
-  /* Adds workers until there are at least n_workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD
-  ** with as many as could be had, which it puts into *n_had. */
+  /* Adds workers until there are at least n_workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with as many as could be
+  ** had, which it puts into *n_had. */
   int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
 
-  /* Takes work to run. */
-  void (*submit)(moons__backend *backend, moons__work *work);
+  /* Takes a chunk to run. */
+  void (*submit)(moons__backend *backend, moons__chunk *chunk);
 
-  /* Gives back the last of a chain of work (`next_of_owner`) that has not begun, or NULL. Nobody changes the chain
+  /* Gives back the last of a chain of chunks (`next_of_owner`) that has not begun, or NULL. Nobody changes the chain
   ** meanwhile. */
-  moons__work *(*withdraw)(moons__backend *backend, moons__work *chain);
+  moons__chunk *(*withdraw)(moons__backend *backend, moons__chunk *chain);
 
-  /* Takes calls that have not begun from work of this owner that runs, so that n_sharers share them; NULL
-  ** where there are none to be had now. From malloc. */
-  moons__work *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
-
-  /* Ends the work of this owner that runs: its calls that run are cancelled, and no more begin. */
+  /* Ends the chunks of this owner that run: their running calls are cancelled, and no more begin. */
   void (*cancel)(moons__backend *backend, const void *owner);
 
-  /* Whether the work that the calling thread runs is to end. */
-  int (*is_ending)(moons__backend *backend);
+  /* {== Optional ============================================================================== */
 
-  /* The call that the calling thread runs (moons__worker_scope), where its depth is not 0. */
-  moons__scope *(*scope)(moons__backend *backend);
+  /* Takes calls that have not begun from a chunk of this owner that runs, so that n_sharers share them; NULL where there
+  ** are none to be had now. From malloc. */
+  moons__chunk *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
 
-  /* Whether there is a core that no worker uses: another thread may wait busily. */
-  int (*has_idle_core)(moons__backend *backend);
+  /* Where no worker uses one of the cores, returns 1: the calling thread may wait busily. A worker that was woken and has
+  ** not begun gets the calling thread's core. */
+  int (*make_way)(moons__backend *backend);
 
-  /* Lets a worker that was woken and has not begun have the core of the calling thread, which is about to
-  ** wait busily. */
-  void (*make_way)(moons__backend *backend);
+  /* The innermost worker of the calling thread, of depth 0 where it makes no calls; NULL: the thread has none of this
+  ** backend. */
+  const moons__station *(*here)(moons__backend *backend);
 
-  /* The depth of the work that the calling thread runs; 0: none. */
-  unsigned (*depth)(moons__backend *backend);
-
-  /* Whether the calling thread is one of its workers' own. */
-  int (*is_worker)(moons__backend *backend);
-
-  /* Whether the calling thread is one that can run work while it waits: 1, 0, or an error:
-  ** MOONS_EDEPTH where it is but has no stack left for it, MOONS_ESTOPPED where it was given up. It
-  ** may then run any work. */
+  /* Whether the calling thread can run any chunk while it waits: 1, 0, or an error: MOONS_EDEPTH where it has no stack
+  ** left for it, MOONS_ESTOPPED where it was given up. */
   int (*can_run)(moons__backend *backend);
 
-  /* Runs work on the calling thread, and calls its `done`. */
-  void (*run)(moons__backend *backend, moons__work *work);
+  /* Runs a chunk on the calling thread, and passes it to its `done`. */
+  void (*run)(moons__backend *backend, moons__chunk *chunk);
 } moons__backend_functions;
 
 extern const moons__backend_functions moons__backend_inline;

@@ -1,64 +1,62 @@
 /*
-** Work runs on the thread that waits for it, one piece after the other: the reference for the other
-** backends, and the one to debug with. Maps within maps use a worker for each depth.
+** Chunks run on the thread that waits for them, one after the other: the reference for the other backends, and the one
+** to debug with.
 */
 #include <stdlib.h>
 #include <uv.h>
 
 #include "backend/backend.h"
+#include "backend/stack.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
 
 struct moons__backend {
-  moons__worker_config config;
-  moons__alarm *alarm;
-  void (*gone)(void *data);
-  void *gone_data;
-  moons__work_list queue;
-
-  uv_mutex_t mutex; /* guards the list of workers, which another thread watches */
-  moons__worker *workers[MOONS_MAX_DEPTH]; /* one for each depth, made when it is needed */
-  unsigned depth;                          /* of the work that runs */
+  moons__backend_config config;
+  moons__chunk_list queue;
+  uv_mutex_t mutex; /* guards what the alarm's thread looks at */
+  moons__stack stack;
 };
 
 /* A call that does not end cannot be given up: its thread is the caller's own. */
 static uint64_t look(void *data, uint64_t now_ns) {
   moons__backend *b = data;
-  uint64_t next_ns = UINT64_MAX;
   uv_mutex_lock(&b->mutex);
-  for (unsigned i = 0; i < MOONS_MAX_DEPTH && b->workers[i] != NULL; i++) {
-    uint64_t at_ns = moons__worker_watch(b->workers[i], now_ns);
-    if (at_ns == 0) at_ns = now_ns + MOONS_LOOK_NS;
-    if (at_ns < next_ns) next_ns = at_ns;
-  }
+  uint64_t next_ns = moons__stack_watch(&b->stack, now_ns);
   uv_mutex_unlock(&b->mutex);
-  return next_ns;
+  return next_ns != 0 ? next_ns : now_ns + MOONS_LOOK_NS;
+}
+
+static void backend_free(moons__backend *b) {
+  moons__stack_close(&b->stack);
+  uv_mutex_destroy(&b->mutex);
+  free(b);
 }
 
 static int open_inline(moons__backend **backend, const moons__backend_config *config) {
   moons__backend *b = calloc(1, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
-  b->config = config->worker;
-  b->gone = config->gone;
-  b->gone_data = config->gone_data;
+  b->config = *config;
+  b->stack = (moons__stack){.config = &b->config.worker, .mutex = &b->mutex, .number = 1};
   int error = uv_mutex_init(&b->mutex) ? MOONS_ENOMEM : 0;
-  if (!error && (error = moons__alarm_open(&b->alarm, look, b)) != 0) uv_mutex_destroy(&b->mutex);
   if (error) {
     free(b);
     return error;
   }
-  *backend = b;
-  return 0;
+  error = moons__stack_open(&b->stack);
+  if (!error) error = moons__alarm_open(&b->stack.alarm, look, b);
+  if (error)
+    backend_free(b);
+  else
+    *backend = b;
+  return error;
 }
 
 static void close_inline(moons__backend *b) {
-  moons__alarm_close(b->alarm);
-  for (unsigned i = 0; i < MOONS_MAX_DEPTH; i++)
-    moons__worker_close(b->workers[i]);
-  uv_mutex_destroy(&b->mutex);
-  b->gone(b->gone_data);
-  free(b);
+  moons__alarm_close(b->stack.alarm);
+  moons__backend_config config = b->config;
+  backend_free(b);
+  config.gone(config.gone_data);
 }
 
 static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
@@ -67,80 +65,32 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   return 0;
 }
 
-static void submit(moons__backend *b, moons__work *work) { moons__work_enqueue(&b->queue, work); }
-
-static moons__work *withdraw(moons__backend *b, moons__work *chain) {
-  return moons__work_withdraw(&b->queue, chain);
+static void submit(moons__backend *b, moons__chunk *chunk) {
+  moons__chunk_enqueue(&b->queue, chunk);
 }
 
-static moons__work *share(moons__backend *b, const void *owner, unsigned n_sharers) {
-  (void)b;
-  (void)owner;
-  (void)n_sharers;
-  return NULL;
+static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {
+  return moons__chunk_withdraw(&b->queue, chain);
 }
 
-/* The work that runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that
-** thread (moons__worker_cancel_here). */
+/* What runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that thread
+** (moons__worker_cancel_here). */
 static void cancel(moons__backend *b, const void *owner) {
   (void)b;
   (void)owner;
 }
 
-static moons__scope *scope(moons__backend *b) {
-  return moons__worker_scope(b->workers[b->depth - 1]);
-}
-
-static int is_ending(moons__backend *b) {
-  if (b->depth == 0) return 0;
-  moons__worker_notice(b->workers[b->depth - 1]);
-  return moons__worker_is_ending(b->workers[b->depth - 1]);
-}
-
-static void make_way(moons__backend *b) { (void)b; }
-
-static int has_idle_core(moons__backend *b) {
-  (void)b;
-  return 0;
-}
-
-static int is_worker(moons__backend *b) {
-  (void)b;
-  return 0;
-}
-
-static unsigned depth(moons__backend *b) { return b->depth; }
+static const moons__station *here(moons__backend *b) { return moons__stack_here(&b->stack); }
 
 static int can_run(moons__backend *b) {
-  if (b->depth == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
-  if (b->workers[b->depth] != NULL) return 1;
-  const moons__worker *outer = b->depth > 0 ? b->workers[b->depth - 1] : NULL;
-  moons__worker *worker;
-  int error = moons__worker_open(&worker, &b->config, outer);
-  if (error) return error;
-  moons__worker_number(worker, 1);
-  uv_mutex_lock(&b->mutex);
-  b->workers[b->depth] = worker;
-  uv_mutex_unlock(&b->mutex);
-  return 1;
+  if (b->stack.n_busy == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
+  int error = moons__stack_prepare(&b->stack);
+  return error ? error : 1;
 }
 
-/* Waits until nobody looks at what the work has any more. */
-static void wait_for_watch(moons__backend *b) {
-  uv_mutex_lock(&b->mutex);
-  uv_mutex_unlock(&b->mutex);
-}
-
-static void run(moons__backend *b, moons__work *work) {
-  uint64_t start_ns = uv_hrtime();
-  moons__worker *worker = b->workers[b->depth++];
-  if (moons__worker_expect(worker, work->task.terms)) moons__alarm_nudge(b->alarm);
-  moons__worker_run(worker, &work->task);
-  moons__worker_cancel(worker, 0);
-  b->depth--;
-  work->busy_ns = uv_hrtime() - start_ns;
-  if (work->task.terms->scope != NULL) wait_for_watch(b);
-  work->done(work);
+static void run(moons__backend *b, moons__chunk *chunk) {
+  int is_given_up = moons__stack_run(&b->stack, chunk);
+  moons__stack_finish(&b->stack, chunk, is_given_up);
 }
 
 const moons__backend_functions moons__backend_inline = {
@@ -151,14 +101,8 @@ const moons__backend_functions moons__backend_inline = {
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
-    .share = share,
     .cancel = cancel,
-    .is_ending = is_ending,
-    .scope = scope,
-    .has_idle_core = has_idle_core,
-    .make_way = make_way,
-    .depth = depth,
-    .is_worker = is_worker,
+    .here = here,
     .can_run = can_run,
     .run = run,
 };

@@ -66,6 +66,9 @@ struct moons_job {
 /* How deep in calls the calling thread is, those of the parents' included: 0: in none. */
 unsigned moons__runtime_depth(const moons_runtime *runtime);
 
+/* The same, of calls on workers of this runtime alone. */
+unsigned moons__runtime_own_depth(const moons_runtime *runtime);
+
 /* Whether a call that the calling thread runs must end. */
 int moons__runtime_is_ending(const moons_runtime *runtime);
 
@@ -78,18 +81,18 @@ int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
                         struct moons__shortage *shortage);
 
 /* Counts what a chunk that has run has done. */
-void moons__runtime_count(moons_runtime *runtime, const moons__work *chunk);
+void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);
 
 /* In the child of a fork somebody may have had a lock of the job who is not there. */
 int moons__job_is_forked(const moons_job *job);
 
 /* Takes the chunks that can run into a list, under the job's mutex; submits them, without it, for who is woken up then will
 ** want it. */
-moons__work_list moons__chunks_start(moons_job *job);
-void moons__chunks_submit(moons_runtime *runtime, moons__work_list *started);
+moons__chunk_list moons__chunks_start(moons_job *job);
+void moons__chunks_submit(moons_runtime *runtime, moons__chunk_list *started);
 
 /* Takes back a chunk that was submitted and has not begun, or NULL. The mutex is held. */
-moons__work *moons__chunks_withdraw(moons_job *job);
+moons__chunk *moons__chunks_withdraw(moons_job *job);
 
 /* How many chunks wait, run, or have finished. The mutex is held. */
 unsigned moons__chunks_pending(const moons_job *job);

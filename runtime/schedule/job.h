@@ -7,42 +7,42 @@
 
 #include <stdint.h>
 
-#include "backend/work.h"
+#include "worker/chunk.h"
 
 /* Zero-initialised but for max_running: a job without chunks. */
 typedef struct moons__job {
-  moons__work_list waiting, finished;
+  moons__chunk_list waiting, finished;
   unsigned n_running;
-  moons__work *running; /* a chain of those that were started, by next_of_owner */
-  unsigned max_running; /* as many workers as the job may use */
-  int collect;          /* failures do not stop it */
-  int stopped;          /* no chunk is begun any more */
+  moons__chunk *running; /* a chain of those that were started, by next_of_owner */
+  unsigned max_running;  /* as many workers as the job may use */
+  int collect;           /* failures do not stop it */
+  int stopped;           /* no chunk is begun any more */
 } moons__job;
 
 /* Adds a chunk, which then waits; or what is left of one that was begun, which is next. */
-void moons__job_put(moons__job *job, moons__work *chunk);
-void moons__job_put_rest(moons__job *job, moons__work *chunk);
+void moons__job_put(moons__job *job, moons__chunk *chunk);
+void moons__job_put_rest(moons__job *job, moons__chunk *chunk);
 
 /* The next chunk to run, or NULL: none waits, or as many run as may. */
-moons__work *moons__job_start(moons__job *job);
+moons__chunk *moons__job_start(moons__job *job);
 
 /* How many more chunks could run, were they there: 0 where some wait, or the job has stopped. */
 unsigned moons__job_idle(const moons__job *job);
 
 /* Takes a chunk back that has run: it has finished, and where it failed, or found what the job goes on until, stops
 ** the job. */
-void moons__job_finish(moons__job *job, moons__work *chunk);
+void moons__job_finish(moons__job *job, moons__chunk *chunk);
 
 /* Takes back a chunk that was started but not run, for the user to free. */
-void moons__job_return(moons__job *job, moons__work *chunk);
+void moons__job_return(moons__job *job, moons__chunk *chunk);
 
 /* Begins no more chunks. */
 void moons__job_stop(moons__job *job);
 
 /* A chunk of a stopped job that waits, for the user to free; NULL where there is none. */
-moons__work *moons__job_drop(moons__job *job);
+moons__chunk *moons__job_drop(moons__job *job);
 
 /* A finished chunk, failed ones with the lowest number first; NULL where there is none. */
-moons__work *moons__job_take(moons__job *job);
+moons__chunk *moons__job_take(moons__job *job);
 
 #endif

@@ -1,6 +1,6 @@
 /*
 ** Jobs as their owners see them: chunks go in, are run by the backend as far as the job wants, and come home. Each change is
-** made under the mutex of the job; whoever must know of it is rung, and work is submitted, after it is free again. A
+** made under the mutex of the job; whoever must know of it is rung, and chunks are submitted, after it is free again. A
 ** job whose owner has gone is freed by the last of its chunks.
 */
 #include <stdlib.h>
@@ -89,7 +89,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
                     moons__shortage *shortage) {
   *job = NULL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
-  unsigned depth = r->functions->depth(r->backend);
+  unsigned depth = moons__runtime_own_depth(r);
   if (moons__runtime_depth(r) >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   int error = depth > 0 ? 0 : moons__runtime_grow(r, options->n_workers, shortage);
   if (error) return error;
@@ -111,46 +111,51 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
 }
 
 /* What a chunk's bytes count with: the call that the job is part of. */
-static moons__budget *budget_of(const moons__work *chunk) {
+static moons__budget *budget_of(const moons__chunk *chunk) {
   const moons_job *job = chunk->owner;
   return moons__scope_budget(job->terms[0]->scope);
 }
 
-static int count_bytes(moons__work *chunk, size_t n_bytes) {
+static int count_bytes(moons__chunk *chunk, size_t n_bytes) {
   if (moons__budget_take(budget_of(chunk), n_bytes, 0)) return MOONS_ENOMEM;
-  chunk->task.counted_bytes += n_bytes;
+  chunk->counted_bytes += n_bytes;
   return 0;
 }
 
-/* They are freed. */
-static void uncount_bytes(moons__work *chunk, size_t n_bytes) {
-  if (n_bytes > chunk->task.counted_bytes) n_bytes = chunk->task.counted_bytes;
-  moons__budget_give(budget_of(chunk), n_bytes);
-  chunk->task.counted_bytes -= n_bytes;
+/* Returns how many of these were counted. */
+static size_t uncount(moons__chunk *chunk, size_t n_bytes) {
+  if (n_bytes > chunk->counted_bytes) n_bytes = chunk->counted_bytes;
+  chunk->counted_bytes -= n_bytes;
+  return n_bytes;
 }
 
-static void chunk_free(moons__work *chunk) {
+/* They are freed. */
+static void uncount_bytes(moons__chunk *chunk, size_t n_bytes) {
+  moons__budget_give(budget_of(chunk), uncount(chunk, n_bytes));
+}
+
+static void chunk_free(moons__chunk *chunk) {
   uncount_bytes(chunk, SIZE_MAX);
-  free(chunk->task.bytes);
-  moons__buffer_free(&chunk->task.results);
+  free(chunk->bytes);
+  moons__buffer_free(&chunk->results);
   free(chunk);
 }
 
-moons__work_list moons__chunks_start(moons_job *job) {
-  moons__work_list started = {0};
-  moons__work *chunk;
+moons__chunk_list moons__chunks_start(moons_job *job) {
+  moons__chunk_list started = {0};
+  moons__chunk *chunk;
   while ((chunk = moons__job_start(&job->chunks)) != NULL)
-    moons__work_append(&started, chunk);
+    moons__chunk_append(&started, chunk);
   return started;
 }
 
-void moons__chunks_submit(moons_runtime *r, moons__work_list *started) {
-  moons__work *chunk;
-  while ((chunk = moons__work_take(started)) != NULL)
+void moons__chunks_submit(moons_runtime *r, moons__chunk_list *started) {
+  moons__chunk *chunk;
+  while ((chunk = moons__chunk_take(started)) != NULL)
     r->functions->submit(r->backend, chunk);
 }
 
-moons__work *moons__chunks_withdraw(moons_job *job) {
+moons__chunk *moons__chunks_withdraw(moons_job *job) {
   if (job->chunks.running == NULL) return NULL;
   return job->runtime->functions->withdraw(job->runtime->backend, job->chunks.running);
 }
@@ -173,7 +178,7 @@ static void ring(listeners l) {
 
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
 static void drop_waiting(moons_job *job) {
-  moons__work *chunk;
+  moons__chunk *chunk;
   for (unsigned i = 0; i < job->n_terms; i++)
     atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
   while ((chunk = moons__chunks_withdraw(job)) != NULL) {
@@ -184,39 +189,32 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
-/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of
-** their own, which is next. Without memory for that they count as lost. The mutex is held. */
-static void put_rest(moons_job *job, moons__work *chunk) {
-  moons__task *task = &chunk->task;
-  if (!task->is_given_up || task->n_run == task->n_calls || task->bytes == NULL) return;
-  moons__work *rest = calloc(1, sizeof *rest);
+/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of their own, which is
+** next. Without memory for that they count as lost. The mutex is held. */
+static void put_rest(moons_job *job, moons__chunk *chunk) {
+  if (!chunk->is_given_up || chunk->n_run == chunk->n_calls || chunk->bytes == NULL) return;
+  moons__chunk *rest = moons__chunk_cut(chunk, chunk->n_run, chunk->bytes);
   if (rest == NULL) return;
-  *rest = *chunk;
-  rest->task = (moons__task){.terms = task->terms,
-                             .first = task->first + task->n_run,
-                             .n_calls = task->n_calls - task->n_run,
-                             .n_skipped = task->n_skipped + task->n_run,
-                             .n_tries = task->n_tries,
-                             .bytes = task->bytes,
-                             .n_bytes = task->n_bytes};
-  task->n_calls = task->n_run;
-  task->bytes = NULL;
+  rest->n_tries = chunk->n_tries;
+  rest->counted_bytes = uncount(chunk, chunk->n_bytes);
+  chunk->bytes = NULL;
+  chunk->n_bytes = 0;
   moons__job_put_rest(&job->chunks, rest);
 }
 
 /* Runs on the worker's thread, or where a call was given up, on that which watches. */
-static void chunk_done(moons__work *chunk) {
+static void chunk_done(moons__chunk *chunk) {
   moons_job *job = chunk->owner;
   moons_runtime *r = job->runtime;
   moons__runtime_count(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);
-  free(chunk->task.bytes);
-  chunk->task.bytes = NULL;
-  uncount_bytes(chunk, chunk->task.n_bytes);
+  free(chunk->bytes);
+  chunk->bytes = NULL;
+  uncount_bytes(chunk, chunk->n_bytes);
   moons__job_finish(&job->chunks, chunk);
   if (job->chunks.stopped) drop_waiting(job);
-  moons__work_list started = moons__chunks_start(job);
+  moons__chunk_list started = moons__chunks_start(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
   listeners l = share_listeners(job);
   uv_mutex_unlock(&job->mutex);
@@ -247,7 +245,7 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
 }
 
 /* Why a chunk cannot be put, or 0 with memory for it. */
-static int new_chunk(const moons_job *job, uint32_t n_calls, moons__work **chunk) {
+static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chunk) {
   *chunk = NULL;
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   if (n_calls > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
@@ -256,7 +254,7 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__work **chunk
 }
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
-  moons__work *chunk;
+  moons__chunk *chunk;
   int error = new_chunk(job, n_calls, &chunk);
   if (error) {
     free(bytes);
@@ -266,10 +264,11 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->task =
-      (moons__task){.terms = job->terms[job->n_terms - 1], .first = first, .n_calls = n_calls};
-  chunk->task.bytes = bytes;
-  chunk->task.n_bytes = n_bytes;
+  chunk->terms = job->terms[job->n_terms - 1];
+  chunk->first = first;
+  chunk->n_calls = n_calls;
+  chunk->bytes = bytes;
+  chunk->n_bytes = n_bytes;
   if (count_bytes(chunk, n_bytes)) {
     chunk_free(chunk);
     return MOONS_ENOMEM;
@@ -277,7 +276,7 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   uv_mutex_lock(&job->mutex);
   int is_stopped = job->chunks.stopped;
   if (!is_stopped) moons__job_put(&job->chunks, chunk);
-  moons__work_list started = moons__chunks_start(job);
+  moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
   moons__chunks_submit(job->runtime, &started);
   if (is_stopped) chunk_free(chunk);
@@ -285,15 +284,15 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
 }
 
 /* Gives what a finished chunk holds to the taker. */
-static void hand_over(moons__work *work, moons_chunk *chunk, int is_cut) {
-  *chunk = (moons_chunk){.first = work->task.first,
-                         .n_calls = work->task.n_calls,
-                         .bytes = work->task.results.bytes,
-                         .n_bytes = work->task.results.n_bytes,
-                         .is_cut = is_cut,
-                         .busy_ns = work->busy_ns};
-  work->task.results = (moons__buffer){0};
-  chunk_free(work);
+static void hand_over(moons__chunk *from, moons_chunk *to, int is_cut) {
+  *to = (moons_chunk){.first = from->first,
+                      .n_calls = from->n_calls,
+                      .bytes = from->results.bytes,
+                      .n_bytes = from->results.n_bytes,
+                      .is_cut = is_cut,
+                      .busy_ns = from->busy_ns};
+  from->results = (moons__buffer){0};
+  chunk_free(from);
 }
 
 unsigned moons__chunks_pending(const moons_job *job) {
@@ -315,11 +314,11 @@ int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
   int error = moons_job_wait(job, timeout_ns);
   if (error) return error;
   uv_mutex_lock(&job->mutex);
-  moons__work *work = moons__job_take(&job->chunks);
+  moons__chunk *finished = moons__job_take(&job->chunks);
   int is_cut = job->chunks.stopped;
   uv_mutex_unlock(&job->mutex);
-  if (work == NULL) return MOONS_EEND;
-  hand_over(work, chunk, is_cut);
+  if (finished == NULL) return MOONS_EEND;
+  hand_over(finished, chunk, is_cut);
   return 0;
 }
 
@@ -355,7 +354,7 @@ void moons_job_free(moons_job *job) {
   if (job == NULL || moons__job_is_forked(job)) return;
   moons_job_cancel(job);
   uv_mutex_lock(&job->mutex);
-  moons__work *chunk;
+  moons__chunk *chunk;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
   if (job->queue != NULL) moons__queue_remove(job->queue, &job->news);

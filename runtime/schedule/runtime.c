@@ -115,34 +115,53 @@ static void default_bytes(moons_options *options) {
     options->state_bytes = options->states_bytes;
 }
 
-/* The next runtime whose calls the calling thread may be in. A worker is in none but those of its own runtime, and may
+/* What the calling thread runs on workers of this runtime alone; NULL: no call. */
+static const moons__station *here(const moons_runtime *r) {
+  const moons__station *station =
+      r->functions->here != NULL ? r->functions->here(r->backend) : NULL;
+  return station != NULL && station->depth > 0 ? station : NULL;
+}
+
+/* The next runtime whose calls the calling thread may be in. A thread of a backend is in none but those of its own, and may
 ** outlive the parent where it was given up. */
 static const moons_runtime *next_of(const moons_runtime *r) {
-  return r->parent == NULL || r->functions->is_worker(r->backend) ? NULL : r->parent;
+  const moons__backend_functions *f = r->functions;
+  int is_own_thread = !f->runs_when_asked && f->here != NULL && f->here(r->backend) != NULL;
+  return is_own_thread ? NULL : r->parent;
+}
+
+unsigned moons__runtime_own_depth(const moons_runtime *r) {
+  const moons__station *station = here(r);
+  return station != NULL ? station->depth : 0;
 }
 
 unsigned moons__runtime_depth(const moons_runtime *r) {
   unsigned depth = 0;
   for (; r != NULL; r = next_of(r))
-    depth += r->functions->depth(r->backend);
+    depth += moons__runtime_own_depth(r);
   return depth;
 }
 
 int moons__runtime_is_ending(const moons_runtime *r) {
-  for (; r != NULL; r = next_of(r))
-    if (r->functions->is_ending(r->backend)) return 1;
+  for (; r != NULL; r = next_of(r)) {
+    const moons__station *station = here(r);
+    if (station == NULL) continue;
+    moons__worker_notice(station->worker);
+    if (moons__worker_is_ending(station->worker)) return 1;
+  }
   return 0;
 }
 
 int moons__runtime_find_scope(const moons_runtime *r, moons__scope **scope, int *is_foreign) {
   *scope = NULL;
   *is_foreign = 0;
-  for (const moons_runtime *own = r; r != NULL; r = next_of(r))
-    if (r->functions->depth(r->backend) > 0) {
-      *scope = r->functions->scope(r->backend);
-      *is_foreign = r != own;
-      return *scope != NULL ? 0 : MOONS_ENOMEM;
-    }
+  for (const moons_runtime *own = r; r != NULL; r = next_of(r)) {
+    const moons__station *station = here(r);
+    if (station == NULL) continue;
+    *scope = moons__worker_scope(station->worker);
+    *is_foreign = r != own;
+    return *scope != NULL ? 0 : MOONS_ENOMEM;
+  }
   return 0;
 }
 
@@ -276,17 +295,16 @@ void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
   stats->n_workers = atomic_load(&r->n_started);
 }
 
-void moons__runtime_count(moons_runtime *r, const moons__work *chunk) {
-  const moons__task *task = &chunk->task;
+void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
   uv_mutex_lock(&r->mutex);
-  r->stats.n_done += task->n_run;
-  r->stats.n_failed += task->n_failed;
-  r->stats.n_retried += task->n_retried;
-  r->stats.n_lost += task->n_lost;
-  r->stats.n_restored += task->n_restored;
+  r->stats.n_done += chunk->n_run;
+  r->stats.n_failed += chunk->n_failed;
+  r->stats.n_retried += chunk->n_retried;
+  r->stats.n_lost += chunk->n_lost;
+  r->stats.n_restored += chunk->n_restored;
   r->stats.busy_ns += chunk->busy_ns;
-  r->stats.sent_bytes += task->n_bytes;
-  r->stats.received_bytes += task->results.n_bytes;
+  r->stats.sent_bytes += chunk->n_bytes;
+  r->stats.received_bytes += chunk->results.n_bytes;
   uv_mutex_unlock(&r->mutex);
 }
 

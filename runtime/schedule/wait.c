@@ -9,10 +9,10 @@
 /* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
 static int run_one(moons_job *job) {
   moons_runtime *r = job->runtime;
-  int can = r->functions->can_run(r->backend);
+  int can = r->functions->can_run != NULL ? r->functions->can_run(r->backend) : 0;
   if (can != 1) return can;
   uv_mutex_lock(&job->mutex);
-  moons__work *chunk = moons__chunks_withdraw(job);
+  moons__chunk *chunk = moons__chunks_withdraw(job);
   uv_mutex_unlock(&job->mutex);
   if (chunk == NULL) return 0;
   r->functions->run(r->backend, chunk);
@@ -24,8 +24,8 @@ static int run_one(moons_job *job) {
 /* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
 static int wait_on(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
   uint64_t start_ns = uv_hrtime();
-  int spins = moons__spin_pays(&r->patience) && r->functions->has_idle_core(r->backend);
-  if (spins) r->functions->make_way(r->backend);
+  int (*make_way)(moons__backend *) = r->functions->make_way;
+  int spins = make_way != NULL && moons__spin_pays(&r->patience) && make_way(r->backend);
   int error = moons__waiter_wait(w, deadline_ns, spins);
   moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
   return error;
@@ -52,13 +52,14 @@ static uint64_t deadline_after(int64_t timeout_ns) {
 /* Has workers of the job that have nothing to do share the calls that others have not begun. */
 static void share_calls(moons_job *job) {
   moons_runtime *r = job->runtime;
-  moons__work *rest;
+  moons__chunk *rest;
+  if (r->functions->share == NULL) return;
   uv_mutex_lock(&job->mutex);
   for (unsigned n = moons__job_idle(&job->chunks); n > 0; n--) {
     if ((rest = r->functions->share(r->backend, job, n + 1)) == NULL) break;
     moons__job_put_rest(&job->chunks, rest);
   }
-  moons__work_list started = moons__chunks_start(job);
+  moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
   moons__chunks_submit(r, &started);
 }

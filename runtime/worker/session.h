@@ -91,14 +91,14 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
 /* Whether a fresh session has this set-up. */
 int moons__session_has(const moons__session *session, const moons__terms *terms);
 
-/* Makes the state ready for calls of a task; kept sessions are brought to the set-up where they
+/* Makes the state ready for calls of a chunk; kept sessions are brought to the set-up where they
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
 moons__program *moons__session_enter(moons__session *session, moons__terms *terms);
 
 /* Collects what a call has left in a kept state: pools that it has dropped, say, end. */
 void moons__session_collect(moons__session *session);
 
-/* Ends the calls of a task: gives back memory that the last one needed. */
+/* Ends the calls of a chunk: gives back memory that the last one needed. */
 void moons__session_leave(moons__session *session);
 
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */

@@ -1,6 +1,6 @@
 /*
-** Keeps the sessions that were used last, by their set-up, up to a number and a size. Runs a task's calls in order; a
-** call ends its task only where its error is to end the map, or it was given up. What other threads may touch, and
+** Keeps the sessions that were used last, by their set-up, up to a number and a size. Runs a chunk's calls in order; a
+** call ends its chunk only where its error is to end the map, or it was given up. What other threads may touch, and
 ** when, stands with each field and in STOPPING.md.
 */
 #include "worker/worker.h"
@@ -22,8 +22,8 @@ struct moons__worker {
   moons__session fresh[MOONS_IMAGES_PER_WORKER];
   moons__session kept;
   moons__call call;
-  uint64_t clock;      /* tasks so far: tells which session was used last */
-  moons__buffer spare; /* memory of the last task's arguments, for the next one's results */
+  uint64_t clock;      /* chunks so far: tells which session was used last */
+  moons__buffer spare; /* memory of the last chunk's arguments, for the next one's results */
   const moons__worker *outer;
   unsigned number; /* from 1; 0: nobody asks */
 
@@ -33,24 +33,24 @@ struct moons__worker {
   _Atomic(const char *) place; /* of its function; NULL: not known yet */
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
-  moons__task *task; /* that runs; NULL: none */
+  moons__chunk *chunk; /* that runs; NULL: none */
   moons__batch_writer results;
   unsigned n_tries;     /* that the call has had before */
   uint64_t begun_ns;    /* when the call that reports began; 0: it has not, or has ended */
   moons__usage usage;   /* of it, once it has ended */
   int goes_on;          /* after the call others are made in one go */
   int is_setting_up;    /* what runs is no call yet */
-  char *given_up_bytes; /* of the task that was given up, which the call may still use */
+  char *given_up_bytes; /* of the chunk that was given up, which the call may still use */
   moons__terms *given_up_terms;
 
   _Atomic(moons__scope *)
       scope; /* of the call, or the set-up; NULL: it has started nothing. Changed by the worker */
 
   /* For the thread that watches, or cancels. */
-  _Atomic(moons__scope *) within; /* that of the call that the task is part of, or NULL */
+  _Atomic(moons__scope *) within; /* that of the call that the chunk is part of, or NULL */
   atomic_int is_foreign;          /* others look after that */
-  _Atomic uint64_t cancelled_ns;  /* when the task was cancelled; 0: it was not */
-  _Atomic uint64_t timeout_ns;    /* of the calls of the task; 0: none */
+  _Atomic uint64_t cancelled_ns;  /* when the chunk was cancelled; 0: it was not */
+  _Atomic uint64_t timeout_ns;    /* of the calls of the chunk; 0: none */
   _Atomic uint64_t started_ns;    /* when the call began; 0: no call with a timeout runs */
 
   /* Of the thread that watches, or cancels: of one at a time. */
@@ -207,10 +207,10 @@ static moons__item set_up_failure(const moons__worker *w) {
       .kind = MOONS__ITEM_ERROR, .bytes = failure->bytes, .n_bytes = failure->n_bytes};
 }
 
-static void note_failed(moons__task *task) {
-  if (!task->failed) task->first_failed = task->first + task->n_run;
-  task->failed = 1;
-  task->n_failed++;
+static void note_failed(moons__chunk *chunk) {
+  if (!chunk->failed) chunk->first_failed = chunk->first + chunk->n_run;
+  chunk->failed = 1;
+  chunk->n_failed++;
 }
 
 /* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them: they are
@@ -224,7 +224,7 @@ static int put_numbers(moons__worker *w) {
   if (moons__batch_numbers_begin(&w->results, c->kind, n, &room)) return 0;
   memcpy(room, c->numbers, n * sizeof c->numbers[0]);
   moons__batch_numbers_end(&w->results, n);
-  w->task->n_run += n;
+  w->chunk->n_run += n;
   return 1;
 }
 
@@ -236,7 +236,7 @@ static int is_true(const moons__item *item) {
 
 /* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
 static int put_usage(moons__worker *w) {
-  if (!w->task->terms->options.report) return 0;
+  if (!w->chunk->terms->options.report) return 0;
   moons__usage usage = w->usage;
   if (w->begun_ns != 0) {
     usage.wall_ns = moons_clock_ns() - w->begun_ns;
@@ -247,13 +247,13 @@ static int put_usage(moons__worker *w) {
   return moons__batch_usage(&w->results, &usage);
 }
 
-/* Counts the outcome with the call that the task is part of. Returns 0 where that may not hold so much. */
-static int count_outcome(moons__task *task, const moons__item *item) {
+/* Counts the outcome with the call that the chunk is part of. Returns 0 where that may not hold so much. */
+static int count_outcome(moons__chunk *chunk, const moons__item *item) {
   int has_bytes = item->kind == MOONS__ITEM_MESSAGE || item->kind == MOONS__ITEM_ERROR;
-  if (task->terms->scope == NULL || !has_bytes) return 1;
-  moons__budget *budget = moons__scope_budget(task->terms->scope);
+  if (chunk->terms->scope == NULL || !has_bytes) return 1;
+  moons__budget *budget = moons__scope_budget(chunk->terms->scope);
   if (moons__budget_take(budget, item->n_bytes, 0)) return 0;
-  task->counted_bytes += item->n_bytes;
+  chunk->counted_bytes += item->n_bytes;
   return 1;
 }
 
@@ -267,29 +267,29 @@ static int put_too_much(moons__worker *w) {
   if (!error) error = put_result(&w->results, &item);
   moons__buffer_free(&bytes);
   if (error) return 0;
-  note_failed(w->task);
-  w->task->n_run++;
+  note_failed(w->chunk);
+  w->chunk->n_run++;
   return 1;
 }
 
 /* Puts the outcome of the next call. Returns 0 where there is no memory for it. */
 static int put_outcome(moons__worker *w, const moons__item *item) {
   if (put_usage(w)) return 0;
-  if (!count_outcome(w->task, item)) return put_too_much(w);
+  if (!count_outcome(w->chunk, item)) return put_too_much(w);
   if (put_result(&w->results, item)) return 0;
-  if (item->kind == MOONS__ITEM_ERROR) note_failed(w->task);
-  if (w->task->terms->options.until && is_true(item)) w->task->found = 1;
-  w->task->n_run++;
+  if (item->kind == MOONS__ITEM_ERROR) note_failed(w->chunk);
+  if (w->chunk->terms->options.until && is_true(item)) w->chunk->found = 1;
+  w->chunk->n_run++;
   return 1;
 }
 
-/* The call that the task is part of is to end, or has ended. */
+/* The call that the chunk is part of is to end, or has ended. */
 static int is_within_ended(const moons__worker *w) {
   const moons__scope *within = atomic_load_explicit(&w->within, memory_order_relaxed);
   return within != NULL && moons__scope_is_over(within);
 }
 
-/* Calls of the task that have not begun are not to begin. */
+/* Calls of the chunk that have not begun are not to begin. */
 static int is_cancelled(const moons__worker *w) {
   return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 || is_within_ended(w) ||
          (w->outer != NULL && moons__worker_is_ending(w->outer));
@@ -345,13 +345,13 @@ moons__scope *moons__worker_scope(moons__worker *w) {
   return moons__scope_share(scope);
 }
 
-/* In a kept state, calls without limits of their own may be made in one go; but not the first of a task,
+/* In a kept state, calls without limits of their own may be made in one go; but not the first of a chunk,
 ** nor when others are to share the calls: nobody can take any of a go that has begun. */
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
          !c->terms->options.report && !c->is_timed && c->terms->options.n_retries == 0 &&
-         !c->terms->options.until && w->task->n_run > 0 &&
+         !c->terms->options.until && w->chunk->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
@@ -398,7 +398,7 @@ static int run_call(moons__worker *w) {
     return 0;
   }
   if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
-  uint32_t n_left = w->task->n_calls - w->task->n_run;
+  uint32_t n_left = w->chunk->n_calls - w->chunk->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = may_go_on(w);
   begin_meter(w, &used);
@@ -410,7 +410,7 @@ static int run_call(moons__worker *w) {
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
   leave_scope(w, 0);
-  if (c->terms->options.fresh) w->task->n_restored++;
+  if (c->terms->options.fresh) w->chunk->n_restored++;
   return outcome;
 }
 
@@ -421,22 +421,23 @@ static int run_tries(moons__worker *w) {
     if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
     if (w->n_tries >= w->call.terms->options.n_retries || is_cancelled(w)) return outcome;
     w->n_tries++;
-    w->task->n_retried++;
+    w->chunk->n_retried++;
   }
 }
 
 static int is_over(const moons__worker *w) {
-  const moons__task *task = w->task;
-  if (task->n_run >= task->n_calls) return 1;
-  if (task->found || (task->failed && !task->terms->options.collect) || is_cancelled(w)) return 1;
-  return atomic_load_explicit(&task->terms->cancelled, memory_order_relaxed);
+  const moons__chunk *chunk = w->chunk;
+  if (chunk->n_run >= chunk->n_calls) return 1;
+  if (chunk->found || (chunk->failed && !chunk->terms->options.collect) || is_cancelled(w))
+    return 1;
+  return atomic_load_explicit(&chunk->terms->cancelled, memory_order_relaxed);
 }
 
-/* Makes the calls of the task. Returns 1 where one was given up. */
+/* Makes the calls of the chunk. Returns 1 where one was given up. */
 static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   while (!is_over(w)) {
     moons__batch_next(arguments, &w->call.item);
-    w->call.index = w->task->first + w->task->n_run;
+    w->call.index = w->chunk->first + w->chunk->n_run;
     w->call.n_begun = 0;
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
@@ -448,7 +449,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   return 0;
 }
 
-/* Every call of the task fails as its set-up did. */
+/* Every call of the chunk fails as its set-up did. */
 static void fail_calls(moons__worker *w) {
   moons__item failure = set_up_failure(w);
   w->usage = (moons__usage){0};
@@ -457,20 +458,20 @@ static void fail_calls(moons__worker *w) {
 }
 
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
-static int run_task(moons__worker *w, moons__task *task) {
+static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   moons__batch_reader arguments;
   w->call.arguments = &arguments;
-  moons__batch_open(&arguments, task->bytes, task->n_bytes);
-  for (uint32_t i = 0; i < task->n_skipped; i++)
+  moons__batch_open(&arguments, chunk->bytes, chunk->n_bytes);
+  for (uint32_t i = 0; i < chunk->n_skipped; i++)
     moons__batch_next(&arguments, &w->call.item);
   w->is_setting_up = 1;
   atomic_store_explicit(&w->place, NULL, memory_order_relaxed);
   atomic_store_explicit(&w->running, SET_UP, memory_order_relaxed);
   start_clock(w);
-  int is_set_up = enter(w, task->terms, arguments.needs) == 0;
+  int is_set_up = enter(w, chunk->terms, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
-  leave_scope(w, !task->terms->options.fresh);
+  leave_scope(w, !chunk->terms->options.fresh);
   w->is_setting_up = 0;
   if (is_set_up) atomic_store_explicit(&w->place, w->call.program->place, memory_order_relaxed);
   if (!is_set_up) {
@@ -482,18 +483,18 @@ static int run_task(moons__worker *w, moons__task *task) {
   return moons__worker_is_lost(w);
 }
 
-static void take_spare(moons__worker *w, moons__task *task) {
-  if (task->results.bytes != NULL) return;
-  task->results = w->spare;
+static void take_spare(moons__worker *w, moons__chunk *chunk) {
+  if (chunk->results.bytes != NULL) return;
+  chunk->results = w->spare;
   w->spare = (moons__buffer){0};
 }
 
 /* Results are often as large as arguments. */
-static void keep_spare(moons__worker *w, moons__task *task) {
-  if (task->n_bytes < LEAST_SPARE_BYTES || task->n_bytes > MOONS_SPARE_BYTES) return;
+static void keep_spare(moons__worker *w, moons__chunk *chunk) {
+  if (chunk->n_bytes < LEAST_SPARE_BYTES || chunk->n_bytes > MOONS_SPARE_BYTES) return;
   moons__buffer_free(&w->spare);
-  w->spare = (moons__buffer){.bytes = task->bytes, .capacity = task->n_bytes};
-  task->bytes = NULL;
+  w->spare = (moons__buffer){.bytes = chunk->bytes, .capacity = chunk->n_bytes};
+  chunk->bytes = NULL;
 }
 
 void moons__worker_rest(moons__worker *w) {
@@ -507,31 +508,31 @@ int moons__worker_expect(moons__worker *w, moons__terms *terms) {
   return terms->options.timeout_ns > 0 || terms->is_foreign;
 }
 
-/* Returns 1 where the task was given up. */
-static int run_whole(moons__worker *w, moons__task *task) {
+/* Returns 1 where the chunk was given up. */
+static int run_whole(moons__worker *w, moons__chunk *chunk) {
   moons__stop *stop = &w->workshop.sandbox.stop;
   moons__stop_enter(stop);
-  int is_given_up = run_task(w, task);
+  int is_given_up = run_chunk(w, chunk);
   moons__stop_leave(stop);
   return is_given_up;
 }
 
-int moons__worker_run(moons__worker *w, moons__task *task) {
-  w->task = task;
-  w->call.terms = task->terms;
-  w->n_tries = task->n_tries;
+int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
+  w->chunk = chunk;
+  w->call.terms = chunk->terms;
+  w->n_tries = chunk->n_tries;
   w->goes_on = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
-  take_spare(w, task);
-  if (moons__batch_begin(&w->results, &task->results) == 0 && !is_over(w))
-    is_given_up = run_whole(w, task);
+  take_spare(w, chunk);
+  if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))
+    is_given_up = run_whole(w, chunk);
   if (is_given_up) return 1;
   atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
-  w->task = NULL;
+  w->chunk = NULL;
   atomic_store_explicit(&w->running, 0, memory_order_relaxed);
   moons__sandbox_pass_on(&w->workshop.sandbox);
-  keep_spare(w, task);
+  keep_spare(w, chunk);
   atomic_store(&w->timeout_ns, 0);
   stop_clock(w);
   if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);
@@ -551,35 +552,30 @@ int moons__worker_is_ending(const moons__worker *w) {
          is_cancelled(w);
 }
 
-/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may
-** also be what comes after the last call. */
-static int share_task(moons__task *task, unsigned n_sharers, moons__task *rest) {
-  if (task->n_run + 1 >= task->n_calls) return 0;
-  uint32_t n_left = task->n_calls - task->n_run - 1;
+/* Leaves the call that runs, which is held, and the worker's part of those after it. What is held may also be what comes
+** after the last call. */
+static moons__chunk *share_chunk(moons__chunk *chunk, unsigned n_sharers) {
+  if (chunk->n_run + 1 >= chunk->n_calls) return NULL;
+  uint32_t n_left = chunk->n_calls - chunk->n_run - 1;
   uint32_t n_taken = n_left / n_sharers + (n_left % n_sharers > 0);
-  char *bytes = malloc(task->n_bytes + 1);
-  if (bytes == NULL) return 0;
-  memcpy(bytes, task->bytes, task->n_bytes);
-  task->n_calls -= n_taken;
-  *rest = (moons__task){.terms = task->terms,
-                        .first = task->first + task->n_calls,
-                        .n_calls = n_taken,
-                        .n_skipped = task->n_skipped + task->n_calls,
-                        .bytes = bytes,
-                        .n_bytes = task->n_bytes};
-  return 1;
+  char *bytes = malloc(chunk->n_bytes + 1);
+  if (bytes == NULL) return NULL;
+  memcpy(bytes, chunk->bytes, chunk->n_bytes);
+  moons__chunk *rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
+  if (rest == NULL) free(bytes);
+  return rest;
 }
 
-int moons__worker_share(moons__worker *w, unsigned n_sharers, moons__task *rest) {
+moons__chunk *moons__worker_share(moons__worker *w, unsigned n_sharers) {
   moons__stop *stop = &w->workshop.sandbox.stop;
-  if (!moons__stop_hold(stop)) return 0;
-  int is_shared = 0;
-  if (w->task != NULL && w->goes_on)
+  moons__chunk *rest = NULL;
+  if (!moons__stop_hold(stop)) return NULL;
+  if (w->chunk != NULL && w->goes_on)
     atomic_store_explicit(&w->call.is_cut_short, 1, memory_order_relaxed);
-  else if (w->task != NULL)
-    is_shared = share_task(w->task, n_sharers, rest);
+  else if (w->chunk != NULL)
+    rest = share_chunk(w->chunk, n_sharers);
   moons__stop_let_go(stop);
-  return is_shared;
+  return rest;
 }
 
 /* From a signal handler, when the process is about to die: what it reads may be changing. */
@@ -610,7 +606,7 @@ static int was_told(const moons__worker *w) {
   return started_ns != 0 && started_ns == w->told_started_ns;
 }
 
-/* Since when the task is cancelled, also as part of a call that is to end; 0: it is not. */
+/* Since when the chunk is cancelled, also as part of a call that is to end; 0: it is not. */
 static uint64_t cancelled_since(const moons__worker *w) {
   uint64_t since_ns = atomic_load(&w->cancelled_ns);
   if (since_ns == 0) since_ns = moons__scope_ended_since(atomic_load(&w->within));
@@ -627,7 +623,7 @@ static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_n
   if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
     moons__stop_request(stop, reason);
     moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
-    if (w->task != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
+    if (w->chunk != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
   }
   moons__stop_let_go(stop);
 }
@@ -684,7 +680,7 @@ static void put_failure(moons__worker *w, moons__failure_kind kind, const char *
     moons__item item = {.kind = MOONS__ITEM_ERROR};
     item.bytes = bytes.bytes;
     item.n_bytes = bytes.n_bytes;
-    while (put_outcome(w, &item) && of_all && w->task->n_run < w->task->n_calls)
+    while (put_outcome(w, &item) && of_all && w->chunk->n_run < w->chunk->n_calls)
       ;
   }
   moons__buffer_free(&bytes);
@@ -699,34 +695,34 @@ static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
   put_failure(w, kind, kind == MOONS__FAILURE_LOST ? LOST : text, w->is_setting_up);
 }
 
-/* The worker keeps the bytes of its task, which get a copy where calls are left to run. */
+/* The worker keeps the bytes of its chunk, which get a copy where calls are left to run. */
 static void keep_bytes(moons__worker *w) {
-  moons__task *task = w->task;
-  w->given_up_bytes = task->bytes;
-  w->given_up_terms = task->terms;
-  moons__terms_share(task->terms);
-  task->bytes = task->n_run < task->n_calls ? malloc(task->n_bytes) : NULL;
-  if (task->bytes != NULL) memcpy(task->bytes, w->given_up_bytes, task->n_bytes);
+  moons__chunk *chunk = w->chunk;
+  w->given_up_bytes = chunk->bytes;
+  w->given_up_terms = chunk->terms;
+  moons__terms_share(chunk->terms);
+  chunk->bytes = chunk->n_run < chunk->n_calls ? malloc(chunk->n_bytes) : NULL;
+  if (chunk->bytes != NULL) memcpy(chunk->bytes, w->given_up_bytes, chunk->n_bytes);
 }
 
-static void give_up_task(moons__worker *w) {
+static void give_up_chunk(moons__worker *w) {
   put_numbers(w);
   moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
-  moons__task *task = w->task;
-  int is_after_all = task->n_run >= task->n_calls; /* what does not end collects garbage */
+  moons__chunk *chunk = w->chunk;
+  int is_after_all = chunk->n_run >= chunk->n_calls; /* what does not end collects garbage */
   int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
-                       w->n_tries < task->terms->options.n_retries;
-  task->n_tries = is_tried_again ? w->n_tries + 1 : 0;
+                       w->n_tries < chunk->terms->options.n_retries;
+  chunk->n_tries = is_tried_again ? w->n_tries + 1 : 0;
   if (is_tried_again)
-    task->n_retried++;
+    chunk->n_retried++;
   else if (!is_after_all)
     fail_given_up(w, kind);
-  task->is_given_up = 1;
-  task->n_lost++;
+  chunk->is_given_up = 1;
+  chunk->n_lost++;
   keep_bytes(w);
-  w->task = NULL;
+  w->chunk = NULL;
 }
 
 /* Holds the call that runs where it was told to end. */
@@ -742,16 +738,16 @@ int moons__worker_give_up(moons__worker *w, int with_others) {
   if (moons__worker_is_lost(w)) return 1;
   if (!with_others && !hold_told(w)) return 0;
   moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
-  if (w->task != NULL) give_up_task(w);
+  if (w->chunk != NULL) give_up_chunk(w);
   moons__stop_give_up(&w->workshop.sandbox.stop);
   moons__sandbox_kill_programs(
       &w->workshop.sandbox); /* those that begin from now on are killed by who starts them */
   return 1;
 }
 
-void moons__task_refuse(moons__task *task) {
-  moons__worker w = {.task = task};
-  task->n_lost = task->n_calls;
-  if (moons__batch_begin(&w.results, &task->results)) return;
+void moons__chunk_refuse(moons__chunk *chunk) {
+  moons__worker w = {.chunk = chunk};
+  chunk->n_lost = chunk->n_calls;
+  if (moons__batch_begin(&w.results, &chunk->results)) return;
   put_failure(&w, MOONS__FAILURE_LOST, "no worker is left: the calls of all of them do not end", 1);
 }

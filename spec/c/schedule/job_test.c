@@ -4,16 +4,16 @@
 
 enum { N = 6 };
 
-static void put_all(moons__job *job, moons__work chunks[], unsigned n) {
+static void put_all(moons__job *job, moons__chunk chunks[], unsigned n) {
   for (unsigned i = 0; i < n; i++) {
-    chunks[i] = (moons__work){.task = {.first = i * 10 + 1, .n_calls = 10}};
+    chunks[i] = (moons__chunk){.first = i * 10 + 1, .n_calls = 10};
     moons__job_put(job, &chunks[i]);
   }
 }
 
-static void fail(moons__work *chunk, uint64_t number) {
-  chunk->task.failed = 1;
-  chunk->task.first_failed = number;
+static void fail(moons__chunk *chunk, uint64_t number) {
+  chunk->failed = 1;
+  chunk->first_failed = number;
 }
 
 static void check_counts(const moons__job *job, unsigned waiting, unsigned running,
@@ -31,7 +31,7 @@ static void empty_has_nothing(void) {
 
 static void keeps_order(void) {
   moons__job job = {.max_running = 100};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   put_all(&job, chunks, N);
   check_counts(&job, N, 0, 0);
   for (int i = 0; i < N; i++)
@@ -49,7 +49,7 @@ static void keeps_order(void) {
 
 static void runs_as_many_as_may(void) {
   moons__job job = {.max_running = 2};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   put_all(&job, chunks, N);
   CHECK(moons__job_start(&job) == &chunks[0]);
   CHECK(moons__job_start(&job) == &chunks[1]);
@@ -65,9 +65,9 @@ static void runs_as_many_as_may(void) {
 
 static void put_while_running(void) {
   moons__job job = {.max_running = 1};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   for (int i = 0; i < N; i++) {
-    chunks[i] = (moons__work){0};
+    chunks[i] = (moons__chunk){0};
     moons__job_put(&job, &chunks[i]);
     CHECK(moons__job_start(&job) == &chunks[i]);
     moons__job_finish(&job, &chunks[i]);
@@ -81,7 +81,7 @@ static void put_while_running(void) {
 
 static void failure_stops(void) {
   moons__job job = {.max_running = 3};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   put_all(&job, chunks, N);
   for (int i = 0; i < 3; i++)
     moons__job_start(&job);
@@ -101,11 +101,11 @@ static void failure_stops(void) {
 
 static void collect_goes_on(void) {
   moons__job job = {.max_running = 1, .collect = 1};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   put_all(&job, chunks, N);
   for (int i = 0; i < N; i++) {
     CHECK(moons__job_start(&job) == &chunks[i]);
-    fail(&chunks[i], chunks[i].task.first);
+    fail(&chunks[i], chunks[i].first);
     moons__job_finish(&job, &chunks[i]);
     CHECK(!job.stopped);
   }
@@ -114,7 +114,7 @@ static void collect_goes_on(void) {
 
 static void stop_stops(void) {
   moons__job job = {.max_running = 1, .collect = 1};
-  moons__work chunks[N];
+  moons__chunk chunks[N];
   put_all(&job, chunks, N);
   moons__job_start(&job);
   moons__job_stop(&job);
@@ -132,14 +132,14 @@ static void lowest_failure_first(void) {
   uint64_t random = 1;
   for (int round = 0; round < 2000; round++) {
     moons__job job = {.max_running = N, .collect = round % 2};
-    moons__work chunks[N];
+    moons__chunk chunks[N];
     int order[N], n_failed = 0;
     put_all(&job, chunks, N);
     for (int i = 0; i < N; i++) {
       moons__job_start(&job);
       order[i] = i;
       if (random_below(&random, 2) == 0) continue;
-      fail(&chunks[i], chunks[i].task.first + random_below(&random, 10));
+      fail(&chunks[i], chunks[i].first + random_below(&random, 10));
       n_failed++;
     }
     for (size_t n = N; n > 0; n--) {
@@ -149,10 +149,10 @@ static void lowest_failure_first(void) {
     }
     uint64_t before = 0;
     for (int i = 0; i < N; i++) {
-      moons__work *chunk = moons__job_take(&job);
-      CHECK(chunk != NULL && chunk->task.failed == (i < n_failed));
-      CHECK(i >= n_failed || chunk->task.first_failed > before);
-      before = chunk->task.first_failed;
+      moons__chunk *chunk = moons__job_take(&job);
+      CHECK(chunk != NULL && chunk->failed == (i < n_failed));
+      CHECK(i >= n_failed || chunk->first_failed > before);
+      before = chunk->first_failed;
     }
     CHECK(moons__job_take(&job) == NULL);
   }
@@ -160,7 +160,7 @@ static void lowest_failure_first(void) {
 
 static void success_after_failures(void) {
   moons__job job = {.max_running = N, .collect = 1};
-  moons__work chunks[3];
+  moons__chunk chunks[3];
   put_all(&job, chunks, 3);
   for (int i = 0; i < 3; i++)
     moons__job_start(&job);
@@ -174,7 +174,7 @@ static void success_after_failures(void) {
 
 static void idle_counts_what_could_run(void) {
   moons__job job = {.max_running = 3};
-  moons__work chunks[2];
+  moons__chunk chunks[2];
   CHECK(moons__job_idle(&job) == 3);
   put_all(&job, chunks, 2);
   CHECK(moons__job_idle(&job) == 0); /* what waits can run */

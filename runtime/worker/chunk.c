@@ -1,0 +1,89 @@
+/*
+** Lists are chains with a tail: chunks are appended, taken from the front, and seldom withdrawn. A list knows how many it
+** has, so a backend can tell without walking.
+*/
+#include "worker/chunk.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes) {
+  moons__chunk *rest = calloc(1, sizeof *rest);
+  if (rest == NULL) return NULL;
+  *rest = (moons__chunk){.terms = chunk->terms,
+                         .first = chunk->first + n_kept,
+                         .n_calls = chunk->n_calls - n_kept,
+                         .n_skipped = chunk->n_skipped + n_kept,
+                         .bytes = bytes,
+                         .n_bytes = chunk->n_bytes,
+                         .owner = chunk->owner,
+                         .done = chunk->done,
+                         .n_workers = chunk->n_workers,
+                         .depth = chunk->depth};
+  chunk->n_calls = n_kept;
+  return rest;
+}
+
+void moons__chunk_insert(moons__chunk_list *list, moons__chunk *before, moons__chunk *chunk) {
+  moons__chunk **at = before != NULL ? &before->next : &list->first;
+  chunk->next = *at;
+  chunk->before = before;
+  if (*at != NULL) (*at)->before = chunk;
+  *at = chunk;
+  if (list->last == before) list->last = chunk;
+  list->n++;
+}
+
+void moons__chunk_append(moons__chunk_list *list, moons__chunk *chunk) {
+  moons__chunk_insert(list, list->last, chunk);
+}
+
+void moons__chunk_prepend(moons__chunk_list *list, moons__chunk *chunk) {
+  moons__chunk_insert(list, NULL, chunk);
+}
+
+void moons__chunk_remove(moons__chunk_list *list, moons__chunk *chunk) {
+  *(chunk->before != NULL ? &chunk->before->next : &list->first) = chunk->next;
+  *(chunk->next != NULL ? &chunk->next->before : &list->last) = chunk->before;
+  list->n--;
+}
+
+moons__chunk *moons__chunk_take(moons__chunk_list *list) {
+  moons__chunk *chunk = list->first;
+  if (chunk != NULL) moons__chunk_remove(list, chunk);
+  return chunk;
+}
+
+void moons__chunk_enqueue(moons__chunk_list *queue, moons__chunk *chunk) {
+  moons__chunk_append(queue, chunk);
+  chunk->is_queued = 1;
+}
+
+static moons__chunk *take_out(moons__chunk_list *queue, moons__chunk *chunk) {
+  if (chunk == NULL) return NULL;
+  moons__chunk_remove(queue, chunk);
+  chunk->is_queued = 0;
+  return chunk;
+}
+
+moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_number) {
+  moons__chunk *chunk = queue->first;
+  while (chunk != NULL && chunk->n_workers <= worker_number)
+    chunk = chunk->next;
+  return take_out(queue, chunk);
+}
+
+moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain) {
+  moons__chunk *last = NULL;
+  for (; chain != NULL; chain = chain->next_of_owner)
+    if (chain->is_queued) last = chain;
+  return take_out(queue, last);
+}
+
+moons__chunk_list moons__chunk_empty(moons__chunk_list *queue) {
+  moons__chunk_list all = *queue;
+  for (moons__chunk *chunk = all.first; chunk != NULL; chunk = chunk->next)
+    chunk->is_queued = 0;
+  *queue = (moons__chunk_list){0};
+  return all;
+}

@@ -1,0 +1,85 @@
+/*
+** Chunks: calls of one job that travel together, what has become of them, and lists of chunks, in order.
+**
+** A chunk belongs to the job that made it, lies in a list while it waits, and is changed by the worker that runs it
+** until it is told `done`.
+*/
+#ifndef MOONS_WORKER_CHUNK_H
+#define MOONS_WORKER_CHUNK_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "worker/terms.h"
+
+typedef struct moons__chunk {
+  moons__terms *terms;
+  uint64_t first; /* number of the first call */
+  uint32_t n_calls;
+  uint32_t n_skipped; /* items of `bytes` before the first call's */
+  unsigned n_tries;   /* that the first call has had */
+  char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
+  size_t n_bytes;
+
+  /* What has become of the calls. */
+  moons__buffer results; /* batch.h; as many as calls were run */
+  size_t counted_bytes;  /* of arguments and results, with the call that made the job */
+  uint32_t n_run;
+  uint32_t n_failed, n_retried, n_restored;
+  uint32_t n_lost; /* calls that were given up with their worker, or that no worker is left for */
+  int found;       /* a call gave what the job goes on until */
+  int failed;      /* a call failed */
+  uint64_t first_failed;
+  int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
+  uint64_t busy_ns; /* how long it ran */
+
+  /* Who runs it, and who takes it back. */
+  void *owner;                              /* which chunks belong together */
+  void (*done)(struct moons__chunk *chunk); /* takes it back */
+  unsigned n_workers;                       /* workers 0 to n_workers - 1 may run it */
+  unsigned depth; /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
+  int is_queued;  /* it is in a backend's queue, and has not begun */
+  struct moons__chunk *next, *before; /* in the list that it is in */
+  struct moons__chunk *next_of_owner,
+      *before_of_owner; /* the owner's, of chunks that it has submitted */
+} moons__chunk;
+
+/* Takes the calls after the first `n_kept` off into a chunk of their own, whose arguments are `bytes`, the same as those of
+** the chunk; from malloc. NULL: no memory, with nothing changed. */
+moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes);
+
+/* {== Lists =================================================================================== */
+
+/* Zero-initialised: empty. Callers on several threads lock. */
+typedef struct moons__chunk_list {
+  moons__chunk *first, *last;
+  unsigned n;
+} moons__chunk_list;
+
+/* Adds a chunk at the end, or at the start. */
+void moons__chunk_append(moons__chunk_list *list, moons__chunk *chunk);
+void moons__chunk_prepend(moons__chunk_list *list, moons__chunk *chunk);
+
+/* Puts a chunk behind `before`, which is in the list; NULL: at the start. */
+void moons__chunk_insert(moons__chunk_list *list, moons__chunk *before, moons__chunk *chunk);
+
+/* Takes a chunk out of the list that it is in. */
+void moons__chunk_remove(moons__chunk_list *list, moons__chunk *chunk);
+
+/* Takes the first out of the list, or returns NULL. */
+moons__chunk *moons__chunk_take(moons__chunk_list *list);
+
+/* {== The queue of a backend ================================================================== */
+
+void moons__chunk_enqueue(moons__chunk_list *queue, moons__chunk *chunk);
+
+/* Takes the first that the worker of this number may run out of the queue, or returns NULL. */
+moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_number);
+
+/* Takes the last of a chain of chunks (`next_of_owner`) that is in the queue out of it, or returns NULL. */
+moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain);
+
+/* Takes all. */
+moons__chunk_list moons__chunk_empty(moons__chunk_list *queue);
+
+#endif
