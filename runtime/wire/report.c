@@ -99,16 +99,16 @@ static int encode(lua_State *L) {
 
 /* Appends the value on top, which stays there, to the bytes. Where it cannot be sent, there are none, and the reason is
 ** pushed; returns 0 then. */
-static int put_value(lua_State *L, moons__classes *classes, moons__buffer *bytes) {
-  moons__names names = {0};
-  moons__encoder encoder = {.L = L, .out = bytes, .names = &names, .classes = classes};
+static int put_value(moons__encoder *encoder, moons__buffer *bytes) {
+  lua_State *L = encoder->L;
+  moons__buffer *out = encoder->out;
+  encoder->out = bytes;
   lua_pushcfunction(L, encode);
-  lua_pushlightuserdata(L, &encoder);
+  lua_pushlightuserdata(L, encoder);
   lua_pushvalue(L, -3);
   int is_put = lua_pcall(L, 2, 0, 0) == LUA_OK;
   if (!is_put) bytes->n_bytes = 0;
-  moons__encoder_end(&encoder);
-  moons__names_free(&names);
+  encoder->out = out;
   return is_put;
 }
 
@@ -133,8 +133,10 @@ static int write(lua_State *L, moons__reporter *reporter, int index, description
   return moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, d->out);
 }
 
-int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
-                  const char *prefix, moons__classes *classes, moons__buffer *out) {
+int moons__report(moons__encoder *encoder, moons__reporter *reporter, int status,
+                  moons__failure_kind kind, const char *prefix) {
+  lua_State *L = encoder->L;
+  moons__buffer *out = encoder->out;
   description d = {.prefix = prefix, .out = out};
   d.failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : kind;
   d.failure.traceback = reporter->traceback.bytes;
@@ -145,7 +147,7 @@ int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__fa
   }
   int value = lua_gettop(L);
   moons__buffer bytes = {0};
-  int is_put = put_value(L, classes, &bytes);
+  int is_put = put_value(encoder, &bytes);
   if (!is_put) {
     d.failure.unsent = lua_isstring(L, -1) ? lua_tostring(L, -1) : "its __marshal failed";
     d.failure.unsent_bytes = strlen(d.failure.unsent);

@@ -17,11 +17,11 @@ typedef struct moons__reporter {
 ** is. The reporter must outlive it. */
 void moons__report_push_handler(lua_State *L, moons__reporter *reporter);
 
-/* Appends a failure for the error value on top of the stack, which it pops, and for `status` of
-** lua_pcall. `prefix` goes before the message. The value goes along where it can be sent; `classes` are
-** those that the other side knows, or NULL. Returns 0 or MOONS_ENOMEM; raises nothing. */
-int moons__report(lua_State *L, moons__reporter *reporter, int status, moons__failure_kind kind,
-                  const char *prefix, moons__classes *classes, moons__buffer *out);
+/* Appends a failure for the error value on top of the encoder's stack, which it pops, and for `status` of lua_pcall.
+** `prefix` goes before the message. The value goes along where the encoder can send it. Returns 0 or MOONS_ENOMEM; raises
+** nothing. */
+int moons__report(moons__encoder *encoder, moons__reporter *reporter, int status,
+                  moons__failure_kind kind, const char *prefix);
 
 /* The same for a text of our own, without a value. */
 int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, const char *text,

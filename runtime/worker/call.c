@@ -38,9 +38,8 @@ static int push_arguments(lua_State *L, moons__call *c) {
   return n;
 }
 
-/* Sends the values from stack index 1 on, as a message. */
-static void put_message(lua_State *L, moons__call *c) {
-  int n_values = lua_gettop(L);
+/* The encoder for what goes home, with what the state and the other side know. */
+static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
   moons__session *s = c->session;
   if (s->workshop->sandbox.loaded_module) s->names_known = 0;
   moons__encoder *e = &c->encoder;
@@ -54,9 +53,16 @@ static void put_message(lua_State *L, moons__call *c) {
     e->own_start = s->image.arena.heap;
     e->own_end = (const char *)e->own_start + s->image.n_bytes;
   }
+  return e;
+}
+
+/* Sends the values from stack index 1 on, as a message. */
+static void put_message(lua_State *L, moons__call *c) {
+  int n_values = lua_gettop(L);
+  moons__encoder *e = get_encoder(L, c);
   moons__encoder_begin(e);
   moons__encode(e, 1, n_values, "result");
-  s->names_known = e->names_refreshed;
+  c->session->names_known = e->names_refreshed;
   c->result.kind = MOONS__ITEM_MESSAGE;
 }
 
@@ -231,9 +237,10 @@ static void collect_after(moons__session *s, const moons__buffer *message) {
 static int put_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
   moons__session *s = c->session;
+  moons__encoder *e = get_encoder(s->image.L, c);
   c->message.n_bytes = 0;
-  int error = moons__report(s->image.L, &s->workshop->reporter, status, kind_of(c),
-                            PREFIXES[c->stage], &c->classes, &c->message);
+  int error = moons__report(e, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage]);
+  s->names_known = e->names_refreshed;
   if (!s->fresh && !error) collect_after(s, &c->message);
   return error;
 }

@@ -24,8 +24,10 @@
 /* Notes why something failed, from the error value on top. Returns -1. */
 static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
   moons__workshop *w = s->workshop;
+  moons__encoder encoder = {.L = s->image.L, .names = &s->names, .out = &w->failure};
   w->failure.n_bytes = 0;
-  moons__report(s->image.L, &w->reporter, status, kind, prefix, NULL, &w->failure);
+  moons__report(&encoder, &w->reporter, status, kind, prefix);
+  moons__encoder_end(&encoder);
   return -1;
 }
 
