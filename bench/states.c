@@ -115,7 +115,7 @@ typedef struct line {
   const char *key;
   moons__worker *worker;
   moons__buffer setup, arguments;
-  moons__terms *terms;
+  moons__plan *plan;
   int fresh;
   uint32_t n_calls;
 } line;
@@ -165,20 +165,20 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   moons_job_options options = {.fresh = l->fresh};
   moons__setup *setup = moons__setup_new(l->setup.bytes, l->setup.n_bytes, 0);
   bench_require(setup != NULL, "no memory for a set-up");
-  l->terms = moons__terms_new(&options, setup);
+  l->plan = moons__plan_new(&options, setup);
   moons__setup_release(setup);
-  bench_require(l->terms != NULL, "no memory for terms");
+  bench_require(l->plan != NULL, "no memory for plan");
 }
 
 static void close_line(line *l) {
   moons__worker_close(l->worker);
-  moons__terms_release(l->terms);
+  moons__plan_release(l->plan);
   moons__buffer_free(&l->setup);
   moons__buffer_free(&l->arguments);
 }
 
 static void run_line(line *l) {
-  moons__chunk chunk = {.terms = l->terms, .first = 1, .n_calls = l->n_calls};
+  moons__chunk chunk = {.plan = l->plan, .first = 1, .n_calls = l->n_calls};
   chunk.bytes = l->arguments.bytes;
   chunk.n_bytes = l->arguments.n_bytes;
   moons__worker_run(l->worker, &chunk);

@@ -48,7 +48,7 @@ int moons__stack_run(moons__stack *s, moons__chunk *chunk) {
   moons__worker *worker = station->worker; /* stations may move while a call adds one */
   station->depth = chunk->depth;
   set_chunk(s, station, chunk);
-  if (moons__worker_expect(worker, chunk->terms)) moons__alarm_nudge(s->alarm);
+  if (moons__worker_expect(worker, chunk->plan)) moons__alarm_nudge(s->alarm);
   return moons__worker_run(worker, chunk);
 }
 

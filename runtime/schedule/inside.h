@@ -51,8 +51,8 @@ struct moons_runtime {
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
   moons_runtime *runtime;
-  moons__terms *terms[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
-  unsigned n_terms;
+  moons__plan *plans[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
+  unsigned n_plans;
   unsigned depth; /* 1, or one more than that of the call in which the job was made */
 
   uv_mutex_t mutex;      /* guards all that follows */

@@ -15,8 +15,8 @@ void moons_job_options_init(moons_job_options *options) {
 
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
-  for (unsigned i = 0; i < job->n_terms; i++)
-    moons__terms_release(job->terms[i]);
+  for (unsigned i = 0; i < job->n_plans; i++)
+    moons__plan_release(job->plans[i]);
   free(job);
 }
 
@@ -62,22 +62,22 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   return setup;
 }
 
-static moons__terms *make_terms(moons_runtime *r, const moons_job_options *options,
-                                moons__scope *scope, int is_foreign) {
+static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options,
+                              moons__scope *scope, int is_foreign) {
   moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
   if (setup == NULL) return NULL;
-  moons__terms *terms = moons__terms_new(options, setup, scope, is_foreign);
+  moons__plan *plan = moons__plan_new(options, setup, scope, is_foreign);
   moons__setup_release(setup);
-  return terms;
+  return plan;
 }
 
-static moons__terms *make_first_terms(moons_runtime *r, const moons_job_options *options) {
+static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *options) {
   moons__scope *scope;
   int is_foreign;
   if (moons__runtime_find_scope(r, &scope, &is_foreign)) return NULL;
-  moons__terms *terms = make_terms(r, options, scope, is_foreign);
+  moons__plan *plan = make_plan(r, options, scope, is_foreign);
   moons__scope_release(scope);
-  return terms;
+  return plan;
 }
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
@@ -95,13 +95,13 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  new->terms[0] = make_first_terms(r, options);
-  if (new->terms[0] == NULL || uv_mutex_init(&new->mutex)) {
-    moons__terms_release(new->terms[0]);
+  new->plans[0] = make_first_plan(r, options);
+  if (new->plans[0] == NULL || uv_mutex_init(&new->mutex)) {
+    moons__plan_release(new->plans[0]);
     free(new);
     return MOONS_ENOMEM;
   }
-  new->n_terms = 1;
+  new->n_plans = 1;
   new->runtime = r;
   new->depth = depth + 1;
   new->chunks.collect = options->collect;
@@ -113,7 +113,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
 /* What a chunk's bytes count with: the call that the job is part of. */
 static moons__budget *budget_of(const moons__chunk *chunk) {
   const moons_job *job = chunk->owner;
-  return moons__scope_budget(job->terms[0]->scope);
+  return moons__scope_budget(job->plans[0]->scope);
 }
 
 static int count_bytes(moons__chunk *chunk, size_t n_bytes) {
@@ -179,8 +179,8 @@ static void ring(listeners l) {
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
 static void drop_waiting(moons_job *job) {
   moons__chunk *chunk;
-  for (unsigned i = 0; i < job->n_terms; i++)
-    atomic_store_explicit(&job->terms[i]->cancelled, 1, memory_order_relaxed);
+  for (unsigned i = 0; i < job->n_plans; i++)
+    atomic_store_explicit(&job->plans[i]->cancelled, 1, memory_order_relaxed);
   while ((chunk = moons__chunks_withdraw(job)) != NULL) {
     moons__job_return(&job->chunks, chunk);
     chunk_free(chunk);
@@ -230,16 +230,16 @@ int moons__job_is_forked(const moons_job *job) { return moons__runtime_is_forked
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
-  if (job->n_terms == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
-  moons_job_options options = job->terms[0]->options;
+  if (job->n_plans == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
+  moons_job_options options = job->plans[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
-  const moons__terms *first = job->terms[0];
-  moons__terms *terms = make_terms(job->runtime, &options, first->scope, first->is_foreign);
-  if (terms == NULL) return MOONS_ENOMEM;
+  const moons__plan *first = job->plans[0];
+  moons__plan *plan = make_plan(job->runtime, &options, first->scope, first->is_foreign);
+  if (plan == NULL) return MOONS_ENOMEM;
   uv_mutex_lock(&job->mutex); /* cancelled changes under it */
-  atomic_init(&terms->cancelled, atomic_load(&job->terms[0]->cancelled));
-  job->terms[job->n_terms++] = terms;
+  atomic_init(&plan->cancelled, atomic_load(&job->plans[0]->cancelled));
+  job->plans[job->n_plans++] = plan;
   uv_mutex_unlock(&job->mutex);
   return 0;
 }
@@ -264,7 +264,7 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   chunk->done = chunk_done;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
-  chunk->terms = job->terms[job->n_terms - 1];
+  chunk->plan = job->plans[job->n_plans - 1];
   chunk->first = first;
   chunk->n_calls = n_calls;
   chunk->bytes = bytes;

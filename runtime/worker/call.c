@@ -13,7 +13,7 @@
 static void seed_random(lua_State *L, const moons__call *c, uint64_t number) {
   if (!c->seeds) return;
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_SEED));
-  moons__session_seed(L, c->terms->options.seed, number);
+  moons__session_seed(L, c->plan->options.seed, number);
 }
 
 static void push_number(lua_State *L, const moons__item *item) {
@@ -81,18 +81,18 @@ static int put_number(lua_State *L, int index, moons__item *result) {
 }
 
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->terms->options.pack || !put_number(L, 1, &c->result)) put_message(L, c);
+  if (c->plan->options.pack || !put_number(L, 1, &c->result)) put_message(L, c);
 }
 
 int moons__call_main(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
   c->stage = MOONS__CALL_RECEIVING;
-  seed_random(L, c, c->terms->options.seed_offset + c->index);
+  seed_random(L, c, c->plan->options.seed_offset + c->index);
   lua_pushvalue(L, lua_upvalueindex(MOONS__CALLER_FUNCTION));
   int n_arguments = push_arguments(L, c);
   c->stage = MOONS__CALL_RUNNING;
-  lua_call(L, n_arguments, c->terms->options.pack ? LUA_MULTRET : 1);
+  lua_call(L, n_arguments, c->plan->options.pack ? LUA_MULTRET : 1);
   c->stage = MOONS__CALL_SENDING;
   put_results(L, c);
   return 0;
@@ -111,7 +111,7 @@ static int send_value(lua_State *L) {
 /* Where the argument is a number and nothing is to be seeded, the function is called without the
 ** caller in between. */
 static int is_direct(const moons__call *c) {
-  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->terms->options.pack;
+  return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->plan->options.pack;
 }
 
 static int call_directly(lua_State *L, moons__call *c) {
@@ -157,7 +157,7 @@ static int keep_number(lua_State *L, int at, moons__call *c) {
 /* Whether no more calls of this go are to be made. */
 static int is_over(const moons__call *c) {
   return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
-         atomic_load_explicit(&c->terms->cancelled, memory_order_relaxed);
+         atomic_load_explicit(&c->plan->cancelled, memory_order_relaxed);
 }
 
 /* Looks what the calls of this go are given; returns how many that are. */

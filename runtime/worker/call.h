@@ -15,7 +15,7 @@ enum { MOONS__CALLS_IN_ONE_GO = 256 };
 typedef struct moons__call {
   moons__session *session;
   moons__program *program;
-  const moons__terms *terms;
+  const moons__plan *plan;
   moons__classes classes; /* that came with the arguments; outer: the program's */
   moons__encoder encoder;
   moons__item item;      /* the arguments */

@@ -10,7 +10,7 @@
 moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes) {
   moons__chunk *rest = calloc(1, sizeof *rest);
   if (rest == NULL) return NULL;
-  *rest = (moons__chunk){.terms = chunk->terms,
+  *rest = (moons__chunk){.plan = chunk->plan,
                          .first = chunk->first + n_kept,
                          .n_calls = chunk->n_calls - n_kept,
                          .n_skipped = chunk->n_skipped + n_kept,

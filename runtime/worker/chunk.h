@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "worker/terms.h"
+#include "worker/plan.h"
 
 typedef struct moons__chunk {
-  moons__terms *terms;
+  moons__plan *plan;
   uint64_t first; /* number of the first call */
   uint32_t n_calls;
   uint32_t n_skipped; /* items of `bytes` before the first call's */

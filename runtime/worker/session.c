@@ -44,8 +44,8 @@ void moons__session_unwind(moons__session *s) {
 }
 
 /* From here until uncharge what the state holds counts for the call that it is used in. */
-static int charge(moons__session *s, const moons__terms *terms) {
-  moons__budget *budget = moons__scope_budget(terms->scope);
+static int charge(moons__session *s, const moons__plan *plan) {
+  moons__budget *budget = moons__scope_budget(plan->scope);
   if (budget == NULL) return 0;
   return moons__arena_charge(&s->image.arena, budget) ? fail_for_memory(s) : 0;
 }
@@ -116,7 +116,7 @@ static int open_libraries(lua_State *L) {
 typedef struct setting_up {
   moons__session *session;
   moons__program *program; /* NULL: only what the host adds */
-  const moons__terms *terms;
+  const moons__plan *plan;
   enum { HOST, RECEIVING, INIT } stage;
   int made_finalizer;
 } setting_up;
@@ -137,13 +137,13 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   x->stage = INIT;
   moons__push_randomseed(L);
   if (lua_isfunction(L, -1)) {
-    moons__session_seed(L, x->terms->options.seed, 0);
+    moons__session_seed(L, x->plan->options.seed, 0);
     x->program->uses_seed = 1;
-    x->program->seed = x->terms->options.seed;
+    x->program->seed = x->plan->options.seed;
   }
   lua_settop(L, top);
   x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
-  moons__arena_limit(&x->session->image.arena, x->terms->options.memory_bytes);
+  moons__arena_limit(&x->session->image.arena, x->plan->options.memory_bytes);
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
 }
@@ -159,7 +159,7 @@ static int apply_setup(lua_State *L) {
   decoder.places_index = is_kept ? classes - 1 : 0;
   decoder.classes = &x->program->classes;
   x->stage = RECEIVING;
-  moons__setup_apply(&decoder, x->terms->options.setup, x->terms->options.setup_bytes);
+  moons__setup_apply(&decoder, x->plan->options.setup, x->plan->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
   int function = classes + 1, init = classes + 2;
   if (!lua_isnil(L, init)) run_init(L, x, init);
@@ -258,8 +258,8 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 }
 
 /* Both parts of the second stage, and an image of the outcome where that can be. */
-static int complete(moons__session *s, const moons__terms *terms) {
-  setting_up x = {.session = s, .terms = terms, .program = &s->programs[0]};
+static int complete(moons__session *s, const moons__plan *plan) {
+  setting_up x = {.session = s, .plan = plan, .program = &s->programs[0]};
   moons__sandbox_begin(&s->workshop->sandbox);
   s->workshop->sandbox.warns = 0;
   moons__classes_free(&s->programs[0].classes);
@@ -285,30 +285,30 @@ static int complete(moons__session *s, const moons__terms *terms) {
 
 /* Programs. */
 
-static void program_open(moons__program *p, moons__terms *terms) {
-  *p = (moons__program){.terms = terms, .caller = LUA_NOREF, .places = LUA_NOREF};
-  moons__terms_share(terms);
+static void program_open(moons__program *p, moons__plan *plan) {
+  *p = (moons__program){.plan = plan, .caller = LUA_NOREF, .places = LUA_NOREF};
+  moons__plan_share(plan);
 }
 
 static void program_close(moons__program *p) {
-  moons__terms_release(p->terms);
+  moons__plan_release(p->plan);
   moons__classes_free(&p->classes);
   *p = (moons__program){.caller = LUA_NOREF, .places = LUA_NOREF};
 }
 
-static int program_is(const moons__program *p, const moons__terms *terms) {
-  if (p->terms == NULL || p->terms == terms) return p->terms == terms;
-  return moons__terms_have_same_setup(p->terms, terms);
+static int program_is(const moons__program *p, const moons__plan *plan) {
+  if (p->plan == NULL || p->plan == plan) return p->plan == plan;
+  return moons__plan_has_same_setup(p->plan, plan);
 }
 
 /* Sessions. */
 
-static int open_fresh(moons__session *s, moons__terms *terms) {
-  program_open(&s->programs[0], terms);
+static int open_fresh(moons__session *s, moons__plan *plan) {
+  program_open(&s->programs[0], plan);
   s->n_programs = 1;
   if (moons__image_take(&s->image)) return fail_for_memory(s);
   moons__arena_count_userdata(&s->image.arena, 1);
-  return complete(s, terms);
+  return complete(s, plan);
 }
 
 static int open_kept(moons__session *s) {
@@ -319,13 +319,12 @@ static int open_kept(moons__session *s) {
 }
 
 int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
-                        moons__terms *terms) {
-  *s =
-      (moons__session){.workshop = workshop, .libraries = libraries, .fresh = terms->options.fresh};
-  s->allowed = moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
+                        moons__plan *plan) {
+  *s = (moons__session){.workshop = workshop, .libraries = libraries, .fresh = plan->options.fresh};
+  s->allowed = moons__setup_allowed(plan->options.setup, plan->options.setup_bytes);
   if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
     return fail_for_memory(s);
-  if (charge(s, terms)) {
+  if (charge(s, plan)) {
     moons__session_close(s);
     return -1;
   }
@@ -333,7 +332,7 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
   if (status != LUA_OK)
     error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
   else
-    error = terms->options.fresh ? open_fresh(s, terms) : open_kept(s);
+    error = plan->options.fresh ? open_fresh(s, plan) : open_kept(s);
   if (error)
     moons__session_close(s);
   else
@@ -357,10 +356,10 @@ void moons__session_close(moons__session *s) {
   *s = (moons__session){0};
 }
 
-int moons__session_has(const moons__session *s, const moons__terms *terms) {
+int moons__session_has(const moons__session *s, const moons__plan *plan) {
   const moons__program *p = &s->programs[0];
-  if (s->image.L == NULL || !s->fresh || !program_is(p, terms)) return 0;
-  return !p->uses_seed || p->seed == terms->options.seed;
+  if (s->image.L == NULL || !s->fresh || !program_is(p, plan)) return 0;
+  return !p->uses_seed || p->seed == plan->options.seed;
 }
 
 static int collect(lua_State *L) {
@@ -385,18 +384,18 @@ static moons__program *free_program(moons__session *s) {
   return oldest;
 }
 
-static moons__program *find_program(moons__session *s, const moons__terms *terms) {
+static moons__program *find_program(moons__session *s, const moons__plan *plan) {
   for (unsigned i = 0; i < s->n_programs; i++)
-    if (program_is(&s->programs[i], terms)) return &s->programs[i];
+    if (program_is(&s->programs[i], plan)) return &s->programs[i];
   return NULL;
 }
 
-static moons__program *new_program(moons__session *s, moons__terms *terms) {
+static moons__program *new_program(moons__session *s, moons__plan *plan) {
   moons__program *p = free_program(s);
-  setting_up x = {.session = s, .program = p, .terms = terms};
+  setting_up x = {.session = s, .program = p, .plan = plan};
   put_handler(s);
-  program_open(p, terms);
-  int error = charge(s, terms);
+  program_open(p, plan);
+  int error = charge(s, plan);
   if (!error) error = set_up(&x);
   uncharge(s);
   if (!error) return p;
@@ -421,20 +420,20 @@ static int enter_again(moons__session *s, moons__program *p) {
   return status == LUA_OK ? 0 : fail(s, status, MOONS__FAILURE_ERROR, "");
 }
 
-static moons__program *kept_program(moons__session *s, moons__terms *terms) {
-  moons__program *p = find_program(s, terms);
+static moons__program *kept_program(moons__session *s, moons__plan *plan) {
+  moons__program *p = find_program(s, plan);
   if (p == NULL)
-    p = new_program(s, terms);
+    p = new_program(s, plan);
   else if (enter_again(s, p))
     p = NULL;
   s->last_program = p;
   return p;
 }
 
-moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
+moons__program *moons__session_enter(moons__session *s, moons__plan *plan) {
   if (s->fresh) return &s->programs[0];
   moons__sandbox_begin(&s->workshop->sandbox);
-  moons__program *p = kept_program(s, terms);
+  moons__program *p = kept_program(s, plan);
   if (p == NULL) return NULL;
   put_handler(s);
   push_caller(s, p);
@@ -442,12 +441,12 @@ moons__program *moons__session_enter(moons__session *s, moons__terms *terms) {
 }
 
 /* Puts the state back where it is a fresh one, and charges it. */
-static int put_back(moons__session *s, const moons__terms *terms) {
+static int put_back(moons__session *s, const moons__plan *plan) {
   int is_dirty = s->fresh && s->dirty;
   if (is_dirty) moons__image_restore(&s->image);
   s->dirty = 1;
-  if (terms->scope != NULL && charge(s, terms)) return -1;
-  return is_dirty && s->rebuilds ? complete(s, terms) : 0;
+  if (plan->scope != NULL && charge(s, plan)) return -1;
+  return is_dirty && s->rebuilds ? complete(s, plan) : 0;
 }
 
 /* Files that a call has set as the defaults, and nothing else keeps, are closed. */
@@ -474,16 +473,16 @@ void moons__session_leave(moons__session *s) {
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }
 
-int moons__session_begin_call(moons__session *s, const moons__terms *terms) {
+int moons__session_begin_call(moons__session *s, const moons__plan *plan) {
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
-  if (put_back(s, terms)) {
+  if (put_back(s, plan)) {
     uncharge(s);
     return -1;
   }
-  moons__arena_limit(&s->image.arena, terms->options.memory_bytes);
-  s->memory_bytes = terms->options.memory_bytes;
+  moons__arena_limit(&s->image.arena, plan->options.memory_bytes);
+  s->memory_bytes = plan->options.memory_bytes;
   s->in_call = 1;
   return 0;
 }

@@ -15,8 +15,8 @@
 #include "wire/report.h"
 #include "wire/wire.h"
 #include "worker/config.h"
+#include "worker/plan.h"
 #include "worker/sandbox.h"
-#include "worker/terms.h"
 
 /* What the sessions of one worker share. */
 typedef struct moons__workshop {
@@ -29,7 +29,7 @@ typedef struct moons__workshop {
 
 /* A set-up as it is in a state. */
 typedef struct moons__program {
-  moons__terms *terms; /* whose set-up it is, by which it is found again; shared */
+  moons__plan *plan; /* whose set-up it is, by which it is found again; shared */
   uint64_t last_used;
   int uses_seed;          /* `init` could draw random numbers */
   uint64_t seed;          /* what it drew them from */
@@ -80,7 +80,7 @@ enum {
 /* Makes a state with these libraries and, if fresh, brings it to the set-up. Returns 0, or -1 with
 ** workshop->failure saying why. */
 int moons__session_open(moons__session *session, moons__workshop *workshop,
-                        moons__libraries libraries, moons__terms *terms);
+                        moons__libraries libraries, moons__plan *plan);
 
 /* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
@@ -89,11 +89,11 @@ void moons__session_close(moons__session *session);
 void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
 
 /* Whether a fresh session has this set-up. */
-int moons__session_has(const moons__session *session, const moons__terms *terms);
+int moons__session_has(const moons__session *session, const moons__plan *plan);
 
 /* Makes the state ready for calls of a chunk; kept sessions are brought to the set-up where they
 ** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
-moons__program *moons__session_enter(moons__session *session, moons__terms *terms);
+moons__program *moons__session_enter(moons__session *session, moons__plan *plan);
 
 /* Collects what a call has left in a kept state: pools that it has dropped, say, end. */
 void moons__session_collect(moons__session *session);
@@ -102,7 +102,7 @@ void moons__session_collect(moons__session *session);
 void moons__session_leave(moons__session *session);
 
 /* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
-int moons__session_begin_call(moons__session *session, const moons__terms *terms);
+int moons__session_begin_call(moons__session *session, const moons__plan *plan);
 
 /* Where code was ended in its midst, its own cleaning up in Lua was ended too. In a state that is kept, jobs that it
 ** had under way would go on, which the collector closes. To be called before the end of what runs (stop.h). */

@@ -41,7 +41,7 @@ struct moons__worker {
   int goes_on;          /* after the call others are made in one go */
   int is_setting_up;    /* what runs is no call yet */
   char *given_up_bytes; /* of the chunk that was given up, which the call may still use */
-  moons__terms *given_up_terms;
+  moons__plan *given_up_plan;
 
   _Atomic(moons__scope *)
       scope; /* of the call, or the set-up; NULL: it has started nothing. Changed by the worker */
@@ -106,7 +106,7 @@ void moons__worker_close(moons__worker *w) {
   moons__buffer_free(&w->spare);
   moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
   free(w->given_up_bytes);
-  moons__terms_release(w->given_up_terms);
+  moons__plan_release(w->given_up_plan);
   free(w);
 }
 
@@ -137,20 +137,19 @@ static moons__session *least_used(moons__worker *w) {
   return best;
 }
 
-static moons__session *find_fresh(moons__worker *w, const moons__terms *terms) {
+static moons__session *find_fresh(moons__worker *w, const moons__plan *plan) {
   for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
-    if (moons__session_has(&w->fresh[i], terms)) return &w->fresh[i];
+    if (moons__session_has(&w->fresh[i], plan)) return &w->fresh[i];
   return NULL;
 }
 
-static moons__libraries allowed_to(const moons__terms *terms) {
-  return moons__setup_allowed(terms->options.setup, terms->options.setup_bytes);
+static moons__libraries allowed_to(const moons__plan *plan) {
+  return moons__setup_allowed(plan->options.setup, plan->options.setup_bytes);
 }
 
-/* The session for these terms, with all the libraries that are needed. */
-static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
-                                     moons__libraries needs) {
-  moons__session *s = find_fresh(w, terms);
+/* The session for this plan, with all the libraries that are needed. */
+static moons__session *fresh_session(moons__worker *w, moons__plan *plan, moons__libraries needs) {
+  moons__session *s = find_fresh(w, plan);
   if (s != NULL && (needs & ~s->libraries) == 0) return s;
   if (s != NULL)
     needs |= s->libraries;
@@ -158,26 +157,26 @@ static moons__session *fresh_session(moons__worker *w, moons__terms *terms,
     s = least_used(w);
   moons__session_close(s);
   make_room(w, s);
-  return moons__session_open(s, &w->workshop, needs, terms) == 0 ? s : NULL;
+  return moons__session_open(s, &w->workshop, needs, plan) == 0 ? s : NULL;
 }
 
 /* All libraries that its first calls may have. Calls that may have others need another one. */
-static moons__session *kept_session(moons__worker *w, moons__terms *terms, moons__libraries needs) {
-  moons__libraries allowed = allowed_to(terms);
+static moons__session *kept_session(moons__worker *w, moons__plan *plan, moons__libraries needs) {
+  moons__libraries allowed = allowed_to(plan);
   needs |= MOONS__LIBRARIES_ALL & allowed;
   if (is_open(&w->kept) && w->kept.allowed == allowed) return &w->kept;
   moons__session_close(&w->kept);
-  return moons__session_open(&w->kept, &w->workshop, needs, terms) == 0 ? &w->kept : NULL;
+  return moons__session_open(&w->kept, &w->workshop, needs, plan) == 0 ? &w->kept : NULL;
 }
 
-static int enter(moons__worker *w, moons__terms *terms, moons__libraries needs) {
-  needs |= moons__setup_libraries(terms->options.setup, terms->options.setup_bytes);
+static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
+  needs |= moons__setup_libraries(plan->options.setup, plan->options.setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
-  needs &= allowed_to(terms) | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_CLOCK;
+  needs &= allowed_to(plan) | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_CLOCK;
   moons__session *s =
-      terms->options.fresh ? fresh_session(w, terms, needs) : kept_session(w, terms, needs);
+      plan->options.fresh ? fresh_session(w, plan, needs) : kept_session(w, plan, needs);
   if (s == NULL) return -1;
-  moons__program *p = moons__session_enter(s, terms);
+  moons__program *p = moons__session_enter(s, plan);
   if (p == NULL) return -1;
   s->last_used = p->last_used = ++w->clock;
   s->reached |= needs;
@@ -236,7 +235,7 @@ static int is_true(const moons__item *item) {
 
 /* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
 static int put_usage(moons__worker *w) {
-  if (!w->chunk->terms->options.report) return 0;
+  if (!w->chunk->plan->options.report) return 0;
   moons__usage usage = w->usage;
   if (w->begun_ns != 0) {
     usage.wall_ns = moons_clock_ns() - w->begun_ns;
@@ -250,8 +249,8 @@ static int put_usage(moons__worker *w) {
 /* Counts the outcome with the call that the chunk is part of. Returns 0 where that may not hold so much. */
 static int count_outcome(moons__chunk *chunk, const moons__item *item) {
   int has_bytes = item->kind == MOONS__ITEM_MESSAGE || item->kind == MOONS__ITEM_ERROR;
-  if (chunk->terms->scope == NULL || !has_bytes) return 1;
-  moons__budget *budget = moons__scope_budget(chunk->terms->scope);
+  if (chunk->plan->scope == NULL || !has_bytes) return 1;
+  moons__budget *budget = moons__scope_budget(chunk->plan->scope);
   if (moons__budget_take(budget, item->n_bytes, 0)) return 0;
   chunk->counted_bytes += item->n_bytes;
   return 1;
@@ -278,7 +277,7 @@ static int put_outcome(moons__worker *w, const moons__item *item) {
   if (!count_outcome(w->chunk, item)) return put_too_much(w);
   if (put_result(&w->results, item)) return 0;
   if (item->kind == MOONS__ITEM_ERROR) note_failed(w->chunk);
-  if (w->chunk->terms->options.until && is_true(item)) w->chunk->found = 1;
+  if (w->chunk->plan->options.until && is_true(item)) w->chunk->found = 1;
   w->chunk->n_run++;
   return 1;
 }
@@ -322,7 +321,7 @@ static void leave_scope(moons__worker *w, int goes_on) {
 
 /* What the call holds counts from now on for all that it starts as well. */
 static moons__scope *enter_scope(moons__worker *w) {
-  const moons_job_options *options = &w->call.terms->options;
+  const moons_job_options *options = &w->call.plan->options;
   uint64_t started_ns = atomic_load(&w->started_ns), deadline_ns = UINT64_MAX;
   size_t memory_bytes = w->is_setting_up ? 0 : options->memory_bytes;
   if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
@@ -349,10 +348,9 @@ moons__scope *moons__worker_scope(moons__worker *w) {
 ** nor when others are to share the calls: nobody can take any of a go that has begun. */
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
-  return !c->terms->options.fresh && c->terms->options.timeout_ns == 0 &&
-         !c->terms->options.report && !c->is_timed && c->terms->options.n_retries == 0 &&
-         !c->terms->options.until && w->chunk->n_run > 0 &&
-         !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+  return !c->plan->options.fresh && c->plan->options.timeout_ns == 0 && !c->plan->options.report &&
+         !c->is_timed && c->plan->options.n_retries == 0 && !c->plan->options.until &&
+         w->chunk->n_run > 0 && !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
 /* What a call uses, from its arguments to its end: numbers at its begin, and then what has been added to them. */
@@ -362,14 +360,14 @@ typedef struct meter {
 } meter;
 
 static void begin_meter(moons__worker *w, meter *m) {
-  if (!w->call.terms->options.report) return;
+  if (!w->call.plan->options.report) return;
   m->touched_bytes = moons__arena_begin_peak(&w->call.session->image.arena);
   m->cpu_ns = moons__machine_cpu_ns();
   w->begun_ns = moons_clock_ns();
 }
 
 static void end_meter(moons__worker *w, const meter *m) {
-  if (!w->call.terms->options.report) return;
+  if (!w->call.plan->options.report) return;
   w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
   w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
   if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
@@ -381,7 +379,7 @@ static void end_meter(moons__worker *w, const meter *m) {
 ** collected. */
 static int must_collect(const moons__worker *w) {
   return atomic_load_explicit(&w->scope, memory_order_relaxed) != NULL &&
-         !w->call.terms->options.fresh && w->call.result.kind == MOONS__ITEM_ERROR;
+         !w->call.plan->options.fresh && w->call.result.kind == MOONS__ITEM_ERROR;
 }
 
 /* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
@@ -390,7 +388,7 @@ static int run_call(moons__worker *w) {
   moons__call *c = &w->call;
   meter used = {0};
   start_clock(w);
-  if (moons__session_begin_call(c->session, c->terms)) {
+  if (moons__session_begin_call(c->session, c->plan)) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
     if (moons__worker_is_lost(w)) return 1;
@@ -410,7 +408,7 @@ static int run_call(moons__worker *w) {
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
   leave_scope(w, 0);
-  if (c->terms->options.fresh) w->chunk->n_restored++;
+  if (c->plan->options.fresh) w->chunk->n_restored++;
   return outcome;
 }
 
@@ -419,7 +417,7 @@ static int run_tries(moons__worker *w) {
   for (;;) {
     int outcome = run_call(w);
     if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
-    if (w->n_tries >= w->call.terms->options.n_retries || is_cancelled(w)) return outcome;
+    if (w->n_tries >= w->call.plan->options.n_retries || is_cancelled(w)) return outcome;
     w->n_tries++;
     w->chunk->n_retried++;
   }
@@ -428,9 +426,8 @@ static int run_tries(moons__worker *w) {
 static int is_over(const moons__worker *w) {
   const moons__chunk *chunk = w->chunk;
   if (chunk->n_run >= chunk->n_calls) return 1;
-  if (chunk->found || (chunk->failed && !chunk->terms->options.collect) || is_cancelled(w))
-    return 1;
-  return atomic_load_explicit(&chunk->terms->cancelled, memory_order_relaxed);
+  if (chunk->found || (chunk->failed && !chunk->plan->options.collect) || is_cancelled(w)) return 1;
+  return atomic_load_explicit(&chunk->plan->cancelled, memory_order_relaxed);
 }
 
 /* Makes the calls of the chunk. Returns 1 where one was given up. */
@@ -468,10 +465,10 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   atomic_store_explicit(&w->place, NULL, memory_order_relaxed);
   atomic_store_explicit(&w->running, SET_UP, memory_order_relaxed);
   start_clock(w);
-  int is_set_up = enter(w, chunk->terms, arguments.needs) == 0;
+  int is_set_up = enter(w, chunk->plan, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
-  leave_scope(w, !chunk->terms->options.fresh);
+  leave_scope(w, !chunk->plan->options.fresh);
   w->is_setting_up = 0;
   if (is_set_up) atomic_store_explicit(&w->place, w->call.program->place, memory_order_relaxed);
   if (!is_set_up) {
@@ -501,11 +498,11 @@ void moons__worker_rest(moons__worker *w) {
   if (w->spare.capacity > MOONS_IDLE_SPARE_BYTES) moons__buffer_free(&w->spare);
 }
 
-int moons__worker_expect(moons__worker *w, moons__terms *terms) {
-  atomic_store_explicit(&w->within, terms->scope, memory_order_relaxed);
-  atomic_store_explicit(&w->is_foreign, terms->is_foreign, memory_order_relaxed);
-  if (terms->options.timeout_ns > 0) atomic_store(&w->timeout_ns, terms->options.timeout_ns);
-  return terms->options.timeout_ns > 0 || terms->is_foreign;
+int moons__worker_expect(moons__worker *w, moons__plan *plan) {
+  atomic_store_explicit(&w->within, plan->scope, memory_order_relaxed);
+  atomic_store_explicit(&w->is_foreign, plan->is_foreign, memory_order_relaxed);
+  if (plan->options.timeout_ns > 0) atomic_store(&w->timeout_ns, plan->options.timeout_ns);
+  return plan->options.timeout_ns > 0 || plan->is_foreign;
 }
 
 /* Returns 1 where the chunk was given up. */
@@ -519,7 +516,7 @@ static int run_whole(moons__worker *w, moons__chunk *chunk) {
 
 int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   w->chunk = chunk;
-  w->call.terms = chunk->terms;
+  w->call.plan = chunk->plan;
   w->n_tries = chunk->n_tries;
   w->goes_on = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
@@ -699,8 +696,8 @@ static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
 static void keep_bytes(moons__worker *w) {
   moons__chunk *chunk = w->chunk;
   w->given_up_bytes = chunk->bytes;
-  w->given_up_terms = chunk->terms;
-  moons__terms_share(chunk->terms);
+  w->given_up_plan = chunk->plan;
+  moons__plan_share(chunk->plan);
   chunk->bytes = chunk->n_run < chunk->n_calls ? malloc(chunk->n_bytes) : NULL;
   if (chunk->bytes != NULL) memcpy(chunk->bytes, w->given_up_bytes, chunk->n_bytes);
 }
@@ -713,7 +710,7 @@ static void give_up_chunk(moons__worker *w) {
   moons__chunk *chunk = w->chunk;
   int is_after_all = chunk->n_run >= chunk->n_calls; /* what does not end collects garbage */
   int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
-                       w->n_tries < chunk->terms->options.n_retries;
+                       w->n_tries < chunk->plan->options.n_retries;
   chunk->n_tries = is_tried_again ? w->n_tries + 1 : 0;
   if (is_tried_again)
     chunk->n_retried++;

@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 #include "worker/chunk.h"
 #include "worker/config.h"
-#include "worker/terms.h"
+#include "worker/plan.h"
 
 typedef struct moons__worker moons__worker;
 
@@ -31,9 +31,9 @@ void moons__worker_close(moons__worker *worker);
 ** chunks. */
 void moons__worker_rest(moons__worker *worker);
 
-/* Tells the thread that watches that calls on these terms are about to run; to be called before they are run. Returns whether
+/* Tells the thread that watches that calls of this plan are about to run; to be called before they are run. Returns whether
 ** that thread is to be nudged then: there is a time to look. */
-int moons__worker_expect(moons__worker *worker, moons__terms *terms);
+int moons__worker_expect(moons__worker *worker, moons__plan *plan);
 
 /* Runs a chunk, whose results are empty, and fills in the rest of it. Never fails: errors of calls
 ** are results; out of memory for these, fewer are there than calls. Returns 1 where the chunk was given

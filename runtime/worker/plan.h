@@ -1,9 +1,9 @@
 /*
-** What the calls of a job have in common. Shared by the job and by whoever runs its calls, which may
-** go on when the job has gone.
+** What the calls of a job have in common. The job shares it with whoever runs its calls, which may go on when the job
+** has gone.
 */
-#ifndef MOONS_WORKER_TERMS_H
-#define MOONS_WORKER_TERMS_H
+#ifndef MOONS_WORKER_PLAN_H
+#define MOONS_WORKER_PLAN_H
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -29,26 +29,26 @@ int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes
 moons__setup *moons__setup_share(moons__setup *setup);
 void moons__setup_release(moons__setup *setup);
 
-typedef struct moons__terms {
+typedef struct moons__plan {
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
   moons__scope *scope;  /* of the call that has made the job; NULL: none has */
   int is_foreign;       /* that runs on workers of another runtime, which look after it */
   atomic_int cancelled; /* set by anyone: calls that have not begun are not begun */
   atomic_uint n_users;
-} moons__terms;
+} moons__plan;
 
-/* Terms with the options, but that set-up, which the caller uses; they share it, and the scope. NULL: no memory. */
-moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup,
-                               moons__scope *scope, int is_foreign);
+/* A plan with the options, but that set-up, which the caller uses; it shares that and the scope. NULL: no memory. */
+moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
+                             moons__scope *scope, int is_foreign);
 
 /* Whether both have the same set-up. */
-int moons__terms_have_same_setup(const moons__terms *a, const moons__terms *b);
+int moons__plan_has_same_setup(const moons__plan *a, const moons__plan *b);
 
-/* One more uses them. */
-void moons__terms_share(moons__terms *terms);
+/* One more uses it. */
+void moons__plan_share(moons__plan *plan);
 
-/* One less; the last frees them. Accepts NULL. Any thread. */
-void moons__terms_release(moons__terms *terms);
+/* One less; the last frees it. Accepts NULL. Any thread. */
+void moons__plan_release(moons__plan *plan);
 
 #endif

@@ -1,7 +1,7 @@
 /*
-** Set-ups are counted apart from terms: many maps in a row have the same.
+** Set-ups are counted apart from plan: many maps in a row have the same.
 */
-#include "worker/terms.h"
+#include "worker/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,33 +33,33 @@ void moons__setup_release(moons__setup *setup) {
   free(setup);
 }
 
-moons__terms *moons__terms_new(const moons_job_options *options, moons__setup *setup,
-                               moons__scope *scope, int is_foreign) {
-  moons__terms *terms = calloc(1, sizeof *terms);
-  if (terms == NULL) return NULL;
-  terms->setup = moons__setup_share(setup);
-  terms->scope = moons__scope_share(scope);
-  terms->is_foreign = is_foreign;
-  terms->options = *options;
-  terms->options.setup = setup->bytes;
-  terms->options.setup_bytes = setup->n_bytes;
-  atomic_init(&terms->n_users, 1);
-  return terms;
+moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
+                             moons__scope *scope, int is_foreign) {
+  moons__plan *plan = calloc(1, sizeof *plan);
+  if (plan == NULL) return NULL;
+  plan->setup = moons__setup_share(setup);
+  plan->scope = moons__scope_share(scope);
+  plan->is_foreign = is_foreign;
+  plan->options = *options;
+  plan->options.setup = setup->bytes;
+  plan->options.setup_bytes = setup->n_bytes;
+  atomic_init(&plan->n_users, 1);
+  return plan;
 }
 
-int moons__terms_have_same_setup(const moons__terms *a, const moons__terms *b) {
+int moons__plan_has_same_setup(const moons__plan *a, const moons__plan *b) {
   if (a->setup == b->setup) return 1;
   return moons__setup_is(a->setup, b->setup->bytes, b->setup->n_bytes, b->setup->hash);
 }
 
-void moons__terms_share(moons__terms *terms) {
-  atomic_fetch_add_explicit(&terms->n_users, 1, memory_order_relaxed);
+void moons__plan_share(moons__plan *plan) {
+  atomic_fetch_add_explicit(&plan->n_users, 1, memory_order_relaxed);
 }
 
-void moons__terms_release(moons__terms *terms) {
-  if (terms == NULL) return;
-  if (atomic_fetch_sub_explicit(&terms->n_users, 1, memory_order_acq_rel) > 1) return;
-  moons__setup_release(terms->setup);
-  moons__scope_release(terms->scope);
-  free(terms);
+void moons__plan_release(moons__plan *plan) {
+  if (plan == NULL) return;
+  if (atomic_fetch_sub_explicit(&plan->n_users, 1, memory_order_acq_rel) > 1) return;
+  moons__setup_release(plan->setup);
+  moons__scope_release(plan->scope);
+  free(plan);
 }
