@@ -175,8 +175,8 @@
 #endif
 
 /* Where a function was written, as text: what Lua makes of the name of its file (LUA_IDSIZE), and a line. */
-#ifndef MOONS_PLACE_BYTES
-#define MOONS_PLACE_BYTES 80
+#ifndef MOONS_POSITION_BYTES
+#define MOONS_POSITION_BYTES 80
 #endif
 
 /* Threads have a stack of this size for handlers of faults: when their own has overflowed, there is no other. A handler of

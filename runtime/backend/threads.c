@@ -24,7 +24,7 @@ typedef struct thread {
   uv_thread_t id;
   const char *stack; /* an address at the start of its stack */
   moons__stack workers;
-  moons__place place; /* where it sleeps; its number is the thread's */
+  moons__sleeper sleeper; /* its number is the thread's */
   int is_lost;        /* it was given up, and is in no list; guarded by the mutex */
   struct thread *next;
 } thread;
@@ -78,9 +78,9 @@ static moons__chunk *wait_for_chunk(moons__backend *b, thread *t) {
   uint64_t start_ns = uv_hrtime();
   moons__chunk *chunk;
   if (may_spin(b)) spin(b);
-  while ((chunk = moons__chunk_dequeue(&b->queue, t->place.number)) == NULL && !b->closing) {
+  while ((chunk = moons__chunk_dequeue(&b->queue, t->sleeper.number)) == NULL && !b->closing) {
     moons__stack_rest(&t->workers);
-    moons__park_sleep(&b->park, &t->place, &b->mutex);
+    moons__park_sleep(&b->park, &t->sleeper, &b->mutex);
   }
   moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
   return chunk;
@@ -89,7 +89,7 @@ static moons__chunk *wait_for_chunk(moons__backend *b, thread *t) {
 /* Takes a chunk, waiting for it; NULL at the end. */
 static moons__chunk *dequeue(moons__backend *b, thread *t) {
   uv_mutex_lock(&b->mutex);
-  moons__chunk *chunk = moons__chunk_dequeue(&b->queue, t->place.number);
+  moons__chunk *chunk = moons__chunk_dequeue(&b->queue, t->sleeper.number);
   if (chunk == NULL && !b->closing) chunk = wait_for_chunk(b, t);
   uv_mutex_unlock(&b->mutex);
   return chunk;
@@ -97,7 +97,7 @@ static moons__chunk *dequeue(moons__backend *b, thread *t) {
 
 /* Calls a thread that sleeps for the chunk that was just put into the queue, which the first `n_workers` may run; NULL
 ** where none of these sleeps, or those that look for chunks suffice. The mutex is held. */
-static moons__place *call_one(moons__backend *b, unsigned n_workers) {
+static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
   int is_for_some = n_workers < b->n_threads; /* those that look for chunks may be others */
   if (!is_for_some && b->queue.n <= b->n_spinning + moons__park_n_called(&b->park)) return NULL;
   return moons__park_call(&b->park, n_workers);
@@ -107,11 +107,11 @@ static moons__place *call_one(moons__backend *b, unsigned n_workers) {
 static void submit(moons__backend *b, moons__chunk *chunk) {
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
-  moons__place *called = call_one(b, chunk->n_workers);
+  moons__sleeper *called = call_one(b, chunk->n_workers);
   int nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
   atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
-  if (called != NULL) moons__place_wake(called);
+  if (called != NULL) moons__sleeper_wake(called);
   if (nobody) moons__alarm_nudge(b->alarm);
 }
 
@@ -171,7 +171,7 @@ static unsigned free_number(const moons__backend *b) {
 /* A thread that has not been started and has no worker yet, or NULL. The mutex is held. */
 static thread *thread_new(moons__backend *b) {
   thread *t = calloc(1, sizeof *t);
-  if (t == NULL || moons__place_open(&t->place, free_number(b))) {
+  if (t == NULL || moons__sleeper_open(&t->sleeper, free_number(b))) {
     free(t);
     return NULL;
   }
@@ -179,12 +179,12 @@ static thread *thread_new(moons__backend *b) {
   t->workers = (moons__stack){.config = &b->config.worker,
                               .mutex = &b->mutex,
                               .alarm = b->alarm,
-                              .number = t->place.number + 1};
+                              .number = t->sleeper.number + 1};
   return t;
 }
 
 static void thread_free(thread *t) {
-  moons__place_close(&t->place);
+  moons__sleeper_close(&t->sleeper);
   free(t);
 }
 
@@ -218,7 +218,7 @@ static void unlink_thread(moons__backend *b, const thread *t) {
   while (*at != t)
     at = &(*at)->next;
   *at = t->next;
-  b->is_taken[t->place.number] = 0;
+  b->is_taken[t->sleeper.number] = 0;
   b->n_alive--;
   uv_cond_broadcast(&b->left);
 }
@@ -242,7 +242,7 @@ static void leave(thread *t) {
 
 static void name_thread(const thread *t) {
   char number[8];
-  snprintf(number, sizeof number, "%u", t->place.number);
+  snprintf(number, sizeof number, "%u", t->sleeper.number);
   moons__thread_name(number);
 }
 
@@ -281,7 +281,7 @@ static int start_thread(moons__backend *b) {
   }
   t->next = b->threads;
   b->threads = t;
-  b->is_taken[t->place.number] = 1;
+  b->is_taken[t->sleeper.number] = 1;
   b->n_alive++;
   return 0;
 }
@@ -398,8 +398,8 @@ static void run(moons__backend *b, moons__chunk *chunk) { run_on(uv_key_get(&b->
 static void end_threads(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
   b->closing = 1;
-  for (moons__place *p; (p = moons__park_call(&b->park, MOONS_MAX_WORKERS)) != NULL;)
-    moons__place_wake(p);
+  for (moons__sleeper *p; (p = moons__park_call(&b->park, MOONS_MAX_WORKERS)) != NULL;)
+    moons__sleeper_wake(p);
   while (b->n_alive > 0)
     uv_cond_wait(&b->left, &b->mutex);
   thread *over = b->over;

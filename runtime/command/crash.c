@@ -73,7 +73,7 @@ static void add_call(line *l, const moons__running *r) {
     add(l, "call ");
     add_number(l, r->call);
     add(l, " of ");
-    add(l, r->place != NULL ? r->place : "?");
+    add(l, r->position != NULL ? r->position : "?");
   }
   add(l, " (worker ");
   add_number(l, r->worker);

@@ -14,9 +14,9 @@ enum { MOONS__CALLS_IN_ONE_GO = 256 };
 
 typedef struct moons__call {
   moons__session *session;
-  moons__program *program;
+  moons__loaded_setup *loaded;
   const moons__plan *plan;
-  moons__classes classes; /* that came with the arguments; outer: the program's */
+  moons__classes classes; /* that came with the arguments; outer: those of the set-up */
   moons__encoder encoder;
   moons__item item;      /* the arguments */
   uint64_t index;        /* number of the call */

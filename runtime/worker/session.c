@@ -115,7 +115,7 @@ static int open_libraries(lua_State *L) {
 
 typedef struct setting_up {
   moons__session *session;
-  moons__program *program; /* NULL: only what the host adds */
+  moons__loaded_setup *loaded; /* NULL: only what the host adds */
   const moons__plan *plan;
   enum { HOST, RECEIVING, INIT } stage;
   int made_finalizer;
@@ -138,8 +138,8 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   moons__push_randomseed(L);
   if (lua_isfunction(L, -1)) {
     moons__session_seed(L, x->plan->options.seed, 0);
-    x->program->uses_seed = 1;
-    x->program->seed = x->plan->options.seed;
+    x->loaded->uses_seed = 1;
+    x->loaded->seed = x->plan->options.seed;
   }
   lua_settop(L, top);
   x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
@@ -148,7 +148,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   lua_call(L, 0, 0);
 }
 
-/* Leaves the caller in the registry, under a reference of the program's. */
+/* Leaves the caller in the registry, under a reference of the loaded set-up's. */
 static int apply_setup(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
   int is_kept = !x->session->fresh;
@@ -157,7 +157,7 @@ static int apply_setup(lua_State *L) {
   int classes = lua_gettop(L);
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
   decoder.places_index = is_kept ? classes - 1 : 0;
-  decoder.classes = &x->program->classes;
+  decoder.classes = &x->loaded->classes;
   x->stage = RECEIVING;
   moons__setup_apply(&decoder, x->plan->options.setup, x->plan->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
@@ -167,10 +167,10 @@ static int apply_setup(lua_State *L) {
   lua_pushvalue(L, classes);
   moons__push_randomseed(L);
   lua_pushcclosure(L, x->session->workshop->make_call, MOONS__CALLER_N_UPVALUES);
-  x->program->caller = luaL_ref(L, LUA_REGISTRYINDEX);
+  x->loaded->caller = luaL_ref(L, LUA_REGISTRYINDEX);
   if (!is_kept) return 0;
   lua_pushvalue(L, classes - 1);
-  x->program->places = luaL_ref(L, LUA_REGISTRYINDEX);
+  x->loaded->places = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -214,26 +214,26 @@ static void put_handler(moons__session *s) {
 }
 
 /* Pushes the caller, and the function that it calls. */
-static void push_caller(moons__session *s, moons__program *p) {
+static void push_caller(moons__session *s, moons__loaded_setup *loaded) {
   lua_State *L = s->image.L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, p->caller);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, loaded->caller);
   lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
-  p->has_random = !lua_isnil(L, -1);
+  loaded->has_random = !lua_isnil(L, -1);
   lua_pop(L, 1);
   lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_FUNCTION);
 }
 
 /* Notes where the function on top was written. */
-static void note_place(lua_State *L, moons__program *p) {
+static void note_position(lua_State *L, moons__loaded_setup *loaded) {
   lua_Debug info = {.short_src = "[C]"};
   if (lua_isfunction(L, -1)) {
     lua_pushvalue(L, -1);
     lua_getinfo(L, ">S", &info);
   }
   if (info.linedefined > 0)
-    snprintf(p->place, sizeof p->place, "%s:%d", info.short_src, info.linedefined);
+    snprintf(loaded->position, sizeof loaded->position, "%s:%d", info.short_src, info.linedefined);
   else
-    snprintf(p->place, sizeof p->place, "%s", info.short_src);
+    snprintf(loaded->position, sizeof loaded->position, "%s", info.short_src);
 }
 
 /* Brings the state to the set-up, and the caller onto the stack. */
@@ -242,8 +242,8 @@ static int set_up(setting_up *x) {
   int status = call_protected(s, apply_setup, x);
   moons__arena_limit(&s->image.arena, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
-  push_caller(s, x->program);
-  note_place(s->image.L, x->program);
+  push_caller(s, x->loaded);
+  note_position(s->image.L, x->loaded);
   return 0;
 }
 
@@ -259,10 +259,10 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 
 /* Both parts of the second stage, and an image of the outcome where that can be. */
 static int complete(moons__session *s, const moons__plan *plan) {
-  setting_up x = {.session = s, .plan = plan, .program = &s->programs[0]};
+  setting_up x = {.session = s, .plan = plan, .loaded = &s->loaded[0]};
   moons__sandbox_begin(&s->workshop->sandbox);
   s->workshop->sandbox.warns = 0;
-  moons__classes_free(&s->programs[0].classes);
+  moons__classes_free(&s->loaded[0].classes);
   put_handler(s);
   int status = call_protected(s, add_host, &x);
   int error = status == LUA_OK ? set_up(&x) : fail_set_up(&x, status);
@@ -283,29 +283,29 @@ static int complete(moons__session *s, const moons__plan *plan) {
   return moons__image_take(&s->image) ? fail_for_memory(s) : 0;
 }
 
-/* Programs. */
+/* Loaded set-ups. */
 
-static void program_open(moons__program *p, moons__plan *plan) {
-  *p = (moons__program){.plan = plan, .caller = LUA_NOREF, .places = LUA_NOREF};
+static void loaded_open(moons__loaded_setup *loaded, moons__plan *plan) {
+  *loaded = (moons__loaded_setup){.plan = plan, .caller = LUA_NOREF, .places = LUA_NOREF};
   moons__plan_share(plan);
 }
 
-static void program_close(moons__program *p) {
-  moons__plan_release(p->plan);
-  moons__classes_free(&p->classes);
-  *p = (moons__program){.caller = LUA_NOREF, .places = LUA_NOREF};
+static void loaded_close(moons__loaded_setup *loaded) {
+  moons__plan_release(loaded->plan);
+  moons__classes_free(&loaded->classes);
+  *loaded = (moons__loaded_setup){.caller = LUA_NOREF, .places = LUA_NOREF};
 }
 
-static int program_is(const moons__program *p, const moons__plan *plan) {
-  if (p->plan == NULL || p->plan == plan) return p->plan == plan;
-  return moons__plan_has_same_setup(p->plan, plan);
+static int loaded_is(const moons__loaded_setup *loaded, const moons__plan *plan) {
+  if (loaded->plan == NULL || loaded->plan == plan) return loaded->plan == plan;
+  return moons__plan_has_same_setup(loaded->plan, plan);
 }
 
 /* Sessions. */
 
 static int open_fresh(moons__session *s, moons__plan *plan) {
-  program_open(&s->programs[0], plan);
-  s->n_programs = 1;
+  loaded_open(&s->loaded[0], plan);
+  s->n_loaded = 1;
   if (moons__image_take(&s->image)) return fail_for_memory(s);
   moons__arena_count_userdata(&s->image.arena, 1);
   return complete(s, plan);
@@ -349,17 +349,17 @@ static int must_close(const moons__session *s) {
 
 void moons__session_close(moons__session *s) {
   if (s->image.L != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
-  for (unsigned i = 0; i < s->n_programs; i++)
-    program_close(&s->programs[i]);
+  for (unsigned i = 0; i < s->n_loaded; i++)
+    loaded_close(&s->loaded[i]);
   moons__names_free(&s->names);
   moons__image_close(&s->image);
   *s = (moons__session){0};
 }
 
 int moons__session_has(const moons__session *s, const moons__plan *plan) {
-  const moons__program *p = &s->programs[0];
-  if (s->image.L == NULL || !s->fresh || !program_is(p, plan)) return 0;
-  return !p->uses_seed || p->seed == plan->options.seed;
+  const moons__loaded_setup *loaded = &s->loaded[0];
+  if (s->image.L == NULL || !s->fresh || !loaded_is(loaded, plan)) return 0;
+  return !loaded->uses_seed || loaded->seed == plan->options.seed;
 }
 
 static int collect(lua_State *L) {
@@ -372,72 +372,72 @@ void moons__session_collect(moons__session *s) {
   if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
 }
 
-/* A place for one more program, in that of the least used one where all are taken. */
-static moons__program *free_program(moons__session *s) {
-  if (s->n_programs < MOONS_FUNCTIONS_PER_STATE) return &s->programs[s->n_programs++];
-  moons__program *oldest = &s->programs[0];
-  for (unsigned i = 1; i < s->n_programs; i++)
-    if (s->programs[i].last_used < oldest->last_used) oldest = &s->programs[i];
+/* A slot for one more set-up, that of the one used longest ago where all are taken. */
+static moons__loaded_setup *free_loaded(moons__session *s) {
+  if (s->n_loaded < MOONS_FUNCTIONS_PER_STATE) return &s->loaded[s->n_loaded++];
+  moons__loaded_setup *oldest = &s->loaded[0];
+  for (unsigned i = 1; i < s->n_loaded; i++)
+    if (s->loaded[i].last_used < oldest->last_used) oldest = &s->loaded[i];
   luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
   luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->places);
-  program_close(oldest);
+  loaded_close(oldest);
   return oldest;
 }
 
-static moons__program *find_program(moons__session *s, const moons__plan *plan) {
-  for (unsigned i = 0; i < s->n_programs; i++)
-    if (program_is(&s->programs[i], plan)) return &s->programs[i];
+static moons__loaded_setup *find_loaded(moons__session *s, const moons__plan *plan) {
+  for (unsigned i = 0; i < s->n_loaded; i++)
+    if (loaded_is(&s->loaded[i], plan)) return &s->loaded[i];
   return NULL;
 }
 
-static moons__program *new_program(moons__session *s, moons__plan *plan) {
-  moons__program *p = free_program(s);
-  setting_up x = {.session = s, .program = p, .plan = plan};
+static moons__loaded_setup *load_setup(moons__session *s, moons__plan *plan) {
+  moons__loaded_setup *loaded = free_loaded(s);
+  setting_up x = {.session = s, .loaded = loaded, .plan = plan};
   put_handler(s);
-  program_open(p, plan);
+  loaded_open(loaded, plan);
   int error = charge(s, plan);
   if (!error) error = set_up(&x);
   uncharge(s);
-  if (!error) return p;
-  program_close(p);
+  if (!error) return loaded;
+  loaded_close(loaded);
   moons__session_collect(s); /* what it has left behind is in nobody's way */
   return NULL;
 }
 
 static int place_again(lua_State *L) {
-  const moons__program *p = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, p->places);
+  const moons__loaded_setup *loaded = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, loaded->places);
   moons__place_again(L);
   return 0;
 }
 
-/* Puts what came with this program into its places again: another one may have been used since. */
-static int enter_again(moons__session *s, moons__program *p) {
-  if (p == s->last_program) return 0;
+/* Puts what came with this set-up into its places again: another one may have been used since. */
+static int enter_again(moons__session *s, moons__loaded_setup *loaded) {
+  if (loaded == s->last_loaded) return 0;
   put_handler(s);
-  int status = call_protected(s, place_again, p);
+  int status = call_protected(s, place_again, loaded);
   s->names_known = 0;
   return status == LUA_OK ? 0 : fail(s, status, MOONS__FAILURE_ERROR, "");
 }
 
-static moons__program *kept_program(moons__session *s, moons__plan *plan) {
-  moons__program *p = find_program(s, plan);
-  if (p == NULL)
-    p = new_program(s, plan);
-  else if (enter_again(s, p))
-    p = NULL;
-  s->last_program = p;
-  return p;
+static moons__loaded_setup *kept_setup(moons__session *s, moons__plan *plan) {
+  moons__loaded_setup *loaded = find_loaded(s, plan);
+  if (loaded == NULL)
+    loaded = load_setup(s, plan);
+  else if (enter_again(s, loaded))
+    loaded = NULL;
+  s->last_loaded = loaded;
+  return loaded;
 }
 
-moons__program *moons__session_enter(moons__session *s, moons__plan *plan) {
-  if (s->fresh) return &s->programs[0];
+moons__loaded_setup *moons__session_enter(moons__session *s, moons__plan *plan) {
+  if (s->fresh) return &s->loaded[0];
   moons__sandbox_begin(&s->workshop->sandbox);
-  moons__program *p = kept_program(s, plan);
-  if (p == NULL) return NULL;
+  moons__loaded_setup *loaded = kept_setup(s, plan);
+  if (loaded == NULL) return NULL;
   put_handler(s);
-  push_caller(s, p);
-  return p;
+  push_caller(s, loaded);
+  return loaded;
 }
 
 /* Puts the state back where it is a fresh one, and charges it. */

@@ -28,7 +28,7 @@ typedef struct moons__workshop {
 } moons__workshop;
 
 /* A set-up as it is in a state. */
-typedef struct moons__program {
+typedef struct moons__loaded_setup {
   moons__plan *plan; /* whose set-up it is, by which it is found again; shared */
   uint64_t last_used;
   int uses_seed;          /* `init` could draw random numbers */
@@ -36,9 +36,9 @@ typedef struct moons__program {
   moons__classes classes; /* that came with it */
   int places;             /* reference of what it has placed (places.h); kept sessions alone */
   int caller;             /* reference of the function that makes a call */
-  char place[MOONS_PLACE_BYTES]; /* of what is mapped: "script.lua:3" */
+  char position[MOONS_POSITION_BYTES]; /* of what is mapped: "script.lua:3" */
   int has_random;                /* the state has random numbers, to be seeded for each call */
-} moons__program;
+} moons__loaded_setup;
 
 typedef struct moons__session {
   moons__workshop *workshop;
@@ -56,9 +56,9 @@ typedef struct moons__session {
   int warns;                /* whether `warn` is on when a call begins */
   moons__stop_reason ended; /* why the last stage of a set-up was made to end */
   uint64_t last_used;
-  moons__program programs[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
-  unsigned n_programs;
-  const moons__program *last_program; /* kept: the one that was entered last, if any */
+  moons__loaded_setup loaded[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
+  unsigned n_loaded;
+  const moons__loaded_setup *last_loaded; /* kept: the one that was entered last, if any */
 } moons__session;
 
 /* The stack of the state between calls. */
@@ -92,8 +92,8 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
 int moons__session_has(const moons__session *session, const moons__plan *plan);
 
 /* Makes the state ready for calls of a chunk; kept sessions are brought to the set-up where they
-** do not have it yet. Returns the program, or NULL with workshop->failure saying why. */
-moons__program *moons__session_enter(moons__session *session, moons__plan *plan);
+** do not have it yet. Returns it, or NULL with workshop->failure saying why. */
+moons__loaded_setup *moons__session_enter(moons__session *session, moons__plan *plan);
 
 /* Collects what a call has left in a kept state: pools that it has dropped, say, end. */
 void moons__session_collect(moons__session *session);

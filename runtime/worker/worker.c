@@ -30,7 +30,7 @@ struct moons__worker {
   /* For a signal handler on any thread. */
   moons__entry *entry;
   _Atomic uint64_t running;    /* number of the call that runs, and 1, or SET_UP; 0: none */
-  _Atomic(const char *) place; /* of its function; NULL: not known yet */
+  _Atomic(const char *) position; /* of its function; NULL: not known yet */
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__chunk *chunk; /* that runs; NULL: none */
@@ -176,20 +176,20 @@ static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   moons__session *s =
       plan->options.fresh ? fresh_session(w, plan, needs) : kept_session(w, plan, needs);
   if (s == NULL) return -1;
-  moons__program *p = moons__session_enter(s, plan);
-  if (p == NULL) return -1;
-  s->last_used = p->last_used = ++w->clock;
+  moons__loaded_setup *loaded = moons__session_enter(s, plan);
+  if (loaded == NULL) return -1;
+  s->last_used = loaded->last_used = ++w->clock;
   s->reached |= needs;
-  w->call.seeds = p->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
+  w->call.seeds = loaded->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
   w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;
   w->call.session = s;
-  w->call.program = p;
-  w->call.classes.outer = &p->classes;
+  w->call.loaded = loaded;
+  w->call.classes.outer = &loaded->classes;
   w->call.classes.n_known = UINT32_MAX; /* the caller knows every class that it sent */
   return 0;
 }
 
-/* Tasks. */
+/* Chunks. */
 
 /* Takes the outcome of a call to the results; 1 where there is no memory for it. */
 static int put_result(moons__batch_writer *results, const moons__item *item) {
@@ -462,7 +462,7 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   for (uint32_t i = 0; i < chunk->n_skipped; i++)
     moons__batch_next(&arguments, &w->call.item);
   w->is_setting_up = 1;
-  atomic_store_explicit(&w->place, NULL, memory_order_relaxed);
+  atomic_store_explicit(&w->position, NULL, memory_order_relaxed);
   atomic_store_explicit(&w->running, SET_UP, memory_order_relaxed);
   start_clock(w);
   int is_set_up = enter(w, chunk->plan, arguments.needs) == 0;
@@ -470,7 +470,7 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   stop_clock(w);
   leave_scope(w, !chunk->plan->options.fresh);
   w->is_setting_up = 0;
-  if (is_set_up) atomic_store_explicit(&w->place, w->call.program->place, memory_order_relaxed);
+  if (is_set_up) atomic_store_explicit(&w->position, w->call.loaded->position, memory_order_relaxed);
   if (!is_set_up) {
     fail_calls(w);
     return 0;
@@ -585,9 +585,9 @@ static uint64_t last_begun(const moons__worker *w, uint64_t running) {
 
 int moons__worker_running(const moons__worker *w, moons__running *r) {
   uint64_t running = atomic_load_explicit(&w->running, memory_order_relaxed);
-  const char *place = atomic_load_explicit(&w->place, memory_order_relaxed);
+  const char *position = atomic_load_explicit(&w->position, memory_order_relaxed);
   const moons__interrupt *here = &w->workshop.sandbox.stop.here;
-  *r = (moons__running){.place = place, .call = last_begun(w, running)};
+  *r = (moons__running){.position = position, .call = last_begun(w, running)};
   r->is_setting_up = running == SET_UP;
   r->worker = w->number;
   r->is_here = moons__interrupt_is_here(here);

@@ -77,7 +77,7 @@ int moons__worker_is_lost(const moons__worker *worker);
 
 /* What runs in a worker. */
 typedef struct moons__running {
-  const char *place; /* of the function, "script.lua:3"; NULL: not known yet */
+  const char *position; /* of the function, "script.lua:3"; NULL: not known yet */
   uint64_t call;     /* its number */
   int is_setting_up; /* no call yet, but what comes before the first */
   unsigned worker;   /* its number */

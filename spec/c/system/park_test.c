@@ -6,7 +6,7 @@ enum { N_THREADS = 3 };
 
 static uv_mutex_t lock; /* guards all that follows */
 static moons__park park;
-static moons__place places[N_THREADS];
+static moons__sleeper places[N_THREADS];
 static int is_awake[N_THREADS];
 
 static void sleep_once(void *data) {
@@ -20,7 +20,7 @@ static void sleep_once(void *data) {
 static unsigned n_parked(void) {
   unsigned n = 0;
   uv_mutex_lock(&lock);
-  for (const moons__place *p = park.last; p != NULL; p = p->next)
+  for (const moons__sleeper *p = park.last; p != NULL; p = p->next)
     n++;
   uv_mutex_unlock(&lock);
   return n;
@@ -31,7 +31,7 @@ static void start(uv_thread_t threads[], unsigned numbers[]) {
   CHECK(uv_mutex_init(&lock) == 0);
   for (unsigned i = 0; i < N_THREADS; i++) {
     numbers[i] = i;
-    CHECK(moons__place_open(&places[i], i) == 0);
+    CHECK(moons__sleeper_open(&places[i], i) == 0);
     CHECK(uv_thread_create(&threads[i], sleep_once, &numbers[i]) == 0);
     while (n_parked() <= i)
       usleep(100);
@@ -42,7 +42,7 @@ static void finish(uv_thread_t threads[]) {
   for (unsigned i = 0; i < N_THREADS; i++) {
     CHECK(uv_thread_join(&threads[i]) == 0);
     CHECK(is_awake[i]);
-    moons__place_close(&places[i]);
+    moons__sleeper_close(&places[i]);
   }
   uv_mutex_destroy(&lock);
 }
@@ -50,10 +50,10 @@ static void finish(uv_thread_t threads[]) {
 /* Calls one and wakes it. Returns its number; N_THREADS: there was none. */
 static unsigned wake(unsigned n_workers) {
   uv_mutex_lock(&lock);
-  moons__place *place = moons__park_call(&park, n_workers);
+  moons__sleeper *place = moons__park_call(&park, n_workers);
   uv_mutex_unlock(&lock);
   if (place == NULL) return N_THREADS;
-  moons__place_wake(place);
+  moons__sleeper_wake(place);
   return place->number;
 }
 
@@ -85,12 +85,12 @@ static void counts_the_called(void) {
   start(threads, numbers);
   CHECK(moons__park_n_called(&park) == 0);
   uv_mutex_lock(&lock);
-  moons__place *place = moons__park_call(&park, N_THREADS);
+  moons__sleeper *place = moons__park_call(&park, N_THREADS);
   CHECK(moons__park_n_called(&park) == 1);
   uv_mutex_unlock(&lock);
   CHECK(place == &places[2]);
   moons__park_make_way(&park);
-  moons__place_wake(place);
+  moons__sleeper_wake(place);
   CHECK(wake(N_THREADS) == 1);
   CHECK(wake(N_THREADS) == 0);
   finish(threads);
