@@ -19,7 +19,7 @@ struct moons__backend {
 };
 
 /* A call that does not end cannot be given up: its thread is the caller's own. */
-static uint64_t look(void *data, uint64_t now_ns) {
+static uint64_t on_alarm(void *data, uint64_t now_ns) {
   moons__backend *b = data;
   uv_mutex_lock(&b->mutex);
   uint64_t next_ns = moons__stack_watch(&b->stack, now_ns);
@@ -44,7 +44,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
     return error;
   }
   error = moons__stack_open(&b->stack);
-  if (!error) error = moons__alarm_open(&b->stack.alarm, look, b);
+  if (!error) error = moons__alarm_open(&b->stack.alarm, on_alarm, b);
   if (error)
     backend_free(b);
   else

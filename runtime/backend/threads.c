@@ -25,7 +25,7 @@ typedef struct thread {
   const char *stack; /* an address at the start of its stack */
   moons__stack workers;
   moons__sleeper sleeper; /* its number is the thread's */
-  int is_lost;        /* it was given up, and is in no list; guarded by the mutex */
+  int is_lost;            /* it was given up, and is in no list; guarded by the mutex */
   struct thread *next;
 } thread;
 
@@ -362,7 +362,7 @@ static void refuse_all(moons__chunk_list *queue) {
   }
 }
 
-static uint64_t look(void *data, uint64_t now_ns) {
+static uint64_t on_alarm(void *data, uint64_t now_ns) {
   moons__backend *b = data;
   moons__chunk_list given_up = {0}, refused = {0};
   uv_mutex_lock(&b->mutex);
@@ -440,7 +440,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->n_users = 1;
   b->fork_number = moons__fork_number();
   int error = make_locks(b);
-  if (!error && (error = moons__alarm_open(&b->alarm, look, b)) != 0) destroy_locks(b);
+  if (!error && (error = moons__alarm_open(&b->alarm, on_alarm, b)) != 0) destroy_locks(b);
   if (error) {
     free(b);
     return error;

@@ -1,12 +1,12 @@
 /*
 ** Blocks up to SMALL_BYTES come from free lists, one for each size class, refilled from a "run", a
-** larger stretch handed out from its start. Larger blocks, and the runs, are "chunks": neighbours
+** larger stretch handed out from its start. Larger blocks, and the runs, are "spans": neighbours
 ** know each other through a header, so that free ones join, and free ones wait in bins by size.
-** What lies above all chunks is the top; a chunk that ends there can grow and shrink in place.
+** What lies above all spans is the top; a span that ends there can grow and shrink in place.
 ** Lua tells the size of each block it frees, so small blocks have no header at all.
 **
 ** One block that lives on high up, as Lua's table of strings may, would keep all the memory below it. So where memory
-** is short, free chunks become "holes": their pages are given back, and count for nobody. What is needed of a hole later
+** is short, free spans become "holes": their pages are given back, and count for nobody. What is needed of a hole later
 ** is cut off its start, and is taken like new memory.
 */
 #include "state/arena.h"
@@ -25,7 +25,7 @@ enum {
   N_CLASSES = FINE_BYTES / 8 + (SMALL_BYTES - FINE_BYTES) / 32 + 1,
   N_BINS = 32, /* two for each power of two, the last for all above */
   FIRST_BIN_LOG2 = 9,
-  BIN_TRIES = 8,            /* chunks looked at in the bin whose sizes straddle the one asked for */
+  BIN_TRIES = 8,            /* spans looked at in the bin whose sizes straddle the one asked for */
   RUN_BYTES = 1024,         /* by which runs grow */
   MAX_RUN_BYTES = 16 * 1024 /* a run is given back as a whole, so one block must not hold much */
 };
@@ -34,37 +34,37 @@ typedef struct block {
   struct block *next;
 } block;
 
-typedef struct chunk {
-  size_t size;                       /* header included, and flags */
-  struct chunk *prev;                /* the neighbour below; NULL for the first */
-  struct chunk *bin_next, *bin_prev; /* only while free, or a hole */
-} chunk;
+typedef struct span {
+  size_t size;                      /* header included, and flags */
+  struct span *prev;                /* the neighbour below; NULL for the first */
+  struct span *bin_next, *bin_prev; /* only while free, or a hole */
+} span;
 
-enum { HEADER_BYTES = 2 * sizeof(void *), MIN_CHUNK_BYTES = sizeof(chunk) };
+enum { HEADER_BYTES = 2 * sizeof(void *), MIN_SPAN_BYTES = sizeof(span) };
 enum { IN_USE = 1, IS_RUN = 2, IS_HOLE = 4, FLAGS = 15 }; /* in the low bits of a size */
 
 struct moons__heap {
   char *top;
   char *run, *run_end; /* what is left of the run */
-  chunk *last;         /* the chunk that ends at the top */
+  span *last;          /* the span that ends at the top */
   uint32_t bins_filled;
   uint32_t made_userdata;
   block *free_blocks[N_CLASSES];
-  chunk *bins[N_BINS];
-  chunk *holes;
+  span *bins[N_BINS];
+  span *holes;
 };
 
 static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
 /* Chunks. */
 
-static char *first_chunk(moons__heap *heap) { return (char *)heap + round_up(sizeof *heap, 16); }
+static char *first_span(moons__heap *heap) { return (char *)heap + round_up(sizeof *heap, 16); }
 
-static size_t size_of(const chunk *c) { return c->size & ~(size_t)FLAGS; }
-static int in_use(const chunk *c) { return (c->size & IN_USE) != 0; }
-static int is_hole(const chunk *c) { return (c->size & IS_HOLE) != 0; }
-static int is_free(const chunk *c) { return (c->size & (IN_USE | IS_HOLE)) == 0; }
-static char *end_of(chunk *c) { return (char *)c + size_of(c); }
+static size_t size_of(const span *c) { return c->size & ~(size_t)FLAGS; }
+static int in_use(const span *c) { return (c->size & IN_USE) != 0; }
+static int is_hole(const span *c) { return (c->size & IS_HOLE) != 0; }
+static int is_free(const span *c) { return (c->size & (IN_USE | IS_HOLE)) == 0; }
+static char *end_of(span *c) { return (char *)c + size_of(c); }
 
 static unsigned bin_of(size_t size) {
   if (size < (size_t)1 << FIRST_BIN_LOG2) return 0;
@@ -73,14 +73,14 @@ static unsigned bin_of(size_t size) {
   return bin < N_BINS ? bin : N_BINS - 1;
 }
 
-static void list_add(chunk **list, chunk *c) {
+static void list_add(span **list, span *c) {
   c->bin_prev = NULL;
   c->bin_next = *list;
   if (c->bin_next != NULL) c->bin_next->bin_prev = c;
   *list = c;
 }
 
-static void list_remove(chunk **list, chunk *c) {
+static void list_remove(span **list, span *c) {
   if (c->bin_next != NULL) c->bin_next->bin_prev = c->bin_prev;
   if (c->bin_prev != NULL)
     c->bin_prev->bin_next = c->bin_next;
@@ -88,35 +88,35 @@ static void list_remove(chunk **list, chunk *c) {
     *list = c->bin_next;
 }
 
-static void bin_add(moons__heap *heap, chunk *c) {
+static void bin_add(moons__heap *heap, span *c) {
   unsigned bin = bin_of(size_of(c));
   list_add(&heap->bins[bin], c);
   heap->bins_filled |= UINT32_C(1) << bin;
 }
 
-static void bin_remove(moons__heap *heap, chunk *c) {
+static void bin_remove(moons__heap *heap, span *c) {
   unsigned bin = bin_of(size_of(c));
   list_remove(&heap->bins[bin], c);
   if (heap->bins[bin] == NULL) heap->bins_filled &= ~(UINT32_C(1) << bin);
 }
 
-/* A free chunk of at least `size` bytes, or NULL. */
-static chunk *bin_find(const moons__heap *heap, size_t size) {
+/* A free span of at least `size` bytes, or NULL. */
+static span *bin_find(const moons__heap *heap, size_t size) {
   unsigned bin = bin_of(size);
   int tries = bin == N_BINS - 1 ? INT32_MAX : BIN_TRIES;
-  for (chunk *c = heap->bins[bin]; c != NULL && tries > 0; c = c->bin_next, tries--)
+  for (span *c = heap->bins[bin]; c != NULL && tries > 0; c = c->bin_next, tries--)
     if (size_of(c) >= size) return c;
   uint32_t larger = heap->bins_filled & ~((UINT32_C(2) << bin) - 1);
   return larger != 0 ? heap->bins[__builtin_ctz(larger)] : NULL;
 }
 
 /* The neighbour above, or NULL where that is the top. */
-static chunk *chunk_above(const moons__heap *heap, chunk *c) {
-  return end_of(c) < heap->top ? (chunk *)(void *)end_of(c) : NULL;
+static span *span_above(const moons__heap *heap, span *c) {
+  return end_of(c) < heap->top ? (span *)(void *)end_of(c) : NULL;
 }
 
-static void set_below(moons__heap *heap, chunk *c) {
-  chunk *above = chunk_above(heap, c);
+static void set_below(moons__heap *heap, span *c) {
+  span *above = span_above(heap, c);
   if (above != NULL)
     above->prev = c;
   else
@@ -195,18 +195,18 @@ static int top_raise(moons__arena *arena, size_t n_bytes) {
   return 1;
 }
 
-static void chunk_free(moons__heap *heap, chunk *c);
+static void span_free(moons__heap *heap, span *c);
 
-/* Cuts what is beyond `size` off a chunk in use and frees it, where that makes a chunk. */
-static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
+/* Cuts what is beyond `size` off a span in use and frees it, where that makes a span. */
+static void span_split(moons__heap *heap, span *c, size_t size) {
   size_t rest_size = size_of(c) - size;
-  if (rest_size < MIN_CHUNK_BYTES) return;
+  if (rest_size < MIN_SPAN_BYTES) return;
   c->size = size | IN_USE;
-  chunk *rest = (chunk *)(void *)end_of(c);
+  span *rest = (span *)(void *)end_of(c);
   rest->size = rest_size | IN_USE;
   rest->prev = c;
   set_below(heap, rest);
-  chunk_free(heap, rest);
+  span_free(heap, rest);
 }
 
 /* Holes. */
@@ -215,14 +215,14 @@ static void chunk_split(moons__heap *heap, chunk *c, size_t size) {
 static size_t pages_between(const moons__heap *heap, const char *start, const char *end,
                             char **first) {
   size_t page = moons__pages_size();
-  size_t from = round_up((size_t)(start - (const char *)heap) + sizeof(chunk), page);
+  size_t from = round_up((size_t)(start - (const char *)heap) + sizeof(span), page);
   size_t to = (size_t)(end - (const char *)heap) / page * page;
   *first = (char *)heap + from;
   return to > from ? to - from : 0;
 }
 
-/* What a chunk leaves to others as a hole. */
-static size_t pages_of(const moons__heap *heap, chunk *c, char **first) {
+/* What a span leaves to others as a hole. */
+static size_t pages_of(const moons__heap *heap, span *c, char **first) {
   return pages_between(heap, (char *)c, end_of(c), first);
 }
 
@@ -237,9 +237,9 @@ static int take_again(moons__arena *arena, size_t n_bytes) {
   return 1;
 }
 
-/* Makes the first `size` bytes of a hole a chunk in use; all of it where the rest would be small. Returns NULL, with
+/* Makes the first `size` bytes of a hole a span in use; all of it where the rest would be small. Returns NULL, with
 ** nothing changed, where its memory is not to be had. */
-static chunk *hole_cut(moons__arena *arena, chunk *c, size_t size) {
+static span *hole_cut(moons__arena *arena, span *c, size_t size) {
   moons__heap *heap = arena->heap;
   char *first, *end = end_of(c), *rest_at = (char *)c + size;
   size_t left = 0, n_bytes = pages_of(heap, c, &first);
@@ -250,7 +250,7 @@ static chunk *hole_cut(moons__arena *arena, chunk *c, size_t size) {
     c->size = size_of(c) | IN_USE;
     return c;
   }
-  chunk *rest = (chunk *)(void *)rest_at;
+  span *rest = (span *)(void *)rest_at;
   rest->size = (size_t)(end - rest_at) | IS_HOLE;
   rest->prev = c;
   set_below(heap, rest);
@@ -259,34 +259,34 @@ static chunk *hole_cut(moons__arena *arena, chunk *c, size_t size) {
   return c;
 }
 
-static chunk *hole_alloc(moons__arena *arena, size_t size) {
+static span *hole_alloc(moons__arena *arena, size_t size) {
   size_t step = round_up(size, MOONS_TAKE_BYTES);
-  for (chunk *c = arena->heap->holes; c != NULL; c = c->bin_next) {
+  for (span *c = arena->heap->holes; c != NULL; c = c->bin_next) {
     if (size_of(c) < size) continue;
-    chunk *cut = step < size_of(c) ? hole_cut(arena, c, step) : NULL;
+    span *cut = step < size_of(c) ? hole_cut(arena, c, step) : NULL;
     if (cut == NULL) cut = hole_cut(arena, c, size);
     if (cut != NULL) return cut;
   }
   return NULL;
 }
 
-static chunk *bin_alloc(moons__heap *heap, size_t size) {
-  chunk *c = bin_find(heap, size);
+static span *bin_alloc(moons__heap *heap, size_t size) {
+  span *c = bin_find(heap, size);
   if (c == NULL) return NULL;
   bin_remove(heap, c);
   c->size |= IN_USE;
   return c;
 }
 
-static chunk *chunk_alloc(moons__arena *arena, size_t size) {
+static span *span_alloc(moons__arena *arena, size_t size) {
   moons__heap *heap = arena->heap;
-  chunk *c = bin_alloc(heap, size);
+  span *c = bin_alloc(heap, size);
   if (c == NULL && heap->holes != NULL) c = hole_alloc(arena, size);
   if (c != NULL) {
-    chunk_split(heap, c, size);
+    span_split(heap, c, size);
     return c;
   }
-  c = (chunk *)(void *)heap->top;
+  c = (span *)(void *)heap->top;
   if (!top_raise(arena, size)) return NULL;
   c->size = size | IN_USE;
   c->prev = heap->last;
@@ -294,18 +294,18 @@ static chunk *chunk_alloc(moons__arena *arena, size_t size) {
   return c;
 }
 
-/* Joins a chunk with the free one above it. */
-static void join_above(moons__heap *heap, chunk *c, chunk *above) {
+/* Joins a span with the free one above it. */
+static void join_above(moons__heap *heap, span *c, span *above) {
   bin_remove(heap, above);
   c->size += size_of(above);
   set_below(heap, c);
 }
 
-static void chunk_free(moons__heap *heap, chunk *c) {
+static void span_free(moons__heap *heap, span *c) {
   c->size = size_of(c);
-  chunk *above = chunk_above(heap, c);
+  span *above = span_above(heap, c);
   if (above != NULL && is_free(above)) join_above(heap, c, above);
-  chunk *below = c->prev;
+  span *below = c->prev;
   if (below != NULL && is_free(below)) {
     bin_remove(heap, below);
     below->size += c->size;
@@ -320,11 +320,11 @@ static void chunk_free(moons__heap *heap, chunk *c) {
   }
 }
 
-/* Makes a chunk in use `size` bytes large without moving it. Returns 0 where that cannot be. */
-static int chunk_resize(moons__arena *arena, chunk *c, size_t size) {
+/* Makes a span in use `size` bytes large without moving it. Returns 0 where that cannot be. */
+static int span_resize(moons__arena *arena, span *c, size_t size) {
   moons__heap *heap = arena->heap;
   if (size > size_of(c)) {
-    chunk *above = chunk_above(heap, c);
+    span *above = span_above(heap, c);
     if (above == NULL) {
       if (!top_raise(arena, size - size_of(c))) return 0;
       c->size = size | IN_USE;
@@ -333,7 +333,7 @@ static int chunk_resize(moons__arena *arena, chunk *c, size_t size) {
     if (!is_free(above) || size_of(c) + size_of(above) < size) return 0;
     join_above(heap, c, above);
   }
-  chunk_split(heap, c, size);
+  span_split(heap, c, size);
   return 1;
 }
 
@@ -348,7 +348,7 @@ static size_t class_bytes(size_t n_bytes) {
   return n_bytes <= FINE_BYTES ? round_up(n_bytes, 8) : round_up(n_bytes, 32);
 }
 
-static size_t chunk_bytes(size_t n_bytes) { return round_up(n_bytes + HEADER_BYTES, 16); }
+static size_t span_bytes(size_t n_bytes) { return round_up(n_bytes + HEADER_BYTES, 16); }
 
 static void small_free(moons__heap *heap, void *at, size_t n_bytes) {
   block *b = at;
@@ -378,8 +378,8 @@ static int run_refill(moons__arena *arena, size_t n_bytes) {
     return 1;
   }
   if (heap->run != NULL) run_retire(heap);
-  chunk *c = chunk_alloc(arena, RUN_BYTES);
-  if (c == NULL) c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  span *c = span_alloc(arena, RUN_BYTES);
+  if (c == NULL) c = span_alloc(arena, span_bytes(n_bytes));
   if (c == NULL) {
     heap->run = heap->run_end = NULL;
     return 0;
@@ -404,8 +404,8 @@ static void *small_alloc(moons__arena *arena, size_t n_bytes) {
   return at;
 }
 
-/* Reclaiming: when memory has run out, runs of which every block is free become free chunks. The free
-** lists are sorted by address and then walked side by side with the chunks. */
+/* Reclaiming: when memory has run out, runs of which every block is free become free spans. The free
+** lists are sorted by address and then walked side by side with the spans. */
 
 static size_t bytes_of_class(size_t class) {
   size_t n_fine = FINE_BYTES / 8;
@@ -476,20 +476,20 @@ static int reclaim(moons__heap *heap) {
     heap->free_blocks[class] = sort(heap->free_blocks[class]);
     at.link[class] = &heap->free_blocks[class];
   }
-  for (char *next = first_chunk(heap); next < heap->top;) {
-    chunk *c = (chunk *)(void *)next;
+  for (char *next = first_span(heap); next < heap->top;) {
+    span *c = (span *)(void *)next;
     next = end_of(c);
     if (!(c->size & IS_RUN)) continue;
     walk before = at;
     if (pass(&at, next) != size_of(c) - HEADER_BYTES) continue;
     take_out(&before, &at);
-    chunk_free(heap, c);
+    span_free(heap, c);
     gained = 1;
   }
   return gained;
 }
 
-/* Making holes: of all large chunks that are free. */
+/* Making holes: of all large spans that are free. */
 
 /* Gives the budgets back what holes hold by now more than before, or takes it. */
 static void count_holes(moons__arena *arena, size_t n_bytes) {
@@ -504,28 +504,28 @@ static void count_holes(moons__arena *arena, size_t n_bytes) {
   }
 }
 
-static void unlist(moons__heap *heap, chunk *c) {
+static void unlist(moons__heap *heap, span *c) {
   if (is_hole(c))
     list_remove(&heap->holes, c);
   else
     bin_remove(heap, c);
 }
 
-/* Returns the bytes of the hole that it makes of a chunk and all above it that is not in use, or 0. */
-static size_t make_hole(moons__arena *arena, chunk *c) {
+/* Returns the bytes of the hole that it makes of a span and all above it that is not in use, or 0. */
+static size_t make_hole(moons__arena *arena, span *c) {
   moons__heap *heap = arena->heap;
   unlist(heap, c);
   c->size = size_of(c);
-  for (chunk *above; (above = chunk_above(heap, c)) != NULL && !in_use(above);) {
+  for (span *above; (above = span_above(heap, c)) != NULL && !in_use(above);) {
     unlist(heap, above);
     c->size += size_of(above);
     set_below(heap, c);
   }
   char *first;
   size_t n_bytes = pages_of(heap, c, &first);
-  if (chunk_above(heap, c) == NULL || n_bytes < MOONS_TAKE_BYTES) {
+  if (span_above(heap, c) == NULL || n_bytes < MOONS_TAKE_BYTES) {
     c->size |= IN_USE;
-    chunk_free(heap, c);
+    span_free(heap, c);
     return 0;
   }
   c->size |= IS_HOLE;
@@ -537,8 +537,8 @@ static size_t make_hole(moons__arena *arena, chunk *c) {
 static void make_holes(moons__arena *arena) {
   moons__heap *heap = arena->heap;
   size_t n_bytes = 0;
-  for (char *next = first_chunk(heap); next < heap->top;) {
-    chunk *c = (chunk *)(void *)next;
+  for (char *next = first_span(heap); next < heap->top;) {
+    span *c = (span *)(void *)next;
     if (!in_use(c)) n_bytes += make_hole(arena, c);
     next = end_of(c);
   }
@@ -548,7 +548,7 @@ static void make_holes(moons__arena *arena) {
 static void *block_try(moons__arena *arena, size_t n_bytes) {
   if (n_bytes <= SMALL_BYTES) return small_alloc(arena, n_bytes);
   if (n_bytes > arena->limit_bytes) return NULL;
-  chunk *c = chunk_alloc(arena, chunk_bytes(n_bytes));
+  span *c = span_alloc(arena, span_bytes(n_bytes));
   return c != NULL ? (char *)c + HEADER_BYTES : NULL;
 }
 
@@ -557,13 +557,13 @@ static void *block_alloc(moons__arena *arena, size_t n_bytes) {
   return at != NULL || !reclaim(arena->heap) ? at : block_try(arena, n_bytes);
 }
 
-static chunk *chunk_of(void *at) { return (chunk *)(void *)((char *)at - HEADER_BYTES); }
+static span *span_of(void *at) { return (span *)(void *)((char *)at - HEADER_BYTES); }
 
 static void block_free(moons__heap *heap, void *at, size_t n_bytes) {
   if (n_bytes <= SMALL_BYTES)
     small_free(heap, at, n_bytes);
   else
-    chunk_free(heap, chunk_of(at));
+    span_free(heap, span_of(at));
 }
 
 /* Whether a block could be made `new_bytes` large where it is. */
@@ -572,7 +572,7 @@ static int block_resize(moons__arena *arena, void *at, size_t old_bytes, size_t 
     return old_bytes <= SMALL_BYTES && new_bytes <= SMALL_BYTES &&
            class_of(old_bytes) == class_of(new_bytes);
   if (new_bytes > arena->limit_bytes) return 0;
-  return chunk_resize(arena, chunk_of(at), chunk_bytes(new_bytes));
+  return span_resize(arena, span_of(at), span_bytes(new_bytes));
 }
 
 static void *block_move(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
@@ -587,7 +587,7 @@ static void *block_move(moons__arena *arena, void *at, size_t old_bytes, size_t 
 ** of strings does after much was made, would keep all below it from being given back. */
 static void *block_move_down(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
   if (new_bytes <= SMALL_BYTES || new_bytes > old_bytes / 2) return NULL;
-  const chunk *below = bin_find(arena->heap, chunk_bytes(new_bytes));
+  const span *below = bin_find(arena->heap, span_bytes(new_bytes));
   if (below == NULL || (const void *)below > at) return NULL;
   return block_move(arena, at, old_bytes, new_bytes);
 }
@@ -670,7 +670,7 @@ void moons__arena_close(moons__arena *arena) {
 void moons__arena_reset(moons__arena *arena) {
   moons__heap *heap = arena->heap;
   memset(heap, 0, sizeof *heap);
-  heap->top = first_chunk(heap);
+  heap->top = first_span(heap);
   count_holes(arena, 0);
 }
 

@@ -15,8 +15,8 @@
 
 /* Stack slots from decoder->base on. The lists are nil until they are needed. */
 enum {
-  SLOT_OBJECTS,  /* place -> object, for those that are referred to; of upvalues the function at
-                    their place and which of its upvalues at minus their place */
+  SLOT_OBJECTS,  /* offset -> object, for those that are referred to; of upvalues the function at
+                    their offset and which of its upvalues at minus their offset */
   SLOT_DEFERRED, /* list of objects whose content comes later */
   SLOT_LATE,     /* list of tables and metatables that must be set again at the end */
   SLOT_PLACES, /* list of places, names and values for them, put there at the end: until then the message
@@ -85,16 +85,16 @@ static void need_list(decoder *d, int which) {
   lua_replace(d->L, slot(d, which));
 }
 
-/* Keeps the value on top, which stays there, under a place. */
-static void keep(decoder *d, lua_Integer place) {
+/* Keeps the value on top, which stays there, under an offset. */
+static void keep(decoder *d, lua_Integer offset) {
   need_list(d, SLOT_OBJECTS);
   lua_pushvalue(d->L, -1);
-  lua_rawseti(d->L, slot(d, SLOT_OBJECTS), place);
+  lua_rawseti(d->L, slot(d, SLOT_OBJECTS), offset);
 }
 
-static void push_kept(decoder *d, lua_Integer place) {
+static void push_kept(decoder *d, lua_Integer offset) {
   if (d->base == 0 || !lua_istable(d->L, slot(d, SLOT_OBJECTS)) ||
-      lua_rawgeti(d->L, slot(d, SLOT_OBJECTS), place) == LUA_TNIL)
+      lua_rawgeti(d->L, slot(d, SLOT_OBJECTS), offset) == LUA_TNIL)
     malformed(d, "a reference to nothing");
 }
 
@@ -301,9 +301,9 @@ static int n_upvalues(lua_State *L, int function) {
 
 static void decode_join(decoder *d, int function, int which) {
   lua_State *L = d->L;
-  lua_Integer place = (lua_Integer)(take_varint(d) & INT64_MAX);
-  push_kept(d, place);
-  push_kept(d, -place);
+  lua_Integer offset = (lua_Integer)(take_varint(d) & INT64_MAX);
+  push_kept(d, offset);
+  push_kept(d, -offset);
   lua_Integer other = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
   lua_pop(L, 1);
   if (!lua_isfunction(L, -1) || lua_iscfunction(L, -1) || other < 1 || other > n_upvalues(L, -1))
@@ -312,13 +312,13 @@ static void decode_join(decoder *d, int function, int which) {
   lua_pop(L, 1);
 }
 
-static void decode_upvalue(decoder *d, int function, int which, lua_Integer place) {
+static void decode_upvalue(decoder *d, int function, int which, lua_Integer offset) {
   lua_State *L = d->L;
   lua_pushvalue(L, function);
-  keep(d, place);
+  keep(d, offset);
   lua_pop(L, 1);
   lua_pushinteger(L, which);
-  keep(d, -place);
+  keep(d, -offset);
   lua_pop(L, 1);
   decode_value(d, function);
   lua_setupvalue(L, function, which);
@@ -328,12 +328,12 @@ static void decode_upvalue(decoder *d, int function, int which, lua_Integer plac
 static void fill_function(decoder *d, int function) {
   int n = n_upvalues(d->L, function);
   for (int i = 1; i <= n; i++) {
-    lua_Integer place = (lua_Integer)(d->at - d->start);
+    lua_Integer offset = (lua_Integer)(d->at - d->start);
     unsigned tag = take_byte(d);
     if (tag == WIRE_JOIN)
       decode_join(d, function, i);
     else if (tag == WIRE_UPVALUE)
-      decode_upvalue(d, function, i, place);
+      decode_upvalue(d, function, i, offset);
     else
       malformed(d, "no upvalue");
   }

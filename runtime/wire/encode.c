@@ -1,5 +1,5 @@
 /*
-** One pass over the values, with no look ahead: what is met again is a reference to its place. Values that lie too deep
+** One pass over the values, with no look ahead: what is met again is a reference to its offset. Values that lie too deep
 ** are left for later, and globals and modules are queued and follow in the same message, so that sharing holds for all.
 */
 #include <lauxlib.h>
@@ -79,7 +79,7 @@ static void encode_marshalled(encoder *e, int index, int depth) {
   if (lua_type(L, -1) == LUA_TSTRING) moons__wire_refuse(e, lua_tostring(L, -1));
   if (depth >= MARSHAL_DEPTH)
     moons__wire_refuse(e, "cannot send values nested so deeply through __marshal");
-  uint64_t at = place(e);
+  uint64_t at = offset(e);
   const void *object = lua_topointer(L, index);
   remember(e, object, at | MOONS__IN_PROGRESS);
   moons__wire_frame frame = {.kind = AT_MARSHAL};

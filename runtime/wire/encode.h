@@ -27,7 +27,7 @@ enum {
 /* Free stack slots that a table needs while it is put, without the values in it. */
 enum { MOONS__STACK_NEED = 8 };
 
-/* In place of a place: an object is within its own __marshal. */
+/* In place of an offset: an object is within its own __marshal. */
 #define MOONS__IN_PROGRESS (UINT64_C(1) << 63)
 
 /* {== Shapes: the keys that many tables have in common ======================================= */
@@ -100,7 +100,7 @@ static inline void put_tagged(moons__encoder *e, enum wire_tag tag, const void *
   e->out->n_bytes += 1 + n_bytes;
 }
 
-static inline uint64_t place(const moons__encoder *e) { return e->out->n_bytes - e->start; }
+static inline uint64_t offset(const moons__encoder *e) { return e->out->n_bytes - e->start; }
 
 static inline char *byte_at(moons__encoder *e, uint64_t at) {
   return e->out->bytes + e->start + at;
@@ -177,11 +177,11 @@ static inline void remember(moons__encoder *e, const void *object, uint64_t at) 
 }
 
 /* Puts a reference to an object that has been met before. Otherwise remembers that it is at this
-** place, and returns 0. */
+** offset, and returns 0. */
 static inline int put_reference(moons__encoder *e, const void *object) {
   uint64_t *seen = look_up(e, object), at = *seen;
   if (at == MOONS__PTRMAP_NONE) {
-    *seen = place(e);
+    *seen = offset(e);
     return 0;
   }
   if (at & MOONS__IN_PROGRESS)

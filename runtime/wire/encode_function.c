@@ -183,7 +183,7 @@ void moons__wire_function_content(encoder *e, int function, int depth) {
       put_byte(e, WIRE_JOIN);
       put_varint(e, *seen);
     } else {
-      *seen = place(e);
+      *seen = offset(e);
       put_byte(e, WIRE_UPVALUE);
       if (lua_topointer(L, -1) == globals_of(e)) { /* which it names, capture has told */
         put_byte(e, WIRE_GLOBALS);
@@ -212,7 +212,7 @@ static void function_put(encoder *e, int index, int depth) {
   e->needs_lists = 1;
   put_byte(e, deferred ? WIRE_DEFERRED_FUNCTION : WIRE_FUNCTION);
   put_byte(e, info.nups);
-  uint64_t length_at = place(e), n_bytes = 0;
+  uint64_t length_at = offset(e), n_bytes = 0;
   put_bytes(e, &n_bytes, sizeof n_bytes);
   size_t dump_at = e->out->n_bytes;
   if (e->owner != 0)

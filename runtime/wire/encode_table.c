@@ -91,7 +91,7 @@ static void run_put(walk *w) {
   uint32_t count = 0;
   size_t n, n_most = (size_t)(e->stack_limit - w->key - 1);
   put_tagged(e, is_integer ? WIRE_INTEGERS : WIRE_FLOATS, &count, sizeof count);
-  uint64_t count_at = place(e) - sizeof count;
+  uint64_t count_at = offset(e) - sizeof count;
   do {
     char *to = room(e, n_most * 8);
     lua_Integer i = (lua_Integer)w->n + 1;
@@ -269,7 +269,7 @@ static uint64_t shape_put(walk *w) {
   moons__shapes *shapes = need_shapes(e);
   unsigned n_left = MOONS_WIRE_ALL_SHAPE_KEYS - shapes->n_keys;
   unsigned n_most = n_left < MOONS_WIRE_SHAPE_KEYS ? n_left : MOONS_WIRE_SHAPE_KEYS;
-  uint64_t at = place(e);
+  uint64_t at = offset(e);
   put_byte(e, WIRE_SHAPE);
   put_byte(e, 0);
   unsigned n = shape_keys_put(w, n_most);
@@ -404,7 +404,7 @@ static void finish(walk *w, uint64_t flags_at, int as_metatable) {
 
 static void array_put(walk *w, int has_first, int as_metatable) {
   encoder *e = w->e;
-  uint64_t flags_at = place(e);
+  uint64_t flags_at = offset(e);
   uint32_t n = 0;
   put_byte(e, 0);
   put_bytes(e, &n, sizeof n);
@@ -430,7 +430,7 @@ static void fields_put(walk *w, int key_type, int as_metatable) {
   moons__shape *shape = NULL;
   if (w->depth > 1 && !as_metatable && key_type == LUA_TSTRING) shape = record_begin(w);
   if (shape == NULL) put_byte(e, WIRE_TABLE);
-  uint64_t flags_at = place(e);
+  uint64_t flags_at = offset(e);
   put_byte(e, 0);
   if (shape != NULL)
     record_put(w, shape);

@@ -7,14 +7,14 @@
 ** later    = CONTENT <content of the next deferred object> | the same as place, but put there at the end
 ** value    = tag, and what the list below says
 ** content  = of a table: flags:byte n_elements:u32, elements, rest; of a function: for each upvalue
-**            UPVALUE value, or JOIN place
+**            UPVALUE value, or JOIN offset
 ** record   = flags:byte, for each key of the shape a value, or NIL where the table has no such key;
 **            rest, always with END
 ** rest     = pairs of values up to END where flags say that there are any, a metatable where they
 **            say so, a class number where they say so
 **
-** Objects are numbered by their place, the offset of their tag from the message's first byte. An
-** object that is met again has SHARED set in its tag, and stands there as REF place.
+** Objects are numbered by the offset of their tag from the message's first byte. An object that is met again has SHARED
+** set in its tag, and stands there as REF offset.
 **
 ** `lists` is 0 where nothing is referred to, deferred or set at the end, and there are no shapes;
 ** otherwise it is one more than the number of keys that all shapes have.
@@ -42,8 +42,8 @@ enum wire_tag {
   WIRE_FUNCTION,          /* n_upvalues:byte, length:u64, dump, content */
   WIRE_DEFERRED_FUNCTION, /* the same, but its content comes later */
   WIRE_UPVALUE,           /* value: an upvalue met for the first time */
-  WIRE_JOIN,              /* place:varint of the upvalue that this one is too */
-  WIRE_REF,               /* place:varint of the object that this is */
+  WIRE_JOIN,              /* offset:varint of the upvalue that this one is too */
+  WIRE_REF,               /* offset:varint of the object that this is */
   WIRE_GLOBALS,           /* the table of globals */
   WIRE_NAMED,             /* length:varint, path (names.h) */
   WIRE_CLASS,             /* number:varint of a class that both sides know */

@@ -73,7 +73,7 @@ struct moons__encoder {
   size_t start;    /* of the message, in out */
   int names_refreshed;
   int needs_lists;              /* to decode the message */
-  moons__seen seen;             /* object, upvalue or long string -> place */
+  moons__seen seen;             /* object, upvalue or long string -> offset */
   moons__ptrmap first_keys;     /* string that is the first key of tables -> their shape */
   struct moons__shapes *shapes; /* that the message has; NULL: none yet; owned */
   lua_Integer n_deferred, n_done;

@@ -37,7 +37,7 @@ typedef struct moons__loaded_setup {
   int places;             /* reference of what it has placed (places.h); kept sessions alone */
   int caller;             /* reference of the function that makes a call */
   char position[MOONS_POSITION_BYTES]; /* of what is mapped: "script.lua:3" */
-  int has_random;                /* the state has random numbers, to be seeded for each call */
+  int has_random; /* the state has random numbers, to be seeded for each call */
 } moons__loaded_setup;
 
 typedef struct moons__session {

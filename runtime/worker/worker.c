@@ -29,7 +29,7 @@ struct moons__worker {
 
   /* For a signal handler on any thread. */
   moons__entry *entry;
-  _Atomic uint64_t running;    /* number of the call that runs, and 1, or SET_UP; 0: none */
+  _Atomic uint64_t running;       /* number of the call that runs, and 1, or SET_UP; 0: none */
   _Atomic(const char *) position; /* of its function; NULL: not known yet */
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
@@ -470,7 +470,8 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   stop_clock(w);
   leave_scope(w, !chunk->plan->options.fresh);
   w->is_setting_up = 0;
-  if (is_set_up) atomic_store_explicit(&w->position, w->call.loaded->position, memory_order_relaxed);
+  if (is_set_up)
+    atomic_store_explicit(&w->position, w->call.loaded->position, memory_order_relaxed);
   if (!is_set_up) {
     fail_calls(w);
     return 0;

@@ -78,11 +78,11 @@ int moons__worker_is_lost(const moons__worker *worker);
 /* What runs in a worker. */
 typedef struct moons__running {
   const char *position; /* of the function, "script.lua:3"; NULL: not known yet */
-  uint64_t call;     /* its number */
-  int is_setting_up; /* no call yet, but what comes before the first */
-  unsigned worker;   /* its number */
-  int is_here;       /* on the calling thread, */
-  int is_innermost;  /* and nothing runs in it */
+  uint64_t call;        /* its number */
+  int is_setting_up;    /* no call yet, but what comes before the first */
+  unsigned worker;      /* its number */
+  int is_here;          /* on the calling thread, */
+  int is_innermost;     /* and nothing runs in it */
 } moons__running;
 
 /* Tells what runs; returns 0 where nothing does. For signal handlers, when the process is about to die. */
