@@ -21,7 +21,7 @@ typedef struct moons__image {
   char *copy;       /* of the first copied_bytes */
   void *copy_block; /* the memory that it lies in; owned */
   size_t copied_bytes;
-  int is_backwards;    /* the last copying went from the end to the start */
+  size_t piece_bytes;  /* that are copied at a time */
   size_t frozen_bytes; /* the rest, put back by the system; 0: all is copied */
   size_t kept_bytes;   /* taken from the budget of all states for the copy */
 } moons__image;
