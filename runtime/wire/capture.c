@@ -155,10 +155,20 @@ static int is_wide_read(const prototype *p, size_t i) {
          arg_b(get) == r && arg_c(get) == arg_a(load);
 }
 
-static int is_require(const prototype *p, size_t index) {
-  static const char NAME[] = "require";
-  const constant *c = string_constant(p, index);
-  return c != NULL && c->n_bytes == sizeof NAME - 1 && memcmp(c->bytes, NAME, sizeof NAME - 1) == 0;
+static int is_string(const constant *c, const char *text) {
+  return c != NULL && c->bytes != NULL && c->n_bytes == strlen(text) &&
+         memcmp(c->bytes, text, c->n_bytes) == 0;
+}
+
+static int is_global(const prototype *p, size_t index, const char *name) {
+  return is_string(string_constant(p, index), name);
+}
+
+/* Whether the library that instruction `i` reads is gone after the next one, which takes a field of it. */
+static int is_field_read(const prototype *p, size_t i) {
+  unsigned r = arg_a(instruction_at(p, i));
+  uint32_t get = instruction_at(p, i + 1);
+  return opcode(get) == OP_GETFIELD && arg_a(get) == r && arg_b(get) == r;
 }
 
 /* The global `require` is read by instruction `i`. Where the next ones call it, or pcall with it, and a constant is
@@ -180,14 +190,16 @@ static void note_require(reader *r, const prototype *p, size_t i) {
 static void note_read(reader *r, const prototype *p, size_t i) {
   unsigned name = arg_c(instruction_at(p, i));
   put_name(r, p, name, 0);
-  if (is_require(p, name)) note_require(r, p, i);
+  if (is_global(p, name, "require")) note_require(r, p, i);
+  if (is_global(p, name, "math") && !is_field_read(p, i)) r->uses.has_random = 1;
 }
 
 /* The same in a function with so many constants that it takes three instructions. */
 static void note_wide_read(reader *r, const prototype *p, size_t i) {
   unsigned name = arg_bx(instruction_at(p, i + 1));
   put_name(r, p, name, 0);
-  if (is_require(p, name)) r->uses.requires = 1;
+  if (is_global(p, name, "require")) r->uses.requires = 1;
+  if (is_global(p, name, "math")) r->uses.has_random = 1;
 }
 
 /* Whether a constant is used other than as the name of a global. */
@@ -206,12 +218,9 @@ static int uses_constant(uint32_t i, size_t k) {
   }
 }
 
-static int has_clock(const prototype *p) {
-  static const char CLOCK[] = "clock";
+static int has_constant(const prototype *p, const char *text) {
   for (size_t k = 0; k < p->n_constants; k++)
-    if (p->constants[k].n_bytes == sizeof CLOCK - 1 && p->constants[k].bytes != NULL &&
-        memcmp(p->constants[k].bytes, CLOCK, sizeof CLOCK - 1) == 0)
-      return 1;
+    if (is_string(&p->constants[k], text)) return 1;
   return 0;
 }
 
@@ -307,7 +316,8 @@ static void take_function(reader *r, uint64_t parent, int depth, uint64_t enviro
   if (!r->malformed) {
     scan_code(r, &p);
     r->uses.has_strings |= makes_strings(&p);
-    r->uses.has_clock |= has_clock(&p);
+    r->uses.has_clock |= has_constant(&p, "clock");
+    r->uses.has_random |= has_constant(&p, "random") || has_constant(&p, "randomseed");
   }
   free(p.constants);
   take_nested(r, p.environments, depth);

@@ -20,7 +20,8 @@ typedef struct moons__capture_name {
 
 /* What a function does besides naming globals. */
 typedef struct moons__capture_uses {
-  int has_clock;   /* the constant "clock" is in it */
+  int has_clock; /* the constant "clock" is in it */
+  int has_random; /* it may draw random numbers: "random" is in it, or the library `math` other than `math.NAME` */
   int has_strings; /* a string could turn up in it that is neither passed to it nor captured */
   int requires; /* it uses `require` in another way than to call it with a constant: names are not known */
 } moons__capture_uses;

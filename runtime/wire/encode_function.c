@@ -166,6 +166,7 @@ static void note_names(encoder *e, int function, size_t dump_at) {
     note_name(e, &names[i]);
   if (uses.has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
   if (uses.has_clock) e->needs |= MOONS__LIBRARIES_CLOCK;
+  if (uses.has_random) e->needs |= MOONS__LIBRARIES_RANDOM;
   if (uses.requires && !e->requires_any) e->requires_any = 1;
   if (result == MOONS__CAPTURE_EXACT) return;
   e->needs |= MOONS__LIBRARIES_ALL;

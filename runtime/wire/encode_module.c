@@ -26,11 +26,14 @@ void moons__wire_note_dynamic(encoder *e) {
     e->dynamic = 1;
 }
 
+static int is_named(const char *name, size_t n_bytes, const char *wanted) {
+  return n_bytes == strlen(wanted) && memcmp(name, wanted, n_bytes) == 0;
+}
+
 /* Whether a function that uses this global can get at any module. */
 static int reaches_modules(const char *name, size_t n_bytes) {
-  int is_package =
-      n_bytes == strlen(LUA_LOADLIBNAME) && memcmp(name, LUA_LOADLIBNAME, n_bytes) == 0;
-  return is_package || moons__libraries_reaches_globals(name, n_bytes);
+  return is_named(name, n_bytes, LUA_LOADLIBNAME) ||
+         moons__libraries_reaches_globals(name, n_bytes);
 }
 
 void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
@@ -42,20 +45,26 @@ void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
 
 /* By name. */
 
+/* Whether it is `math` itself, or one of its functions that draw or seed. `library` lies in the path. */
+static int may_draw(const moons__name *name, const char *library, size_t n_bytes) {
+  const char *rest = library + n_bytes, *end = name->path + name->n_bytes;
+  if (!is_named(library, n_bytes, LUA_MATHLIBNAME)) return 0;
+  return rest == end || memmem(rest, (size_t)(end - rest), "random", strlen("random")) != NULL;
+}
+
 /* The module that is held or called `require` and is no name in a function's code may load any other. */
 static void note_standard(encoder *e, const moons__name *name) {
-  static const char REQUIRE[] = "require";
   size_t n_bytes;
   const char *global = moons__names_global(name->path, name->n_bytes, &n_bytes);
   if (global == NULL) return;
-  if (n_bytes == strlen(LUA_OSLIBNAME) && memcmp(global, LUA_OSLIBNAME, n_bytes) == 0)
+  if (is_named(global, n_bytes, LUA_OSLIBNAME))
     e->needs |= MOONS__LIBRARIES_CLOCK; /* it may be os.clock */
+  if (may_draw(name, global, n_bytes)) e->needs |= MOONS__LIBRARIES_RANDOM;
   int is_foreign = e->is_foreign;
   e->is_foreign = e->owner != 0;
   moons__wire_note_library(e, global, n_bytes);
   e->is_foreign = is_foreign;
-  if (n_bytes == sizeof REQUIRE - 1 && memcmp(global, REQUIRE, n_bytes) == 0 && !e->requires_any)
-    e->requires_any = 1;
+  if (is_named(global, n_bytes, "require") && !e->requires_any) e->requires_any = 1;
 }
 
 /* A function that may reach any global will hardly use the module: it is all there where it is named. */

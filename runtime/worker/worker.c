@@ -169,10 +169,14 @@ static moons__session *kept_session(moons__worker *w, moons__plan *plan, moons__
   return moons__session_open(&w->kept, &w->workshop, needs, plan) == 0 ? &w->kept : NULL;
 }
 
+/* What draws random numbers; a map within a call does so for its seed. */
+#define DRAWING (MOONS__LIBRARIES_RANDOM | MOONS__LIBRARIES_PARALLEL)
+
 static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   needs |= moons__setup_libraries(plan->options.setup, plan->options.setup_bytes);
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
-  needs &= allowed_to(plan) | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_CLOCK;
+  if ((needs & MOONS__LIBRARIES_ALL) == MOONS__LIBRARIES_ALL) needs |= MOONS__LIBRARIES_RANDOM;
+  needs &= allowed_to(plan) | ~MOONS__LIBRARIES_ALL; /* beyond all are no libraries */
   moons__session *s =
       plan->options.fresh ? fresh_session(w, plan, needs) : kept_session(w, plan, needs);
   if (s == NULL) return -1;
@@ -180,7 +184,7 @@ static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   if (loaded == NULL) return -1;
   s->last_used = loaded->last_used = ++w->clock;
   s->reached |= needs;
-  w->call.seeds = loaded->has_random && (s->reached & MOONS__LIBRARIES_MATH) != 0;
+  w->call.seeds = loaded->has_random && (s->reached & DRAWING) != 0;
   w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;
   w->call.session = s;
   w->call.loaded = loaded;

@@ -14,6 +14,33 @@ describe("the random numbers of calls", function()
     end
 
     describe(host.name, function()
+      it("depend on these however math.random is reached", function()
+        passes [[
+          local m, drawn, name = math, {by = math.random, lib = {math}}, "ran"
+          local ways = {
+            function() return m.random(0) end,
+            function() return drawn.by(0) end,
+            function() return drawn.lib[1].random(0) end,
+            function() return math[name .. "dom"](0) end,
+            function() for k, v in pairs(math) do if k == name .. "dom" then return v(0) end end end,
+            function() return _G.math.random(0) end,
+            function() return load("return math.ran" .. "dom(0)")() end,
+            function() return require "math".random(0) end,
+            function() local a = math local b = a.floor return b(a[name .. "dom"](0)) end,
+            function() return (function() local q = m return q[name .. "dom"](0) end)() end,
+          }
+          local expected = parallel.map(function() return math.random(0) end, parallel.range(1, 6), {seed = 3})
+          for _, fresh in ipairs {true, false} do
+            for _, f in ipairs(ways) do
+              equal(parallel.map(f, parallel.range(1, 6), {seed = 3, fresh = fresh, chunk = 2}), expected)
+            end
+          end
+          local function call(f) return f(0) end
+          local sent = {math.random, math.random, math.random}
+          equal(parallel.map(call, sent, {seed = 3}), table.move(expected, 1, 3, 1, {}))
+        ]]
+      end)
+
       it("depend on the seed and the number of the call alone", function()
         passes [[
           local function f() return draw() end
