@@ -14,6 +14,8 @@ typedef unsigned moons__libraries;
 #define MOONS__LIBRARIES_LEAST ((moons__libraries)3)
 #define MOONS__LIBRARIES_MATH ((moons__libraries)1 << 4)
 #define MOONS__LIBRARIES_OS ((moons__libraries)1 << 6)
+#define MOONS__LIBRARIES_IO ((moons__libraries)1 << 7)
+#define MOONS__LIBRARIES_DEBUG ((moons__libraries)1 << 8)
 #define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)
 #define MOONS__LIBRARIES_ALL ((moons__libraries)0x3FF)
 

@@ -340,11 +340,20 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
   return error;
 }
 
+/* Whether userdata in the state may own something outside it: files, C libraries, what the host adds, a finalizer that
+** `debug` gives, jobs of a map within. All others are Lua's own, buffers of long strings and the state of gmatch, which own
+** memory of the state alone. */
+static int has_owners(const moons__session *s) {
+  static const moons__libraries OWNING = MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG |
+                                         MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL;
+  return (s->libraries & OWNING) != 0 || s->workshop->config.open != NULL;
+}
+
 /* What userdata and finalizers own outside the state goes when the state is closed. */
 static int must_close(const moons__session *s) {
   const moons__sandbox *sandbox = &s->workshop->sandbox;
   return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
-         moons__arena_made_userdata(&s->image.arena);
+         (has_owners(s) && moons__arena_made_userdata(&s->image.arena));
 }
 
 void moons__session_close(moons__session *s) {
