@@ -22,6 +22,8 @@ local function square_all(x) return x ^ (_G.exponent or 2) end
 
 local function itself(x) return x end
 
+local function is_even(x) return x % 2 == 0 end
+
 local function nothing() end
 
 local function floats(n)
@@ -103,6 +105,7 @@ local PATHS = {
   call_small = function() return map_range(square, OPTIONS) end,
   call_all = function() return map_range(square_all, OPTIONS) end,
   call_kept = function() return map_range(square, KEPT) end,
+  filter_kept = function() return map_range(is_even, KEPT) end,
   table_fresh = function() return map_list(square, floats(1000), OPTIONS) end,
   table_kept = function() return map_list(square, floats(1000), KEPT) end,
   rows_kept = function() return map_list(itself, rows(100), KEPT) end,

@@ -24,6 +24,7 @@ local PATHS = {
   {"call_small", 20000},
   {"call_all", 5000},
   {"call_kept", 50000},
+  {"filter_kept", 50000},
   {"table_fresh", 20},
   {"table_kept", 50},
   {"rows_kept", 100},

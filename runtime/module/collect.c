@@ -121,7 +121,7 @@ static void harvest_usage(lua_State *L, harvest *h) {
   h->is_reporting = 0;
 }
 
-/* Puts a result that is no number where it belongs. */
+/* Puts a result that is no plain value where it belongs. */
 static void harvest_item(lua_State *L, harvest *h) {
   switch (h->item.kind) {
   case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
@@ -135,18 +135,29 @@ static void harvest_item(lua_State *L, harvest *h) {
   lua_rawseti(L, HARVEST_RESULTS, number_of(h));
 }
 
-/* Puts `n` numbers of one kind where they belong. An error leaves the others to be read. */
-static void harvest_numbers(lua_State *L, harvest *h, moons__item_kind kind, uint32_t n) {
-  if (kind == MOONS__ITEM_INTEGER) {
-    for (; n > 0; n--, h->n_read++) {
-      lua_pushinteger(L, (lua_Integer)moons__batch_next_integer(&h->reader));
-      lua_rawseti(L, HARVEST_RESULTS, number_of(h));
-    }
-  } else {
-    for (; n > 0; n--, h->n_read++) {
-      lua_pushnumber(L, moons__batch_next_float(&h->reader));
-      lua_rawseti(L, HARVEST_RESULTS, number_of(h));
-    }
+static void put_next(lua_State *L, harvest *h) {
+  lua_rawseti(L, HARVEST_RESULTS, number_of(h));
+  h->n_read++;
+}
+
+/* Puts `n` plain values of one kind where they belong. An error leaves the others to be read. */
+static void harvest_plain(lua_State *L, harvest *h, moons__item_kind kind, uint32_t n) {
+  if (kind == MOONS__ITEM_NIL) {
+    moons__batch_skip(&h->reader, n);
+    h->n_read += n;
+    return;
+  }
+  for (; kind == MOONS__ITEM_INTEGER && n > 0; n--) {
+    lua_pushinteger(L, (lua_Integer)moons__batch_next_integer(&h->reader));
+    put_next(L, h);
+  }
+  for (; kind == MOONS__ITEM_FLOAT && n > 0; n--) {
+    lua_pushnumber(L, moons__batch_next_float(&h->reader));
+    put_next(L, h);
+  }
+  for (; n > 0; n--) {
+    lua_pushboolean(L, moons__batch_next_integer(&h->reader) != 0);
+    put_next(L, h);
   }
 }
 
@@ -155,9 +166,9 @@ static int harvest_items(lua_State *L) {
   int top = lua_gettop(L);
   for (;;) {
     moons__item_kind kind;
-    uint32_t n = moons__batch_numbers_next(&h->reader, &kind);
+    uint32_t n = moons__batch_plain_next(&h->reader, &kind);
     if (n > 0) {
-      harvest_numbers(L, h, kind, n);
+      harvest_plain(L, h, kind, n);
       continue;
     }
     moons__batch_next(&h->reader, &h->item);

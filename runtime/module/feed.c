@@ -144,12 +144,12 @@ static int encode_run(lua_State *L, moons__job_data *j, feed *f, moons__get_elem
   int is_integer = lua_isinteger(L, -1);
   uint32_t n_most = f->wanted - f->n_encoded;
   char *room;
-  moons__check(L, moons__batch_numbers_begin(&j->writer,
-                                             is_integer ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT,
-                                             n_most, &room));
+  moons__check(L, moons__batch_plain_begin(&j->writer,
+                                           is_integer ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT,
+                                           n_most, &room));
   uint32_t n = is_integer ? copy_numbers(L, moons__fetch_integers, get, i, room, n_most)
                           : copy_numbers(L, moons__fetch_floats, get, i, room, n_most);
-  moons__batch_numbers_end(&j->writer, n);
+  moons__batch_plain_end(&j->writer, n);
   f->n_encoded += n;
   return 1;
 }

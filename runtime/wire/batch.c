@@ -1,6 +1,7 @@
 /*
-** Items of one kind share a segment, so a list of numbers is eight bytes a number. Reading checks every length against
-** what is left: bytes from elsewhere cannot make it read beyond them.
+** Items of one kind share a segment, so a list of numbers is eight bytes a number, and so is one of booleans: one way to
+** read them, and few bytes against what a call costs. Reading checks every length against what is left: bytes from
+** elsewhere cannot make it read beyond them.
 */
 #include "wire/batch.h"
 
@@ -8,7 +9,19 @@
 
 #include "moons.h"
 
-enum { INTEGERS, FLOATS, INTEGER_RANGE, FLOAT_RANGE, MESSAGES, ERRORS, USAGES, NO_SEGMENT = -1 };
+/* Those of plain values are numbered as the kinds of items. */
+enum {
+  INTEGERS = MOONS__ITEM_INTEGER,
+  FLOATS = MOONS__ITEM_FLOAT,
+  BOOLEANS = MOONS__ITEM_BOOLEAN,
+  NILS = MOONS__ITEM_NIL,
+  INTEGER_RANGE,
+  FLOAT_RANGE,
+  MESSAGES,
+  ERRORS,
+  USAGES,
+  NO_SEGMENT = -1
+};
 
 /* Writing. */
 
@@ -43,26 +56,34 @@ static int need_segment(moons__batch_writer *w, int kind, size_t n_bytes) {
   return moons__buffer_append(w->out, &count, sizeof count);
 }
 
-static int put_number(moons__batch_writer *w, int kind, const void *number) {
+static int put_plain(moons__batch_writer *w, int kind, const void *value) {
   int error = need_segment(w, kind, 8);
   if (error) return error;
   add_to_count(w, 1);
-  return moons__buffer_append(w->out, number, 8);
+  return moons__buffer_append(w->out, value, 8);
 }
 
-int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_number(w, INTEGERS, &n); }
+int moons__batch_integer(moons__batch_writer *w, int64_t n) { return put_plain(w, INTEGERS, &n); }
 
-int moons__batch_float(moons__batch_writer *w, double n) { return put_number(w, FLOATS, &n); }
+int moons__batch_float(moons__batch_writer *w, double n) { return put_plain(w, FLOATS, &n); }
 
-int moons__batch_numbers_begin(moons__batch_writer *w, moons__item_kind kind, uint32_t n_most,
-                               char **room) {
-  int segment = kind == MOONS__ITEM_INTEGER ? INTEGERS : FLOATS;
-  int error = need_segment(w, segment, (size_t)n_most * 8);
+int moons__batch_boolean(moons__batch_writer *w, int64_t is_true) {
+  return put_plain(w, BOOLEANS, &is_true);
+}
+
+int moons__batch_nil(moons__batch_writer *w) {
+  int64_t nothing = 0;
+  return put_plain(w, NILS, &nothing);
+}
+
+int moons__batch_plain_begin(moons__batch_writer *w, moons__item_kind kind, uint32_t n_most,
+                             char **room) {
+  int error = need_segment(w, (int)kind, (size_t)n_most * 8);
   if (!error) *room = w->out->bytes + w->out->n_bytes;
   return error;
 }
 
-void moons__batch_numbers_end(moons__batch_writer *w, uint32_t n_items) {
+void moons__batch_plain_end(moons__batch_writer *w, uint32_t n_items) {
   w->out->n_bytes += (size_t)n_items * 8;
   add_to_count(w, n_items);
 }
@@ -186,6 +207,8 @@ static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *ite
   switch (r->segment) {
   case INTEGERS: return take(r, &item->integer, 8) ? MOONS__ITEM_INTEGER : MOONS__ITEM_MALFORMED;
   case FLOATS: return take(r, &item->number, 8) ? MOONS__ITEM_FLOAT : MOONS__ITEM_MALFORMED;
+  case BOOLEANS: return take(r, &item->integer, 8) ? MOONS__ITEM_BOOLEAN : MOONS__ITEM_MALFORMED;
+  case NILS: return take(r, &item->integer, 8) ? MOONS__ITEM_NIL : MOONS__ITEM_MALFORMED;
   case INTEGER_RANGE: /* wraps around as Lua's integers do */
     item->integer = r->integer;
     r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
@@ -239,9 +262,9 @@ void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
     r->at += (size_t)n * 8;
 }
 
-uint32_t moons__batch_numbers_next(moons__batch_reader *r, moons__item_kind *kind) {
-  if (!find_items(r) || r->segment > FLOATS) return 0;
-  *kind = r->segment == INTEGERS ? MOONS__ITEM_INTEGER : MOONS__ITEM_FLOAT;
+uint32_t moons__batch_plain_next(moons__batch_reader *r, moons__item_kind *kind) {
+  if (!find_items(r) || r->segment > NILS) return 0;
+  *kind = (moons__item_kind)r->segment;
   return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);
 }
 

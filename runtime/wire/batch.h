@@ -1,11 +1,11 @@
 /*
-** The calls of one chunk as bytes, and their results: numbers of one kind that stand side by side as
-** a block, evenly spaced ones as a rule, all else as messages (wire.h) and errors; before a result may stand
-** what its call has used. Knows no Lua.
+** The calls of one chunk as bytes, and their results: plain values, which are numbers, booleans and nil, side by side as
+** a block where they are of one kind, evenly spaced numbers as a rule, all else as messages (wire.h) and errors; before a
+** result may stand what its call has used. Knows no Lua.
 **
 ** batch   = needs:u32 segment*
-** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the
-**           items before, 8 bytes each; for each item a length:u64 and so many bytes
+** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the items before, 8 bytes
+**           each; for each item a length:u64 and that many bytes
 */
 #ifndef MOONS_WIRE_BATCH_H
 #define MOONS_WIRE_BATCH_H
@@ -18,12 +18,17 @@
 typedef enum moons__item_kind {
   MOONS__ITEM_INTEGER,
   MOONS__ITEM_FLOAT,
+  MOONS__ITEM_BOOLEAN, /* `integer` is 0 or 1 */
+  MOONS__ITEM_NIL,
   MOONS__ITEM_MESSAGE,
   MOONS__ITEM_ERROR,
   MOONS__ITEM_USAGE,    /* no result: of the call whose result comes next */
   MOONS__ITEM_END,      /* no more items */
   MOONS__ITEM_MALFORMED /* the bytes are no batch */
 } moons__item_kind;
+
+/* Whether items of this kind are 8 bytes each. */
+static inline int moons__item_is_plain(moons__item_kind kind) { return kind <= MOONS__ITEM_NIL; }
 
 typedef struct moons__item {
   moons__item_kind kind;
@@ -59,16 +64,18 @@ typedef struct moons__batch_writer {
 int moons__batch_begin(moons__batch_writer *writer, moons__buffer *out);
 int moons__batch_integer(moons__batch_writer *writer, int64_t n);
 int moons__batch_float(moons__batch_writer *writer, double n);
+int moons__batch_boolean(moons__batch_writer *writer, int64_t is_true);
+int moons__batch_nil(moons__batch_writer *writer);
 int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64_t step,
                                uint32_t n_items);
 int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
                              uint64_t n_before, uint32_t n_items);
 
-/* Numbers of one kind (MOONS__ITEM_INTEGER or MOONS__ITEM_FLOAT) side by side: begin makes room for up
-** to `n_most` at *room, the user puts some there, 8 bytes each, and end says how many. */
-int moons__batch_numbers_begin(moons__batch_writer *writer, moons__item_kind kind, uint32_t n_most,
-                               char **room);
-void moons__batch_numbers_end(moons__batch_writer *writer, uint32_t n_items);
+/* Plain values of one kind side by side: begin makes room for up to `n_most` at *room, the user puts some there, 8 bytes
+** each, and end says how many. */
+int moons__batch_plain_begin(moons__batch_writer *writer, moons__item_kind kind, uint32_t n_most,
+                             char **room);
+void moons__batch_plain_end(moons__batch_writer *writer, uint32_t n_items);
 
 /* An item of bytes. */
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
@@ -100,8 +107,8 @@ typedef struct moons__batch_reader {
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
 
-/* Copies the numbers that follow the last one and are of its kind, 8 bytes each, without reading them; at
-** most `n_most`. Returns how many. The last item was a number. */
+/* Copies the plain values that follow the last one and are of its kind, 8 bytes each, without reading them; at most
+** `n_most`. Returns how many. The last item was a plain value. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, void *to, uint32_t n_most);
 
 /* Reads n of them. */
@@ -114,25 +121,25 @@ void moons__batch_next(moons__batch_reader *reader, moons__item *item);
 /* The usage that an item of that kind holds. */
 moons__usage moons__item_usage(const moons__item *item);
 
-/* How many numbers of one kind come next, side by side, and which kind; 0 where something else comes.
-** So many can then be read by the functions below. */
-uint32_t moons__batch_numbers_next(moons__batch_reader *reader, moons__item_kind *kind);
+/* How many plain values of one kind come next, side by side, and which kind; 0 where something else comes. That many can
+** then be read by the functions below; those of nil are skipped. */
+uint32_t moons__batch_plain_next(moons__batch_reader *reader, moons__item_kind *kind);
 
-static inline void moons__batch_number(moons__batch_reader *reader, void *number) {
-  memcpy(number, reader->at, 8);
+static inline void moons__batch_plain(moons__batch_reader *reader, void *value) {
+  memcpy(value, reader->at, 8);
   reader->at += 8;
   reader->n_left--;
 }
 
 static inline int64_t moons__batch_next_integer(moons__batch_reader *reader) {
   int64_t n;
-  moons__batch_number(reader, &n);
+  moons__batch_plain(reader, &n);
   return n;
 }
 
 static inline double moons__batch_next_float(moons__batch_reader *reader) {
   double n;
-  moons__batch_number(reader, &n);
+  moons__batch_plain(reader, &n);
   return n;
 }
 

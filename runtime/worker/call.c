@@ -1,6 +1,7 @@
 /*
 ** One C function receives the arguments, calls, and sends the result, under one protected call: the stage in which an
-** error was raised says whether it is one of sending or the function's own. Numbers in and out take no message.
+** error was raised says whether it is one of sending or the function's own. Numbers in, and plain values out (batch.h), take
+** no message.
 */
 #include "worker/call.h"
 
@@ -66,22 +67,44 @@ static void put_message(lua_State *L, moons__call *c) {
   c->result.kind = MOONS__ITEM_MESSAGE;
 }
 
-/* Takes the value at `index` where it is a number. */
-static int put_number(lua_State *L, int index, moons__item *result) {
-  if (lua_isinteger(L, index)) {
-    result->kind = MOONS__ITEM_INTEGER;
-    result->integer = lua_tointeger(L, index);
-  } else if (lua_type(L, index) == LUA_TNUMBER) {
-    result->kind = MOONS__ITEM_FLOAT;
-    result->number = lua_tonumber(L, index);
-  } else {
-    return 0;
+/* Looks at the value at `index` where it is plain (batch.h): its kind and its 8 bytes. */
+static inline int get_plain(lua_State *L, int index, moons__item_kind *kind, void *bytes) {
+  lua_Integer integer = 0;
+  switch (lua_type(L, index)) {
+  case LUA_TNUMBER:
+    if (!lua_isinteger(L, index)) {
+      lua_Number number = lua_tonumber(L, index);
+      *kind = MOONS__ITEM_FLOAT;
+      memcpy(bytes, &number, sizeof number);
+      return 1;
+    }
+    *kind = MOONS__ITEM_INTEGER;
+    integer = lua_tointeger(L, index);
+    break;
+  case LUA_TBOOLEAN:
+    *kind = MOONS__ITEM_BOOLEAN;
+    integer = lua_toboolean(L, index);
+    break;
+  case LUA_TNIL: *kind = MOONS__ITEM_NIL; break;
+  default: return 0;
   }
+  memcpy(bytes, &integer, sizeof integer);
+  return 1;
+}
+
+/* Takes such a value for the result. */
+static int put_plain(lua_State *L, int index, moons__item *result) {
+  uint64_t bytes;
+  if (!get_plain(L, index, &result->kind, &bytes)) return 0;
+  if (result->kind == MOONS__ITEM_FLOAT)
+    memcpy(&result->number, &bytes, sizeof bytes);
+  else
+    memcpy(&result->integer, &bytes, sizeof bytes);
   return 1;
 }
 
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->plan->options.pack || !put_number(L, 1, &c->result)) put_message(L, c);
+  if (c->plan->options.pack || !put_plain(L, 1, &c->result)) put_message(L, c);
 }
 
 int moons__call_main(lua_State *L) {
@@ -119,7 +142,7 @@ static int call_directly(lua_State *L, moons__call *c) {
   lua_pushvalue(L, MOONS__SESSION_FUNCTION);
   push_number(L, &c->item);
   int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
-  if (status != LUA_OK || put_number(L, -1, &c->result)) return status;
+  if (status != LUA_OK || put_plain(L, -1, &c->result)) return status;
   c->stage = MOONS__CALL_SENDING;
   lua_pushcfunction(L, send_value);
   lua_insert(L, -2);
@@ -134,23 +157,13 @@ static int call_caller(lua_State *L, moons__call *c) {
   return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
 }
 
-/* Takes the result, which is on top, among the numbers, where it is one of their kind. */
-static int keep_number(lua_State *L, int at, moons__call *c) {
-  moons__item_kind kind = MOONS__ITEM_FLOAT;
-  unsigned n = atomic_load_explicit(&c->n_numbers, memory_order_relaxed);
-  if (lua_isinteger(L, at)) {
-    lua_Integer integer = lua_tointeger(L, at);
-    memcpy(&c->numbers[n], &integer, sizeof c->numbers[n]);
-    kind = MOONS__ITEM_INTEGER;
-  } else if (lua_type(L, at) == LUA_TNUMBER) {
-    lua_Number number = lua_tonumber(L, at);
-    memcpy(&c->numbers[n], &number, sizeof c->numbers[n]);
-  } else {
-    return 0;
-  }
-  if (n == 0) c->kind = kind;
-  if (kind != c->kind) return 0;
-  atomic_store_explicit(&c->n_numbers, n + 1, memory_order_release);
+/* Takes the result, which is on top, among the plain values, where it is one of their kind. */
+static int keep_plain(lua_State *L, int at, moons__call *c) {
+  moons__item_kind kind;
+  unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
+  if (!get_plain(L, at, &kind, &c->plain[n]) || (n > 0 && kind != c->kind)) return 0;
+  c->kind = kind;
+  atomic_store_explicit(&c->n_plain, n + 1, memory_order_release);
   return 1;
 }
 
@@ -199,9 +212,9 @@ static int call_some(lua_State *L) {
     moons__sandbox_flush(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it was to end, and came to its end */
-    is_kept = keep_number(L, 2 + (int)c->n_begun, c);
+    is_kept = keep_plain(L, 2 + (int)c->n_begun, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
-  if (is_kept || put_number(L, -1, &c->result)) return 0; /* or a number of the other kind */
+  if (is_kept || put_plain(L, -1, &c->result)) return 0; /* or one of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);
@@ -289,7 +302,8 @@ int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly
 int moons__call_run_some(moons__call *c) {
   int outcome = run(c, is_direct(c) ? call_those : call_caller);
   if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
-  if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_numbers, memory_order_relaxed))
-    c->result.kind = MOONS__ITEM_END; /* all have given a number: what was to end none is left of */
+  if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
+    c->result.kind =
+        MOONS__ITEM_END; /* all have given a plain value: none is left that was to end */
   return outcome;
 }

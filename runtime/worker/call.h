@@ -22,19 +22,19 @@ typedef struct moons__call {
   uint64_t index;        /* number of the call */
   int seeds;             /* its random numbers */
   int is_timed;          /* its function may call os.clock */
-  moons__item result;    /* a number, a message or an error; END: none yet */
+  moons__item result;    /* a plain value, a message or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 
   /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`; and the first
-  ** results: numbers of one kind. */
+  ** results: plain values (batch.h) of one kind. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
   unsigned n_begun;               /* in this go; 0 before it */
   uint64_t given[MOONS__CALLS_IN_ONE_GO];
   moons__item_kind kind;
-  atomic_uint n_numbers; /* written last, for whoever gives the call up */
-  uint64_t numbers[MOONS__CALLS_IN_ONE_GO];
+  atomic_uint n_plain; /* written last, for whoever gives the call up */
+  uint64_t plain[MOONS__CALLS_IN_ONE_GO];
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
 } moons__call;
 
@@ -45,8 +45,8 @@ int moons__call_main(lua_State *L);
 ** where there is no memory for that; or 1 where it was given up. */
 int moons__call_run(moons__call *call);
 
-/* The same for the call and those after it, in a kept state, as long as arguments and results are
-** numbers: `numbers` holds the results of the first of them, and `result` that of the next, or none. */
+/* The same for the call and those after it, in a kept state, as long as arguments are numbers and results plain values of
+** one kind: `plain` holds the results of the first of them, and `result` that of the next, or none. */
 int moons__call_run_some(moons__call *call);
 
 #endif

@@ -200,6 +200,8 @@ static int put_result(moons__batch_writer *results, const moons__item *item) {
   switch (item->kind) {
   case MOONS__ITEM_INTEGER: return moons__batch_integer(results, item->integer);
   case MOONS__ITEM_FLOAT: return moons__batch_float(results, item->number);
+  case MOONS__ITEM_BOOLEAN: return moons__batch_boolean(results, item->integer);
+  case MOONS__ITEM_NIL: return moons__batch_nil(results);
   default: return moons__batch_bytes(results, item->kind, item->bytes, item->n_bytes);
   }
 }
@@ -216,25 +218,30 @@ static void note_failed(moons__chunk *chunk) {
   chunk->n_failed++;
 }
 
-/* Puts the numbers that calls made in one go gave. Returns 0 where there is no memory for them: they are
+/* Puts the plain values that calls made in one go gave. Returns 0 where there is no memory for them: they are
 ** lost. */
-static int put_numbers(moons__worker *w) {
+static int put_plain(moons__worker *w) {
   moons__call *c = &w->call;
-  uint32_t n = atomic_load_explicit(&c->n_numbers, memory_order_acquire);
+  uint32_t n = atomic_load_explicit(&c->n_plain, memory_order_acquire);
   if (n == 0) return 1;
-  atomic_store_explicit(&c->n_numbers, 0, memory_order_relaxed);
+  atomic_store_explicit(&c->n_plain, 0, memory_order_relaxed);
   char *room;
-  if (moons__batch_numbers_begin(&w->results, c->kind, n, &room)) return 0;
-  memcpy(room, c->numbers, n * sizeof c->numbers[0]);
-  moons__batch_numbers_end(&w->results, n);
+  if (moons__batch_plain_begin(&w->results, c->kind, n, &room)) return 0;
+  memcpy(room, c->plain, n * sizeof c->plain[0]);
+  moons__batch_plain_end(&w->results, n);
   w->chunk->n_run += n;
   return 1;
 }
 
 /* Whether a result is true. */
 static int is_true(const moons__item *item) {
-  if (item->kind == MOONS__ITEM_ERROR) return 0;
-  return item->kind != MOONS__ITEM_MESSAGE || moons__wire_is_true(item->bytes, item->n_bytes);
+  switch (item->kind) {
+  case MOONS__ITEM_ERROR:
+  case MOONS__ITEM_NIL: return 0;
+  case MOONS__ITEM_BOOLEAN: return item->integer != 0;
+  case MOONS__ITEM_MESSAGE: return moons__wire_is_true(item->bytes, item->n_bytes);
+  default: return 1;
+  }
 }
 
 /* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
@@ -443,7 +450,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
-    if (!put_numbers(w) || outcome != 0) break;
+    if (!put_plain(w) || outcome != 0) break;
     if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
     w->n_tries = 0;
   }
@@ -708,7 +715,7 @@ static void keep_bytes(moons__worker *w) {
 }
 
 static void give_up_chunk(moons__worker *w) {
-  put_numbers(w);
+  put_plain(w);
   moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;

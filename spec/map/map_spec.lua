@@ -49,6 +49,42 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("gives results of all kinds, mixed in any way", function()
+      passes [[
+        local function kind(i)
+          local k = i * i * 7 % 11 % 6
+          if k == 0 then return i end
+          if k == 1 then return i / 2 end
+          if k == 2 then return i % 2 == 0 end
+          if k == 3 then return nil end
+          if k == 4 then return "s" .. i end
+          return {i}
+        end
+        local function truth(i) return i % 3 == 0 end
+        local function none() end
+        for _, f in ipairs {kind, truth, none} do
+          local expected = {}
+          for i = 1, 500 do expected[i] = f(i) end
+          for k = 0, 5 do
+            local options = {fresh = k % 2 == 0, chunk = ({1, 7, 500})[k // 2 + 1]}
+            local results = parallel.map(f, parallel.range(1, 500), options)
+            assert(results.n == 500)
+            for i = 1, 500 do
+              equal(results[i], expected[i])
+              assert(math.type(results[i]) == math.type(expected[i]))
+            end
+            local n = 0
+            for i, v in parallel.imap(f, parallel.range(1, 500), options) do
+              n = n + 1
+              assert(i == n)
+              equal(v, expected[n])
+            end
+            assert(n == 500)
+          end
+        end
+      ]]
+    end)
+
     it("keeps the places of results that are nil, or none at all", function()
       passes [[
         local results = parallel.map(function(x) if x % 2 == 0 then return x end end, {1, 2, 3, 4, 5})

@@ -85,10 +85,10 @@ static void numbers(void) {
 static void put_numbers(moons__batch_writer *w, moons__item_kind kind, const void *numbers,
                         uint32_t n, uint32_t n_most) {
   char *room;
-  CHECK(moons__batch_numbers_begin(w, kind, n_most, &room) == 0);
+  CHECK(moons__batch_plain_begin(w, kind, n_most, &room) == 0);
   memset(room, 0x55, (size_t)n_most * 8); /* all of it is there to be written to */
   if (n > 0) memcpy(room, numbers, (size_t)n * 8);
-  moons__batch_numbers_end(w, n);
+  moons__batch_plain_end(w, n);
 }
 
 static void numbers_side_by_side(void) {
@@ -127,21 +127,21 @@ static void reads_side_by_side(void) {
   put_bytes(&w, MOONS__ITEM_MESSAGE, "x", 1);
   CHECK(moons__batch_integer_range(&w, 1, 1, 5) == 0);
   moons__batch_reader r = open_batch(&out);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 100 && kind == MOONS__ITEM_FLOAT);
+  CHECK(moons__batch_plain_next(&r, &kind) == 100 && kind == MOONS__ITEM_FLOAT);
   for (int i = 0; i < 60; i++)
     CHECK(same_bits(moons__batch_next_float(&r), i));
-  CHECK(moons__batch_numbers_next(&r, &kind) == 40 && kind == MOONS__ITEM_FLOAT);
+  CHECK(moons__batch_plain_next(&r, &kind) == 40 && kind == MOONS__ITEM_FLOAT);
   for (int i = 60; i < 100; i++)
     check_float(&r, i);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 50 && kind == MOONS__ITEM_INTEGER);
+  CHECK(moons__batch_plain_next(&r, &kind) == 50 && kind == MOONS__ITEM_INTEGER);
   for (int i = 0; i < 50; i++)
     CHECK(moons__batch_next_integer(&r) == -i);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+  CHECK(moons__batch_plain_next(&r, &kind) == 0);
   CHECK(next_item(&r).kind == MOONS__ITEM_MESSAGE);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 0); /* a range lies not side by side */
+  CHECK(moons__batch_plain_next(&r, &kind) == 0); /* a range lies not side by side */
   for (int i = 1; i <= 5; i++)
     check_integer(&r, i);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+  CHECK(moons__batch_plain_next(&r, &kind) == 0);
   check_end(&r);
   moons__buffer_free(&out);
 }
@@ -285,7 +285,7 @@ static size_t put_random(moons__batch_writer *w, uint64_t *random, expected all[
   uint32_t n_items = (uint32_t)random_below(random, 50);
   double number = (double)integer / 3;
   size_t n_bytes = random_below(random, sizeof bytes);
-  switch (random_below(random, 6)) {
+  switch (random_below(random, 8)) {
   case 0:
     CHECK(moons__batch_integer(w, integer) == 0);
     return expect(all, n, (expected){MOONS__ITEM_INTEGER, integer, 0, 0});
@@ -305,6 +305,12 @@ static size_t put_random(moons__batch_writer *w, uint64_t *random, expected all[
       n = expect(all, n, (expected){MOONS__ITEM_FLOAT, 0, number + (double)(17 + i) * 0.3, 0});
     return n;
   case 4:
+    CHECK(moons__batch_boolean(w, step > 0) == 0);
+    return expect(all, n, (expected){MOONS__ITEM_BOOLEAN, step > 0, 0, 0});
+  case 5:
+    CHECK(moons__batch_nil(w) == 0);
+    return expect(all, n, (expected){MOONS__ITEM_NIL, 0, 0, 0});
+  case 6:
     put_bytes(w, MOONS__ITEM_ERROR, bytes, n_bytes);
     return expect(all, n, (expected){MOONS__ITEM_ERROR, 0, 0, n_bytes});
   default:
@@ -328,6 +334,7 @@ static void round_trips(void) {
       moons__item item = next_item(&r);
       CHECK(item.kind == all[i].kind);
       CHECK(item.kind != MOONS__ITEM_INTEGER || item.integer == all[i].integer);
+      CHECK(item.kind != MOONS__ITEM_BOOLEAN || item.integer == all[i].integer);
       CHECK(item.kind != MOONS__ITEM_FLOAT || same_bits(item.number, all[i].number));
       CHECK(item.n_bytes == all[i].n_bytes);
     }
@@ -336,10 +343,10 @@ static void round_trips(void) {
   }
 }
 
-/* Reads numbers that lie side by side, as far as there are any. */
-static void read_numbers(moons__batch_reader *r) {
+/* Reads plain values that lie side by side, as far as there are any. */
+static void read_plain(moons__batch_reader *r) {
   moons__item_kind kind;
-  for (uint32_t n = moons__batch_numbers_next(r, &kind); n > 0; n--)
+  for (uint32_t n = moons__batch_plain_next(r, &kind); n > 0; n--)
     moons__batch_next_integer(r);
 }
 
@@ -350,11 +357,11 @@ static void read_anything(const char *bytes, size_t n_bytes) {
   moons__batch_reader r;
   moons__batch_open(&r, copy, n_bytes);
   for (int i = 0; i < 500; i++) {
-    if (i % 3 == 2) read_numbers(&r);
+    if (i % 3 == 2) read_plain(&r);
     moons__item item = next_item(&r);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
     uint64_t ahead[4];
-    if (item.kind <= MOONS__ITEM_FLOAT)
+    if (moons__item_is_plain(item.kind))
       moons__batch_skip(&r, moons__batch_look_ahead(&r, ahead, 4) / 2);
     if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
     CHECK(item.bytes >= copy && item.bytes + item.n_bytes <= copy + n_bytes);
@@ -401,10 +408,10 @@ static void truncated_is_malformed(void) {
   CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__item_kind kind;
   moons__batch_open(&r, out.bytes, out.n_bytes - 1);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 1 && moons__batch_next_integer(&r) == 1);
-  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  CHECK(moons__batch_plain_next(&r, &kind) == 1 && moons__batch_next_integer(&r) == 1);
+  CHECK(moons__batch_plain_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__batch_open(&r, out.bytes, sizeof(uint32_t) + 3); /* half of a segment's head */
-  CHECK(moons__batch_numbers_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  CHECK(moons__batch_plain_next(&r, &kind) == 0 && next_item(&r).kind == MOONS__ITEM_MALFORMED);
   moons__buffer_free(&out);
 }
 
@@ -421,7 +428,7 @@ static void usages(void) {
   moons__batch_open(&r, out.bytes, out.n_bytes);
   for (uint32_t i = 0; i < 3; i++) {
     moons__item_kind kind;
-    CHECK(moons__batch_numbers_next(&r, &kind) == 0);
+    CHECK(moons__batch_plain_next(&r, &kind) == 0);
     moons__item item = next_item(&r);
     CHECK(item.kind == MOONS__ITEM_USAGE);
     usage.worker = i;
