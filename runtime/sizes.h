@@ -106,10 +106,14 @@
 #define MOONS_COW_HOT_BYTES ((size_t)32 << 10)
 #endif
 
-/* How many images a worker keeps for the maps to come, and how many bytes they may hold together.
-** Scripts alternate between a few functions. */
+/* How many images a worker keeps for the maps to come, how many also where the memory of all states is short, and how many
+** bytes they may hold together. Scripts take turns between a few functions, some between dozens; a small image holds some
+** 50 KB, and making it anew takes as long as a thousand calls. */
 #ifndef MOONS_IMAGES_PER_WORKER
-#define MOONS_IMAGES_PER_WORKER 4
+#define MOONS_IMAGES_PER_WORKER 64
+#endif
+#ifndef MOONS_IMAGES_AT_LEAST
+#define MOONS_IMAGES_AT_LEAST 4
 #endif
 #ifndef MOONS_IMAGES_BYTES
 #define MOONS_IMAGES_BYTES ((size_t)64 << 20)

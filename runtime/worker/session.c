@@ -31,10 +31,14 @@ static int fail(moons__session *s, int status, moons__failure_kind kind, const c
   return -1;
 }
 
-static int fail_for_memory(moons__session *s) {
+void moons__workshop_fail_for_memory(moons__workshop *w) {
   moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, moons_error_text(MOONS_ENOMEM));
-  s->workshop->failure.n_bytes = 0;
-  moons__failure_write(&s->workshop->failure, &failure);
+  w->failure.n_bytes = 0;
+  moons__failure_write(&w->failure, &failure);
+}
+
+static int fail_for_memory(const moons__session *s) {
+  moons__workshop_fail_for_memory(s->workshop);
   return -1;
 }
 

@@ -27,6 +27,9 @@ typedef struct moons__workshop {
   lua_CFunction make_call;
 } moons__workshop;
 
+/* Notes that a set-up failed for want of memory. */
+void moons__workshop_fail_for_memory(moons__workshop *workshop);
+
 /* A set-up as it is in a state. */
 typedef struct moons__loaded_setup {
   moons__plan *plan; /* whose set-up it is, by which it is found again; shared */
@@ -55,7 +58,6 @@ typedef struct moons__session {
   size_t memory_bytes;      /* the most that the call may hold; 0: no limit of its own */
   int warns;                /* whether `warn` is on when a call begins */
   moons__stop_reason ended; /* why the last stage of a set-up was made to end */
-  uint64_t last_used;
   moons__loaded_setup loaded[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
   unsigned n_loaded;
   const moons__loaded_setup *last_loaded; /* kept: the one that was entered last, if any */

@@ -1,5 +1,5 @@
 /*
-** Keeps the sessions that were used last, by their set-up, up to a number and a size. Runs a chunk's calls in order; a
+** Keeps the sessions that were used last (sessions.h), and one state for all calls that keep theirs. Runs a chunk's calls in order; a
 ** call ends its chunk only where its error is to end the map, or it was given up. What other threads may touch, and
 ** when, stands with each field and in STOPPING.md.
 */
@@ -16,13 +16,14 @@
 #include "wire/setup.h"
 #include "worker/call.h"
 #include "worker/session.h"
+#include "worker/sessions.h"
 
 struct moons__worker {
   moons__workshop workshop;
-  moons__session fresh[MOONS_IMAGES_PER_WORKER];
+  moons__sessions fresh;
   moons__session kept;
   moons__call call;
-  uint64_t clock;      /* chunks so far: tells which session was used last */
+  uint64_t clock;      /* chunks so far: tells which loaded set-up was used last */
   moons__buffer spare; /* memory of the last chunk's arguments, for the next one's results */
   const moons__worker *outer;
   unsigned number; /* from 1; 0: nobody asks */
@@ -87,8 +88,7 @@ static int is_open(const moons__session *s) { return s->image.L != NULL; }
 int moons__worker_keeps_state(const moons__worker *w) { return is_open(&w->kept); }
 
 void moons__worker_end(moons__worker *w) {
-  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
-    moons__session_close(&w->fresh[i]);
+  moons__sessions_close(&w->fresh);
   moons__session_close(&w->kept);
   moons__sandbox_flush(&w->workshop.sandbox);
 }
@@ -112,52 +112,8 @@ void moons__worker_close(moons__worker *w) {
 
 /* Sessions. */
 
-/* Closes the images used longest ago while those other than `in_use` hold too much together. */
-static void make_room(moons__worker *w, const moons__session *in_use) {
-  for (;;) {
-    moons__session *oldest = NULL;
-    size_t n_bytes = 0;
-    for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++) {
-      moons__session *s = &w->fresh[i];
-      if (s == in_use || !is_open(s)) continue;
-      n_bytes += s->image.n_bytes;
-      if (oldest == NULL || s->last_used < oldest->last_used) oldest = s;
-    }
-    if (oldest == NULL || n_bytes <= MOONS_IMAGES_BYTES) return;
-    moons__session_close(oldest);
-  }
-}
-
-static moons__session *least_used(moons__worker *w) {
-  moons__session *best = &w->fresh[0];
-  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++) {
-    if (!is_open(&w->fresh[i])) return &w->fresh[i];
-    if (w->fresh[i].last_used < best->last_used) best = &w->fresh[i];
-  }
-  return best;
-}
-
-static moons__session *find_fresh(moons__worker *w, const moons__plan *plan) {
-  for (unsigned i = 0; i < MOONS_IMAGES_PER_WORKER; i++)
-    if (moons__session_has(&w->fresh[i], plan)) return &w->fresh[i];
-  return NULL;
-}
-
 static moons__libraries allowed_to(const moons__plan *plan) {
   return moons__setup_allowed(plan->options.setup, plan->options.setup_bytes);
-}
-
-/* The session for this plan, with all the libraries that are needed. */
-static moons__session *fresh_session(moons__worker *w, moons__plan *plan, moons__libraries needs) {
-  moons__session *s = find_fresh(w, plan);
-  if (s != NULL && (needs & ~s->libraries) == 0) return s;
-  if (s != NULL)
-    needs |= s->libraries;
-  else
-    s = least_used(w);
-  moons__session_close(s);
-  make_room(w, s);
-  return moons__session_open(s, &w->workshop, needs, plan) == 0 ? s : NULL;
 }
 
 /* All libraries that its first calls may have. Calls that may have others need another one. */
@@ -177,12 +133,13 @@ static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
   if ((needs & MOONS__LIBRARIES_ALL) == MOONS__LIBRARIES_ALL) needs |= MOONS__LIBRARIES_RANDOM;
   needs &= allowed_to(plan) | ~MOONS__LIBRARIES_ALL; /* beyond all are no libraries */
-  moons__session *s =
-      plan->options.fresh ? fresh_session(w, plan, needs) : kept_session(w, plan, needs);
+  moons__session *s = plan->options.fresh
+                          ? moons__sessions_get(&w->fresh, &w->workshop, plan, needs)
+                          : kept_session(w, plan, needs);
   if (s == NULL) return -1;
   moons__loaded_setup *loaded = moons__session_enter(s, plan);
   if (loaded == NULL) return -1;
-  s->last_used = loaded->last_used = ++w->clock;
+  loaded->last_used = ++w->clock;
   s->reached |= needs;
   w->call.seeds = loaded->has_random && (s->reached & DRAWING) != 0;
   w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;

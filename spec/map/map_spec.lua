@@ -219,6 +219,19 @@ for _, host in ipairs(script.hosts) do
       ]]
     end)
 
+    it("keeps apart more functions than a worker keeps states for", function()
+      passes [[
+        local fs = {}
+        for i = 1, 70 do
+          local own = {i}
+          fs[i] = load("local own = ... return function(x) own[1] = own[1] + x return own[1] end")(own)
+        end
+        for round = 1, 3 do
+          for i = 1, 70 do equal(parallel.map(fs[i], {1, 2, 3}), {i + 1, i + 2, i + 3}) end
+        end
+      ]]
+    end)
+
     it("sees what the caller has changed since the last map", function()
       passes [[
         local factor, list = 2, {1}
