@@ -75,6 +75,11 @@
 #define MOONS_COMMIT_BYTES ((size_t)256 << 10)
 #endif
 
+/* From this size on, in bytes, a block of the script's own state lies on large pages: half of one at least is used. */
+#ifndef MOONS_LARGE_BLOCK_BYTES
+#define MOONS_LARGE_BLOCK_BYTES ((size_t)1 << 20)
+#endif
+
 /* From this size on, in bytes, memory that an arena commits in one go is asked for in large pages (2 MB most
 ** often): of less, much might stay unused. */
 #ifndef MOONS_LARGE_PAGES_BYTES

@@ -22,6 +22,7 @@
 #include "moons.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
+#include "system/blocks.h"
 #include "wire/traceback.h"
 #include "worker/program.h"
 
@@ -513,8 +514,24 @@ static int protected_main(lua_State *L) {
   return 1;
 }
 
-static int run_state(command *c) {
+/* The lua_Alloc of the script's state. */
+static void *allocate(void *data, void *block, size_t old_bytes, size_t new_bytes) {
+  (void)data;
+  if (block == NULL) old_bytes = 0; /* it says what the block is for */
+  if (new_bytes > 0) return moons__block_resize(block, old_bytes, new_bytes);
+  moons__block_free(block, old_bytes);
+  return NULL;
+}
+
+/* What luaL_newstate has made by now are small blocks. */
+static lua_State *new_state(void) {
   lua_State *L = luaL_newstate();
+  if (L != NULL) lua_setallocf(L, allocate, NULL);
+  return L;
+}
+
+static int run_state(command *c) {
+  lua_State *L = new_state();
   if (L == NULL) {
     complain("cannot create state: not enough memory");
     return 0;

@@ -2,7 +2,7 @@
 local program = require "c.program"
 
 local PARTS = {
-  "base/buffer", "base/ptrmap", "system/machine", "system/pages", "system/park", "state/arena", "state/budget",
+  "base/buffer", "base/ptrmap", "system/blocks", "system/machine", "system/pages", "system/park", "state/arena", "state/budget",
   "state/image", "state/libraries", "wire/batch", "wire/capture", "wire/failure", "wire/names", "wire/wire",
   "worker/stop", "schedule/chunk_size", "schedule/job",
 }
