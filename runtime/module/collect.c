@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "module/job.h"
+#include "module/errors.h"
+#include "module/hooks.h"
 #include "schedule/queue.h"
 #include "sizes.h"
 #include "system/machine.h"

@@ -6,7 +6,9 @@
 #include <limits.h>
 #include <string.h>
 
-#include "module/job.h"
+#include "module/errors.h"
+#include "module/hooks.h"
+#include "module/sending.h"
 #include "sizes.h"
 #include "wire/numbers.h"
 
@@ -30,12 +32,7 @@ static lua_Integer number_of(const moons__job_data *j, const feed *f) {
 
 /* Keeps the item on top, which an iterator gave, for errors of its call. */
 static void keep_item(lua_State *L, lua_Integer number) {
-  if (lua_getiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, ARG_JOB, MOONS__VALUE_ITEMS);
-  }
+  moons__push_table(L, MOONS__VALUE_ITEMS);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, number);
   lua_pop(L, 1);

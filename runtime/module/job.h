@@ -1,6 +1,7 @@
 /*
-** Jobs as objects of a Lua state, as the files that work on them see them: job.c makes them, feed.c puts items into
-** them, collect.c takes results out of them.
+** Jobs as objects of a Lua state, as the files that work on them see them: begin.c makes them, sending.c their set-up, feed.c
+** puts items into them, collect.c takes results out of them, errors.c makes error values of those that failed; job.c is what
+** the script asks them. hooks.c calls what may run the script's code meanwhile.
 */
 #ifndef MOONS_MODULE_JOB_H
 #define MOONS_MODULE_JOB_H
@@ -9,7 +10,6 @@
 
 #include "module/state.h"
 #include "wire/batch.h"
-#include "wire/failure.h"
 #include "wire/wire.h"
 
 /* The user values of a job. */
@@ -82,29 +82,21 @@ moons__job_data *moons__check_job(lua_State *L);
 /* The job at any stack index, or an error. */
 moons__job_data *moons__check_job_at(lua_State *L, int index);
 
-/* Calls the function below its `n_arguments` on top, which may run the script's code: that cannot feed,
-** empty or close the job meanwhile. Returns the status of lua_pcall. An error that a hook has raised, as Ctrl-C does, is none
-** of an item or result: it is passed on. */
-int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results);
+/* Pushes a job without a set-up, and that is not under way. */
+moons__job_data *moons__push_job(lua_State *L);
 
-/* The same, but raises all errors. */
-void moons__do_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results);
+/* Leaves what encodes to the next job of the state. */
+void moons__leave_encoder(moons__job_data *j);
 
-/* The same without a job. */
-int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_arguments,
-                              int n_results);
+/* The same for the memory of the set-up, whose bytes the job has been given: where it is large, only to one of the same size,
+** as of the next call of the same function. */
+void moons__leave_setup(moons__job_data *j);
 
-/* core.note_hook(message): a message handler that tells errors of hooks from others. core.ended_by_hook(): whether the last
-** error was one, and this is the first time that somebody asks. */
-int moons__core_note_hook(lua_State *L);
-int moons__core_ended_by_hook(lua_State *L);
+/* Notes whose workers a job uses. */
+void moons__link_job(moons__job_data *j, moons__workers_data *workers);
 
-/* Begins encoding for the job; leaves what that needs on the stack. */
-moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j);
-
-/* Makes the set-up anew where the arguments that were encoded need more than it brings: changed libraries, where
-** modules are found, and modules. May raise any error. */
-void moons__complete_setup(lua_State *L, moons__job_data *j);
+/* Pushes the table that is a user value of the job at stack index 1, made when it is needed first. */
+void moons__push_table(lua_State *L, int which);
 
 /* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has stopped the job.
 ** Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
@@ -118,21 +110,5 @@ void moons__feed_call(lua_State *L, moons__job_data *j, int first);
 static inline int moons__is_stopped(const moons__job_data *j) {
   return j->has_failed && !j->collects;
 }
-
-/* {== Errors of calls ========================================================================= */
-
-/* Pushes an error value without `value`, of a call of the job, or, with index 0, of none. */
-void moons__push_error(lua_State *L, const moons__job_data *j, lua_Integer index,
-                       const moons__failure *failure);
-
-/* Raises the error on top; an error value of a map tells from then on where the script was. */
-int moons__raise(lua_State *L);
-
-/* Replaces the error on top by an error value of this side, whose `value` it becomes. Raises memory
-** errors alone, whatever the error is. */
-void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, int status);
-
-/* Notes the error value on top, which it pops, as that of an item. */
-void moons__put_error(lua_State *L, moons__job_data *j, lua_Integer index);
 
 #endif

@@ -2,7 +2,8 @@
 ** How the module comes into a state. It is named early and loaded late: the Lua half is read when it is used first,
 ** from bytecode that the runtime keeps for all its states.
 */
-#include "module/job.h"
+#include "module/errors.h"
+#include "module/hooks.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

@@ -2,7 +2,7 @@
 ** Workers that a script makes are a runtime beside that of its state. Closing one that still has jobs only marks it:
 ** the last job that is closed frees it.
 */
-#include "module/job.h"
+#include "module/errors.h"
 
 #include <lauxlib.h>
 #include <stdio.h>

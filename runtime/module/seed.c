@@ -6,8 +6,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "module/job.h"
-#include "module/state.h"
+#include "module/hooks.h"
 #include "state/pristine.h"
 
 /* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for

@@ -88,10 +88,6 @@ uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n);
 ** others have come after it. */
 void moons__seeds_settle(moons__seeds *seeds, uint64_t n_before, lua_Integer n);
 
-/* Lets a hook run that was set while this thread was waiting in C, as a signal handler or a deadline does to end the
-** script: it raises an error. */
-void moons__run_hook(lua_State *L);
-
 /* Make the metatables of states, of workers, and of jobs. */
 void moons__make_state_type(lua_State *L);
 void moons__make_pool_types(lua_State *L);

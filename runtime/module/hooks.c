@@ -1,0 +1,104 @@
+/*
+** What the module reads or sends may run the script's code, and any of that may end by a hook, as Ctrl-C and deadlines end it:
+** such an error is nobody's result, and is passed on. A thread that waits in C runs no hook; so it looks for one now and then.
+*/
+#include "module/hooks.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+/* Functions between an error and the hook that it was raised in, at most: a hook in C and one in Lua raise it themselves,
+** the latter by `error`. */
+enum { HOOK_LEVELS = 3 };
+
+static int is_in_hook(lua_State *L) {
+  lua_Debug info;
+  for (int level = 0; level < HOOK_LEVELS && lua_getstack(L, level, &info); level++)
+    if (lua_getinfo(L, "n", &info) && strcmp(info.namewhat, "hook") == 0) return 1;
+  return 0;
+}
+
+int moons__core_note_hook(lua_State *L) {
+  if (is_in_hook(L)) {
+    moons__push_state(L)->ended_by_hook = 1;
+    lua_settop(L, 1);
+  }
+  return 1;
+}
+
+/* Leaves the job as it is between items, and passes the error on top on. */
+static int pass_on(lua_State *L, moons__job_data *j) {
+  if (j->item_is_open) moons__batch_item_drop(&j->writer);
+  j->item_is_open = 0;
+  j->encoder.is_setup = 0;
+  return lua_error(L);
+}
+
+static int call_noting_hooks(lua_State *L, moons__state_data *state, int n_arguments,
+                             int n_results) {
+  int handler = lua_gettop(L) - n_arguments;
+  state->ended_by_hook = 0;
+  lua_pushcfunction(L, moons__core_note_hook);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, n_arguments, n_results, handler);
+  lua_remove(L, handler);
+  return status;
+}
+
+void moons__do_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
+  int is_in_use = j->is_in_use;
+  j->is_in_use = 1;
+  int status = lua_pcall(L, n_arguments, n_results, 0);
+  j->is_in_use = is_in_use;
+  if (status != LUA_OK) lua_error(L);
+}
+
+int moons__call_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_results) {
+  int is_in_use = j->is_in_use;
+  j->is_in_use = 1;
+  int status = call_noting_hooks(L, j->state, n_arguments, n_results);
+  j->is_in_use = is_in_use;
+  return status != LUA_OK && j->state->ended_by_hook ? pass_on(L, j) : status;
+}
+
+int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_arguments,
+                              int n_results) {
+  int status = call_noting_hooks(L, state, n_arguments, n_results);
+  return status != LUA_OK && state->ended_by_hook ? lua_error(L) : status;
+}
+
+int moons__core_ended_by_hook(lua_State *L) {
+  moons__state_data *state = moons__push_state(L);
+  lua_pushboolean(L, state->ended_by_hook);
+  state->ended_by_hook = 0;
+  return 1;
+}
+
+/* The main thread of a state, which stays. */
+static lua_State *main_of(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+/* Runs an instruction, as code of the module's, and with it the hook that is set. */
+static void run_instruction(lua_State *L) {
+  static const char CODE[] = "return";
+  if (luaL_loadbuffer(L, CODE, sizeof CODE - 1, "=parallel") != LUA_OK) lua_error(L);
+  lua_call(L, 0, 0);
+}
+
+/* In a coroutine, a signal handler will most likely have told the main thread of the state: its hook is run here
+** as well. One that debug.sethook has set does nothing then: it is for that thread alone. */
+void moons__run_hook(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_State *main = main_of(L);
+  if (lua_gethook(L) == NULL && main != L && lua_gethook(main) != NULL) {
+    lua_sethook(L, lua_gethook(main), lua_gethookmask(main), lua_gethookcount(main));
+    run_instruction(L);
+    lua_sethook(L, NULL, 0, 0);
+  } else if (lua_gethook(L) != NULL) {
+    run_instruction(L);
+  }
+}
