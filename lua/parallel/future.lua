@@ -92,9 +92,9 @@ local function settle(self, failure, has_failed)
   run_callbacks(self)
 end
 
--- The error that a run which is over raises, if any.
-local function failure_of(run)
-  return run:is_stopped() and errors.lowest(run:errors()) or nil
+-- The error that a job which is over raises, if any.
+local function failure_of(job)
+  return job:is_stopped() and errors.lowest(job:errors()) or nil
 end
 
 -- {== Taking what has come home ===================================================================
@@ -102,10 +102,9 @@ end
 -- Takes a chunk that has come home, without waiting.
 -- @treturn ?integer how many calls it had; nil: all have come home; false: none is there
 local function take(self)
-  local run = self.run
-  local n_calls = run:collect(0)
-  if run:is_stopped() or n_calls == nil and run:has_ended() then
-    settle(self, failure_of(run))
+  local job, n_calls = self.run.job, self.run:collect(0)
+  if job:is_stopped() or n_calls == nil and job:has_ended() then
+    settle(self, failure_of(job))
   end
   return n_calls
 end
@@ -140,11 +139,11 @@ end
 
 -- Takes what has come home, without feeding or running anything.
 local function take_ready(self)
-  local run = self.run
+  local job = self.run.job
   if is_in_use(self) then
     return
   end
-  while not self.is_done and (run.job:ready() > 0 or run:has_ended() and run.job:pending() == 0) do
+  while not self.is_done and (job:ready() > 0 or job:has_ended() and job:pending() == 0) do
     take(self)
   end
 end
@@ -326,9 +325,9 @@ function Future:get(seconds)
     errors.raise(self.failure)
   end
   if not self.is_call then
-    return self.run:outcome()
+    return self.run.job:outcome()
   end
-  local values = self.run:results()[1]
+  local values = self.run.job:results()[1]
   return table.unpack(values, 1, values.n)
 end
 

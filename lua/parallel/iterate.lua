@@ -19,8 +19,8 @@ local function new_iteration(run, raises)
   local self = {
     run = run,
     raises = raises,
-    results = run:results(),
-    errors = run:errors(),
+    results = run.job:results(),
+    errors = run.job:errors(),
     chunks = {},
     n_chunks = 0,
     n_unsent = 0, -- items that could not be sent, and have not been given
@@ -58,7 +58,7 @@ function Iteration:receive()
     self.n_chunks = self.n_chunks + 1
     return first
   end
-  if run:has_ended() or run:is_stopped() then
+  if run.job:has_ended() or run.job:is_stopped() then
     return nil
   end
   return self:receive()
@@ -91,7 +91,7 @@ end
 -- At the end there is nothing to give; a map that a failure has stopped raises it, and so does one whose items came to
 -- an end by an error.
 function Iteration:finish()
-  if self.run:is_stopped() then
+  if self.run.job:is_stopped() then
     self.run:fail()
   elseif self.has_failed then
     error(self.failure, 0)

@@ -70,18 +70,18 @@ end
 -- @return as `job:collect`
 -- @raise errors of the script's function
 function Progress:collect(run, seconds)
-  if run:is_stopped() then
+  if run.job:is_stopped() then
     return run.job:collect(seconds)
   end
   local _ <close> = self.is_guest and seconds ~= 0 and self or nil
   local now = seconds and core.now() or self.looked
   local deadline = now + (seconds or math.huge)
   repeat
-    local n_calls, n_failed, first = run.job:collect(math.min(deadline, self.due) - now)
+    local n_calls, first, n_failed = run.job:collect(math.min(deadline, self.due) - now)
     now = core.now()
     if n_calls then
       self:count(n_calls, n_failed, now)
-    elseif n_calls == nil and run:has_ended() then
+    elseif n_calls == nil and run.job:has_ended() then
       self:finish(now)
     end
     if now >= self.due then
@@ -89,7 +89,7 @@ function Progress:collect(run, seconds)
     end
     if n_calls ~= false then
       self.looked = now
-      return n_calls, n_failed, first
+      return n_calls, first, n_failed
     end
   until now >= deadline
   return false

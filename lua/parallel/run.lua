@@ -82,26 +82,6 @@ function Run.of(job)
   return setmetatable({job = job, n = 1, most_chunks = 1}, Run)
 end
 
---- Results, and errors, by number. To be asked for at the end, or for a map that only passes its results on,
--- at its begin.
-function Run:results()
-  return self.job:results()
-end
-
-function Run:errors()
-  return self.job:errors()
-end
-
---- Whether a failure has ended the map before its time.
-function Run:is_stopped()
-  return self.job:is_stopped()
-end
-
---- Whether there are no more items to feed.
-function Run:has_ended()
-  return self.job:has_ended()
-end
-
 -- Counts items that cannot be sent.
 local function count_unsent(self, n)
   if self.progress and n > 0 then
@@ -129,17 +109,13 @@ function Run:try_to_feed(most)
   return fed, fed and count_unsent(self, n_unsent) or n_unsent
 end
 
---- Waits for a chunk of results, for some seconds or for ever.
--- @treturn ?integer how many calls it had; nil: all have come home; false: not in time
--- @treturn ?integer the number of the first of them
+--- Waits for a chunk of results, for some seconds or for ever, and shows progress where there is any.
+-- @return as `job:collect`
 function Run:collect(seconds)
-  local n_calls, _, first
   if self.progress then
-    n_calls, _, first = self.progress:collect(self, seconds)
-  else
-    n_calls, _, first = self.job:collect(seconds)
+    return self.progress:collect(self, seconds)
   end
-  return n_calls, first
+  return self.job:collect(seconds)
 end
 
 --- Raises the error with the lowest index that is known by now.
@@ -147,46 +123,48 @@ function Run:fail()
   while self.job:ready() > 0 do
     self:collect()
   end
-  errors.raise(errors.lowest(self:errors()))
+  errors.raise(errors.lowest(self.job:errors()))
 end
 
---- What a map returns, once it is over.
--- @treturn table results, with how many calls there were in `n`
--- @treturn ?table the errors, where they are collected, with how many they are in `n`
-function Run:outcome()
-  return self.job:outcome()
-end
-
--- What `job:finish` does, step by step.
-local function finish_in_steps(self)
-  local n_calls
-  repeat
+-- Feeds and collects a chunk at a time, until all is home or a failure has stopped it. Where nobody looks at the
+-- chunks, `job:finish` does that in one go: step by step, a map of ten short calls takes a third more instructions.
+-- @tparam[opt] function look takes the run, how many calls a chunk had, and the number of the first; what it returns,
+-- if anything, ends this and is returned
+local function go_on(self, look)
+  local job = self.job
+  while true do
     self:feed()
-    n_calls = not self:is_stopped() and self:collect()
-  until self:is_stopped() or not n_calls and self:has_ended()
-  return not self:is_stopped()
+    if job:is_stopped() then
+      return nil
+    end
+    local n_calls, first = self:collect()
+    local found = n_calls and look and look(self, n_calls, first)
+    if found or job:is_stopped() or not n_calls and job:has_ended() then
+      return found
+    end
+  end
 end
 
 --- Feeds and collects until all is home, then closes.
--- @return as `outcome`
+-- @return as `job:outcome`
 -- @raise the error with the lowest index known, unless errors are collected
 function Run:finish()
   local run <close> = self
-  local succeeded
-  if self.progress then
-    succeeded = finish_in_steps(self)
+  local job = run.job
+  if run.progress then
+    go_on(run)
   else
-    succeeded = self.job:finish()
+    job:finish()
   end
-  if not succeeded then
-    self:fail()
+  if job:is_stopped() then
+    run:fail()
   end
-  return run:outcome()
+  return job:outcome()
 end
 
 -- The number of the first true value among the results of some calls; the others are dropped.
-local function find_true(self, first, n_calls)
-  local results = self:results()
+local function find_true(self, n_calls, first)
+  local results = self.job:results()
   for i = first, first + n_calls - 1 do
     local value = results[i]
     if self.packs and value then
@@ -207,19 +185,11 @@ end
 -- @raise as `finish`
 function Run:find()
   local run <close> = self
-  local index, n_calls, first
-  repeat
-    self:feed()
-    n_calls = nil
-    if not self:is_stopped() then
-      n_calls, first = self:collect()
-    end
-    index = n_calls and find_true(self, first, n_calls)
-  until index or self:is_stopped() or not n_calls and self:has_ended()
-  if not index and self:is_stopped() then
-    self:fail()
+  local index = go_on(run, find_true)
+  if not index and run.job:is_stopped() then
+    run:fail()
   end
-  local results, found = run:outcome()
+  local results, found = run.job:outcome()
   if found then
     return index and results[index], index, found
   elseif index then

@@ -373,47 +373,38 @@ static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   return error ? error : moons_job_take(j->job, 0, &j->taken);
 }
 
+/* Waits for a chunk, and notes its results and errors. Returns 0 or an error. */
+static int collect(lua_State *L, harvest *h, int64_t timeout_ns) {
+  int error = take_chunk(L, h->job, timeout_ns);
+  if (error == MOONS_EEND || error == MOONS_ETIMEDOUT) return error;
+  moons__check(L, error);
+  harvest_chunk(L, h);
+  return 0;
+}
+
 /* job:collect([seconds]): waits for a chunk and notes its results and errors. Returns how many calls
-** were made, how many of them failed, and the number of the first; nil when all chunks have been
+** were made, the number of the first, and how many of them failed; nil when all chunks have been
 ** collected; false when none finished in time. */
 int moons__core_collect(lua_State *L) {
   harvest h = {.job = moons__check_job(L)};
-  int error = take_chunk(L, h.job, check_timeout(L, 2));
-  if (error == MOONS_EEND) return 0;
-  if (error == MOONS_ETIMEDOUT) {
-    lua_pushboolean(L, 0);
-    return 1;
-  }
-  moons__check(L, error);
-  harvest_chunk(L, &h);
+  int error = collect(L, &h, check_timeout(L, 2));
+  if (error == MOONS_ETIMEDOUT) lua_pushboolean(L, 0);
+  if (error != 0) return error == MOONS_ETIMEDOUT;
   lua_pushinteger(L, h.n_read);
-  lua_pushinteger(L, h.n_failed);
   lua_pushinteger(L, (lua_Integer)h.job->taken.first);
+  lua_pushinteger(L, h.n_failed);
   return 3;
 }
 
-/* Waits for a chunk and notes its results and errors. */
-static void collect(lua_State *L, moons__job_data *j) {
-  harvest h = {.job = j};
-  int error = take_chunk(L, j, -1);
-  if (error == MOONS_EEND) return;
-  moons__check(L, error);
-  harvest_chunk(L, &h);
-}
-
-/* job:finish(): feeds and collects until all is home. Returns false where a failure has ended the map
-** before its time; then what had finished has been collected. */
+/* job:finish(): feeds and collects until all is home, or a failure has ended the map before its time. */
 int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
   while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
     moons__feed(L, j, 0);
-    if (!moons__is_stopped(j)) collect(L, j);
+    if (!moons__is_stopped(j)) collect(L, &(harvest){.job = j}, -1);
   }
-  while (moons__is_stopped(j) && moons_job_ready(j->job) > 0)
-    collect(L, j);
-  lua_pushboolean(L, !moons__is_stopped(j));
-  return 1;
+  return 0;
 }
 
 /* Pushes the values of a job's only call, or else its error value and notes that it failed. Arguments: the
