@@ -32,11 +32,11 @@ local function merge(options, first)
   return merged
 end
 
--- The options of a single call: its values come home all, and its error is raised.
-local function options_of_call(options)
+-- The plan of single calls (`core.job`): their values come home all, and their errors are raised.
+local function plan_of_call(options, workers)
   local merged = merge(options, {pack = true})
   merged.errors, merged.progress = nil, nil
-  return merged
+  return {options = merged, pool = workers}
 end
 
 --- Makes a pool.
@@ -53,10 +53,11 @@ function Pool.new(options, more)
   options = merge(options, {workers = n_workers})
   options.seed = nil -- what calls have is their own
   options.reports_all = options.report ~= nil or nil
+  local workers = core.new_workers(n_workers, seed)
   local self = {
     options = options,
-    call_options = options_of_call(options),
-    workers = core.new_workers(n_workers, seed),
+    workers = workers,
+    plan_of_call = plan_of_call(options, workers),
     open = {}, -- futures that are not done: they are called though nobody keeps them
     told = {},
     is_closed = false,
@@ -68,7 +69,7 @@ end
 -- own.
 -- @treturn table the pool
 function Pool.of_state()
-  local self = {options = {}, call_options = options_of_call({}), open = {}, told = {}, is_closed = false}
+  local self = {options = {}, plan_of_call = plan_of_call({}), open = {}, told = {}, is_closed = false}
   return setmetatable(self, Pool)
 end
 
@@ -183,7 +184,7 @@ end
 function Pool:apply(f, ...)
   check_self(self, "apply")
   check.callable("apply", 1, f)
-  local job <close> = Run.call(f, self.call_options, self.workers, ...)
+  local job <close> = Run.make_job(self.plan_of_call, f, ...)
   return job:values()
 end
 
@@ -192,7 +193,7 @@ end
 function Pool:submit(f, ...)
   check_self(self, "submit")
   check.callable("submit", 1, f)
-  local future = Future.new(Run.of(Run.call(f, self.call_options, self.workers, ...)), true, self)
+  local future = Future.new(Run.of(Run.make_job(self.plan_of_call, f, ...)), true, self)
   Future.tidy()
   return future
 end

@@ -10,29 +10,23 @@ Run.__index = Run
 
 local CHUNKS_PER_WORKER, MOST_CALLS = core.chunks_per_worker, core.max_chunk
 
--- Asking for it starts the workers where there are none yet.
-local default_workers
-local function count_workers()
-  default_workers = default_workers or core.workers()
-  return default_workers
-end
-
--- The size of chunks that divide `n` items into `n_chunks`; 0, by measurement, where it is not known how.
+-- The size of chunks that divide `n` items into `n_chunks`; nil, by measurement, where it is not known how.
 local function size_of_chunks(n, n_chunks)
   if not n_chunks or n <= 0 then
-    return 0
+    return nil
   end
   return math.max(1, math.min(n // n_chunks, MOST_CALLS))
 end
 
--- Calls a function that makes a job. Where it cannot, as the function cannot be sent, that is an error
--- value.
-local function make_job(make, f, options, ...)
-  local made, job = xpcall(make, core.note_hook, f, options, ...)
+--- Makes a job. Where it cannot, as the function cannot be sent, that is an error value.
+-- @param ... as `core.job`
+-- @return as `core.job`
+function Run.make_job(...)
+  local made, job, n_workers = xpcall(core.job, core.note_hook, ...)
   if not made then
     errors.raise_of_making(job)
   end
-  return job
+  return job, n_workers
 end
 
 -- What the option `progress` asks for. Only here, and only where it is used, is its file needed.
@@ -49,7 +43,7 @@ end
 
 --- Begins a map; nothing is sent yet.
 -- @tparam function f
--- @param xs a sequence, a range, or an iterator function
+-- @param items a sequence, a range, or an iterator function
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked; not changed
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
@@ -57,24 +51,16 @@ end
 -- by default they are measured
 -- @treturn table with the fields `n`, how many items there are (-1: nobody knows), `most_chunks`, how many
 -- chunks keep all workers busy, and `progress` where it shows any
-function Run.new(f, xs, is_rows, options, pool, n_chunks)
-  local workers = options.workers or count_workers()
-  local n, first, step = source.measure(xs, is_rows)
+function Run.new(f, items, is_rows, options, pool, n_chunks)
+  local n, first, step = source.measure(items, is_rows)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
   local progress = new_progress(options.progress, n)
-  local job = make_job(core.job, f, options, workers, pool, chunk, xs, is_rows, n, first, step)
-  local self = {job = job, n = n, most_chunks = workers * CHUNKS_PER_WORKER, progress = progress, packs = options.pack}
+  local job, n_workers = Run.make_job({
+    options = options, pool = pool, items = items, is_rows = is_rows, n = n, first = first, step = step, chunk = chunk,
+  }, f)
+  local most_chunks = n_workers * CHUNKS_PER_WORKER
+  local self = {job = job, n = n, most_chunks = most_chunks, progress = progress, packs = options.pack}
   return setmetatable(self, Run)
-end
-
---- Makes one call.
--- @tparam function f
--- @tparam table options checked, with `pack` and `workers`
--- @tparam table pool
--- @param ... arguments of the call
--- @return the job, which is under way
-function Run.call(f, options, pool, ...)
-  return make_job(core.call, f, options, options.workers or count_workers(), pool, ...)
 end
 
 --- Makes a run of a job that is under way.
@@ -128,19 +114,21 @@ end
 
 -- Feeds and collects a chunk at a time, until all is home or a failure has stopped it. Where nobody looks at the
 -- chunks, `job:finish` does that in one go: step by step, a map of ten short calls takes a third more instructions.
--- @tparam[opt] function look takes the run, how many calls a chunk had, and the number of the first; what it returns,
--- if anything, ends this and is returned
+-- @tparam[opt] function look takes the run, how many calls a chunk had, and the number of the first; where it returns
+-- something, no more is wanted
+-- @treturn boolean false: a failure has stopped it
+-- @return what `look` has returned
 local function go_on(self, look)
   local job = self.job
   while true do
     self:feed()
     if job:is_stopped() then
-      return nil
+      return false
     end
     local n_calls, first = self:collect()
     local found = n_calls and look and look(self, n_calls, first)
-    if found or job:is_stopped() or not n_calls and job:has_ended() then
-      return found
+    if found or not n_calls and job:has_ended() then
+      return true, found
     end
   end
 end
@@ -150,16 +138,16 @@ end
 -- @raise the error with the lowest index known, unless errors are collected
 function Run:finish()
   local run <close> = self
-  local job = run.job
+  local succeeded
   if run.progress then
-    go_on(run)
+    succeeded = go_on(run)
   else
-    job:finish()
+    succeeded = run.job:finish()
   end
-  if job:is_stopped() then
+  if not succeeded then
     run:fail()
   end
-  return job:outcome()
+  return run.job:outcome()
 end
 
 -- The number of the first true value among the results of some calls; the others are dropped.
@@ -185,8 +173,8 @@ end
 -- @raise as `finish`
 function Run:find()
   local run <close> = self
-  local index = go_on(run, find_true)
-  if not index and run.job:is_stopped() then
+  local succeeded, index = go_on(run, find_true)
+  if not succeeded then
     run:fail()
   end
   local results, found = run.job:outcome()

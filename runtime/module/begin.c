@@ -1,6 +1,6 @@
 /*
-** A job is made in two steps that may raise: options first, then the set-up, which is encoded. The userdata holds nothing
-** that the collector must find in C: functions, items and errors are its user values.
+** A job is made of a plan, in two steps that may raise: what the plan says is read first, then the set-up is encoded. The
+** userdata holds nothing that the collector must find in C: functions, items and errors are its user values.
 */
 #include <lauxlib.h>
 #include <math.h>
@@ -10,68 +10,94 @@
 #include "module/sending.h"
 #include "system/machine.h"
 
-/* The arguments of core.job and core.call, after which the job comes to stand at stack index 1. */
-enum {
-  ARG_FUNCTION = 2,
-  ARG_OPTIONS,
-  ARG_WORKERS,
-  ARG_POOL,
-  ARG_CHUNK, /* of core.call: the first argument of the call */
-  ARG_SOURCE,
-  ARG_IS_ROWS,
-  ARG_N,
-  ARG_FIRST,
-  ARG_STEP
-};
+/* Where things stand while a job is made. */
+enum { JOB = 1, PLAN, OPTIONS, FUNCTION, FIRST_ARGUMENT };
 
-static lua_Integer option_integer(lua_State *L, const char *name) {
-  lua_getfield(L, ARG_OPTIONS, name);
+/* Integers of the plan and of its options; those that are not set are 0. */
+static lua_Integer integer_of(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
   lua_Integer n = lua_tointeger(L, -1);
   lua_pop(L, 1);
   return n;
 }
 
-/* Options that are not given are 0. */
-static void read_options(lua_State *L, moons_job_options *options) {
-  options->fresh = lua_getfield(L, ARG_OPTIONS, "fresh") == LUA_TNIL || lua_toboolean(L, -1);
-  lua_getfield(L, ARG_OPTIONS, "pack");
-  options->pack = lua_toboolean(L, -1);
-  lua_getfield(L, ARG_OPTIONS, "errors");
-  options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
-  lua_getfield(L, ARG_OPTIONS, "timeout");
-  options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
-  lua_getfield(L, ARG_OPTIONS, "until");
-  options->until = lua_toboolean(L, -1);
-  lua_pop(L, 5);
-  options->memory_bytes = (size_t)option_integer(L, "memory");
-  options->n_retries = (unsigned)option_integer(L, "retries");
-  options->n_workers = (unsigned)luaL_checkinteger(L, ARG_WORKERS);
+static int flag_of(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  int is_set = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is_set;
 }
 
-static void read_source(lua_State *L, moons__job_data *j) {
-  j->is_rows = lua_toboolean(L, ARG_IS_ROWS);
-  j->n = luaL_checkinteger(L, ARG_N);
-  j->has_ended = j->n == 0;
-  lua_pushvalue(L, ARG_SOURCE);
-  lua_setiuservalue(L, 1, MOONS__VALUE_SOURCE);
-  if (lua_isinteger(L, ARG_FIRST)) {
+/* Keeps a field of the plan or of its options as a user value of the job. */
+static int keep_field(lua_State *L, int table, const char *name, int which) {
+  int type = lua_getfield(L, table, name);
+  lua_setiuservalue(L, JOB, which);
+  return type;
+}
+
+/* Options that are not given are 0. */
+static void read_options(lua_State *L, moons_job_options *options) {
+  options->fresh = lua_getfield(L, OPTIONS, "fresh") == LUA_TNIL || lua_toboolean(L, -1);
+  lua_getfield(L, OPTIONS, "errors");
+  options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
+  lua_getfield(L, OPTIONS, "timeout");
+  options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
+  lua_pop(L, 3);
+  options->pack = flag_of(L, OPTIONS, "pack");
+  options->until = flag_of(L, OPTIONS, "until");
+  options->memory_bytes = (size_t)integer_of(L, OPTIONS, "memory");
+  options->n_retries = (unsigned)integer_of(L, OPTIONS, "retries");
+  options->n_workers = (unsigned)integer_of(L, OPTIONS, "workers");
+}
+
+/* Reads the rule of items that follow one; returns whether they do. */
+static int read_rule(lua_State *L, moons__job_data *j) {
+  if (lua_getfield(L, PLAN, "first") == LUA_TNIL) return 0;
+  lua_getfield(L, PLAN, "step");
+  if (lua_isinteger(L, -2)) {
     j->source = MOONS__FROM_INTEGERS;
-    j->first = lua_tointeger(L, ARG_FIRST);
-    j->step = luaL_checkinteger(L, ARG_STEP);
-  } else if (!lua_isnil(L, ARG_FIRST)) {
-    j->source = MOONS__FROM_FLOATS;
-    j->number_first = luaL_checknumber(L, ARG_FIRST);
-    j->number_step = luaL_checknumber(L, ARG_STEP);
-  } else if (j->n < 0) {
-    j->source = MOONS__FROM_ITERATOR;
+    j->first = lua_tointeger(L, -2);
+    j->step = lua_tointeger(L, -1);
   } else {
-    luaL_checktype(L, ARG_SOURCE, LUA_TTABLE);
+    j->source = MOONS__FROM_FLOATS;
+    j->number_first = lua_tonumber(L, -2);
+    j->number_step = lua_tonumber(L, -1);
   }
+  return 1;
+}
+
+/* Where the items of a map come from. */
+static void read_items(lua_State *L, moons__job_data *j) {
+  int top = lua_gettop(L);
+  j->chunker.fixed = (uint32_t)integer_of(L, PLAN, "chunk");
+  j->is_rows = flag_of(L, PLAN, "is_rows");
+  j->n = integer_of(L, PLAN, "n");
+  j->has_ended = j->n == 0;
+  if (!read_rule(L, j)) j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
+  lua_settop(L, top);
+}
+
+/* The same for a job of one call, whose first argument errors show. */
+static void read_call(lua_State *L, moons__job_data *j) {
+  j->source = MOONS__FROM_CALL;
+  j->n = 1;
+  if (lua_gettop(L) < FIRST_ARGUMENT) return;
+  lua_pushvalue(L, FIRST_ARGUMENT);
+  lua_setiuservalue(L, JOB, MOONS__VALUE_SOURCE);
+}
+
+/* Raises an error where the workers are closed. */
+static void read_pool(lua_State *L) {
+  if (lua_getfield(L, PLAN, "pool") != LUA_TNIL) moons__check_workers(L, -1);
+  lua_setiuservalue(L, JOB, MOONS__VALUE_POOL);
 }
 
 /* The workers that were given, or NULL. */
 static moons__workers_data *given_workers(lua_State *L) {
-  return lua_isnil(L, ARG_POOL) ? NULL : moons__check_workers(L, ARG_POOL);
+  lua_getiuservalue(L, JOB, MOONS__VALUE_POOL);
+  moons__workers_data *workers = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return workers;
 }
 
 /* Makes the job with the set-up that was encoded, for the workers that were given or, where none were, the
@@ -79,7 +105,9 @@ static moons__workers_data *given_workers(lua_State *L) {
 static void start_job(lua_State *L, moons__job_data *j, moons_job_options *options) {
   options->setup = j->setup.bytes;
   options->setup_bytes = j->setup.n_bytes;
-  moons__workers_data *workers = given_workers(L); /* which encoding may have closed */
+  moons__workers_data *workers = given_workers(L);
+  if (workers != NULL && workers->is_closed) /* as encoding may have done */
+    luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
   moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
   moons__shortage shortage;
   moons__check_made(L, moons__job_make(&j->job, runtime, options, &shortage), &shortage);
@@ -87,33 +115,30 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   if (workers != NULL) moons__link_job(j, workers);
 }
 
-/* A number for the function at ARG_FUNCTION; 0 for what is none, and for those of the module, which
-** stand for any other. It is told by where its code stands: what it captures may be another each
-** time. */
+/* A number for the function; 0 for what is none, and for those of the module, which stand for any other. It is told by
+** where its code stands: what it captures may be another each time. */
 static uint64_t function_number(lua_State *L, int fresh) {
-  if (lua_iscfunction(L, ARG_FUNCTION)) {
-    lua_CFunction function = lua_tocfunction(L, ARG_FUNCTION);
+  if (lua_iscfunction(L, FUNCTION)) {
+    lua_CFunction function = lua_tocfunction(L, FUNCTION);
     return moons__costs_number(&function, sizeof function, (uint64_t)fresh);
   }
-  if (!lua_isfunction(L, ARG_FUNCTION)) return 0;
+  if (!lua_isfunction(L, FUNCTION)) return 0;
   lua_Debug info;
-  lua_pushvalue(L, ARG_FUNCTION);
+  lua_pushvalue(L, FUNCTION);
   lua_getinfo(L, ">S", &info);
   if (strncmp(info.source, "=parallel.", 10) == 0) return 0;
   uint64_t place = (uint64_t)info.linedefined << 33 | (uint64_t)info.lastlinedefined << 1;
   return moons__costs_number(info.short_src, strlen(info.short_src), place | (uint64_t)fresh);
 }
 
-/* The seed of the job's `n` calls, -1: nobody knows how many. A pool counts those too that have a seed of their
-** own. */
-static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *options,
-                        lua_Integer n) {
+/* The seed of the job's calls. A pool counts those too that have a seed of their own. */
+static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *options) {
   moons__workers_data *workers = given_workers(L);
   if (workers != NULL) {
-    j->n_seeds_before = moons__seeds_take(L, &workers->seeds, n);
-    j->is_uncounted = n < 0;
+    j->n_seeds_before = moons__seeds_take(L, &workers->seeds, j->n);
+    j->is_uncounted = j->n < 0;
   }
-  if (lua_getfield(L, ARG_OPTIONS, "seed") != LUA_TNIL) {
+  if (lua_getfield(L, OPTIONS, "seed") != LUA_TNIL) {
     options->seed = (uint64_t)lua_tointeger(L, -1);
   } else if (workers != NULL) {
     options->seed = workers->seeds.seed;
@@ -127,73 +152,74 @@ static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *opt
 /* Notes where the job is to report. A report of all that a pool does goes by the numbers of the pool's calls. */
 static void choose_report(lua_State *L, moons__job_data *j, moons_job_options *options) {
   char host[MOONS_HOST_BYTES];
-  options->report = lua_getfield(L, ARG_OPTIONS, "report") == LUA_TTABLE;
-  lua_setiuservalue(L, 1, MOONS__VALUE_REPORT);
+  options->report = keep_field(L, OPTIONS, "report", MOONS__VALUE_REPORT) == LUA_TTABLE;
   if (!options->report) return;
   moons__machine_host(host, sizeof host);
   lua_pushstring(L, host);
-  lua_setiuservalue(L, 1, MOONS__VALUE_HOST);
-  lua_getfield(L, ARG_OPTIONS, "reports_all");
-  if (lua_toboolean(L, -1)) j->n_reported_before = j->n_seeds_before;
-  lua_pop(L, 1);
+  lua_setiuservalue(L, JOB, MOONS__VALUE_HOST);
+  if (flag_of(L, OPTIONS, "reports_all")) j->n_reported_before = j->n_seeds_before;
 }
 
-/* Makes a job of `n` calls, -1: nobody knows how many, from the arguments up to ARG_POOL, and puts it below
-** them. */
-static moons__job_data *open_job(lua_State *L, lua_Integer n) {
-  moons__job_data *j = moons__push_job(L);
-  lua_insert(L, 1);
-  moons_job_options options;
-  moons_job_options_init(&options);
-  read_options(L, &options);
-  choose_seed(L, j, &options, n);
-  choose_report(L, j, &options);
-  j->pack = options.pack;
-  j->collects = options.collect;
-  j->keeps = !options.fresh;
-  j->function = function_number(L, options.fresh);
+/* What is known of how long its calls take decides how many travel together. */
+static void choose_chunks(lua_State *L, moons__job_data *j, const moons_job_options *options) {
+  j->function = function_number(L, options->fresh);
   const moons__cost *cost = NULL;
   if (j->function != 0) cost = moons__costs_find(&j->state->costs, j->function);
-  moons__chunker_init(&j->chunker, options.n_workers, 0, cost);
-  lua_pushvalue(L, ARG_FUNCTION);
-  lua_setiuservalue(L, 1, MOONS__VALUE_FUNCTION);
-  lua_getfield(L, ARG_OPTIONS, "init");
-  lua_setiuservalue(L, 1, MOONS__VALUE_INIT);
-  lua_pushvalue(L, ARG_POOL);
-  lua_setiuservalue(L, 1, MOONS__VALUE_POOL);
+  moons__chunker_init(&j->chunker, options->n_workers, 0, cost);
+}
+
+static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *options) {
+  moons_job_options_init(options);
+  read_options(L, options);
+  if (options->n_workers == 0) options->n_workers = moons_runtime_workers(j->state->runtime);
+  j->pack = options->pack;
+  j->collects = options->collect;
+  j->keeps = !options->fresh;
+  choose_chunks(L, j, options);
+  read_pool(L);
+  if (keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE) != LUA_TNIL)
+    read_items(L, j);
+  else
+    read_call(L, j);
+  choose_seed(L, j, options);
+  choose_report(L, j, options);
+}
+
+static void make_first_setup(lua_State *L, moons__job_data *j) {
+  lua_pushvalue(L, FUNCTION);
+  lua_setiuservalue(L, JOB, MOONS__VALUE_FUNCTION);
+  keep_field(L, OPTIONS, "init", MOONS__VALUE_INIT);
   lua_pushnil(L);
   moons__make_setup(L, j, 0);
   j->n_setups = 1;
   j->classes.n_known = j->classes.n_numbers;
-  start_job(L, j, &options);
-  return j;
 }
 
-/* core.job(f, options, workers, pool | nil, chunk, source, is_rows, n, first, step): a map over the
-** `n` elements of a table, or over what an iterator gives, then n is -1, or, where `first` is there, over
-** evenly spaced numbers; in chunks of `chunk` calls, 0: by measurement. The options are as a script
-** gives them, and have been checked: `fresh`, `init`, `pack`, `errors`, `timeout`, `memory`, `retries`.
-** Returns a job. */
+/* core.job(plan, f, ...): a job, for which a plan has these fields:
+**   options      as a script gives them; they have been checked
+**   pool         whose the workers are, as core.new_workers makes them; nil: the state's
+**   items        of a map: a table, or the function that gives them; nil: it is one call, with the arguments that
+**                follow, and is under way
+**   n            how many items there are; -1: nobody knows
+**   is_rows      they are rows of arguments
+**   first, step  where they follow a rule
+**   chunk        how many calls travel together; nil: by measurement
+** Returns the job, and how many workers it uses. */
 int moons__core_job(lua_State *L) {
-  lua_settop(L, ARG_STEP - 1);
-  moons__job_data *j = open_job(L, luaL_checkinteger(L, ARG_N - 1));
-  j->chunker.fixed = (uint32_t)luaL_checkinteger(L, ARG_CHUNK);
-  read_source(L, j);
-  lua_settop(L, 1);
-  return 1;
-}
-
-/* core.call(f, options, workers, pool | nil, ...): a job of one call with these arguments, which is
-** under way. */
-int moons__core_call(lua_State *L) {
-  luaL_checkany(L, ARG_POOL - 1);
-  moons__job_data *j = open_job(L, 1);
-  j->n = 1;
-  j->source = MOONS__FROM_CALL;
-  if (lua_gettop(L) >= ARG_CHUNK) lua_pushvalue(L, ARG_CHUNK);
-  if (lua_gettop(L) >= ARG_CHUNK) lua_setiuservalue(L, 1, MOONS__VALUE_SOURCE);
-  moons__feed_call(L, j, ARG_CHUNK);
-  moons__leave_encoder(j);
-  lua_settop(L, 1);
-  return 1;
+  luaL_checkany(L, 2);
+  moons__job_data *j = moons__push_job(L);
+  lua_insert(L, JOB);
+  lua_getfield(L, PLAN, "options");
+  lua_insert(L, OPTIONS);
+  moons_job_options options;
+  read_plan(L, j, &options);
+  make_first_setup(L, j);
+  start_job(L, j, &options);
+  if (j->source == MOONS__FROM_CALL) {
+    moons__feed_call(L, j, FIRST_ARGUMENT);
+    moons__leave_encoder(j);
+  }
+  lua_settop(L, JOB);
+  lua_pushinteger(L, (lua_Integer)options.n_workers);
+  return 2;
 }

@@ -396,7 +396,7 @@ int moons__core_collect(lua_State *L) {
   return 3;
 }
 
-/* job:finish(): feeds and collects until all is home, or a failure has ended the map before its time. */
+/* job:finish(): feeds and collects until all is home. Returns false where a failure has ended the map before its time. */
 int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
@@ -404,7 +404,8 @@ int moons__core_finish(lua_State *L) {
     moons__feed(L, j, 0);
     if (!moons__is_stopped(j)) collect(L, &(harvest){.job = j}, -1);
   }
-  return 0;
+  lua_pushboolean(L, !moons__is_stopped(j));
+  return 1;
 }
 
 /* Pushes the values of a job's only call, or else its error value and notes that it failed. Arguments: the

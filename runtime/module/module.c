@@ -62,7 +62,6 @@ static int open_core(lua_State *L) {
   moons__pristine_note_standard(L);
   static const luaL_Reg FUNCTIONS[] = {
       {"job", moons__core_job},
-      {"call", moons__core_call},
       {"cpus", core_cpus},
       {"workers", core_workers},
       {"is_worker", core_is_worker},
