@@ -6,7 +6,6 @@
 
 local Future = require "parallel.future"
 local Pool = require "parallel.pool"
-local Run = require "parallel.run"
 local check = require "parallel.check"
 local core = require "parallel.core"
 local delayed = require "parallel.delayed"
@@ -14,7 +13,19 @@ local range = require "parallel.range"
 
 local parallel = {}
 
+-- The pool that the calls are of: they are methods of any pool.
+local own
+
+-- Tail calls: errors blame the line of the script.
+local function of_own_pool(method)
+  return function(...)
+    own = own or Pool.of_state()
+    return method(own, ...)
+  end
+end
+
 --- Calls `f(x)` for each x, in parallel.
+-- @function parallel.map
 -- @tparam function f or a value with `__call`
 -- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
 -- is called until it returns nil
@@ -26,46 +37,24 @@ local parallel = {}
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index; how many they are in the field `n`,
 -- which `pairs` does not give
 -- @raise the error value of the failed call with the lowest index known
-function parallel.map(f, xs, options)
-  check.callable("map", 1, f)
-  check.sequence("map", 2, xs)
-  return Run.new(f, xs, false, check.options("map", 3, options)):finish()
-end
+parallel.map = of_own_pool(Pool.map)
 
 --- Calls `f(table.unpack(row, 1, row.n or #row))` for each row, in parallel.
+-- @function parallel.starmap
 -- @tparam function f or a value with `__call`
 -- @param rows as `xs` of `map`, of tables of arguments
 -- @tparam[opt] table options as those of `map`
 -- @return as `map`
 -- @raise as `map`
-function parallel.starmap(f, rows, options)
-  check.callable("starmap", 1, f)
-  check.sequence("starmap", 2, rows)
-  return Run.new(f, rows, true, check.options("starmap", 3, options)):finish()
-end
+parallel.starmap = of_own_pool(Pool.starmap)
 
 --- Makes the calls of a list or an iterator of `parallel.delayed(f)(...)`, in parallel.
+-- @function parallel.run
 -- @param calls
 -- @tparam[opt] table options as those of `map`
 -- @return as `map`
 -- @raise as `map`
-function parallel.run(calls, options)
-  check.sequence("run", 1, calls)
-  options = check.options("run", 2, options)
-  local f, rows = delayed.plan(calls)
-  return Run.new(f, rows, true, options):finish()
-end
-
--- The pool that the calls below are of, which are methods of any pool.
-local own
-
--- Tail calls: errors blame the line of the script.
-local function of_own_pool(method)
-  return function(...)
-    own = own or Pool.of_state()
-    return method(own, ...)
-  end
-end
+parallel.run = of_own_pool(Pool.run)
 
 --- Calls `f(x)` for each x, in parallel, until one gives a value that is true: the first that comes home. All other
 -- calls are ended.

@@ -88,53 +88,77 @@ end
 -- The options of a call: its own, then the pool's. Not to be changed.
 local function options_of(pool, where, number, own)
   own = check.options(where, number, own, 1)
-  if next(own) == nil then
+  if not pool.workers then -- but the state's, which have no options
+    return own
+  elseif next(own) == nil then
     return pool.options
   end
   local options = merge(pool.options, own)
   if own.report then
     options.reports_all = nil
   end
-  if pool.options.workers then
-    options.workers = math.min(options.workers, pool.options.workers)
-  end
+  options.workers = math.min(options.workers, pool.options.workers)
   return options
 end
 
--- Begins a map to iterate over. A failed call stops none before it: the loop raises its error when it
--- comes to it. Returns the run and whether it does.
-local function begin(pool, f, xs, is_rows, options)
-  local raises = options.errors ~= "collect"
-  return Run.new(f, xs, is_rows, merge(options, {errors = "collect"}), pool.workers), raises
+-- {== Maps ========================================================================================
+
+-- What becomes of a map: functions of a pool, the function, its items, whether they are rows, and checked options.
+
+local function finish(pool, f, items, is_rows, options)
+  return Run.new(f, items, is_rows, options, pool.workers):finish()
 end
 
--- A future of a map whose items are all sent at once, as far as they are known.
-local function future_of(pool, f, xs, is_rows, options)
+local function find(pool, f, items, is_rows, options)
+  return Run.new(f, items, is_rows, merge(options, {["until"] = true}), pool.workers):find()
+end
+
+-- To iterate over. A failed call stops none before it: the loop raises its error when it comes to it. Returns the run
+-- and whether it does.
+local function begin(pool, f, items, is_rows, options)
+  local raises = options.errors ~= "collect"
+  return Run.new(f, items, is_rows, merge(options, {errors = "collect"}), pool.workers), raises
+end
+
+local function iterate_in_order(...)
+  return iterate.in_order(begin(...))
+end
+
+local function iterate_as_ready(...)
+  return iterate.as_ready(begin(...))
+end
+
+-- A future: all items are sent at once, as far as they are known.
+local function begin_future(pool, f, items, is_rows, options)
   local n_chunks = UNATTENDED_CHUNKS * (options.workers or core.workers())
   if options.progress then
     n_chunks = math.max(STEPS, n_chunks)
   end
-  local run = Run.new(f, xs, is_rows, options, pool.workers, n_chunks)
+  local run = Run.new(f, items, is_rows, options, pool.workers, n_chunks)
   local future = Future.new(run, false, pool)
   future:begin()
   return future
 end
 
---- As `parallel.map`.
-function Pool:map(f, xs, options)
-  check_self(self, "map")
-  check.callable("map", 1, f)
-  check.sequence("map", 2, xs)
-  return Run.new(f, xs, false, options_of(self, "map", 3, options), self.workers):finish()
+-- Makes the method of this name, which checks its arguments and does what `use` does with them.
+local function map_method(name, use, is_rows)
+  return function(self, f, items, options)
+    check_self(self, name)
+    check.callable(name, 1, f)
+    check.sequence(name, 2, items)
+    return use(self, f, items, is_rows, options_of(self, name, 3, options))
+  end
 end
 
---- As `parallel.starmap`.
-function Pool:starmap(f, rows, options)
-  check_self(self, "starmap")
-  check.callable("starmap", 1, f)
-  check.sequence("starmap", 2, rows)
-  return Run.new(f, rows, true, options_of(self, "starmap", 3, options), self.workers):finish()
-end
+--- As the calls of `parallel` that have the same names.
+Pool.map = map_method("map", finish, false)
+Pool.starmap = map_method("starmap", finish, true)
+Pool.first = map_method("first", find, false)
+Pool.imap = map_method("imap", iterate_in_order, false)
+Pool.istarmap = map_method("istarmap", iterate_in_order, true)
+Pool.imap_unordered = map_method("imap_unordered", iterate_as_ready, false)
+Pool.map_async = map_method("map_async", begin_future, false)
+Pool.starmap_async = map_method("starmap_async", begin_future, true)
 
 --- As `parallel.run`.
 function Pool:run(calls, options)
@@ -142,42 +166,10 @@ function Pool:run(calls, options)
   check.sequence("run", 1, calls)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
-  return Run.new(f, rows, true, options, self.workers):finish()
+  return finish(self, f, rows, true, options)
 end
 
---- As `parallel.first`.
-function Pool:first(f, xs, options)
-  check_self(self, "first")
-  check.callable("first", 1, f)
-  check.sequence("first", 2, xs)
-  options = merge(options_of(self, "first", 3, options), {["until"] = true})
-  return Run.new(f, xs, false, options, self.workers):find()
-end
-
---- Iterates over the results in order, as they become ready: `for i, value in pool:imap(f, xs) do`.
--- Where errors are collected, a third value is that of a failed call.
-function Pool:imap(f, xs, options)
-  check_self(self, "imap")
-  check.callable("imap", 1, f)
-  check.sequence("imap", 2, xs)
-  return iterate.in_order(begin(self, f, xs, false, options_of(self, "imap", 3, options)))
-end
-
---- The same for `f(table.unpack(row))`.
-function Pool:istarmap(f, rows, options)
-  check_self(self, "istarmap")
-  check.callable("istarmap", 1, f)
-  check.sequence("istarmap", 2, rows)
-  return iterate.in_order(begin(self, f, rows, true, options_of(self, "istarmap", 3, options)))
-end
-
---- Iterates over the results, each as soon as it is there; the index says which it is.
-function Pool:imap_unordered(f, xs, options)
-  check_self(self, "imap_unordered")
-  check.callable("imap_unordered", 1, f)
-  check.sequence("imap_unordered", 2, xs)
-  return iterate.as_ready(begin(self, f, xs, false, options_of(self, "imap_unordered", 3, options)))
-end
+-- {== Single calls ================================================================================
 
 --- Makes one call and waits for it.
 -- @return all its values
@@ -198,22 +190,7 @@ function Pool:submit(f, ...)
   return future
 end
 
---- Begins a map and does not wait for it.
--- @treturn table a future of what `map` returns
-function Pool:map_async(f, xs, options)
-  check_self(self, "map_async")
-  check.callable("map_async", 1, f)
-  check.sequence("map_async", 2, xs)
-  return future_of(self, f, xs, false, options_of(self, "map_async", 3, options))
-end
-
---- The same for `starmap`.
-function Pool:starmap_async(f, rows, options)
-  check_self(self, "starmap_async")
-  check.callable("starmap_async", 1, f)
-  check.sequence("starmap_async", 2, rows)
-  return future_of(self, f, rows, true, options_of(self, "starmap_async", 3, options))
-end
+-- {== Its end =====================================================================================
 
 -- Closes the pool: a method of each future brings that to its end. After an error in one, in a callback say, the
 -- others are cancelled, and the threads end all the same; then it is raised. `is_now`: iterations that have begun end
