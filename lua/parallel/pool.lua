@@ -151,13 +151,13 @@ local function map_method(name, use, is_rows)
 end
 
 --- As the calls of `parallel` that have the same names.
-Pool.map = map_method("map", finish, false)
+Pool.map = map_method("map", finish)
 Pool.starmap = map_method("starmap", finish, true)
-Pool.first = map_method("first", find, false)
-Pool.imap = map_method("imap", iterate_in_order, false)
+Pool.first = map_method("first", find)
+Pool.imap = map_method("imap", iterate_in_order)
 Pool.istarmap = map_method("istarmap", iterate_in_order, true)
-Pool.imap_unordered = map_method("imap_unordered", iterate_as_ready, false)
-Pool.map_async = map_method("map_async", begin_future, false)
+Pool.imap_unordered = map_method("imap_unordered", iterate_as_ready)
+Pool.map_async = map_method("map_async", begin_future)
 Pool.starmap_async = map_method("starmap_async", begin_future, true)
 
 --- As `parallel.run`.

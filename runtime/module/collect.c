@@ -274,6 +274,12 @@ static void grow_results(lua_State *L, moons__job_data *j) {
   }
 }
 
+/* Whether the table of results, as it was made, is too small for the chunk that was taken. */
+static int lacks_room(const moons__job_data *j) {
+  lua_Integer last = (lua_Integer)(j->taken.first + j->taken.n_calls - 1);
+  return j->n_room > 0 && last > j->n_room && j->n_room < j->n;
+}
+
 /* Arguments: the job. Returns the table of results, made where there is none yet, with room for those of the
 ** chunk that was taken. */
 static int make_results(lua_State *L) {
@@ -285,13 +291,16 @@ static int make_results(lua_State *L) {
     lua_pushvalue(L, HARVEST_RESULTS);
     lua_setiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS);
   }
-  lua_Integer last = (lua_Integer)(j->taken.first + j->taken.n_calls - 1);
-  while (j->n_room > 0 && last > j->n_room && j->n_room < j->n)
+  while (lacks_room(j))
     grow_results(L, j);
   return 1;
 }
 
+/* Only what makes a table, or a larger one, needs protection: chunks are many, and often short. */
 static void push_results(lua_State *L, moons__job_data *j) {
+  int is_made = lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) != LUA_TNIL;
+  if (is_made && !lacks_room(j)) return;
+  lua_pop(L, 1);
   lua_pushcfunction(L, make_results);
   lua_pushvalue(L, HARVEST_JOB);
   moons__do_in_use(L, j, 1, 1);
