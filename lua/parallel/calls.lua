@@ -16,7 +16,6 @@ local parallel = {}
 -- The pool that the calls are of: they are methods of any pool.
 local own
 
--- Tail calls: errors blame the line of the script.
 local function of_own_pool(method)
   return function(...)
     own = own or Pool.of_state()

@@ -1,31 +1,27 @@
---- Checks of arguments and options, whose errors name what is wrong and blame the caller's line.
+--- Checks of arguments and options, whose errors name what is wrong and blame the line of the script (`core.blame`).
 -- @module parallel.check
 
 local core = require "parallel.core"
 
 local check = {}
 
--- Errors are raised in functions of this module, which are called by a function of the module
--- `parallel`, which the script has called.
-local CALLER = 4
+local blame, is_callable = core.blame, core.is_callable
 
 --- Raises an error about an argument.
 -- @tparam string where name of the function that was called
 -- @tparam integer number which argument
 -- @tparam string expected what it should have been
--- @param value what it was
--- @tparam[opt=0] integer depth of further calls in between
-local function refuse(where, number, expected, value, depth)
-  local text = "bad argument #%d to '%s' (%s expected, got %s)"
-  error(text:format(number, where, expected, type(value)), CALLER + (depth or 0))
+-- @param got what it was
+function check.refuse(where, number, expected, got)
+  blame(("bad argument #%d to '%s' (%s expected, got %s)"):format(number, where, expected, got))
 end
 
-local is_callable = core.is_callable
+local refuse = check.refuse
 
 --- Checks that an argument can be called.
 function check.callable(where, number, value)
   if not is_callable(value) then
-    refuse(where, number, "function", value)
+    refuse(where, number, "function", type(value))
   end
 end
 
@@ -59,37 +55,31 @@ local function why_no_list(value)
   end
 end
 
-local function refuse_list(where, number, expected, got, depth)
-  local text = "bad argument #%d to '%s' (%s expected, got %s)"
-  error(text:format(number, where, expected, got), CALLER + (depth or 0))
-end
-
 --- Checks that an argument is a sequence, a range, or an iterator.
 function check.sequence(where, number, value)
   if type(value) == "function" then
     return
   elseif type(value) ~= "table" then
-    refuse(where, number, "table, range or iterator function", value)
+    refuse(where, number, "table, range or iterator function", type(value))
   end
   local n = check.integer(rawget(value, "n"))
   local why = not n and why_no_list(value)
   if why then
-    refuse_list(where, number, "list, range or iterator function", why)
+    refuse(where, number, "list, range or iterator function", why)
   end
   local length = n or #value
   if not check.integer(length) or not n and length < 0 then
     local text = "bad argument #%d to '%s' (its length must be an integer, 0 or more, not %s)"
-    error(text:format(number, where, tostring(length)), CALLER - 1)
+    blame(text:format(number, where, tostring(length)))
   end
 end
 
 --- Checks that an argument is a time to wait.
 function check.seconds(where, number, value)
   if type(value) ~= "number" then
-    refuse(where, number, "seconds", value)
+    refuse(where, number, "seconds", type(value))
   elseif value ~= value or value < 0 then
-    local text = "bad argument #%d to '%s' (seconds, 0 or more, expected, got %s)"
-    error(text:format(number, where, value), CALLER - 1)
+    refuse(where, number, "seconds, 0 or more,", value)
   end
 end
 
@@ -98,32 +88,34 @@ end
 -- @tparam table class the metatable that it must have
 -- @tparam string what its name
 -- @tparam string where the method
--- @tparam[opt=0] integer depth of further calls in between
-function check.self(self, class, what, where, depth)
+function check.self(self, class, what, where)
   if getmetatable(self) ~= class then
     local text = "bad self of '%s' (a %s expected, got %s): call it as %s:%s(...)"
-    error(text:format(where, what, type(self), what, where), CALLER - 1 + (depth or 0))
+    blame(text:format(where, what, type(self), what, where))
   end
 end
 
 -- Some three years: what an integer of nanoseconds holds with ease.
 local MOST_SECONDS = 1e8
 
+--- Checks an item of a list of futures.
+function check.future(where, i, value, type_of_futures)
+  if getmetatable(value) ~= type_of_futures then
+    refuse(where, 1, ("item %d: a future"):format(i), type(value))
+  end
+end
+
 --- Checks that an argument is a list of futures.
 function check.futures(where, number, value, type_of_futures)
   if type(value) ~= "table" then
-    refuse(where, number, "table of futures", value)
+    refuse(where, number, "table of futures", type(value))
   end
   local why = why_no_list(value)
   if why then
-    refuse_list(where, number, "list of futures", why)
+    refuse(where, number, "list of futures", why)
   end
   for i = 1, #value do
-    local future = value[i]
-    if getmetatable(future) ~= type_of_futures then
-      local text = "bad argument #%d to '%s' (item %d: a future expected, got %s)"
-      error(text:format(number, where, i, type(future)), CALLER - 1)
-    end
+    check.future(where, i, value[i], type_of_futures)
   end
 end
 
@@ -245,34 +237,32 @@ end
 -- @tparam string where name of the function that was called
 -- @tparam integer number which argument the options are
 -- @tparam ?table options as the script gave them
--- @tparam[opt=0] integer depth of calls between this one and the one of the script, beyond one
 -- @treturn table the options; empty where none were given. Not to be changed.
-function check.options(where, number, options, depth)
+function check.options(where, number, options)
   if options == nil then
     return NONE
   end
-  local level = CALLER - 1 + (depth or 0)
   local other = type(options) == "table" and name_of(options)
   if type(options) ~= "table" then
-    refuse(where, number, "table of options", options, depth)
+    refuse(where, number, "table of options", type(options))
   elseif other then
-    refuse_list(where, number, "table of options", other, depth)
+    refuse(where, number, "table of options", other)
   elseif rawlen(options) > 0 then
     local hint = "a list: options have names, as in {workers = 4}"
     if where == "map" then
       hint = hint .. "; for calls with several arguments there is 'starmap'"
     end
-    refuse_list(where, number, "table of options", hint, depth)
+    refuse(where, number, "table of options", hint)
   end
   for name, value in pairs(options) do
     local is_right = OPTIONS[name]
     if not is_right then
-      error(describe_unknown(name, where), level)
+      blame(describe_unknown(name, where))
     end
     local right, expected = is_right(value)
     if not right then
       local text = "option '%s' of '%s' must be %s, not %s"
-      error(text:format(name, where, expected, describe(value)), level)
+      blame(text:format(name, where, expected, describe(value)))
     end
   end
   return options

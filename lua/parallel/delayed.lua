@@ -1,6 +1,7 @@
 --- Calls that are written down to be made later, as joblib's users know them.
 -- @module parallel.delayed
 
+local check = require "parallel.check"
 local source = require "parallel.source"
 
 local delayed = {}
@@ -18,11 +19,9 @@ function delayed.new(f)
   end
 end
 
--- `level` is that of the script's function that has called `run`, 0 where nobody knows.
-local function check_call(call, number, level)
+local function check_call(call, number)
   if getmetatable(call) ~= Call then
-    local text = "bad argument #1 to 'run' (item %d: a call made by 'delayed' expected, got %s)"
-    error(text:format(number, type(call)), level)
+    check.refuse("run", 1, ("item %d: a call made by 'delayed'"):format(number), type(call))
   end
   return call
 end
@@ -49,7 +48,7 @@ end
 local function check_list(calls, n, first)
   local are_alike = true
   for i = 2, n do
-    are_alike = rawequal(check_call(calls[i], i, 5).f, first) and are_alike
+    are_alike = rawequal(check_call(calls[i], i).f, first) and are_alike
   end
   return are_alike
 end
@@ -69,7 +68,7 @@ local function rows_of_iterator(next_call, call, first)
     if call == nil then
       return nil
     end
-    local row = row_of(check_call(call, i, 0), first)
+    local row = row_of(check_call(call, i), first)
     call, i = next_call(), i + 1
     return row
   end
@@ -84,14 +83,14 @@ function delayed.plan(calls)
   if n == 0 then
     return make_function(nil), {}
   elseif n > 0 then
-    local first = check_call(calls[1], 1, 4).f
+    local first = check_call(calls[1], 1).f
     return plan_list(calls, n, first)
   end
   local call = calls()
   if call == nil then
     return make_function(nil), {}
   end
-  local first = check_call(call, 1, 4).f
+  local first = check_call(call, 1).f
   return make_function(first), rows_of_iterator(calls, call, first)
 end
 

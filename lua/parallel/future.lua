@@ -290,16 +290,15 @@ end
 
 -- Checks that a method was called on a future, and may be.
 local function check_self(self, where, may_wait)
-  check.self(self, Future, "future", where, 1)
+  check.self(self, Future, "future", where)
   if may_wait and is_in_use(self) then
-    error(NO_WAIT, 3)
+    core.blame(NO_WAIT)
   end
 end
 
 local function check_seconds(where, seconds)
   if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
-    local text = "bad argument #1 to '%s' (seconds expected, got %s)"
-    error(text:format(where, type(seconds) == "number" and "nan" or type(seconds)), 3)
+    check.refuse(where, 1, "seconds", type(seconds) == "number" and "nan" or type(seconds))
   end
 end
 
@@ -353,7 +352,7 @@ function Future:cancel()
   if self.is_done then
     return false
   elseif is_in_use(self) then
-    error(NO_END, 2)
+    core.blame(NO_END)
   end
   settle(self, errors.new("cancelled", "cancelled"))
   return true
@@ -389,10 +388,7 @@ Completion.__marshal = "cannot send an iterator over futures: get() their values
 function Completion:meet()
   self.n_met = self.n_met + 1
   local future = self.futures[self.n_met]
-  if getmetatable(future) ~= Future then
-    local text = "bad argument #1 to 'as_completed' (item %d: a future expected, got %s)"
-    error(text:format(self.n_met, type(future)), 4)
-  end
+  check.future("as_completed", self.n_met, future, Future)
   poll(future)
   if future.is_done then
     return future

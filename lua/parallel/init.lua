@@ -14,7 +14,6 @@ local calls
 
 for i = 1, #NAMES do
   local name = NAMES[i]
-  -- A tail call: errors blame the line of the script.
   parallel[name] = function(...)
     calls = calls or give_calls()
     return calls[name](...)

@@ -45,7 +45,7 @@ end
 -- @treturn table the pool
 function Pool.new(options, more)
   if more ~= nil then -- such options would be lost
-    error("bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4, ...})", 2)
+    core.blame("bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4, ...})")
   end
   options = check.options("pool", 1, type(options) == "number" and {workers = options} or options)
   local n_workers = options.workers or core.workers()
@@ -73,21 +73,17 @@ function Pool.of_state()
   return setmetatable(self, Pool)
 end
 
-local function check_open(pool, level)
-  if pool.is_closed then
-    error("the pool is closed", level)
-  end
-end
-
 -- Checks that a method was called on a pool that can be used.
 local function check_self(pool, where)
-  check.self(pool, Pool, "pool", where, 1)
-  check_open(pool, 4)
+  check.self(pool, Pool, "pool", where)
+  if pool.is_closed then
+    core.blame("the pool is closed")
+  end
 end
 
 -- The options of a call: its own, then the pool's. Not to be changed.
 local function options_of(pool, where, number, own)
-  own = check.options(where, number, own, 1)
+  own = check.options(where, number, own)
   if not pool.workers then -- but the state's, which have no options
     return own
   elseif next(own) == nil then

@@ -2,6 +2,9 @@
 -- It stands anywhere a sequence does: `#range`, `range[i]` and `ipairs(range)` work.
 -- @module parallel.range
 
+local check = require "parallel.check"
+local core = require "parallel.core"
+
 local range = {}
 
 --- The metatable of ranges. Their fields are `first`, `step` and `n`, how many numbers there are.
@@ -21,7 +24,7 @@ function range.type:__len()
 end
 
 function range.type:__newindex()
-  error("a range cannot be changed", 2)
+  core.blame("a range cannot be changed")
 end
 
 -- n // d of integers that are taken as unsigned.
@@ -65,11 +68,10 @@ end
 
 local function check_number(number, value)
   if type(value) ~= "number" then
-    local text = "bad argument #%d to 'range' (number expected, got %s)"
-    error(text:format(number, type(value)), 3)
+    check.refuse("range", number, "number", type(value))
   end
   if value ~= value or value == math.huge or value == -math.huge then
-    error(("bad argument #%d to 'range' (a finite number expected)"):format(number), 3)
+    core.blame(("bad argument #%d to 'range' (a finite number expected)"):format(number))
   end
 end
 
@@ -84,11 +86,11 @@ function range.new(first, last, step)
   check_number(2, last)
   check_number(3, step)
   if step == 0 then
-    error("bad argument #3 to 'range' (the step must not be 0)", 2)
+    core.blame("bad argument #3 to 'range' (the step must not be 0)")
   end
   local n = count(first, last, step)
   if n < 0 then
-    error("bad argument #2 to 'range' (too many numbers)", 2)
+    core.blame("bad argument #2 to 'range' (too many numbers)")
   end
   if math.type(first) ~= "integer" or math.type(step) ~= "integer" then
     first, step = first + 0.0, step + 0.0

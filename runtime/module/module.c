@@ -51,6 +51,15 @@ static int core_is_callable(lua_State *L) {
 /* core.caller(): the place in the script from which the module was called; nil where there is none. */
 static int core_caller(lua_State *L) { return moons__push_caller(L); }
 
+/* core.blame(text): raises it as an error of the line that has called the module. */
+static int core_blame(lua_State *L) {
+  luaL_checkstring(L, 1);
+  luaL_where(L, moons__caller_level(L));
+  lua_pushvalue(L, 1);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 /* core.raise(err): raises it; an error value tells from then on where the script was. */
 static int core_raise(lua_State *L) {
   lua_settop(L, 1);
@@ -70,6 +79,7 @@ static int open_core(lua_State *L) {
       {"sleep", moons__core_sleep},
       {"is_callable", core_is_callable},
       {"caller", core_caller},
+      {"blame", core_blame},
       {"raise", core_raise},
       {"note_hook", moons__core_note_hook},
       {"ended_by_hook", moons__core_ended_by_hook},

@@ -61,6 +61,15 @@ void moons__push_traceback(lua_State *L, lua_State *of, const char *message, int
   lua_remove(L, whole);
 }
 
+int moons__caller_level(lua_State *L) {
+  lua_Debug info;
+  int level = 1;
+  while (lua_getstack(L, level, &info) && lua_getinfo(L, "S", &info) &&
+         is_own(info.short_src, strlen(info.short_src)))
+    level++;
+  return level;
+}
+
 int moons__push_caller(lua_State *L) {
   lua_Debug info;
   for (int level = 0; lua_getstack(L, level, &info); level++) {

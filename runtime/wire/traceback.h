@@ -14,4 +14,7 @@ void moons__push_traceback(lua_State *L, lua_State *of, const char *message, int
 ** no function in Lua has called it. */
 int moons__push_caller(lua_State *L);
 
+/* The level, for luaL_where, of the function that has called the module; to be asked in C, called by the module. */
+int moons__caller_level(lua_State *L);
+
 #endif
