@@ -1,6 +1,6 @@
 /*
 ** What a Lua state has for the module: a runtime, and what its jobs share. The module's C half is module.c (its functions, and
-** how it is loaded), state.c, pool.c (workers of a script's own), job.h (jobs as objects of a Lua state), clock.c, seed.c and
+** how it is loaded), state.c, workers.c (workers of a script's own), job.h (jobs as objects of a Lua state), clock.c, seed.c and
 ** terminal.c (what the caller's side shows there); the Lua half (lua/parallel) makes the calls of the module out of it.
 */
 #ifndef MOONS_MODULE_STATE_H
