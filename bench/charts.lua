@@ -56,34 +56,30 @@ local function quoted(text)
   return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
 end
 
-local function heading(chart, machine)
-  local lines = {
-    ("set terminal svg size %d,%d dynamic enhanced font 'sans-serif,14'"):format(
-      chart.width or 860, chart.height or 520),
-    ("set output '%s/%s.svg'"):format(to, chart.name),
-    "set datafile missing '?'",
-    ("set border 3 lc rgb '%s'"):format(TEXT),
-    "set tics nomirror noenhanced textcolor rgb '" .. TEXT .. "'",
-    ("set grid ytics lc rgb '%s' lt 1"):format(GRID),
-    ("set key outside right top Left reverse invert noenhanced textcolor rgb '%s'"):format(TEXT),
-    ("set title %s textcolor rgb '%s' noenhanced"):format(quoted(chart.title), TEXT),
-    ("set ylabel %s textcolor rgb '%s'"):format(quoted(chart.y), TEXT),
-    ("set label %s at screen 0.01,0.02 textcolor rgb '%s' font ',10' noenhanced"):format(
-      quoted(machine), TEXT),
-    "set bmargin 5",
-  }
-  if chart.x then
-    table.insert(lines, ("set xlabel %s textcolor rgb '%s'"):format(quoted(chart.x), TEXT))
-  end
-  table.move(chart.settings or {}, 1, #(chart.settings or {}), #lines + 1, lines)
-  return table.concat(lines, "\n")
-end
+local HEADING = [[
+set terminal svg size 860,%d dynamic enhanced font 'sans-serif,14'
+set output '%s'
+set datafile missing '?'
+set border 3 lc rgb '$text'
+set tics nomirror noenhanced textcolor rgb '$text'
+set grid ytics lc rgb '$grid' lt 1
+set key outside right top Left reverse invert noenhanced textcolor rgb '$text'
+set title %s textcolor rgb '$text' noenhanced
+set xlabel %s textcolor rgb '$text'
+set ylabel %s textcolor rgb '$text'
+set label %s at screen 0.01,0.02 textcolor rgb '$text' font ',10' noenhanced
+set bmargin 5
+]]
 
-local function run_gnuplot(chart, machine, script)
+-- `commands` of the kind of chart come before those of its own.
+local function run_gnuplot(chart, machine, commands, script)
+  local file = ("%s/%s.svg"):format(to, chart.name)
   local pipe = assert(io.popen("gnuplot", "w"))
-  pipe:write(heading(chart, machine), "\n", script, "\n")
+  pipe:write((HEADING:gsub("%$(%w+)", {text = TEXT, grid = GRID}):format(chart.height or 520, file,
+    quoted(chart.title), quoted(chart.x), quoted(chart.y or ""), quoted(machine))))
+  pipe:write(commands, "\n", chart.settings or "", "\n", script, "\n")
   assert(pipe:close(), "gnuplot failed at " .. chart.name)
-  print(("%s/%s.svg"):format(to, chart.name))
+  print(file)
 end
 
 -- Lines through points, the first in the legend on top: chart.points[key] is a list of {x, y}.
@@ -100,10 +96,10 @@ local function draw_lines(chart, machine)
       end
       table.insert(data, "EOD")
       table.insert(plots, 1, ("$%s with linespoints lw 2 pt %d ps 0.6 lc rgb '%s' title %s"):format(
-        key, number + 3, colour, quoted((chart.names or {})[key] or name)))
+        key, number + 3, colour, quoted(name)))
     end
   end
-  run_gnuplot(chart, machine, table.concat(data, "\n") .. "\nplot " .. table.concat(plots, ", \\\n"))
+  run_gnuplot(chart, machine, table.concat(data, "\n"), "plot " .. table.concat(plots, ", \\\n"))
 end
 
 -- A bar for each, from the top: chart.bars is a list of {name, value, colour, label}, chart.first where the
@@ -115,20 +111,37 @@ local function draw_bars(chart, machine)
       tonumber(bar[3]:sub(2), 16), quoted(bar[1]), quoted(bar[4])))
   end
   table.insert(data, "EOD")
-  chart.y, chart.height = "", 130 + (chart.bar_height or 32) * n
-  chart.settings = table.move({
-    "unset key", "set logscale x", ("set yrange [-0.7:%g]"):format(n - 0.3), "set grid xtics noytics",
-    ("set lmargin %d"):format(chart.left or 30), "set rmargin 8", "set style fill solid 0.9 noborder",
-  }, 1, 7, 1, chart.settings or {})
-  run_gnuplot(chart, machine, table.concat(data, "\n") .. ([[
-
+  chart.height = 130 + (chart.bar_height or 32) * n
+  table.insert(data, ([[
+unset key
+set logscale x
+set yrange [-0.7:%g]
+set grid xtics noytics
+set lmargin %d
+set rmargin 8
+set style fill solid 0.9 noborder]]):format(n - 0.3, chart.left or 30))
+  run_gnuplot(chart, machine, table.concat(data, "\n"), ([[
 plot $bars using 1:3:1:2:($3-0.36):($3+0.36):4:yticlabels(5) with boxxyerror lc rgb variable, \
   $bars using 2:3:6 with labels left offset 0.4,0 textcolor rgb '%s']]):format(TEXT))
 end
 
+local function draw(chart, machine)
+  if chart.points and chart.points.moons then
+    draw_lines(chart, machine)
+  elseif chart.bars and #chart.bars > 0 then
+    draw_bars(chart, machine)
+  end
+end
+
 -- Peers.
 
-local LOG_BOTH = {"set logscale xy", "set format xy '10^{%T}'", "set tics enhanced", "set grid xtics"}
+local LOG_BOTH = "set logscale xy; set format xy '10^{%T}'; set tics enhanced; set grid xtics"
+
+-- Adds a point to those of a series.
+local function add_point(points, key, x, y)
+  points[key] = points[key] or {}
+  table.insert(points[key], {x, y})
+end
 
 -- Points by runner from works that are a prefix and a number.
 local function points_of(rows, prefix)
@@ -136,55 +149,25 @@ local function points_of(rows, prefix)
   for _, row in ipairs(rows) do
     local x = tonumber(row.work:match("^" .. prefix .. "_(%d+)$"))
     if x then
-      points[row.runner] = points[row.runner] or {}
-      table.insert(points[row.runner], {x, row.minimum})
+      add_point(points, row.runner, x, row.minimum)
     end
   end
   return points
 end
 
-local function draw_squares(rows, machine)
-  local points, loops = points_of(rows, "length"), points_of(rows, "loop_length")
-  if points.moons then
-    points.loop = loops.moons
-    draw_lines({
-      name = "squares", title = "x² over a list of floats, 2 workers", points = points,
-      x = "length of the list", y = "time, s", settings = LOG_BOTH,
-    }, machine)
-  end
-end
-
-local function draw_waits(rows, machine)
-  local points = points_of(rows, "wait")
-  if points.moons then
-    draw_lines({
-      name = "waits", title = "Calls that wait 2 s, 8 workers", points = points,
-      x = "number of calls", y = "time, s",
-      settings = {"set xtics 1", "set xrange [0.5:16.5]", "set yrange [0:*]"},
-    }, machine)
-  end
-end
-
 -- Least time of the calls one by one, against that of the map.
-local function draw_speedup(rows, machine)
-  local maps, loops = points_of(rows, "spin"), points_of(rows, "spin_loop")
-  local points = {}
-  for key, list in pairs(maps) do
-    points[key] = {}
+local function speedups(rows)
+  local points, loops = points_of(rows, "spin"), points_of(rows, "spin_loop")
+  for key, list in pairs(points) do
     for i, point in ipairs(list) do
-      points[key][i] = {point[1], loops[key][i][2] / point[2]}
+      point[2] = loops[key][i][2] / point[2]
     end
   end
-  if points.moons then
-    draw_lines({
-      name = "speedup", title = "How many times faster calls are than one by one, 2 workers",
-      points = points, x = "length of a call, µs", y = "times faster",
-      settings = {"set logscale x", "set yrange [0:2.2]", "set ytics 0.5"},
-    }, machine)
-  end
+  return points
 end
 
-local function draw_bars_of(rows, machine, work, scale, chart)
+-- Bars of a work, in the unit of which a second or byte has so many.
+local function bars_of(rows, work, scale, chart)
   chart.bars = {}
   local least, most = math.huge, 0
   for _, series in ipairs(SERIES) do
@@ -197,48 +180,44 @@ local function draw_bars_of(rows, machine, work, scale, chart)
       end
     end
   end
-  if #chart.bars > 0 then
-    chart.first = 10.0 ^ (math.floor(math.log(least, 10)) - 1)
-    chart.settings = {}
-    chart.settings[8] = ("set xrange [%g:%g]"):format(chart.first, most * 3)
-    draw_bars(chart, machine)
-  end
+  chart.first = 10.0 ^ (math.floor(math.log(least, 10)) - 1)
+  chart.settings = ("set xrange [%g:%g]"):format(chart.first, most * 3)
+  return chart
 end
 
-local function draw_peers(rows, machine)
-  draw_squares(rows, machine)
-  draw_waits(rows, machine)
-  draw_speedup(rows, machine)
-  draw_bars_of(rows, machine, "apply", 1e6,
-    {name = "overhead", title = "One call there and back in a stream of calls", x = "time, µs"})
-  draw_bars_of(rows, machine, "memory", 1e-6,
-    {name = "memory", title = "Memory that an idle worker holds for itself", x = "memory, MB"})
-  draw_bars_of(rows, machine, "start", 1e3,
-    {name = "start", title = "8 workers started, until 8 calls are back", x = "time, ms"})
+local function charts_of_peers(rows)
+  local squares = points_of(rows, "length")
+  squares.loop = points_of(rows, "loop_length").moons
+  return {
+    {name = "squares", title = "x² over a list of floats, 2 workers", points = squares,
+      x = "length of the list", y = "time, s", settings = LOG_BOTH},
+    {name = "waits", title = "Calls that wait 2 s, 8 workers", points = points_of(rows, "wait"),
+      x = "number of calls", y = "time, s", settings = "set xtics 1; set xrange [0.5:16.5]; set yrange [0:*]"},
+    {name = "speedup", title = "How many times faster calls are than one by one, 2 workers", points = speedups(rows),
+      x = "length of a call, µs", y = "times faster", settings = "set logscale x; set yrange [0:2.2]; set ytics 0.5"},
+    bars_of(rows, "apply", 1e6,
+      {name = "overhead", title = "One call there and back in a stream of calls", x = "time, µs"}),
+    bars_of(rows, "memory", 1e-6,
+      {name = "memory", title = "Memory that an idle worker holds for itself", x = "memory, MB"}),
+    bars_of(rows, "start", 1e3, {name = "start", title = "8 workers started, until 8 calls are back", x = "time, ms"}),
+  }
 end
 
 -- Moons alone.
 
-local function draw_lengths(rows, machine)
+local function points_of_lengths(rows)
   local points = {}
   for _, row in ipairs(rows) do
     local way, length = tostring(row.key):match("^length_(%a+)_(%d+)$")
     if way then
-      local key = way == "fresh" and "moons" or way
-      points[key] = points[key] or {}
-      table.insert(points[key], {tonumber(length), row.minimum / tonumber(length)})
+      add_point(points, way == "fresh" and "moons" or way, tonumber(length), row.minimum / tonumber(length))
     end
   end
-  if points.moons then
-    draw_lines({
-      name = "lengths", title = "x² over a list of floats: time for each item, 2 workers", points = points,
-      x = "length of the list", y = "time for each item, ns", settings = LOG_BOTH,
-    }, machine)
-  end
+  return points
 end
 
 -- What part of the wanted each row with a target reaches: 1 is as wanted, more is better.
-local function draw_wanted(rows, machine)
+local function bars_of_wanted(rows)
   local bars = {}
   for _, row in ipairs(rows) do
     local part = row.at == "ratio" and tonumber(row.ratio_of_minima) and row.ratio_of_minima / row.wanted
@@ -250,21 +229,19 @@ local function draw_wanted(rows, machine)
       table.insert(bars, {name, shown, part >= 1 and "#2e9e5b" or "#e5484d", label})
     end
   end
-  if #bars > 0 then
-    local settings = {}
-    settings[8] = "set xrange [0.01:300]"
-    settings[9] = ("set arrow from 1,-0.7 to 1,%g nohead lw 2 lc rgb '%s' front"):format(#bars - 0.3, TEXT)
-    draw_bars({
-      name = "wanted", title = "What was measured, as a part of what is wanted", bars = bars, first = 0.01,
-      x = "times what is wanted: from 1 on it is reached", bar_height = 20, left = 44,
-      settings = settings,
-    }, machine)
-  end
+  return bars
 end
 
-local function draw_bench(rows, machine)
-  draw_lengths(rows, machine)
-  draw_wanted(rows, machine)
+local function charts_of_bench(rows)
+  local bars = bars_of_wanted(rows)
+  return {
+    {name = "lengths", title = "x² over a list of floats: time for each item, 2 workers",
+      points = points_of_lengths(rows), x = "length of the list", y = "time for each item, ns", settings = LOG_BOTH},
+    {name = "wanted", title = "What was measured, as a part of what is wanted", bars = bars, first = 0.01,
+      x = "times what is wanted: from 1 on it is reached", bar_height = 20, left = 44,
+      settings = ("set xrange [0.01:300]; set arrow from 1,-0.7 to 1,%g nohead lw 2 lc rgb '%s' front"):format(
+        #bars - 0.3, TEXT)},
+  }
 end
 
 if not os.execute("gnuplot --version >/dev/null 2>&1") then
@@ -272,9 +249,9 @@ if not os.execute("gnuplot --version >/dev/null 2>&1") then
   return
 end
 assert(os.execute("mkdir -p '" .. to .. "'"))
-for name, draw in pairs {bench = draw_bench, peers = draw_peers} do
+for name, charts_of in pairs {bench = charts_of_bench, peers = charts_of_peers} do
   local rows = read_csv(name .. ".csv")
-  if rows then
-    draw(rows, read_line(name .. "_machine.txt"))
+  for _, chart in ipairs(rows and charts_of(rows) or {}) do
+    draw(chart, read_line(name .. "_machine.txt"))
   end
 end
