@@ -22,6 +22,16 @@ local SHOWN = {
 --- The median of a list of numbers.
 report.median = SHOWN.median
 
+--- The keys of a table, in order.
+function report.sorted_keys(list)
+  local keys = {}
+  for key in pairs(list) do
+    table.insert(keys, key)
+  end
+  table.sort(keys)
+  return keys
+end
+
 -- How many times longer the other took, in each round.
 local function ratios(own, other)
   local result = {}
@@ -63,14 +73,16 @@ function report.sum_up(row, samples)
   return result
 end
 
--- Three digits that count, at least.
-local function digits(value)
+--- Three digits that count, at least; "" for nil.
+function report.digits(value)
   if not value then
     return ""
   end
   local size = math.abs(value)
   return (size >= 100 and "%.0f" or size >= 10 and "%.1f" or size == 0 and "%.0f" or "%.2f"):format(value)
 end
+
+local digits = report.digits
 
 -- A value in its unit; from 1e300 on it stands for what is not so at any value.
 local function quantity(value, unit)
@@ -127,24 +139,21 @@ end
 --- The same for programs; times are in ns. What was measured and is in no row comes last, by key.
 -- @treturn {string,...}
 function report.csv_lines(part, samples)
-  local lines, is_in_row = {}, {}
+  local rows, others, lines = table.move(part, 1, #part, 1, {}), {}, {}
+  for key in pairs(samples) do
+    others[key] = true
+  end
   for _, row in ipairs(part) do
+    others[row[1]] = nil
+  end
+  for _, key in ipairs(report.sorted_keys(others)) do
+    table.insert(rows, {key, key, "ns"})
+  end
+  for _, row in ipairs(rows) do
     local result = report.sum_up(row, samples)
     if result then
       table.insert(lines, csv_line(part, row, result))
     end
-    is_in_row[row[1]] = true
-  end
-  local others = {}
-  for key in pairs(samples) do
-    if not is_in_row[key] then
-      table.insert(others, key)
-    end
-  end
-  table.sort(others)
-  for _, key in ipairs(others) do
-    local row = {key, key, "ns"}
-    table.insert(lines, csv_line(part, row, report.sum_up(row, samples)))
   end
   return lines
 end

@@ -68,11 +68,6 @@ local function cell(samples, row, key)
   return best and best * row[3]
 end
 
-local function digits(value)
-  local size = math.abs(value)
-  return (size >= 100 and "%.0f" or size >= 10 and "%.1f" or "%.2f"):format(value)
-end
-
 local IS_NO_PEER = {moons = true, kept = true, bare = true}
 
 -- How many times better Moons with its defaults is than the best of its peers.
@@ -87,7 +82,7 @@ local function lead(samples, row, kinds)
   if not own or not best or row.is_loop then
     return ""
   end
-  return digits(row.against and own / best or best / own)
+  return report.digits(row.against and own / best or best / own)
 end
 
 --- The table, in Markdown: of the least disturbed rounds.
@@ -104,8 +99,7 @@ function Samples:table(kinds)
   for _, row in ipairs(ROWS) do
     local cells = {"| " .. row[2]}
     for _, kind in ipairs(kinds) do
-      local value = cell(self, row, kind.key)
-      table.insert(cells, value and digits(value) or "")
+      table.insert(cells, report.digits(cell(self, row, kind.key)))
     end
     table.insert(lines, table.concat(cells, " | ") .. " | " .. lead(self, row, kinds) .. " |")
   end
@@ -121,12 +115,7 @@ end
 function Samples:csv()
   local lines = {"work,runner,rounds,median,minimum,maximum"}
   for _, work in ipairs(self.works) do
-    local keys = {}
-    for key in pairs(self.values[work]) do
-      table.insert(keys, key)
-    end
-    table.sort(keys)
-    for _, key in ipairs(keys) do
+    for _, key in ipairs(report.sorted_keys(self.values[work])) do
       local list = self.values[work][key]
       table.insert(lines, ("%s,%s,%d,%.6g,%.6g,%.6g"):format(work, key, #list, report.median(list),
         math.min(table.unpack(list)), math.max(table.unpack(list))))
