@@ -13,30 +13,15 @@ package.path = here .. "/?.lua;" .. package.path
 
 local build = require "build"
 local machine = require "machine"
+local report = require "report"
+
+-- Each path has a name, and how often it is run; the smaller number of times is a tenth of that.
+local PATHS = dofile(here .. "/hot_paths.lua")
 
 local FILE = here .. "/instructions.csv"
 local HEADING = "platform,path,instructions"
 local MARGIN = 0.05
 local TRIES = 3 -- the seeds of Lua's hashes differ from run to run, and with them the counts, a little
-
--- The paths, and the large number of times of each; the small one is a tenth of it.
-local PATHS = {
-  {"call_small", 20000},
-  {"call_all", 5000},
-  {"call_kept", 50000},
-  {"filter_kept", 50000},
-  {"table_fresh", 20},
-  {"table_kept", 50},
-  {"rows_kept", 100},
-  {"apply", 500},
-  {"map_ten", 500},
-  {"encode_floats", 500},
-  {"decode_floats", 500},
-  {"encode_records", 20},
-  {"decode_records", 20},
-  {"encode_tree", 300},
-  {"decode_tree", 300},
-}
 
 -- The C library has variants for kinds of processors, which would count differently: the plainest.
 local ENVIRONMENT = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-ERMS,-FSRM,-AVX2,-AVX2_Usable,-AVX_Fast_Unaligned_Load"
@@ -65,26 +50,14 @@ local function count(set, path, n)
   return more / (n - n // 10)
 end
 
--- The median of a few counts.
-local function count_carefully(set, path, n)
-  local counts = {}
-  for i = 1, TRIES do
-    counts[i] = count(set, path, n)
-  end
-  table.sort(counts)
-  return counts[(TRIES + 1) // 2]
-end
-
--- The least of a few counts, but no more of them than it takes to be within the margin.
-local function count_until(set, path, n, most)
-  local least = math.huge
-  for _ = 1, TRIES do
-    least = math.min(least, count(set, path, n))
-    if least <= most then
-      break
-    end
-  end
-  return least
+-- A few counts in order, but no more than it takes until one is no larger than `enough`.
+local function counts(set, path, n, enough)
+  local list = {}
+  repeat
+    table.insert(list, count(set, path, n))
+  until list[#list] <= enough or #list == TRIES
+  table.sort(list)
+  return list
 end
 
 -- Accepted counts: platform -> path -> count.
@@ -102,14 +75,9 @@ local function read_accepted()
 end
 
 local function write_accepted(accepted)
-  local platforms = {}
-  for platform in pairs(accepted) do
-    table.insert(platforms, platform)
-  end
-  table.sort(platforms)
   local file <close> = assert(io.open(FILE, "w"))
   file:write(HEADING, "\n")
-  for _, platform in ipairs(platforms) do
+  for _, platform in ipairs(report.sorted_keys(accepted)) do
     for _, path in ipairs(PATHS) do
       local instructions = accepted[platform][path[1]]
       if instructions then
@@ -119,28 +87,30 @@ local function write_accepted(accepted)
   end
 end
 
-local function is_asked_for(path)
-  for i = 2, #arg do
-    if arg[i] == path then
-      return true
+-- The paths that are asked for: all where none is named.
+local function asked_for()
+  local names, paths = table.concat(arg, " ", 2), {}
+  for _, path in ipairs(PATHS) do
+    if #arg < 2 or (" " .. names .. " "):find(" " .. path[1] .. " ", 1, true) then
+      table.insert(paths, path)
     end
   end
-  return #arg < 2
+  return paths
 end
 
 local function compare(set, accepted)
   local n_slower, n_faster = 0, 0
-  for _, known in ipairs(PATHS) do
+  for _, known in ipairs(asked_for()) do
     local path, n = table.unpack(known)
     local before = accepted[path]
-    if is_asked_for(path) and before then
-      local now = count_until(set, path, n, before * (1 + MARGIN))
+    if before then
+      local now = counts(set, path, n, before * (1 + MARGIN))[1]
       local change = now / before - 1
       local verdict = change > MARGIN and "MORE" or change < -MARGIN and "less" or ""
       print(("%-16s %10.0f, accepted %10.0f, %+6.1f%% %s"):format(path, now, before, change * 100, verdict))
       n_slower = n_slower + (change > MARGIN and 1 or 0)
       n_faster = n_faster + (change < -MARGIN and 1 or 0)
-    elseif is_asked_for(path) then
+    else
       print(("%-16s has no accepted count"):format(path))
     end
   end
@@ -154,13 +124,11 @@ local function compare(set, accepted)
 end
 
 local function accept(set, accepted)
-  for _, known in ipairs(PATHS) do
+  for _, known in ipairs(asked_for()) do
     local path, n = table.unpack(known)
-    if is_asked_for(path) then
-      local before = accepted[path]
-      accepted[path] = math.floor(count_carefully(set, path, n) + 0.5)
-      print(("%-16s %10d, before %10s"):format(path, accepted[path], before or "none"))
-    end
+    local before = accepted[path]
+    accepted[path] = math.floor(counts(set, path, n, 0)[(TRIES + 1) // 2] + 0.5)
+    print(("%-16s %10d, before %10s"):format(path, accepted[path], before or "none"))
   end
 end
 

@@ -1,0 +1,59 @@
+--- What is measured over and over: lists, loops, and a function that takes a while. It knows no Moons and no clock, for
+-- peers in stock Lua use it too.
+-- Functions that go to workers are made where they are used: of a module they would bring the rest along.
+-- @module work
+
+local work = {}
+
+--- The source of a function of how often its loop runs.
+work.SPIN = [[
+  return function(n)
+    local x = 0.5
+    for _ = 1, n do
+      x = 3.7 * x * (1 - x)
+    end
+    return x
+  end
+]]
+
+--- What f makes of 1 to n, in a loop as one would write it.
+function work.list(n, f)
+  local list = {}
+  for i = 1, n do
+    list[i] = f(i)
+  end
+  return list
+end
+
+--- 1.0 to n, or what is so many times as much.
+function work.floats(n, factor)
+  factor = factor or 1.0
+  return work.list(n, function(i) return i * factor end)
+end
+
+--- The same value n times.
+function work.copies(value, n)
+  return work.list(n, function() return value end)
+end
+
+function work.records(n)
+  return work.list(n, function(i)
+    return {id = i, name = "record " .. i, score = i * 0.5, ok = i % 3 == 0}
+  end)
+end
+
+--- A binary tree of tables.
+function work.tree(depth)
+  return depth == 0 and {} or {left = work.tree(depth - 1), right = work.tree(depth - 1)}
+end
+
+--- A map as one would write it without Moons.
+function work.loop(f, xs)
+  local results = {}
+  for i = 1, #xs do
+    results[i] = f(xs[i])
+  end
+  return results
+end
+
+return work
