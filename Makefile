@@ -171,14 +171,20 @@ test: deps ## build everything, run every check
 spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
 	$(SPECS) $(ARGS)
 
+# What measuring finds in its environment: the compiler, how to compile a C program or module for this build, what to link
+# it with, and Lua as the command has it.
+MEASURE = CC='$(CC)' CFLAGS='$(CFLAGS)' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
+  MOONS_LIBS='$(BUILD)/libmoons.a $(UV_LIBS) $(SYS_LIBS)' \
+  MOONS_LUA='$(or $(LUA_ARCHIVE),$(LUA_LIBS)) $(SYS_LIBS)' $(BUILD)/moons
+
 bench: all ## measure, against plain Lua and bare threads: make bench ARGS='states maps'
 	@sh bench/deps.sh
-	CC='$(CC)' $(BUILD)/moons bench/run.lua $(ARGS)
+	@$(MEASURE) bench/run.lua $(ARGS)
 	@$(BUILD)/moons bench/charts.lua $(BUILD)/bench $(BUILD)/bench/charts
 
 bench-peers: all ## measure, against the pools of Python, Node, R and others, which it installs
 	@sh bench/deps.sh peers $(BUILD)/bench/peers
-	CC='$(CC)' $(BUILD)/moons bench/peers/run.lua $(ARGS)
+	@$(MEASURE) bench/peers/run.lua $(ARGS)
 	@$(BUILD)/moons bench/charts.lua $(BUILD)/bench $(BUILD)/bench/charts
 
 # What the README shows: a run of both, one after the other, on a machine with nothing else to do.
@@ -190,13 +196,11 @@ bench-charts: ## measure everything, and keep tables and charts in bench/charts
 	  $(BUILD)/bench/*_machine.txt bench/charts
 
 # Counts hold for a compiler with its flags: they are part of what counts are accepted for.
-COUNT = CC='$(CC)' CFLAGS='$(CFLAGS)' $(BUILD)/moons bench/instructions.lua
-
 instructions: all ## count the instructions of hot paths, compare with those accepted
-	@$(COUNT) compare $(ARGS)
+	@$(MEASURE) bench/instructions.lua compare $(ARGS)
 
 instructions-accept: all ## accept the counts of now
-	@$(COUNT) accept $(ARGS)
+	@$(MEASURE) bench/instructions.lua accept $(ARGS)
 
 asan: ## build under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined

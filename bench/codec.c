@@ -3,6 +3,7 @@
 */
 #include <lauxlib.h>
 
+#include "bench.h"
 #include "wire/wire.h"
 
 static const char BYTES_TYPE[] = "bench.bytes";
@@ -88,14 +89,9 @@ static int copy_value(lua_State *L) {
   return 1;
 }
 
-__attribute__((visibility("default"))) int luaopen_codec(lua_State *L) {
+LUAMOD_API int luaopen_codec(lua_State *L) {
   static const luaL_Reg METHODS[] = {
       {"encode", encode}, {"decode", decode}, {"__gc", free_bytes}, {NULL, NULL}};
   static const luaL_Reg FUNCTIONS[] = {{"new", new_bytes}, {"copy", copy_value}, {NULL, NULL}};
-  luaL_newmetatable(L, BYTES_TYPE);
-  luaL_setfuncs(L, METHODS, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  luaL_newlib(L, FUNCTIONS);
-  return 1;
+  return bench_open_module(L, BYTES_TYPE, METHODS, FUNCTIONS);
 }

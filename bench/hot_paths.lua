@@ -1,4 +1,4 @@
--- The hot paths whose instructions instructions.lua counts: returns a list of them, or runs one so many times.
+-- The hot paths whose instructions instructions.lua counts: returns a list of them, or runs one of them N times.
 --
 --     moons -b inline bench/hot_paths.lua FOLDER NAME N
 --

@@ -24,6 +24,11 @@ local function lua_version()
   return (output_of(("'%s' -v"):format(arg[-1])) or ""):match("Lua (%d[%d.]*)") or _VERSION
 end
 
+--- The system's name; "unknown system" where it does not tell.
+function machine.system()
+  return output_of("uname") or "unknown system"
+end
+
 --- What decides which instructions a program is made of: compiler and flags, Lua, C library, kind of
 -- processor.
 function machine.platform()

@@ -1,13 +1,15 @@
 -- Measures one part, and prints a line "key value" for each sample.
 --
---     moons bench/part.lua FOLDER NAME
+--     moons bench/part.lua FOLDER NAME [NUMBER ...]
 --
--- FOLDER is where the C modules of this folder were built.
+-- FOLDER is where the C modules of this folder were built; the numbers are for the module NAME.
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/?.lua;" .. package.path
 package.cpath = arg[1] .. "/?.so;" .. package.cpath
 
-require(arg[2])(function(key, value)
+local function sample(key, value)
   print(("%s %.9g"):format(key, value))
-end)
+end
+
+require(arg[2])(sample, tonumber(arg[3]), tonumber(arg[4]))

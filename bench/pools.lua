@@ -2,13 +2,13 @@
 -- @module pools
 
 local bare = require "bare"
-local core = require "parallel.core"
-local system = require "system_memory"
+local measure = require "measure"
 
 local IDLE_ROUNDS, IDLE_S = 400, 0.002
 local STREAM_ROUNDS, CALLS_A_ROUND = 30, 1000
 local STARTS, STARTED_WORKERS = 30, 8
 local MANY_WORKERS = 64
+local TEN = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 
 local function nothing() end
 
@@ -16,15 +16,9 @@ local function itself(x)
   return x
 end
 
-local function time_ns(f, ...)
-  local start_s = core.now()
-  f(...)
-  return (core.now() - start_s) * 1e9
-end
-
 -- The memory of workers that have run a call each.
 local function measure_memory(sample)
-  local before_kib = system.resident_kib()
+  local before_kib = measure.resident_kib()
   if not before_kib then
     return
   end
@@ -39,33 +33,24 @@ local function measure_memory(sample)
     n_workers, seen[place] = n_workers + (seen[place] and 0 or 1), true
   end
   sample("memory_workers", n_workers)
-  sample("memory_idle", (system.resident_kib() - before_kib) / n_workers)
+  sample("memory_idle", (measure.resident_kib() - before_kib) / n_workers)
 end
 
--- Each right after a pause in which nothing ran, in turn.
-local function measure_after_idle(sample, pool, pair, ten)
+-- Each right after a pause in which nothing ran, in turn; and then one after the other without a pause.
+local function measure_calls(sample, pool, pair)
   for _ = 1, IDLE_ROUNDS do
-    sample("sleep_over", time_ns(bare.sleep, IDLE_S) - IDLE_S * 1e9)
+    sample("sleep_over", measure.time(bare.sleep, IDLE_S) - IDLE_S * 1e9)
     sample("ping_idle", pair:ping(1))
     bare.sleep(IDLE_S)
-    sample("apply_idle", time_ns(pool.apply, pool, nothing))
+    sample("apply_idle", measure.time(pool.apply, pool, nothing))
     bare.sleep(IDLE_S)
-    sample("ten_idle", time_ns(pool.map, pool, itself, ten))
+    sample("ten_idle", measure.time(pool.map, pool, itself, TEN))
   end
-end
-
-local function repeated(f, ...)
-  for _ = 1, CALLS_A_ROUND do
-    f(...)
-  end
-end
-
--- One after the other without a pause.
-local function measure_stream(sample, pool, pair, ten)
+  local n, repeated = CALLS_A_ROUND, measure.repeated
   for _ = 1, STREAM_ROUNDS do
-    sample("ping_stream", pair:ping(CALLS_A_ROUND))
-    sample("apply_stream", time_ns(repeated, pool.apply, pool, nothing) / CALLS_A_ROUND)
-    sample("ten_stream", time_ns(repeated, pool.map, pool, itself, ten) / CALLS_A_ROUND)
+    sample("ping_stream", pair:ping(n))
+    sample("apply_stream", measure.time(repeated, n, pool.apply, pool, nothing) / n)
+    sample("ten_stream", measure.time(repeated, n, pool.map, pool, itself, TEN) / n)
   end
 end
 
@@ -80,15 +65,22 @@ local function measure_idle(sample)
   end
 end
 
+-- How many ns it takes to open what is closed in the end, and then to use it.
+local function measure_start(open, use)
+  local opened
+  local open_ns = measure.time(function() opened = open(STARTED_WORKERS) end)
+  local use_ns = measure.time(use, opened)
+  opened:close()
+  return open_ns, open_ns + use_ns
+end
+
 local function measure_starts(sample)
   local range = parallel.range(1, STARTED_WORKERS)
   for _ = 1, STARTS do
-    sample("start_bare", bare.start(STARTED_WORKERS))
-    local start_s = core.now()
-    local pool <close> = parallel.pool(STARTED_WORKERS)
-    sample("start_made", (core.now() - start_s) * 1e9)
-    pool:map(itself, range, {chunk = 1})
-    sample("start_pool", (core.now() - start_s) * 1e9)
+    sample("start_bare", (measure_start(function(n) return bare.open("", n) end, nothing)))
+    local made_ns, used_ns = measure_start(parallel.pool, function(pool) pool:map(itself, range, {chunk = 1}) end)
+    sample("start_made", made_ns)
+    sample("start_pool", used_ns)
   end
 end
 
@@ -98,12 +90,10 @@ return function(sample)
   measure_memory(sample)
   do
     local pool <close> = parallel.pool(2)
-    local pair <close> = bare.pair()
-    local ten = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-    repeated(pool.apply, pool, nothing)
-    measure_after_idle(sample, pool, pair, ten)
-    measure_stream(sample, pool, pair, ten)
-    repeated(pool.map, pool, itself, ten)
+    local pair <close> = bare.open("", 1)
+    measure.repeated(CALLS_A_ROUND, pool.apply, pool, nothing)
+    measure_calls(sample, pool, pair)
+    measure.repeated(CALLS_A_ROUND, pool.map, pool, itself, TEN)
     measure_idle(sample)
   end
   measure_starts(sample)

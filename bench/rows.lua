@@ -1,6 +1,6 @@
 --- What is measured: the parts, and in each the rows of its table.
--- A part: its name, which is that of the program or module that measures it; `on_demand`: only measured
--- when asked for by name.
+-- A part: its name; `by`, the program or module that measures it, where that has another; `with`, numbers for it;
+-- `on_demand`: only measured when asked for by name.
 -- A row: the key of its samples; what it is; the unit to show it in (samples of times are in ns).
 -- `against` is the key of what it is compared with: the ratio says how many times longer that takes.
 -- `at_least` is the ratio wanted, `at_most` the value wanted. `shows` is what stands in place of the
@@ -10,6 +10,15 @@
 -- Ratios of "at most so many times as long as the other".
 local function at_most_times(n)
   return 1 / n
+end
+
+local function squares_part(part)
+  return table.move({
+    {"loop", "a loop, time for each item", "ns"},
+    {"map", "`map`, time for each item", "ns", against = "loop", at_least = 1},
+    {"results", "the table of results, 16 bytes each", "MiB"},
+    {"peak", "the most memory during a map", "MiB", against = "results", at_least = at_most_times(1.25)},
+  }, 1, 4, 1, part)
 end
 
 return {
@@ -37,8 +46,7 @@ return {
     {"one_bare", "bare `lua_pcall`, one thread", "ns"},
     {"two_bare", "bare `lua_pcall`, two threads at once: the ceiling", "ns", against = "one_bare"},
     {"two_of_one_bare", "two bare threads, time as a part of one's", ""},
-    {"two_of_one_worker", "two workers, time as a part of one's", "",
-      against = "two_of_one_bare", at_least = 0.95},
+    {"two_of_one_worker", "two workers, time as a part of one's", "", against = "two_of_one_bare", at_least = 0.95},
   },
   {
     part = "maps",
@@ -52,8 +60,7 @@ return {
     {"table_fresh", "`map` over a table, against a new state", "ns", against = "new_state", at_least = 400},
     {"range_fresh", "`map` over a range", "ns", against = "loop_range"},
     {"table_limited", "`map` over a table, `timeout = 3600`", "ns", against = "table_fresh"},
-    {"break_even_kept", "length from which `map`, `fresh = false`, is as fast as the loop", "items",
-      at_most = 2000},
+    {"break_even_kept", "length from which `map`, `fresh = false`, is as fast as the loop", "items", at_most = 2000},
     {"break_even_fresh", "length from which `map` is as fast as the loop", "items"},
     {"format_loop", "`string.format`, `math.sin`, a global helper: a loop", "ns"},
     {"format_kept", "the same, `map`, `fresh = false`", "ns", against = "format_loop"},
@@ -91,10 +98,8 @@ return {
     {"ten_idle", "`pool:map` of 10 trivial items, after a pause", "µs", against = "ping_idle",
       at_least = at_most_times(1.3)},
     {"ping_stream", "two threads wake each other, in a stream", "µs"},
-    {"apply_stream", "`pool:apply` of an empty function, in a stream", "µs", against = "ping_stream",
-      at_most = 10},
-    {"ten_stream", "`pool:map` of 10 trivial items, in a stream", "µs", against = "ping_stream",
-      at_most = 10},
+    {"apply_stream", "`pool:apply` of an empty function, in a stream", "µs", against = "ping_stream", at_most = 10},
+    {"ten_stream", "`pool:map` of 10 trivial items, in a stream", "µs", against = "ping_stream", at_most = 10},
     {"start_bare", "8 bare threads that each make a state", "µs"},
     {"start_made", "`parallel.pool(8)`", "µs", against = "start_bare", at_least = at_most_times(2)},
     {"start_pool", "`parallel.pool(8)` and a map of 8 calls", "µs", against = "start_bare",
@@ -108,12 +113,10 @@ return {
     part = "schedule",
     title = "When calls run and end",
     {"skewed_bare", "140 calls of 0.1 to 100 ms as equal halves on two bare threads", "ms"},
-    {"skewed_map", "the same calls, shuffled, `map`", "ms", against = "skewed_bare",
-      at_least = at_most_times(1.05)},
+    {"skewed_map", "the same calls, shuffled, `map`", "ms", against = "skewed_bare", at_least = at_most_times(1.05)},
     {"waits_over", "1 to 15 calls that wait 0.2 s on 8 workers: time over the ideal, at most", "ms",
       at_most = 5, shows = "max"},
-    {"deadline_loop", "a deadline of 10 ms overshot, endless loop, 99th percentile", "ms",
-      at_most = 5, shows = "p99"},
+    {"deadline_loop", "a deadline of 10 ms overshot, endless loop, 99th percentile", "ms", at_most = 5, shows = "p99"},
     {"deadline_coroutine", "the same in a coroutine", "ms", at_most = 5, shows = "p99"},
     {"deadline_pcall", "the same under `pcall` in a loop", "ms", at_most = 5, shows = "p99"},
     {"interrupt_2", "a signal to endless loops on 2 workers until the process has ended, at most", "ms",
@@ -123,6 +126,7 @@ return {
   {
     part = "waits_long",
     title = "Calls that wait for long",
+    by = "waits", with = {2, 1},
     on_demand = true,
     {"waits_over", "1 to 15 calls that wait 2 s on 8 workers: time over the ideal, at most", "ms",
       at_most = 5, shows = "max"},
@@ -134,8 +138,7 @@ return {
     {"decode", "decoded, one thread", "ms"},
     {"once", "encoded once and decoded 8 times, one thread", "ms"},
     {"each", "encoded and decoded 8 times, one thread", "ms"},
-    {"map_kept", "`pool:map` of 8 calls that read one of them, `fresh = false`", "ms",
-      against = "once", at_least = 1},
+    {"map_kept", "`pool:map` of 8 calls that read one of them, `fresh = false`", "ms", against = "once", at_least = 1},
     {"map", "the same with images, against once encoded", "ms", against = "once"},
     {"map", "the same with images, against each encoded", "ms", against = "each", at_least = 1},
   },
@@ -156,34 +159,17 @@ return {
     {"decode_tree", "binary tree of 65 535 tables, from bytes", "ns", against = "cmsgpack_decode_tree"},
     {"copy_tree", "binary tree of 65 535 tables, copied by Lua's API with no bytes in between", "ns"},
     {"cmsgpack_both_tree", "binary tree of 65 535 tables, both, lua-cmsgpack", "ns"},
-    {"both_tree", "binary tree of 65 535 tables, both", "ns", against = "cmsgpack_both_tree",
-      at_least = 2},
-    {"encode_string", "string of 10 MB, to bytes, time for each byte", "ns",
-      against = "cmsgpack_encode_string"},
-    {"decode_string", "string of 10 MB, from bytes, time for each byte", "ns",
-      against = "cmsgpack_decode_string"},
+    {"both_tree", "binary tree of 65 535 tables, both", "ns", against = "cmsgpack_both_tree", at_least = 2},
+    {"encode_string", "string of 10 MB, to bytes, time for each byte", "ns", against = "cmsgpack_encode_string"},
+    {"decode_string", "string of 10 MB, from bytes, time for each byte", "ns", against = "cmsgpack_decode_string"},
     {"copy_string", "string of 10 MB, copied by Lua's API with no bytes in between, time for each byte", "ns"},
     {"cmsgpack_both_string", "string of 10 MB, both, lua-cmsgpack, time for each byte", "ns"},
-    {"both_string", "string of 10 MB, both, time for each byte", "ns",
-      against = "cmsgpack_both_string", at_least = 1},
+    {"both_string", "string of 10 MB, both, time for each byte", "ns", against = "cmsgpack_both_string", at_least = 1},
   },
-  {
-    part = "squares",
-    title = "10 000 000 squares over a range, `fresh = false`",
-    {"loop", "a loop, time for each item", "ns"},
-    {"map", "`map`, time for each item", "ns", against = "loop", at_least = 1},
-    {"results", "the table of results, 16 bytes each", "MiB"},
-    {"peak", "the most memory during a map", "MiB", against = "results", at_least = at_most_times(1.25)},
-  },
-  {
-    part = "squares_long",
-    title = "100 000 000 squares over a range, `fresh = false`",
-    on_demand = true,
-    {"loop", "a loop, time for each item", "ns"},
-    {"map", "`map`, time for each item", "ns", against = "loop", at_least = 1},
-    {"results", "the table of results, 16 bytes each", "MiB"},
-    {"peak", "the most memory during a map", "MiB", against = "results", at_least = at_most_times(1.25)},
-  },
+  squares_part {part = "squares", title = "10 000 000 squares over a range, `fresh = false`", with = {10000000, 3}},
+  -- Some 3 GB and a minute.
+  squares_part {part = "squares_long", title = "100 000 000 squares over a range, `fresh = false`",
+    by = "squares", with = {100000000, 1}, on_demand = true},
   {
     part = "memory",
     title = "What memory grows by in 1 000 000 calls, after the first 400 000",

@@ -5,7 +5,7 @@
 --
 -- The parts are those of rows.lua; without any, all but those that are measured on demand. A part is a
 -- program (NAME.c) that prints lines "key value", or a module (NAME.lua) that is a function of a
--- function `sample(key, value)`. Each is measured in a process of its own.
+-- function `sample(key, value)` and of the part's numbers. Each is measured in a process of its own.
 
 local here = arg[0]:match("^(.*)/") or "."
 local there = arg[-1]:match("^(.*)/") or "."
@@ -19,22 +19,23 @@ local rows = require "rows"
 local built = build.all(here, there)
 
 -- The command that measures a part.
-local function command(name)
-  if package.searchpath(name, package.path) then
-    return ("'%s' '%s/part.lua' '%s' %s"):format(arg[-1], here, built, name)
+local function command(part)
+  local by = part.by or part.part
+  if package.searchpath(by, package.path) then
+    return ("'%s' '%s/part.lua' '%s' %s %s"):format(arg[-1], here, built, by, table.concat(part.with or {}, " "))
   end
-  return ("'%s/%s'"):format(built, name)
+  return ("'%s/%s'"):format(built, by)
 end
 
-local function measure(name)
+local function measure(part)
   local samples = {}
-  local pipe = assert(io.popen(command(name)))
+  local pipe = assert(io.popen(command(part)))
   for line in pipe:lines() do
     local key, value = line:match("^(%S+) (%S+)$")
     samples[key] = samples[key] or {}
     table.insert(samples[key], tonumber(value))
   end
-  assert(pipe:close(), name .. " failed")
+  assert(pipe:close(), part.part .. " failed")
   return samples
 end
 
@@ -75,7 +76,7 @@ show(machine.description() .. ".\n")
 show(report.HEADING)
 for _, part in ipairs(rows) do
   if is_asked_for(part) then
-    local samples = measure(part.part)
+    local samples = measure(part)
     show(table.concat(report.lines(part, samples), "\n"))
     csv:write(table.concat(report.csv_lines(part, samples), "\n"), "\n")
   end

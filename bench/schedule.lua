@@ -2,10 +2,10 @@
 -- @module schedule
 
 local bare = require "bare"
-local ceiling = require "ceiling"
 local core = require "parallel.core"
-local stopwatch = require "stopwatch"
+local measure = require "measure"
 local waits = require "waits"
+local work = require "work"
 
 local WORKERS = 2
 
@@ -14,33 +14,14 @@ local WORKERS = 2
 local SKEWED_CALLS, SKEWED_ROUNDS = 140, 7
 local SHORTEST_S, MAGNITUDES = 0.0001, 3
 
-local SPIN = [[
-  return function(n)
-    local x = 0.5
-    for _ = 1, n do
-      x = 3.7 * x * (1 - x)
-    end
-    return x
-  end
-]]
-
--- How often the loop runs in a second.
-local function loops_a_second(spin)
-  local n_loops, best_ns = 2000000, math.huge
-  for _ = 1, 10 do
-    best_ns = math.min(best_ns, stopwatch(spin, n_loops))
-  end
-  return n_loops / best_ns * 1e9
-end
-
 -- Numbers of loops in an order that is the same in every run, and their sum.
 local function skewed_loops(a_second)
-  local list, sum = {}, 0
-  for i = 1, SKEWED_CALLS do
-    local part = (i - 0.5) / SKEWED_CALLS
-    list[i] = math.floor(a_second * SHORTEST_S * 10 ^ (MAGNITUDES * part))
-    sum = sum + list[i]
-  end
+  local sum = 0
+  local list = work.list(SKEWED_CALLS, function(i)
+    local n = math.floor(a_second * SHORTEST_S * 10 ^ (MAGNITUDES * (i - 0.5) / SKEWED_CALLS))
+    sum = sum + n
+    return n
+  end)
   math.randomseed(4)
   for i = #list, 2, -1 do
     local j = math.random(i)
@@ -50,13 +31,13 @@ local function skewed_loops(a_second)
 end
 
 local function measure_skewed(sample)
-  local spin = load(SPIN)()
-  local list, sum = skewed_loops(loops_a_second(spin))
-  local threads = ceiling.open(SPIN, WORKERS)
-  for _ = 1, SKEWED_ROUNDS do
-    sample("skewed_bare", (stopwatch(threads.run, threads, WORKERS, sum // WORKERS)))
-    sample("skewed_map", (stopwatch(parallel.map, spin, list, {workers = WORKERS})))
-  end
+  local spin = load(work.SPIN)()
+  local list, sum = skewed_loops(measure.loops_a_second(spin))
+  local threads = bare.open(work.SPIN, WORKERS)
+  measure.in_turn(sample, SKEWED_ROUNDS, 1, {
+    {"skewed_bare", threads.run, threads, WORKERS, sum // WORKERS},
+    {"skewed_map", parallel.map, spin, list, {workers = WORKERS}},
+  })
 end
 
 -- Deadlines.
@@ -64,21 +45,9 @@ end
 local TIMEOUT_S, DEADLINES = 0.01, 150
 
 local ENDLESS = {
-  loop = function()
-    while true do end
-  end,
-  coroutine = function()
-    coroutine.wrap(function()
-      while true do end
-    end)()
-  end,
-  pcall = function()
-    while true do
-      pcall(function()
-        while true do end
-      end)
-    end
-  end,
+  loop = function() while true do end end,
+  coroutine = function() coroutine.wrap(function() while true do end end)() end,
+  pcall = function() while true do pcall(function() while true do end end) end end,
 }
 
 local function measure_deadlines(sample)
@@ -124,5 +93,5 @@ return function(sample)
   measure_skewed(sample)
   measure_deadlines(sample)
   measure_interrupts(sample)
-  waits(sample, bare.sleep, 0.2, 3)
+  waits(sample, 0.2, 3)
 end

@@ -36,29 +36,32 @@ static const char READ_RECORD[] =
     "end\n"
     "return function(i) return records[i].score end\n";
 
-/* A state made and closed, as luaL_newstate does it. */
-
-static void time_new_states(void) {
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < STATES_A_ROUND; i++) {
-    lua_State *L = luaL_newstate();
-    bench_require(L != NULL, "no memory for a state");
-    luaL_openlibs(L);
-    lua_close(L);
-  }
-  bench_sample("new", (bench_now_ns() - start_ns) / STATES_A_ROUND);
-}
-
-static char *make_bytes(size_t n_bytes) {
-  char *bytes = malloc(n_bytes);
-  bench_require(bytes != NULL, "no memory to copy");
-  memset(bytes, 1, n_bytes);
-  return bytes;
+static lua_State *open_state(void) {
+  lua_State *L = luaL_newstate();
+  bench_require(L != NULL, "no memory for a state");
+  luaL_openlibs(L);
+  return L;
 }
 
 /* Pushes the function that the source returns. */
 static void push_function(lua_State *L, const char *source) {
   bench_require(luaL_dostring(L, source) == LUA_OK, "the source failed");
+}
+
+/* Calls the function that is the first on the stack. */
+static void call(lua_State *L, lua_Integer argument) {
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, argument);
+  bench_require(lua_pcall(L, 1, 1, 0) == LUA_OK, "a call failed");
+  bench_require(lua_tonumber(L, -1) >= 0, "a call gave nothing");
+}
+
+/* A state made and closed, as luaL_newstate does it. */
+static void time_new_states(void) {
+  BENCH_TIMED("new", STATES_A_ROUND) {
+    for (int i = 0; i < STATES_A_ROUND; i++)
+      lua_close(open_state());
+  }
 }
 
 /* An image put back, then lua_pcall. */
@@ -70,43 +73,37 @@ static void open_image(moons__image *image, moons__libraries libraries, const ch
   bench_require(moons__image_take(image) == 0, "no memory for an image");
 }
 
-static lua_Number call_square(lua_State *L, lua_Number x) {
-  lua_pushvalue(L, 1);
-  lua_pushnumber(L, x);
-  bench_require(lua_pcall(L, 1, 1, 0) == LUA_OK, "a call failed");
-  return lua_tonumber(L, -1);
-}
-
-static void time_image(moons__image *image, const char *key) {
-  double start_ns = bench_now_ns(), sum = 0;
-  for (int i = 0; i < CALLS_A_ROUND; i++) {
-    moons__image_restore(image);
-    sum += call_square(image->L, i);
+static void time_image(moons__image *image, const char *key, int n_calls, int step) {
+  BENCH_TIMED(key, n_calls) {
+    for (int i = 0; i < n_calls; i++) {
+      moons__image_restore(image);
+      call(image->L, 1 + i * step);
+    }
   }
-  bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
-  bench_require(sum > 0, "calls gave nothing");
 }
 
-/* As many bytes copied, with both places in the cache as far as they fit. */
-static void time_image_copy(const moons__image *image, char *to, const char *from,
-                            const char *key) {
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < CALLS_A_ROUND; i++) {
-    memcpy(to, from, image->n_bytes);
-    __asm__ volatile("" : : "r"(to) : "memory"); /* each copy counts */
+/* Room for two copies of an image. */
+static char *make_places(const moons__image *image) {
+  char *places = malloc(2 * image->n_bytes);
+  bench_require(places != NULL, "no memory to copy");
+  return memset(places, 1, 2 * image->n_bytes);
+}
+
+/* As many bytes copied as an image has: of a small one with both places in the cache as far as they fit. */
+static void time_copy(const moons__image *image, char *places, const char *key, int n_copies) {
+  BENCH_TIMED(key, n_copies) {
+    for (int i = 0; i < n_copies; i++) {
+      memcpy(places, places + image->n_bytes, image->n_bytes);
+      __asm__ volatile("" : : "r"(places) : "memory"); /* each copy counts */
+    }
   }
-  bench_sample(key, (bench_now_ns() - start_ns) / CALLS_A_ROUND);
 }
 
-/* The same state for all calls: what the calls alone cost. */
-static void time_same_state(lua_State *L) {
-  double start_ns = bench_now_ns(), sum = 0;
-  for (int i = 0; i < CALLS_A_ROUND; i++) {
-    sum += call_square(L, i);
+static void call_in_same_state(lua_State *L, int n_calls) {
+  for (int i = 0; i < n_calls; i++) {
+    call(L, i);
     lua_settop(L, 1);
   }
-  bench_sample("same", (bench_now_ns() - start_ns) / CALLS_A_ROUND);
-  bench_require(sum > 0, "calls gave nothing");
 }
 
 /* The whole way of a call in a worker. */
@@ -128,21 +125,19 @@ static void encode_setup(lua_State *L, moons__buffer *out) {
   moons__names names = {0};
   moons__encoder encoder = {.L = L, .out = out, .names = &names};
   int function = lua_gettop(L);
-  lua_pushnil(L); /* no init */
+  lua_pushnil(L); /* no init, and no modules */
   lua_newtable(L);
   encoder.sent_index = lua_gettop(L);
   moons__pristine_push_globals(L);
   encoder.pristine_index = lua_gettop(L);
   moons__encoder_begin(&encoder);
-  moons__setup_encode(&encoder, function, function + 1);
+  moons__setup_encode(&encoder, function, function + 1, function + 1);
   moons__encoder_end(&encoder);
   moons__names_free(&names);
 }
 
 static void make_setup(const char *source, moons__buffer *out) {
-  lua_State *L = luaL_newstate();
-  bench_require(L != NULL, "no memory for a state");
-  luaL_openlibs(L);
+  lua_State *L = open_state();
   moons__pristine_note(L, 0);
   push_function(L, source);
   encode_setup(L, out);
@@ -165,9 +160,9 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   moons_job_options options = {.fresh = l->fresh};
   moons__setup *setup = moons__setup_new(l->setup.bytes, l->setup.n_bytes, 0);
   bench_require(setup != NULL, "no memory for a set-up");
-  l->plan = moons__plan_new(&options, setup);
+  l->plan = moons__plan_new(&options, setup, NULL, 0);
   moons__setup_release(setup);
-  bench_require(l->plan != NULL, "no memory for plan");
+  bench_require(l->plan != NULL, "no memory for a plan");
 }
 
 static void close_line(line *l) {
@@ -186,11 +181,7 @@ static void run_line(line *l) {
   moons__buffer_free(&chunk.results);
 }
 
-static void time_line(line *l) {
-  double start_ns = bench_now_ns();
-  run_line(l);
-  bench_sample(l->key, (bench_now_ns() - start_ns) / l->n_calls);
-}
+static void time_line(line *l) { BENCH_TIMED(l->key, l->n_calls) run_line(l); }
 
 /* A state for each call of a small function. */
 
@@ -200,17 +191,16 @@ static void measure_images(void) {
   open_image(&small, MOONS__LIBRARIES_LEAST, SQUARE);
   bench_sample("image_bytes_all", (double)all.n_bytes);
   bench_sample("image_bytes_small", (double)small.n_bytes);
-  char *from = make_bytes(all.n_bytes), *to = make_bytes(all.n_bytes);
+  char *places = make_places(&all);
   for (int i = 0; i < ROUNDS; i++) {
     time_new_states();
-    time_image(&all, "image_all");
-    time_image(&small, "image_small");
-    time_image_copy(&all, to, from, "copy_all");
-    time_image_copy(&small, to, from, "copy_small");
-    time_same_state(small.L);
+    time_image(&all, "image_all", CALLS_A_ROUND, 1);
+    time_image(&small, "image_small", CALLS_A_ROUND, 1);
+    time_copy(&all, places, "copy_all", CALLS_A_ROUND);
+    time_copy(&small, places, "copy_small", CALLS_A_ROUND);
+    BENCH_TIMED("same", CALLS_A_ROUND) call_in_same_state(small.L, CALLS_A_ROUND);
   }
-  free(from);
-  free(to);
+  free(places);
   moons__image_close(&small);
   moons__image_close(&all);
 }
@@ -237,41 +227,20 @@ static void measure_workers(void) {
 
 /* A state for each call of a function that has captured many records. */
 
-static void time_record_image(moons__image *image) {
-  lua_Number sum = 0;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < RECORD_CALLS; i++) {
-    moons__image_restore(image);
-    lua_pushvalue(image->L, 1);
-    lua_pushinteger(image->L, 1 + i * RECORD_STEP);
-    bench_require(lua_pcall(image->L, 1, 1, 0) == LUA_OK, "a call failed");
-    sum += lua_tonumber(image->L, -1);
-  }
-  bench_sample("record_image", (bench_now_ns() - start_ns) / RECORD_CALLS);
-  bench_require(sum > 0, "calls gave nothing");
-}
-
-static void time_copy(char *to, const char *from, size_t n_bytes) {
-  double start_ns = bench_now_ns();
-  memcpy(to, from, n_bytes);
-  bench_sample("record_copy", bench_now_ns() - start_ns);
-}
-
 static void measure_records(void) {
   moons__image image;
   line worker = {.key = "record_worker", .fresh = 1, .n_calls = RECORD_CALLS};
   open_image(&image, MOONS__LIBRARIES_LEAST, READ_RECORD);
   open_line(&worker, READ_RECORD, 0, RECORD_STEP);
   run_line(&worker);
-  char *from = make_bytes(image.n_bytes), *to = make_bytes(image.n_bytes);
+  char *places = make_places(&image);
   bench_sample("record_megabytes", (double)image.n_bytes / 1e6);
   for (int round = 0; round < RECORD_ROUNDS; round++) {
-    time_copy(to, from, image.n_bytes);
-    time_record_image(&image);
+    time_copy(&image, places, "record_copy", 1);
+    time_image(&image, "record_image", RECORD_CALLS, RECORD_STEP);
     time_line(&worker);
   }
-  free(from);
-  free(to);
+  free(places);
   close_line(&worker);
   moons__image_close(&image);
 }
@@ -293,12 +262,7 @@ static void *pull_line(void *data) {
 
 static void *pull_bare(void *data) {
   puller *p = data;
-  double sum = 0;
-  for (int i = 0; i < TASKS_A_ROUND * CALLS_A_ROUND; i++) {
-    sum += call_square(p->L, i);
-    lua_settop(p->L, 1);
-  }
-  bench_require(sum > 0, "calls gave nothing");
+  call_in_same_state(p->L, TASKS_A_ROUND * CALLS_A_ROUND);
   return NULL;
 }
 
@@ -318,8 +282,7 @@ static void open_puller(puller *p) {
   *p = (puller){.line = {.fresh = 1, .n_calls = CALLS_A_ROUND}};
   open_line(&p->line, SQUARE, 0, 1);
   run_line(&p->line); /* makes the state */
-  p->L = luaL_newstate();
-  bench_require(p->L != NULL, "no memory for a state");
+  p->L = open_state();
   push_function(p->L, SQUARE);
 }
 
@@ -348,16 +311,16 @@ static void measure_pairs(void) {
       {pull_line, "one_worker", "two_workers", "two_of_one_worker", HUGE_VAL, HUGE_VAL},
       {pull_bare, "one_bare", "two_bare", "two_of_one_bare", HUGE_VAL, HUGE_VAL},
   };
-  open_puller(&pullers[0]);
-  open_puller(&pullers[1]);
+  for (int i = 0; i < 2; i++)
+    open_puller(&pullers[i]);
   for (int round = 0; round < PAIR_ROUNDS; round++) {
     time_pair(&pairs[0], pullers);
     time_pair(&pairs[1], pullers);
   }
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     bench_sample(pairs[i].part_key, pairs[i].two_ns / pairs[i].one_ns);
-  close_puller(&pullers[1]);
-  close_puller(&pullers[0]);
+    close_puller(&pullers[i]);
+  }
 }
 
 int main(void) {

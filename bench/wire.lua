@@ -2,40 +2,18 @@
 -- @module wire
 
 local codec = require "codec"
-local stopwatch = require "stopwatch"
+local measure = require "measure"
+local work = require "work"
 
 local has_cmsgpack, cmsgpack = pcall(require, "cmsgpack")
 
 local ROUNDS = 9
 
-local function floats()
-  local list = {}
-  for i = 1, 1000000 do
-    list[i] = math.sin(i)
-  end
-  return list
-end
-
-local function records()
-  local list = {}
-  for i = 1, 100000 do
-    list[i] = {id = i, name = "record " .. i, score = i * 0.5, ok = i % 3 == 0}
-  end
-  return list
-end
-
-local function tree(depth)
-  if depth == 0 then
-    return {}
-  end
-  return {left = tree(depth - 1), right = tree(depth - 1)}
-end
-
 -- What is measured: a name, what makes it, how many items it has, and how many fields its tables have.
 local VALUES = {
-  {"floats", floats, 1000000, 0},
-  {"records", records, 100000, 4},
-  {"tree", function() return tree(15) end, 65535, 2},
+  {"floats", function() return work.list(1000000, math.sin) end, 1000000, 0},
+  {"records", function() return work.records(100000) end, 100000, 4},
+  {"tree", function() return work.tree(15) end, 65535, 2},
   {"string", function() return ("0123456789"):rep(1000000) end, 10000000, 0},
 }
 
@@ -79,12 +57,10 @@ local function message_pack()
   }
 end
 
-local function measure(sample, name, value, n_items, way)
-  local encode_ns = stopwatch(way.encode, value)
-  local decode_ns = stopwatch(way.decode)
-  sample(("%sencode_%s"):format(way.prefix, name), encode_ns / n_items)
-  sample(("%sdecode_%s"):format(way.prefix, name), decode_ns / n_items)
-  sample(("%sboth_%s"):format(way.prefix, name), (encode_ns + decode_ns) / n_items)
+local function measure_way(sample, name, value, n_items, way)
+  local encode, decode = way.prefix .. "encode_" .. name, way.prefix .. "decode_" .. name
+  local least = measure.in_turn(sample, 1, n_items, {{encode, way.encode, value}, {decode, way.decode}})
+  sample(way.prefix .. "both_" .. name, least[encode] + least[decode])
 end
 
 local function ways()
@@ -103,9 +79,9 @@ return function(sample)
     end
     assert(same(value, codec.copy(value, n_fields), true))
     for _ = 1, ROUNDS do
-      sample("copy_" .. name, stopwatch(codec.copy, value, n_fields) / n_items)
+      measure.in_turn(sample, 1, n_items, {{"copy_" .. name, codec.copy, value, n_fields}})
       for _, way in ipairs(in_turn) do
-        measure(sample, name, value, n_items, way)
+        measure_way(sample, name, value, n_items, way)
       end
     end
   end

@@ -5,7 +5,7 @@
 
 local work = {}
 
---- The source of a function of how often its loop runs.
+--- The source of a function whose loop runs as often as its argument says.
 work.SPIN = [[
   return function(n)
     local x = 0.5
@@ -25,7 +25,7 @@ function work.list(n, f)
   return list
 end
 
---- 1.0 to n, or what is so many times as much.
+--- The floats from 1 to n, each multiplied by `factor` (1.0 by default).
 function work.floats(n, factor)
   factor = factor or 1.0
   return work.list(n, function(i) return i * factor end)

@@ -1,4 +1,4 @@
-"""What the two runners in Python share: the protocol of run.lua, and the plain loops."""
+"""What the two pools of python.py share: the protocol of run.lua, and the plain loops."""
 
 import gc
 import os
@@ -22,11 +22,19 @@ def spin(loops):
     return x
 
 
-def timed(f, *arguments):
-    gc.collect()
+def timed_once(f, *arguments):
     start_s = time.perf_counter()
     result = f(*arguments)
     return time.perf_counter() - start_s, result
+
+
+def timed(f, *arguments):
+    gc.collect()
+    return timed_once(f, *arguments)
+
+
+def loop(f, xs):
+    return [f(x) for x in xs]
 
 
 def floats(n):
@@ -55,16 +63,6 @@ def children_but(word):
     return [pid for pid in pids if word not in open(f"/proc/{pid}/cmdline").read()]
 
 
-def median_time(f, n):
-    return statistics.median(timed_once(f) for _ in range(n))
-
-
-def timed_once(f):
-    start_s = time.perf_counter()
-    f()
-    return time.perf_counter() - start_s
-
-
 class Runner:
     """Answers commands with a pool that has `open`, `map(f, xs)`, `apply(f)` and `pids()`."""
 
@@ -81,27 +79,25 @@ class Runner:
         sizes = [private_bytes(pid) for pid in self.pool.pids()]
         return "none" if None in sizes else "%d" % (sum(sizes) / len(sizes))
 
-    def squares(self, n):
-        took_s, results = timed(self.pool.map, square, floats(int(n)))
+    def squares(self, n, map=None):
+        took_s, results = timed(map or self.pool.map, square, floats(int(n)))
         return "%.9f %d" % (took_s, check(results))
 
     def loop(self, n):
-        took_s, results = timed(lambda xs: [square(x) for x in xs], floats(int(n)))
-        return "%.9f %d" % (took_s, check(results))
+        return self.squares(n, loop)
 
     def apply(self, n):
-        return "%.9f" % median_time(lambda: self.pool.apply(nothing), int(n))
+        return "%.9f" % statistics.median(timed_once(self.pool.apply, nothing)[0] for _ in range(int(n)))
 
     def wait(self, n, seconds):
         return "%.9f" % timed(self.pool.map, time.sleep, [float(seconds)] * int(n))[0]
 
-    def spin(self, n, loops):
-        took_s, results = timed(self.pool.map, spin, [int(loops)] * int(n))
+    def spin(self, n, loops, map=None):
+        took_s, results = timed(map or self.pool.map, spin, [int(loops)] * int(n))
         return "%.9f %r" % (took_s, results[-1])
 
     def spin_loop(self, n, loops):
-        took_s, results = timed(lambda xs: [spin(x) for x in xs], [int(loops)] * int(n))
-        return "%.9f %r" % (took_s, results[-1])
+        return self.spin(n, loops, loop)
 
 
 def serve(pool):

@@ -1,7 +1,12 @@
 -- Runs the work of run.lua on luv's `new_work`: `UV_THREADPOOL_SIZE=WORKERS lua5.4 luv.lua WORKERS`.
 -- It sends no tables: lists are cut into chunks by hand, four a worker, and packed into strings.
 
-local uv = require "luv"
+local uv = require "luv" -- before this file could be found by that name
+
+local here = arg[0]:match("^(.*)/")
+package.path = ("%s/?.lua;%s/../?.lua;"):format(here, here) .. package.path
+
+local answers = require "answers"
 
 local n_workers = tonumber(arg[1])
 local CHUNKS_PER_WORKER = 4
@@ -53,29 +58,6 @@ end, keep)
 
 -- The runner.
 
-local function spin(loops)
-  local x = 0.5
-  for _ = 1, loops do
-    x = 3.7 * x * (1 - x)
-  end
-  return x
-end
-
-local function timed(f, ...)
-  collectgarbage()
-  local start_ns = uv.hrtime()
-  local result = f(...)
-  return (uv.hrtime() - start_ns) / 1e9, result
-end
-
-local function floats(n)
-  local xs = {}
-  for i = 1, n do
-    xs[i] = i + 0.0
-  end
-  return xs
-end
-
 local function pack(xs, first, last)
   local parts = {}
   for i = first, last, BLOCK do
@@ -95,28 +77,29 @@ local function unpack_into(list, text)
   end
 end
 
-local function map_squares(xs)
-  local size = math.ceil(#xs / (CHUNKS_PER_WORKER * n_workers))
+-- Calls f for each chunk of n items, with its number, its first and its last item; then waits.
+local function in_chunks(n, f)
+  local size, n_chunks = math.ceil(n / (CHUNKS_PER_WORKER * n_workers)), 0
   results = {}
-  local n_chunks = 0
-  for first = 1, #xs, size do
+  for first = 1, n, size do
     n_chunks = n_chunks + 1
-    square_work:queue(n_chunks, pack(xs, first, math.min(first + size - 1, #xs)))
+    f(n_chunks, first, math.min(first + size - 1, n))
   end
   uv.run()
+end
+
+local function squares(xs)
+  in_chunks(#xs, function(chunk, first, last) square_work:queue(chunk, pack(xs, first, last)) end)
   local list = {}
-  for i = 1, n_chunks do
-    unpack_into(list, results[i])
+  for _, text in ipairs(results) do
+    unpack_into(list, text)
   end
   return list
 end
 
-local function check(list)
-  local sum = 0
-  for i = 1, #list do
-    sum = sum + i % 1009 * (list[i] % 10007)
-  end
-  return ("%d"):format(sum)
+local function spin(xs)
+  in_chunks(#xs, function(chunk, first, last) spin_work:queue(chunk, last - first + 1, xs[1]) end)
+  return {(string.unpack("d", results[#results]))}
 end
 
 -- Queues the work n times, and waits.
@@ -128,81 +111,13 @@ local function run_times(work, n, ...)
   uv.run()
 end
 
-local commands = {}
-
-function commands.hello()
-  return "luv " .. uv.version_string()
-end
-
-function commands.start()
-  local before_bytes = uv.resident_set_memory()
-  commands.memory = function()
-    return ("%.0f"):format((uv.resident_set_memory() - before_bytes) / n_workers)
-  end
-  local took_s = timed(run_times, nothing_work, n_workers)
-  return ("%.9f"):format(took_s)
-end
-
-function commands.squares(n)
-  local took_s, list = timed(map_squares, floats(n))
-  return ("%.9f %s"):format(took_s, check(list))
-end
-
-function commands.loop(n)
-  local xs = floats(n)
-  local took_s, list = timed(function()
-    local list = {}
-    for i = 1, n do
-      list[i] = xs[i] ^ 2
-    end
-    return list
-  end)
-  return ("%.9f %s"):format(took_s, check(list))
-end
-
-function commands.apply(n)
-  local times = {}
-  for i = 1, n do
-    local start_ns = uv.hrtime()
-    run_times(nothing_work, 1)
-    times[i] = (uv.hrtime() - start_ns) / 1e9
-  end
-  table.sort(times)
-  return ("%.9f"):format(times[n // 2 + 1])
-end
-
-function commands.wait(n, seconds)
-  return ("%.9f"):format((timed(run_times, wait_work, n, seconds)))
-end
-
-function commands.spin(n, loops)
-  local size = math.ceil(n / (CHUNKS_PER_WORKER * n_workers))
-  local took_s = timed(function()
-    results = {}
-    for i = 1, math.ceil(n / size) do
-      spin_work:queue(i, math.min(size, n - (i - 1) * size), loops)
-    end
-    uv.run()
-  end)
-  return ("%.9f %.17g"):format(took_s, (string.unpack("d", results[#results])))
-end
-
-function commands.spin_loop(n, loops)
-  local took_s, result = timed(function()
-    local last
-    for _ = 1, n do
-      last = spin(loops)
-    end
-    return last
-  end)
-  return ("%.9f %.17g"):format(took_s, result)
-end
-
-io.stdout:setvbuf("line")
-for line in io.lines() do
-  local command, n, value = line:match("^(%S+) ?(%S*) ?(%S*)$")
-  if command == "quit" then
-    break
-  end
-  print(commands[command] and commands[command](tonumber(n), tonumber(value)) or "none")
-end
+answers({
+  name = "luv " .. uv.version_string(),
+  now = function() return uv.hrtime() / 1e9 end,
+  resident_bytes = uv.resident_set_memory,
+  start = function() run_times(nothing_work, n_workers) end,
+  squares = squares,
+  apply = function() run_times(nothing_work, 1) end,
+  wait = function(list) run_times(wait_work, #list, list[1]) end,
+  spin = spin,
+}, n_workers)

@@ -58,21 +58,27 @@ async function main () {
     return sum
   }
 
-  const map = async xs => {
-    const size = Math.ceil(xs.length / (CHUNKS_PER_WORKER * nWorkers))
+  // Runs a task for each chunk of n items, from `first` to before `end`.
+  const inChunks = async (n, task) => {
+    const size = Math.ceil(n / (CHUNKS_PER_WORKER * nWorkers))
     const chunks = []
-    for (let i = 0; i < xs.length; i += size) {
-      const numbers = xs.slice(i, i + size)
-      if (isTyped) {
-        const typed = Float64Array.from(numbers)
-        chunks.push(pool.run(typed, { name: 'square', transferList: [typed.buffer] }))
-      } else {
-        chunks.push(pool.run(numbers, { name: 'square' }))
-      }
-    }
+    for (let i = 0; i < n; i += size) chunks.push(task(i, Math.min(i + size, n)))
+    return Promise.all(chunks)
+  }
+
+  const squares = async xs => {
     const results = []
-    for (const chunk of await Promise.all(chunks)) for (const x of chunk) results.push(x)
+    for (const chunk of await inChunks(xs.length, (first, end) => {
+      const numbers = isTyped ? Float64Array.from(xs.slice(first, end)) : xs.slice(first, end)
+      return pool.run(numbers, { name: 'square', transferList: isTyped ? [numbers.buffer] : [] })
+    })) for (const x of chunk) results.push(x)
     return results
+  }
+
+  const checked = map => async n => {
+    const xs = floats(n)
+    const [took, results] = await timed(() => map(xs))
+    return `${took.toFixed(9)} ${check(results)}`
   }
 
   const residentBytes = () => Number(/VmRSS:\s*(\d+)/.exec(readFileSync('/proc/self/status'))[1]) * 1024
@@ -89,16 +95,8 @@ async function main () {
       commands.memory = () => Math.round((residentBytes() - before) / nWorkers)
       return took.toFixed(9)
     },
-    squares: async n => {
-      const xs = floats(n)
-      const [took, results] = await timed(() => map(xs))
-      return `${took.toFixed(9)} ${check(results)}`
-    },
-    loop: async n => {
-      const xs = floats(n)
-      const [took, results] = await timed(() => xs.map(x => x ** 2))
-      return `${took.toFixed(9)} ${check(results)}`
-    },
+    squares: checked(squares),
+    loop: checked(xs => xs.map(x => x ** 2)),
     apply: async n => {
       const times = []
       for (let i = 0; i < n; i++) times.push((await timed(() => pool.run(null, { name: 'nothing' })))[0])
@@ -109,23 +107,13 @@ async function main () {
       return (await timed(calls))[0].toFixed(9)
     },
     spin: async (n, loops) => {
-      const size = Math.ceil(n / (CHUNKS_PER_WORKER * nWorkers))
-      const [took, results] = await timed(async () => {
-        const chunks = []
-        for (let i = 0; i < n; i += size) {
-          chunks.push(pool.run({ n: Math.min(size, n - i), loops }, { name: 'spin' }))
-        }
-        return Promise.all(chunks)
-      })
+      const task = (first, end) => pool.run({ n: end - first, loops }, { name: 'spin' })
+      const [took, results] = await timed(() => inChunks(n, task))
       return `${took.toFixed(9)} ${results.at(-1).at(-1)}`
     },
     spin_loop: async (n, loops) => {
-      const [took, result] = await timed(() => {
-        let last
-        for (let i = 0; i < n; i++) last = spinOnce(loops)
-        return last
-      })
-      return `${took.toFixed(9)} ${result}`
+      const [took, results] = await timed(() => spin({ n, loops }))
+      return `${took.toFixed(9)} ${results.at(-1)}`
     }
   }
 

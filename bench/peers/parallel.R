@@ -34,6 +34,17 @@ private_bytes <- function(pid) {
   1024 * sum(as.numeric(gsub("[^0-9]", "", lines)))
 }
 
+squares <- function(map) function(n) {
+  xs <- as.numeric(seq_len(n))
+  run <- timed(function() map(xs))
+  sprintf("%.9f %.0f", run$took, check(run$result))
+}
+
+spins <- function(map) function(n, loops) {
+  run <- timed(function() map(rep(loops, n)))
+  sprintf("%.9f %.17g", run$took, run$result[[n]])
+}
+
 commands <- list(
   hello = function() sprintf("R %s.%s, parallel", R.version$major, R.version$minor),
   start = function() {
@@ -46,16 +57,8 @@ commands <- list(
     tryCatch(sprintf("%.0f", mean(sapply(clusterCall(cluster, Sys.getpid), private_bytes))),
              error = function(e) "none")
   },
-  squares = function(n) {
-    xs <- as.numeric(seq_len(n))
-    run <- timed(function() parLapply(cluster, xs, square))
-    sprintf("%.9f %.0f", run$took, check(run$result))
-  },
-  loop = function(n) {
-    xs <- as.numeric(seq_len(n))
-    run <- timed(function() lapply(xs, square))
-    sprintf("%.9f %.0f", run$took, check(run$result))
-  },
+  squares = squares(function(xs) parLapply(cluster, xs, square)),
+  loop = squares(function(xs) lapply(xs, square)),
   apply = function(n) {
     one <- cluster[1]
     sprintf("%.9f", median(sapply(seq_len(n), function(i) {
@@ -65,14 +68,8 @@ commands <- list(
   wait = function(n, seconds) {
     sprintf("%.9f", timed(function() clusterApplyLB(cluster, rep(seconds, n), Sys.sleep))$took)
   },
-  spin = function(n, loops) {
-    run <- timed(function() parLapply(cluster, rep(loops, n), spin))
-    sprintf("%.9f %.17g", run$took, run$result[[n]])
-  },
-  spin_loop = function(n, loops) {
-    run <- timed(function() lapply(rep(loops, n), spin))
-    sprintf("%.9f %.17g", run$took, run$result[[n]])
-  }
+  spin = spins(function(xs) parLapply(cluster, xs, spin)),
+  spin_loop = spins(function(xs) lapply(xs, spin))
 )
 
 input <- file("stdin", "r")

@@ -27,10 +27,10 @@ local function moons(mode)
   end
 end
 
-local function python(name, test)
+local function python(library)
   return function(n_workers)
-    local command = first_that_works(PYTHONS, ("-c 'import %s'"):format(test))
-    return command and ("%s '%s/%s.py' %d"):format(command, here, name, n_workers)
+    local command = first_that_works(PYTHONS, ("-c 'import %s'"):format(library))
+    return command and ("%s '%s/python.py' %d %s"):format(command, here, n_workers, library)
   end
 end
 
@@ -44,8 +44,8 @@ end
 local KINDS = {
   {key = "moons", command = moons("fresh")},
   {key = "kept", command = moons("kept")},
-  {key = "python", command = python("python", "multiprocessing")},
-  {key = "joblib", command = python("joblib_loky", "joblib")},
+  {key = "python", command = python("multiprocessing")},
+  {key = "joblib", command = python("joblib")},
   {key = "node", command = node("arrays")},
   {key = "typed", command = node("typed")},
   {key = "luv", command = function(n_workers)
