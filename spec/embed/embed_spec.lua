@@ -8,7 +8,7 @@ for _, pair in ipairs {{"embed_test", "a host in C"}, {"process_test", "the proc
     local path
 
     setup(function()
-      path = program.build(test, {source, "spec/c/check.h", "runtime/moons.h"})
+      path = program.build(test, {source, "spec/c/check.h", "spec/embed/host.h", "runtime/moons.h"})
     end)
 
     for _, name in ipairs(program.cases(source)) do

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "check.h"
+#include "host.h"
 
 /* What a worker wrote. */
 typedef struct written {
@@ -29,35 +29,9 @@ static void take_written(void *data, int stream, const char *bytes, size_t n_byt
   pthread_mutex_unlock(&w->mutex);
 }
 
-static moons_runtime *open_runtime(const moons_options *options) {
-  moons_runtime *runtime;
-  CHECK(moons_runtime_new(&runtime, options) == 0);
-  CHECK(runtime != NULL);
-  return runtime;
-}
-
 static moons_runtime *open_usual(unsigned n_workers) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = n_workers;
+  moons_options options = usual_options(n_workers);
   return open_runtime(&options);
-}
-
-/* A state with the module as the global `parallel`. */
-static lua_State *open_state(moons_runtime *runtime) {
-  lua_State *L = luaL_newstate();
-  CHECK(L != NULL);
-  luaL_openlibs(L);
-  moons_open(L, runtime);
-  CHECK(lua_gettop(L) == 0);
-  CHECK(luaL_dostring(L, "parallel = require 'parallel'") == LUA_OK);
-  return L;
-}
-
-static void run(lua_State *L, const char *code) {
-  if (luaL_dostring(L, code) == LUA_OK) return;
-  fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
-  FAIL("the script runs");
 }
 
 static const char SQUARES[] = "local r = parallel.map(function(x) return x * x end, "
@@ -126,21 +100,18 @@ static void runs_scripts(void) {
   run(L, "local ok, err = pcall(parallel.map, function(x) error('boom ' .. x) end, {7})\n"
          "assert(not ok and err.index == 1 and err.message:find('boom 7', 1, true))");
   run(L, SQUARES);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 static void runs_inline(void) {
-  moons_options options;
-  moons_options_init(&options);
+  moons_options options = usual_options(0);
   options.backend = "inline";
   moons_runtime *runtime = open_runtime(&options);
   lua_State *L = open_state(runtime);
   run(L, SQUARES);
   run(L,
       "assert(parallel.map(function() return parallel.map(math.abs, {-3})[1] end, {0})[1] == 3)");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 /* What a host offers its scripts: host.scale(x), and host.name. */
@@ -170,29 +141,17 @@ static void open_host(lua_State *L, void *data) {
 }
 
 static moons_options host_options(host *h) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 2;
+  moons_options options = usual_options(2);
   options.open = open_host;
   options.open_data = h;
   return options;
-}
-
-/* A state of the host's own, with the same functions as the workers'. */
-static lua_State *open_host_state(moons_runtime *runtime, host *h) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  open_host(L, h);
-  moons_open(L, runtime);
-  run(L, "parallel = require 'parallel'");
-  return L;
 }
 
 static void host_functions(void) {
   host h = {.factor = 10, .name = "first"};
   moons_options options = host_options(&h);
   moons_runtime *runtime = open_runtime(&options);
-  lua_State *L = open_host_state(runtime, &h);
+  lua_State *L = open_host_state(runtime, open_host, &h);
   run(L, "local r = parallel.map(function(x) return host.scale(x) end, parallel.range(1, 50))\n"
          "for i = 1, 50 do assert(r[i] == 10 * i) end");
   CHECK(atomic_load(&h.n_calls) == 50);
@@ -206,8 +165,7 @@ static void host_functions(void) {
   run(L, "assert(parallel.map(function() host.name = 'changed' return host.name end, {0})[1] == "
          "'changed') assert(host.name == 'first')\n"
          "assert(parallel.map(function() return host.name end, {0})[1] == 'first')");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 /* In Lua, with libraries that no script names. */
@@ -218,27 +176,19 @@ static void open_in_lua(lua_State *L, void *data) {
 static void host_in_lua(void) {
   static char source[] = "function host_floor(x) return math.floor(x) + #os.date() * 0 end\n"
                          "function host_draw() return math.random() end";
-  moons_options options;
-  moons_options_init(&options);
+  moons_options options = usual_options(0);
   options.open = open_in_lua;
   options.open_data = source;
-  moons_runtime *runtime = open_runtime(&options);
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  open_in_lua(L, source);
-  moons_open(L, runtime);
-  run(L, "parallel = require 'parallel'\n"
-         "for _, fresh in ipairs {true, false} do\n"
-         "  local options = {fresh = fresh, seed = 3}\n"
-         "  local r = parallel.map(function(x) return host_floor(x) end, {1.5, 2.5}, options)\n"
-         "  assert(r[1] == 1 and r[2] == 2)\n"
-         "  local function draw() return host_draw() end\n"
-         "  local a = parallel.map(draw, parallel.range(1, 20), options)\n"
-         "  local b = parallel.map(draw, parallel.range(1, 20), options)\n"
-         "  for i = 1, 20 do assert(a[i] == b[i] and a[i] ~= a[i % 20 + 1]) end\n"
-         "end");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  run_with(&options,
+           "for _, fresh in ipairs {true, false} do\n"
+           "  local options = {fresh = fresh, seed = 3}\n"
+           "  local r = parallel.map(function(x) return host_floor(x) end, {1.5, 2.5}, options)\n"
+           "  assert(r[1] == 1 and r[2] == 2)\n"
+           "  local function draw() return host_draw() end\n"
+           "  local a = parallel.map(draw, parallel.range(1, 20), options)\n"
+           "  local b = parallel.map(draw, parallel.range(1, 20), options)\n"
+           "  for i = 1, 20 do assert(a[i] == b[i] and a[i] ~= a[i % 20 + 1]) end\n"
+           "end");
 }
 
 /* A host that keeps something in the space that Lua has beside each state. */
@@ -347,17 +297,11 @@ static const char USES_HOST[] =
 /* What the host gives its own state and those of calls goes by name; what it forgot there is an error that says
 ** what to do. */
 static void forgotten_functions(void) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 2;
+  moons_options options = usual_options(2);
   for (int forgets = 0; forgets < 2; forgets++) {
     options.open = forgets ? NULL : open_twice;
     moons_runtime *runtime = open_runtime(&options);
-    lua_State *L = luaL_newstate();
-    luaL_openlibs(L);
-    open_twice(L, NULL);
-    moons_open(L, runtime);
-    run(L, "parallel = require 'parallel'");
+    lua_State *L = open_host_state(runtime, open_twice, NULL);
     if (!forgets)
       run(L, USES_HOST);
     else
@@ -369,35 +313,26 @@ static void forgotten_functions(void) {
              "local ok, err = pcall(parallel.map, twice, {1})\n"
              "assert(not ok and err.message:find('twice', 1, true), tostring(err))\n"
              "assert(parallel.map(function(x) return load 'return 5' () + x end, {1})[1] == 6)");
-    lua_close(L);
-    moons_runtime_free(runtime);
+    close_both(L, runtime);
   }
 }
 
 static void extra_space(void) {
   static int beside = 77;
-  moons_options options;
-  moons_options_init(&options);
+  moons_options options = usual_options(0);
   options.open = open_beside;
   options.open_data = &beside;
-  moons_runtime *runtime = open_runtime(&options);
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  open_beside(L, &beside);
-  moons_open(L, runtime);
-  run(L, "parallel = require 'parallel'\n"
-         "local function read()\n"
-         "  setmetatable({}, {__gc = function() end})\n"
-         "  local there = coroutine.wrap(function() io.write '' return read_beside() end)()\n"
-         "  return read_beside() + there\n"
-         "end\n"
-         "for _, fresh in ipairs {true, false} do\n"
-         "  for i, sum in ipairs((parallel.map(read, {1, 2, 3}, {fresh = fresh}))) do\n"
-         "    assert(sum == 2 * 77)\n"
-         "  end\n"
-         "end");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  run_with(&options,
+           "local function read()\n"
+           "  setmetatable({}, {__gc = function() end})\n"
+           "  local there = coroutine.wrap(function() io.write '' return read_beside() end)()\n"
+           "  return read_beside() + there\n"
+           "end\n"
+           "for _, fresh in ipairs {true, false} do\n"
+           "  for i, sum in ipairs((parallel.map(read, {1, 2, 3}, {fresh = fresh}))) do\n"
+           "    assert(sum == 2 * 77)\n"
+           "  end\n"
+           "end");
 }
 
 static void open_fails(lua_State *L, void *data) {
@@ -406,8 +341,7 @@ static void open_fails(lua_State *L, void *data) {
 
 static void failing_hook(void) {
   static char reason[] = "not today";
-  moons_options options;
-  moons_options_init(&options);
+  moons_options options = usual_options(0);
   options.open = open_fails;
   options.open_data = reason;
   moons_runtime *runtime = open_runtime(&options);
@@ -418,55 +352,46 @@ static void failing_hook(void) {
     run(L, "local r, errors = parallel.map(function(x) return x end, {1, 2},\n"
            "  {errors = 'collect', fresh = false}) assert(errors[1] and errors[2])");
   }
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
+}
+
+/* A runtime whose calls print into `w`. */
+static moons_runtime *open_written(written *w, unsigned n_workers) {
+  *w = (written){.mutex = PTHREAD_MUTEX_INITIALIZER};
+  moons_options options = usual_options(n_workers);
+  options.write = take_written;
+  options.write_data = w;
+  return open_runtime(&options);
 }
 
 static void written_lines(void) {
-  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 1;
-  options.write = take_written;
-  options.write_data = &w;
-  moons_runtime *runtime = open_runtime(&options);
+  written w;
+  moons_runtime *runtime = open_written(&w, 1);
   lua_State *L = open_state(runtime);
   run(L, "parallel.map(function(x) print('line', x) io.write('a', 1, '\\nb') io.write('c\\n')\n"
          "  io.stderr:write('to stderr\\n') io.write('no end') end, {1})");
   CHECK(strcmp(w.text[0], "line\t1\na1\nbc\nno end") == 0);
   CHECK(strcmp(w.text[1], "to stderr\n") == 0);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
   pthread_mutex_destroy(&w.mutex);
 }
 
 static void lines_are_whole(void) {
-  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 4;
-  options.write = take_written;
-  options.write_data = &w;
-  moons_runtime *runtime = open_runtime(&options);
+  written w;
+  moons_runtime *runtime = open_written(&w, 4);
   lua_State *L = open_state(runtime);
   run(L, "parallel.map(function(x) io.write('<') io.write('x') print('>') end,\n"
          "  parallel.range(1, 300), {chunk = 5, workers = 4})");
   CHECK(w.n_broken == 0 && strlen(w.text[0]) == (size_t)300 * 4);
   for (int i = 0; i < 300; i++)
     CHECK(memcmp(w.text[0] + (size_t)i * 4, "<x>\n", 4) == 0);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
   pthread_mutex_destroy(&w.mutex);
 }
 
 static void progress_lines(void) {
-  written w = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 2;
-  options.write = take_written;
-  options.write_data = &w;
-  moons_runtime *runtime = open_runtime(&options);
+  written w;
+  moons_runtime *runtime = open_written(&w, 2);
   lua_State *L = open_state(runtime);
   run(L, "local pool <close> = parallel.pool {progress = true}\n"
          "pool:map(print, {1, 2, 3})");
@@ -475,8 +400,7 @@ static void progress_lines(void) {
   CHECK(strncmp(w.text[1], "3/3, 100%, ", 11) == 0);
   CHECK(strchr(w.text[1], '\n') == w.text[1] + strlen(w.text[1]) - 1);
   CHECK(w.n_broken == 0);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
   pthread_mutex_destroy(&w.mutex);
 }
 
@@ -487,7 +411,7 @@ static void side_by_side(void) {
   for (int i = 0; i < 2; i++) {
     moons_options options = host_options(&hosts[i]);
     runtimes[i] = open_runtime(&options);
-    states[i] = open_host_state(runtimes[i], &hosts[i]);
+    states[i] = open_host_state(runtimes[i], open_host, &hosts[i]);
   }
   for (int round = 0; round < 5; round++)
     for (int i = 0; i < 2; i++) {
@@ -547,9 +471,7 @@ static void without_runtime(void) {
 }
 
 static void limited_states(void) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 2;
+  moons_options options = usual_options(2);
   options.state_bytes = (size_t)4 << 20;
   moons_runtime *runtime = open_runtime(&options);
   lua_State *L = open_state(runtime);
@@ -569,15 +491,12 @@ static void limited_states(void) {
          "ok, err = pcall(parallel.map, function(s) return #s end, {big})\n"
          "assert(not ok and err.kind == 'memory', tostring(err))");
   run(L, SQUARES);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 static void states_too_small(void) {
   for (size_t n_bytes = 100; n_bytes < 60000; n_bytes = n_bytes * 3 / 2) {
-    moons_options options;
-    moons_options_init(&options);
-    options.n_workers = 1;
+    moons_options options = usual_options(1);
     options.state_bytes = n_bytes;
     moons_runtime *runtime;
     int error = moons_runtime_new(&runtime, &options);
@@ -586,8 +505,7 @@ static void states_too_small(void) {
     lua_State *L = open_state(runtime);
     run(L, "local ok, err = pcall(parallel.map, function(x) return math.floor(x) end, {1.5})\n"
            "assert(ok or err.kind == 'memory', tostring(err))");
-    lua_close(L);
-    moons_runtime_free(runtime);
+    close_both(L, runtime);
   }
 }
 
@@ -614,9 +532,7 @@ static const char RUNAWAYS[] =
 static void all_states_share(void) {
   static const char *const BACKENDS[] = {"threads", "inline"};
   for (size_t i = 0; i < 2; i++) {
-    moons_options options;
-    moons_options_init(&options);
-    options.n_workers = 4;
+    moons_options options = usual_options(4);
     options.backend = BACKENDS[i];
     options.states_bytes = (size_t)64 << 20;
     moons_runtime *runtime = open_runtime(&options);
@@ -624,16 +540,13 @@ static void all_states_share(void) {
     lua_State *L = open_state(runtime);
     run(L, RUNAWAYS);
     run(L, SQUARES);
-    lua_close(L);
-    moons_runtime_free(runtime);
+    close_both(L, runtime);
   }
 }
 
 /* So little that only the first of each state is there, with more workers than fit. */
 static void states_share_little(void) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = 32;
+  moons_options options = usual_options(32);
   options.states_bytes = 1 << 20;
   moons_runtime *runtime = open_runtime(&options);
   lua_State *L = open_state(runtime);
@@ -643,25 +556,18 @@ static void states_share_little(void) {
          "local ok, err = pcall(parallel.map, f, {1 << 21})"
          "assert(not ok and err.kind == 'memory', tostring(err))");
   run(L, SQUARES);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 /* Nothing but what Lua itself allows ends a call, however small a stack the host asks for. */
 static void small_stacks(void) {
   static const size_t SIZES[] = {1, 1 << 14, 1 << 16, 1 << 18, 1 << 20};
   for (size_t i = 0; i < sizeof SIZES / sizeof SIZES[0]; i++) {
-    moons_options options;
-    moons_options_init(&options);
-    options.n_workers = 1;
+    moons_options options = usual_options(1);
     options.stack_bytes = SIZES[i];
-    moons_runtime *runtime = open_runtime(&options);
-    lua_State *L = open_state(runtime);
-    run(L, "local function r(n) if n == 0 then return '' end"
-           "  return (('a'):gsub('a', function() return r(n - 1) end)) end "
-           "assert(parallel.map(r, {180})[1] == '')");
-    lua_close(L);
-    moons_runtime_free(runtime);
+    run_with(&options, "local function r(n) if n == 0 then return '' end"
+                       "  return (('a'):gsub('a', function() return r(n - 1) end)) end "
+                       "assert(parallel.map(r, {180})[1] == '')");
   }
 }
 
@@ -713,8 +619,7 @@ static void statistics(void) {
   moons_runtime_stats(runtime, &stats);
   CHECK(stats.n_done + stats.n_failed >= 110 && stats.n_failed == 5);
   CHECK(stats.sent_bytes > 0 && stats.received_bytes > 0);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 int main(int argc, char **argv) {

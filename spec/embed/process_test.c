@@ -9,36 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
-
-static moons_runtime *open_runtime(const moons_options *options) {
-  moons_runtime *runtime;
-  CHECK(moons_runtime_new(&runtime, options) == 0);
-  return runtime;
-}
-
-static moons_options usual_options(unsigned n_workers) {
-  moons_options options;
-  moons_options_init(&options);
-  options.n_workers = n_workers;
-  return options;
-}
-
-/* A state with the module as the global `parallel`. */
-static lua_State *open_state(moons_runtime *runtime) {
-  lua_State *L = luaL_newstate();
-  CHECK(L != NULL);
-  luaL_openlibs(L);
-  moons_open(L, runtime);
-  CHECK(luaL_dostring(L, "parallel = require 'parallel'") == LUA_OK);
-  return L;
-}
-
-static void run(lua_State *L, const char *code) {
-  if (luaL_dostring(L, code) == LUA_OK) return;
-  fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
-  FAIL("the script runs");
-}
+#include "host.h"
 
 /* Signals of the process. */
 
@@ -59,8 +30,7 @@ static void host_waits(void) {
     CHECK(sigwait(&set, &got) == 0 && got == sent);
   }
   run(L, "future:cancel() pool:close()");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 /* is_blocked(signal): on the thread that calls it. */
@@ -116,8 +86,7 @@ static void blocked_signals(void) {
     for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++)
       check_blocked(L, OTHERS[i], 1);
     check_blocked(L, SIGPIPE, blocks_pipe);
-    lua_close(L);
-    moons_runtime_free(runtime);
+    close_both(L, runtime);
   }
 }
 
@@ -146,8 +115,7 @@ static void use_in_child(moons_runtime *runtime, lua_State *L) {
   moons_runtime_stats(runtime, &stats);
   CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);
   CHECK(strstr(lua_tostring(L, -1), moons_error_text(MOONS_EFORKED)) != NULL);
-  lua_close(L);
-  moons_runtime_free(runtime);
+  close_both(L, runtime);
 }
 
 static void start_in_child(moons_runtime *runtime, lua_State *L) {
@@ -176,8 +144,7 @@ static void forked(void) {
     CHECK(status_of_child(i % 2 ? start_in_child : use_in_child, runtime, L) == 0);
     run(L, "assert(#future:get() == 1000)");
     CHECK(status_of_child(use_in_child, runtime, L) == 0);
-    lua_close(L);
-    moons_runtime_free(runtime);
+    close_both(L, runtime);
   }
 }
 
@@ -277,28 +244,22 @@ static void small_stacks(void) {
   moons_options options = usual_options(2);
   options.stop_signal = SIGURG;
   options.stack_bytes = 1; /* the least there is */
-  moons_runtime *runtime = open_runtime(&options);
-  lua_State *L = open_state(runtime);
-  run(L, "local function down() return (('x'):gsub('x', down)) end\n"
-         "for i = 1, 30 do\n"
-         "  local ok, err = pcall(parallel.map, function() while true do pcall(down) end end,\n"
-         "    {1, 2}, {timeout = 0.005 + i / 10000})\n"
-         "  assert(not ok and err.kind == 'timeout', tostring(err))\n"
-         "end");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  run_with(&options,
+           "local function down() return (('x'):gsub('x', down)) end\n"
+           "for i = 1, 30 do\n"
+           "  local ok, err = pcall(parallel.map, function() while true do pcall(down) end end,\n"
+           "    {1, 2}, {timeout = 0.005 + i / 10000})\n"
+           "  assert(not ok and err.kind == 'timeout', tostring(err))\n"
+           "end");
 }
 
 static void thread_names(void) {
 #ifdef __linux__
   moons_options options = usual_options(1);
   options.open = open_questions;
-  moons_runtime *runtime = open_runtime(&options);
-  lua_State *L = open_state(runtime);
-  run(L, "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
-         "'moons/0', name)");
-  lua_close(L);
-  moons_runtime_free(runtime);
+  run_with(&options,
+           "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
+           "'moons/0', name)");
 #endif
 }
 
