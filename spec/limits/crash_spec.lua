@@ -58,24 +58,22 @@ local matrix = [==[
   end
 ]==]
 
-for _, host in ipairs(script.hosts) do
-  describe("a call that ends badly " .. host.name, function()
-    for _, fresh in ipairs {true, false} do
-      for _, name in ipairs {"error", "exit", "overflow", "memory", "timeout", "execute", "popen"} do
-        it(("by %s, while decoding, running or encoding, is the one that fails, fresh = %s"):format(name, fresh),
-          function()
-            script.passes(matrix .. ([[
-              local name, fresh = %q, %s
-              IS_DEEP = fresh
-              local pool <close> = parallel.pool {workers = 2, fresh = fresh}
-              for stage, case in pairs(stages(crashes[name])) do
-                local places = name == "overflow" and {stage == "running" and 9 or 1} or {1, 5, 9}
-                if name == "execute" or name == "popen" then places = {5} end -- which are for a timeout long
-                for _, at in ipairs(places) do check(pool, name, stage, case[1], case[2], at) end
-              end
-            ]]):format(name, fresh), host)
-          end)
-      end
+script.on_hosts("a call that ends badly", function(_, _, host)
+  for _, fresh in ipairs {true, false} do
+    for _, name in ipairs {"error", "exit", "overflow", "memory", "timeout", "execute", "popen"} do
+      it(("by %s, while decoding, running or encoding, is the one that fails, fresh = %s"):format(name, fresh),
+        function()
+          script.passes(matrix .. ([[
+            local name, fresh = %q, %s
+            IS_DEEP = fresh
+            local pool <close> = parallel.pool {workers = 2, fresh = fresh}
+            for stage, case in pairs(stages(crashes[name])) do
+              local places = name == "overflow" and {stage == "running" and 9 or 1} or {1, 5, 9}
+              if name == "execute" or name == "popen" then places = {5} end -- which are for a timeout long
+              for _, at in ipairs(places) do check(pool, name, stage, case[1], case[2], at) end
+            end
+          ]]):format(name, fresh), host)
+        end)
     end
-  end)
-end
+  end
+end)

@@ -69,91 +69,87 @@ local function leaves_nothing(code, options)
   return result
 end
 
-for _, host in ipairs(script.hosts) do
-  describe("a program " .. host.name, function()
-    it("ends with its call when the time of that is over", function()
-      leaves_nothing([==[
-        local n = 0
-        for name, wait in pairs(waits) do
-          for i = 1 + n % 2, #programs, 2 do
-            local start = now()
-            local ok, err = pcall(parallel.map, function() return wait(command(i)) end, {1},
-              {timeout = 0.1, fresh = n % 3 == 0})
-            assert(not ok and err.kind == "timeout", name .. ": " .. tostring(err))
-            assert(now() - start < 20, name .. ": " .. command(i))
-            assert(not err.message:find "given up", name .. ": " .. command(i))
-            n = n + 1
-          end
+script.on_hosts("a program", function(_, _, host)
+  it("ends with its call when the time of that is over", function()
+    leaves_nothing([==[
+      local n = 0
+      for name, wait in pairs(waits) do
+        for i = 1 + n % 2, #programs, 2 do
+          local start = now()
+          local ok, err = pcall(parallel.map, function() return wait(command(i)) end, {1},
+            {timeout = 0.1, fresh = n % 3 == 0})
+          assert(not ok and err.kind == "timeout", name .. ": " .. tostring(err))
+          assert(now() - start < 20, name .. ": " .. command(i))
+          assert(not err.message:find "given up", name .. ": " .. command(i))
+          n = n + 1
         end
-        assert(parallel.map(function() return io.popen "echo 1":read "n" end, {1})[1] == 1)
-      ]==], host)
-    end)
-
-    it("ends with the call around that of its own", function()
-      leaves_nothing([==[
-        local ok, err = pcall(parallel.map, function()
-          return parallel.map(function() return os.execute(command(2)) end, {1, 2})
-        end, {1, 2}, {timeout = 0.2})
-        assert(not ok and err.kind == "timeout", tostring(err))
-      ]==], host)
-    end)
-
-    it("does not begin in a call that is over, also where no Lua code runs in between", function()
-      leaves_nothing([==[
-        local start = now()
-        local ok, err = pcall(parallel.map, function()
-          return (("sleep 0.05; false,"):rep(1000):gsub("[^,]+", os.execute))
-        end, {1}, {timeout = 0.2})
-        assert(not ok and err.kind == "timeout", tostring(err))
-        assert(now() - start < 40) -- all of them take 50 s
-      ]==], host)
-    end)
+      end
+      assert(parallel.map(function() return io.popen "echo 1":read "n" end, {1})[1] == 1)
+    ]==], host)
   end)
-end
 
-for _, host in ipairs {script.hosts[1], script.hosts[3]} do
-  describe("a program " .. host.name, function()
-    it("ends with the map that has failed, the future that is cancelled, the pool that is terminated", function()
-      leaves_nothing([==[
-        for i = 1, #programs do
-          local ok, err = pcall(parallel.map, function(x)
-            if x == 2 then os.execute "sleep 0.1" error "no" end
-            return os.execute(command(i))
-          end, {1, 2}, {workers = 2, chunk = 1})
-          assert(not ok and err.message:find "no", tostring(err))
-          local pool = parallel.pool(2)
-          local future = pool:submit(waits.read, command(i))
-          assert(not future:wait(0.1))
-          future:cancel()
-          local other = pool:submit(waits.execute, command(i))
-          assert(not other:wait(0.1))
-          pool:terminate()
-        end
-      ]==], host)
-    end)
-
-    it("of a call that nobody waits for keeps no script from ending", function()
-      leaves_nothing([==[
-        local pool = parallel.pool(4)
-        for i = 1, #programs do
-          pool:submit(waits.read, command(i))
-          pool:submit(waits.execute, command(i))
-        end
-        os.execute "sleep 0.2"
-      ]==], host)
-    end)
-
-    it("of a call ends with a script that exits", function()
-      if host.interpreter then return end -- there os.exit of the script is Lua's own
-      leaves_nothing([==[
-        local pool = parallel.pool(4)
-        for i = 1, #programs do pool:submit(waits.execute, command(i)) end
-        os.execute "sleep 0.2"
-        os.exit(7)
-      ]==], setmetatable({code = 7}, {__index = host}))
-    end)
+  it("ends with the call around that of its own", function()
+    leaves_nothing([==[
+      local ok, err = pcall(parallel.map, function()
+        return parallel.map(function() return os.execute(command(2)) end, {1, 2})
+      end, {1, 2}, {timeout = 0.2})
+      assert(not ok and err.kind == "timeout", tostring(err))
+    ]==], host)
   end)
-end
+
+  it("does not begin in a call that is over, also where no Lua code runs in between", function()
+    leaves_nothing([==[
+      local start = now()
+      local ok, err = pcall(parallel.map, function()
+        return (("sleep 0.05; false,"):rep(1000):gsub("[^,]+", os.execute))
+      end, {1}, {timeout = 0.2})
+      assert(not ok and err.kind == "timeout", tostring(err))
+      assert(now() - start < 40) -- all of them take 50 s
+    ]==], host)
+  end)
+end)
+
+script.on_hosts("a program", function(_, _, host)
+  it("ends with the map that has failed, the future that is cancelled, the pool that is terminated", function()
+    leaves_nothing([==[
+      for i = 1, #programs do
+        local ok, err = pcall(parallel.map, function(x)
+          if x == 2 then os.execute "sleep 0.1" error "no" end
+          return os.execute(command(i))
+        end, {1, 2}, {workers = 2, chunk = 1})
+        assert(not ok and err.message:find "no", tostring(err))
+        local pool = parallel.pool(2)
+        local future = pool:submit(waits.read, command(i))
+        assert(not future:wait(0.1))
+        future:cancel()
+        local other = pool:submit(waits.execute, command(i))
+        assert(not other:wait(0.1))
+        pool:terminate()
+      end
+    ]==], host)
+  end)
+
+  it("of a call that nobody waits for keeps no script from ending", function()
+    leaves_nothing([==[
+      local pool = parallel.pool(4)
+      for i = 1, #programs do
+        pool:submit(waits.read, command(i))
+        pool:submit(waits.execute, command(i))
+      end
+      os.execute "sleep 0.2"
+    ]==], host)
+  end)
+
+  it("of a call ends with a script that exits", function()
+    if host.interpreter then return end -- there os.exit of the script is Lua's own
+    leaves_nothing([==[
+      local pool = parallel.pool(4)
+      for i = 1, #programs do pool:submit(waits.execute, command(i)) end
+      os.execute "sleep 0.2"
+      os.exit(7)
+    ]==], setmetatable({code = 7}, {__index = host}))
+  end)
+end, nil, {script.hosts[1], script.hosts[3]})
 
 describe("Ctrl-C", function()
   local function interrupt(code, options)

@@ -161,11 +161,9 @@ local deadlines = [==[
   assert(is_quiet, "a call goes on that was given up")
 ]==]
 
-for _, host in ipairs(script.hosts) do
-  describe("deadlines " .. host.name, function()
-    it("end calls at any moment, and nothing else", function()
-      local options = {args = {tostring(n_rounds), tostring(seed)}, timeout = 120 + n_rounds}
-      script.passes(deadlines, setmetatable(options, {__index = host}))
-    end)
+script.on_hosts("deadlines", function(_, _, host)
+  it("end calls at any moment, and nothing else", function()
+    local options = {args = {tostring(n_rounds), tostring(seed)}, timeout = 120 + n_rounds}
+    script.passes(deadlines, setmetatable(options, {__index = host}))
   end)
-end
+end)

@@ -77,200 +77,176 @@ local endless = [==[
 ]==]
 
 -- The thread that watches is the same for all hosts, and these cases wait.
-for _, host in ipairs({script.hosts[1]}) do
-  describe("a call past its timeout " .. host.name, function()
-    local function passes(code)
-      return script.passes(endless .. code, host)
-    end
+script.on_hosts("a call past its timeout", function(case, passes)
+  for _, fresh in ipairs {true, false} do
+    it("fails in whatever way it runs without end, and others go on, fresh = " .. tostring(fresh), function()
+      passes(([[
+        local fresh = %s
+        local names = {}
+        for name in pairs(loops) do
+          names[#names + 1] = name
+          names[#names + 1] = false
+        end
+        local results, errors = parallel.map(call, names,
+          {init = init, fresh = fresh, timeout = 0.05, errors = "collect", chunk = 3})
+        equal(results.n, #names)
+        for i, name in ipairs(names) do
+          if name then
+            local err = errors[i]
+            assert(results[i] == nil and err, name)
+            assert(err.index == i and err.kind == "timeout", name .. ": " .. tostring(err))
+            assert(err.message:find("timed out", 1, true), err.message)
+            assert(type(err.traceback) == "string", name)
+          else
+            assert(errors[i] == nil, tostring(errors[i]))
+            equal(results[i], "done")
+          end
+        end
+      ]]):format(fresh))
+    end)
+  end
 
+  case("has a traceback that shows where it was", [[
     for _, fresh in ipairs {true, false} do
-      it("fails in whatever way it runs without end, and others go on, fresh = " .. tostring(fresh), function()
-        passes(([[
-          local fresh = %s
-          local names = {}
-          for name in pairs(loops) do
-            names[#names + 1] = name
-            names[#names + 1] = false
-          end
-          local results, errors = parallel.map(call, names,
-            {init = init, fresh = fresh, timeout = 0.05, errors = "collect", chunk = 3})
-          equal(results.n, #names)
-          for i, name in ipairs(names) do
-            if name then
-              local err = errors[i]
-              assert(results[i] == nil and err, name)
-              assert(err.index == i and err.kind == "timeout", name .. ": " .. tostring(err))
-              assert(err.message:find("timed out", 1, true), err.message)
-              assert(type(err.traceback) == "string", name)
-            else
-              assert(errors[i] == nil, tostring(errors[i]))
-              equal(results[i], "done")
-            end
-          end
-        ]]):format(fresh))
-      end)
+      for _, name in ipairs {"plain", "pcall", "sort"} do
+        local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.3, fresh = fresh})
+        assert(not ok and err.kind == "timeout", tostring(err))
+        assert(err.traceback:find "stdin:%d+: in ", name .. ": " .. err.traceback)
+      end
     end
+  ]])
 
-    it("has a traceback that shows where it was", function()
-      passes [[
-        for _, fresh in ipairs {true, false} do
-          for _, name in ipairs {"plain", "pcall", "sort"} do
-            local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.3, fresh = fresh})
-            assert(not ok and err.kind == "timeout", tostring(err))
-            assert(err.traceback:find "stdin:%d+: in ", name .. ": " .. err.traceback)
-          end
+  case("raises an error of that kind and index, which reads well", [[
+    local ok, err = pcall(parallel.map, call, {false, false, "plain"}, {timeout = 0.05, chunk = 1})
+    assert(not ok)
+    equal({err.index, err.kind}, {3, "timeout"})
+    assert(tostring(err):find('call 3 (item "plain") failed: timed out', 1, true), tostring(err))
+    equal(parallel.map(call, {false, false}), {"done", "done"})
+  ]])
+
+  case("leaves a kept state that still works", [[
+    local count = 0
+    local function f(name)
+      count = count + 1
+      return name and loops[name]() or count
+    end
+    local xs = {false, "plain", false, "pcall", false, "yielding", false}
+    local options = {workers = 1, chunk = 1, fresh = false, timeout = 0.2, errors = "collect"}
+    local results, errors = parallel.map(f, xs, options)
+    for i, x in ipairs(xs) do
+      if x then equal(errors[i].kind, "timeout") else assert(math.type(results[i]) == "integer") end
+    end
+  ]])
+
+  case("may be one that a map within it makes", [[
+    local function outer(name)
+      return parallel.map(function(x) return x and call(x) or x end, {false, name, false})
+    end
+    local results, errors = parallel.map(outer, {"plain", false, "pcall"},
+      {timeout = 0.1, errors = "collect", chunk = 1})
+    equal({results.n, results[2], errors[1].kind, errors[3].kind}, {3, {false, false, false}, "timeout", "timeout"})
+    equal(errors[2], nil)
+    -- However deep, and whatever catches it.
+    local function deep(depth)
+      if depth == 0 then forever() end
+      while true do pcall(parallel.map, deep, {depth - 1}) end
+    end
+    local ok, err = pcall(parallel.map, deep, {3}, {timeout = 0.1})
+    equal({ok, err.kind, err.index}, {false, "timeout", 1})
+    equal(parallel.map(call, {false}), {"done"})
+  ]])
+
+  case("within a map may have the shorter limit of the inner map, and be caught there", [[
+    local function outer(name)
+      local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.05})
+      return {ok, err.kind, err.index}
+    end
+    equal(parallel.map(outer, {"plain", "pcall"}, {timeout = 30}), {{false, "timeout", 1}, {false, "timeout", 1}})
+    equal(parallel.map(outer, {"plain"}), {{false, "timeout", 1}})
+  ]])
+
+  case("obeys the outer call's limit where the inner map's is longer", [[
+    local function outer(name) return parallel.map(call, {name}, {timeout = 1000}) end
+    local ok, err = pcall(parallel.map, outer, {"plain"}, {timeout = 0.05})
+    equal({ok, err.kind, err.index}, {false, "timeout", 1})
+  ]])
+
+  case("obeys it in a pool that the call makes, and in its iterators and futures", [[
+    local ways = {
+      function() local pool <close> = parallel.pool(2) return pool:map(call, {"plain"}) end,
+      function() local pool <close> = parallel.pool(2) return pool:apply(call, "pcall") end,
+      function() local pool <close> = parallel.pool(1) return pool:submit(call, "plain"):get() end,
+      function() local pool <close> = parallel.pool(1) return pool:submit(call, "plain"):wait() end,
+      function()
+        local pool <close> = parallel.pool(2)
+        local function endless() return false end
+        for _ in pool:imap(call, endless) do end
+      end,
+      function() while true do pcall(parallel.pool) end end,
+    }
+    local function f(i) return ways[i]() end
+    local _, errors = parallel.map(f, parallel.range(1, #ways), {timeout = 0.1, errors = "collect", chunk = 1})
+    for i = 1, #ways do
+      assert(errors[i] and errors[i].kind == "timeout", i .. ": " .. tostring(errors[i]))
+    end
+    equal(parallel.map(call, {false}), {"done"})
+  ]])
+
+  case("is measured for each call anew, not for the map", [[
+    local function work() for _ = 1, 200000 do end return 1 end
+    local results = parallel.map(work, parallel.range(1, 500), {timeout = 0.9, chunk = 500, workers = 1})
+    equal(#results, 500)
+  ]])
+
+  case("counts for init as for a call", [[
+    for _, fresh in ipairs {true, false} do
+      local options = {init = forever, timeout = 0.1, fresh = fresh}
+      local ok, err = pcall(parallel.map, call, {false, false}, options)
+      equal({ok, err.kind}, {false, "timeout"})
+      assert(err.message:find("init", 1, true), err.message)
+    end
+    equal(parallel.map(call, {false}), {"done"})
+  ]])
+end, endless, {script.hosts[1]})
+
+script.on_hosts("a timeout that is not reached", function(_, _, host)
+  it("changes nothing", function()
+    script.passes([[
+      local function f(x)
+        local co = coroutine.wrap(function() for i = 1, x do coroutine.yield(i) end return -1 end)
+        local sum = 0
+        for _ = 1, x do sum = sum + co() end
+        local ok, err = pcall(error, {x})
+        return {sum, ok, err[1], debug.gethook() == nil, ("%d"):format(x)}
+      end
+      local xs = parallel.range(1, 200)
+      local expected = parallel.map(f, xs)
+      for _, fresh in ipairs {true, false} do
+        for _, timeout in ipairs {5, 0.75 * 60, 1e8, 3600.0} do
+          equal(parallel.map(f, xs, {timeout = timeout, fresh = fresh}), expected)
         end
-      ]]
-    end)
-
-    it("raises an error of that kind and index, which reads well", function()
-      passes [[
-        local ok, err = pcall(parallel.map, call, {false, false, "plain"}, {timeout = 0.05, chunk = 1})
-        assert(not ok)
-        equal({err.index, err.kind}, {3, "timeout"})
-        assert(tostring(err):find('call 3 (item "plain") failed: timed out', 1, true), tostring(err))
-        equal(parallel.map(call, {false, false}), {"done", "done"})
-      ]]
-    end)
-
-    it("leaves a kept state that still works", function()
-      passes [[
-        local count = 0
-        local function f(name)
-          count = count + 1
-          return name and loops[name]() or count
-        end
-        local xs = {false, "plain", false, "pcall", false, "yielding", false}
-        local options = {workers = 1, chunk = 1, fresh = false, timeout = 0.2, errors = "collect"}
-        local results, errors = parallel.map(f, xs, options)
-        for i, x in ipairs(xs) do
-          if x then equal(errors[i].kind, "timeout") else assert(math.type(results[i]) == "integer") end
-        end
-      ]]
-    end)
-
-    it("may be one that a map within it makes", function()
-      passes [[
-        local function outer(name)
-          return parallel.map(function(x) return x and call(x) or x end, {false, name, false})
-        end
-        local results, errors = parallel.map(outer, {"plain", false, "pcall"},
-          {timeout = 0.1, errors = "collect", chunk = 1})
-        equal({results.n, results[2], errors[1].kind, errors[3].kind}, {3, {false, false, false}, "timeout", "timeout"})
-        equal(errors[2], nil)
-        -- However deep, and whatever catches it.
-        local function deep(depth)
-          if depth == 0 then forever() end
-          while true do pcall(parallel.map, deep, {depth - 1}) end
-        end
-        local ok, err = pcall(parallel.map, deep, {3}, {timeout = 0.1})
-        equal({ok, err.kind, err.index}, {false, "timeout", 1})
-        equal(parallel.map(call, {false}), {"done"})
-      ]]
-    end)
-
-    it("within a map may have the shorter limit of the inner map, and be caught there", function()
-      passes [[
-        local function outer(name)
-          local ok, err = pcall(parallel.map, call, {name}, {timeout = 0.05})
-          return {ok, err.kind, err.index}
-        end
-        equal(parallel.map(outer, {"plain", "pcall"}, {timeout = 30}), {{false, "timeout", 1}, {false, "timeout", 1}})
-        equal(parallel.map(outer, {"plain"}), {{false, "timeout", 1}})
-      ]]
-    end)
-
-    it("obeys the outer call's limit where the inner map's is longer", function()
-      passes [[
-        local function outer(name) return parallel.map(call, {name}, {timeout = 1000}) end
-        local ok, err = pcall(parallel.map, outer, {"plain"}, {timeout = 0.05})
-        equal({ok, err.kind, err.index}, {false, "timeout", 1})
-      ]]
-    end)
-
-    it("obeys it in a pool that the call makes, and in its iterators and futures", function()
-      passes [[
-        local ways = {
-          function() local pool <close> = parallel.pool(2) return pool:map(call, {"plain"}) end,
-          function() local pool <close> = parallel.pool(2) return pool:apply(call, "pcall") end,
-          function() local pool <close> = parallel.pool(1) return pool:submit(call, "plain"):get() end,
-          function() local pool <close> = parallel.pool(1) return pool:submit(call, "plain"):wait() end,
-          function()
-            local pool <close> = parallel.pool(2)
-            local function endless() return false end
-            for _ in pool:imap(call, endless) do end
-          end,
-          function() while true do pcall(parallel.pool) end end,
-        }
-        local function f(i) return ways[i]() end
-        local _, errors = parallel.map(f, parallel.range(1, #ways), {timeout = 0.1, errors = "collect", chunk = 1})
-        for i = 1, #ways do
-          assert(errors[i] and errors[i].kind == "timeout", i .. ": " .. tostring(errors[i]))
-        end
-        equal(parallel.map(call, {false}), {"done"})
-      ]]
-    end)
-
-    it("is measured for each call anew, not for the map", function()
-      passes [[
-        local function work() for _ = 1, 200000 do end return 1 end
-        local results = parallel.map(work, parallel.range(1, 500), {timeout = 0.9, chunk = 500, workers = 1})
-        equal(#results, 500)
-      ]]
-    end)
-
-    it("counts for init as for a call", function()
-      passes [[
-        for _, fresh in ipairs {true, false} do
-          local options = {init = forever, timeout = 0.1, fresh = fresh}
-          local ok, err = pcall(parallel.map, call, {false, false}, options)
-          equal({ok, err.kind}, {false, "timeout"})
-          assert(err.message:find("init", 1, true), err.message)
-        end
-        equal(parallel.map(call, {false}), {"done"})
-      ]]
-    end)
+      end
+    ]], host)
   end)
 
-  describe("a timeout that is not reached " .. host.name, function()
-    it("changes nothing", function()
-      script.passes([[
-        local function f(x)
-          local co = coroutine.wrap(function() for i = 1, x do coroutine.yield(i) end return -1 end)
-          local sum = 0
-          for _ = 1, x do sum = sum + co() end
-          local ok, err = pcall(error, {x})
-          return {sum, ok, err[1], debug.gethook() == nil, ("%d"):format(x)}
-        end
-        local xs = parallel.range(1, 200)
-        local expected = parallel.map(f, xs)
-        for _, fresh in ipairs {true, false} do
-          for _, timeout in ipairs {5, 0.75 * 60, 1e8, 3600.0} do
-            equal(parallel.map(f, xs, {timeout = timeout, fresh = fresh}), expected)
-          end
-        end
-      ]], host)
-    end)
-
-    it("leaves a hook of the script where it is", function()
-      script.passes([[
-        local function f(n)
-          local n_lines = 0
-          debug.sethook(function() n_lines = n_lines + 1 end, "l")
-          local x = 1
-          x = x + 1
-          local hook, mask, count = debug.gethook()
-          debug.sethook()
-          return {n_lines >= 3, type(hook), mask, count, x, n}
-        end
-        for _, fresh in ipairs {true, false} do
-          equal(parallel.map(f, {1, 2}, {timeout = 60, fresh = fresh}),
-            {{true, "function", "l", 0, 2, 1}, {true, "function", "l", 0, 2, 2}})
-        end
-      ]], host)
-    end)
+  it("leaves a hook of the script where it is", function()
+    script.passes([[
+      local function f(n)
+        local n_lines = 0
+        debug.sethook(function() n_lines = n_lines + 1 end, "l")
+        local x = 1
+        x = x + 1
+        local hook, mask, count = debug.gethook()
+        debug.sethook()
+        return {n_lines >= 3, type(hook), mask, count, x, n}
+      end
+      for _, fresh in ipairs {true, false} do
+        equal(parallel.map(f, {1, 2}, {timeout = 60, fresh = fresh}),
+          {{true, "function", "l", 0, 2, 1}, {true, "function", "l", 0, 2, 2}})
+      end
+    ]], host)
   end)
-end
+end, nil, {script.hosts[1]})
 
 describe("a timeout", function()
   for name, code in pairs {
@@ -288,26 +264,7 @@ describe("a timeout", function()
   end
 
   it("that is no number of seconds is an error that names it, of the script's line", function()
-    script.passes [[
-      local function f(x) return x end
-      local bad = {0, -1, "1", true, 0 / 0, 1 / 0, -1 / 0, {}, print, 1e9}
-      local pool <close> = parallel.pool(1)
-      for _, value in ipairs(bad) do
-        local options = {timeout = value}
-        for name, call in pairs {
-          map = function() parallel.map(f, {1}, options) end,
-          starmap = function() parallel.starmap(f, {{1}}, options) end,
-          run = function() parallel.run({parallel.delayed(f)(1)}, options) end,
-          pool = function() local _ <close> = parallel.pool(options) end,
-          imap = function() pool:imap(f, {1}, options) end,
-          map_async = function() pool:map_async(f, {1}, options) end,
-        } do
-          local ok, err = pcall(call)
-          assert(not ok and type(err) == "string", name .. " took " .. tostring(value))
-          assert(err:find "^stdin:%d+: " and err:find("option 'timeout' of '" .. name .. "'", 1, true), err)
-        end
-      end
-    ]]
+    script.refuses("timeout", '{0, -1, "1", true, 0 / 0, 1 / 0, -1 / 0, {}, print, 1e9}')
   end)
 
   it("of a pool holds for its calls, and a call's own comes first", function()

@@ -1,149 +1,125 @@
 local script = require "support.script"
 
-for _, host in ipairs(script.hosts) do
-  describe("the options of a map " .. host.name, function()
-    local function passes(code)
-      return script.passes(code, host)
+script.on_hosts("the options of a map", function(case, passes)
+  case("workers and chunk change nothing in the results", [[
+    local xs, expected = {}, {}
+    for i = 1, 3000 do xs[i], expected[i] = i, i % 7 ~= 0 and i * 2 or nil end
+    for _, workers in ipairs {1, 2, 8, 64} do
+      for _, chunk in ipairs {1, 7, 1000, 16384} do
+        local results = parallel.map(function(x) if x % 7 ~= 0 then return x * 2 end end, xs,
+          {workers = workers, chunk = chunk})
+        equal(results.n, 3000)
+        equal(results, expected)
+      end
     end
+    equal(parallel.map(function(x) return x end, {1, 2, 3}, {workers = 64, chunk = 1}), {1, 2, 3})
+  ]])
 
-    it("workers and chunk change nothing in the results", function()
-      passes [[
-        local xs, expected = {}, {}
-        for i = 1, 3000 do xs[i], expected[i] = i, i % 7 ~= 0 and i * 2 or nil end
-        for _, workers in ipairs {1, 2, 8, 64} do
-          for _, chunk in ipairs {1, 7, 1000, 16384} do
-            local results = parallel.map(function(x) if x % 7 ~= 0 then return x * 2 end end, xs,
-              {workers = workers, chunk = chunk})
-            equal(results.n, 3000)
-            equal(results, expected)
-          end
-        end
-        equal(parallel.map(function(x) return x end, {1, 2, 3}, {workers = 64, chunk = 1}), {1, 2, 3})
-      ]]
-    end)
+  case("pack keeps all values of each call", [[
+    local function f(x)
+      if x == 0 then return end
+      if x == 1 then return nil end
+      return x, nil, {x}, nil
+    end
+    local results = parallel.map(f, {0, 1, 2}, {pack = true})
+    equal(results, {{n = 0}, {n = 1}, {2, nil, {2}, nil, n = 4}})
+    equal(results.n, 3)
+    equal(parallel.starmap(math.modf, {{2.5}}, {pack = true}), {{2, 0.5, n = 2}})
+    equal(parallel.map(f, {2}, {pack = false}), {2})
+  ]])
 
-    it("pack keeps all values of each call", function()
-      passes [[
-        local function f(x)
-          if x == 0 then return end
-          if x == 1 then return nil end
-          return x, nil, {x}, nil
-        end
-        local results = parallel.map(f, {0, 1, 2}, {pack = true})
-        equal(results, {{n = 0}, {n = 1}, {2, nil, {2}, nil, n = 4}})
-        equal(results.n, 3)
-        equal(parallel.starmap(math.modf, {{2.5}}, {pack = true}), {{2, 0.5, n = 2}})
-        equal(parallel.map(f, {2}, {pack = false}), {2})
-      ]]
-    end)
+  case("errors = 'collect' runs all calls and gives their errors", [[
+    local function f(x)
+      if x % 3 == 0 then error("no " .. x, 0) end
+      return x
+    end
+    local results, errors = parallel.map(f, {1, 2, 3, 4, 5, 6, 7}, {errors = "collect"})
+    equal(results, {1, 2, nil, 4, 5, nil, 7})
+    equal(results.n, 7)
+    local seen = {}
+    for i, err in pairs(errors) do seen[i] = {err.index, err.kind, err.message, err.value} end
+    equal(seen, {[3] = {3, "error", "no 3", "no 3"}, [6] = {6, "error", "no 6", "no 6"}})
+    equal({errors.n, next(errors, next(errors, (next(errors))))}, {2})
+    equal(select(2, parallel.map(f, {1}, {errors = "collect"})).n, 0)
+    equal({parallel.map(f, {1}, {errors = "collect"})}, {{1, n = 1}, {}})
+  ]])
 
-    it("errors = 'collect' runs all calls and gives their errors", function()
-      passes [[
-        local function f(x)
-          if x % 3 == 0 then error("no " .. x, 0) end
-          return x
-        end
-        local results, errors = parallel.map(f, {1, 2, 3, 4, 5, 6, 7}, {errors = "collect"})
-        equal(results, {1, 2, nil, 4, 5, nil, 7})
-        equal(results.n, 7)
-        local seen = {}
-        for i, err in pairs(errors) do seen[i] = {err.index, err.kind, err.message, err.value} end
-        equal(seen, {[3] = {3, "error", "no 3", "no 3"}, [6] = {6, "error", "no 6", "no 6"}})
-        equal({errors.n, next(errors, next(errors, (next(errors))))}, {2})
-        equal(select(2, parallel.map(f, {1}, {errors = "collect"})).n, 0)
-        equal({parallel.map(f, {1}, {errors = "collect"})}, {{1, n = 1}, {}})
-      ]]
-    end)
+  case("errors = 'raise' raises the failed call's error", [[
+    local function f(x) return x() end
+    for _, options in ipairs {{}, {errors = "raise"}} do
+      local ok, err = pcall(parallel.map, f, {1}, options)
+      assert(not ok and err.index == 1 and err.kind == "error", err)
+      assert(err.message:find "stdin:1: attempt to call a number value", err.message)
+    end
+  ]])
 
-    it("errors = 'raise' raises the failed call's error", function()
-      passes [[
-        local function f(x) return x() end
-        for _, options in ipairs {{}, {errors = "raise"}} do
-          local ok, err = pcall(parallel.map, f, {1}, options)
-          assert(not ok and err.index == 1 and err.kind == "error", err)
-          assert(err.message:find "stdin:1: attempt to call a number value", err.message)
-        end
-      ]]
-    end)
+  case("init runs before the first call and shares its captures with the function", [[
+    local config, cache = nil, {}
+    local function init()
+      config = "ready"
+      cache[1] = "filled"
+      global = 7
+    end
+    local function f(x) return config .. cache[1] .. global + x end
+    for _, fresh in ipairs {true, false} do
+      local options = {init = init, workers = 3, chunk = 5, fresh = fresh}
+      local results = parallel.map(f, parallel.range(1, 200), options)
+      for i = 1, 200 do equal(results[i], "readyfilled" .. i + 7) end
+    end
+    equal({config, cache, global}, {nil, {}, nil})
+  ]])
 
-    it("init runs before the first call and shares its captures with the function", function()
-      passes [[
-        local config, cache = nil, {}
-        local function init()
-          config = "ready"
-          cache[1] = "filled"
-          global = 7
-        end
-        local function f(x) return config .. cache[1] .. global + x end
-        for _, fresh in ipairs {true, false} do
-          local options = {init = init, workers = 3, chunk = 5, fresh = fresh}
-          local results = parallel.map(f, parallel.range(1, 200), options)
-          for i = 1, 200 do equal(results[i], "readyfilled" .. i + 7) end
-        end
-        equal({config, cache, global}, {nil, {}, nil})
-      ]]
-    end)
+  case("init leaves the standard library changed for every call", [[
+    local function init()
+      function string.shout(s) return s:upper() .. "!" end
+      package.loaded.answers = {all = 42}
+    end
+    local function f(s) return s:shout() .. require("answers").all end
+    equal(parallel.map(f, {"a", "b"}, {init = init}), {"A!42", "B!42"})
+    equal(string.shout, nil)
+  ]])
 
-    it("init leaves the standard library changed for every call", function()
-      passes [[
-        local function init()
-          function string.shout(s) return s:upper() .. "!" end
-          package.loaded.answers = {all = 42}
-        end
-        local function f(s) return s:shout() .. require("answers").all end
-        equal(parallel.map(f, {"a", "b"}, {init = init}), {"A!42", "B!42"})
-        equal(string.shout, nil)
-      ]]
-    end)
-
-    it("init runs once for each worker", function()
-      local result = passes [[
-        local function init() print "init" end
-        for _, fresh in ipairs {true, false} do
-          print(fresh)
-          local options = {init = init, workers = 1, chunk = 3, fresh = fresh}
-          parallel.map(function(x) return x end, parallel.range(1, 500), options)
-        end
-      ]]
-      assert.equal("true\ninit\nfalse\ninit\n", result.stdout)
-    end)
-
-    it("init may be a value with __call", function()
-      passes [[
-        local setup = setmetatable({value = 3}, {__call = function(self) shared = self.value end})
-        equal(parallel.map(function(x) return x + shared end, {1}, {init = setup}), {4})
-      ]]
-    end)
-
-    it("an error in init is the error of the calls, and the next map works", function()
-      passes [[
-        local function init() error "init broke" end
-        local function f(x) return x end
-        for _, fresh in ipairs {true, false} do
-          local ok, err = pcall(parallel.map, f, {1, 2, 3}, {init = init, fresh = fresh})
-          assert(not ok and tostring(err):find "stdin:1: init broke", tostring(err))
-          equal(err.kind, "error")
-          local options = {init = init, fresh = fresh, errors = "collect"}
-          local results, errors = parallel.map(f, {1, 2, 3}, options)
-          equal({results, results.n}, {{}, 3})
-          for i = 1, 3 do assert(errors[i].message:find "init broke", errors[i]) end
-          equal(parallel.map(f, {1, 2}, {fresh = fresh}), {1, 2})
-        end
-      ]]
-    end)
-
-    it("can be used again and are not changed", function()
-      passes [[
-        local options = {workers = 2, chunk = 2, pack = false, errors = "collect", seed = 1, fresh = true}
-        local copy = {}
-        for k, v in pairs(options) do copy[k] = v end
-        parallel.map(function(x) return x end, {1, 2}, options)
-        parallel.map(function(x) return x end, {1, 2}, options)
-        equal(options, copy)
-      ]]
-    end)
+  it("init runs once for each worker", function()
+    local result = passes [[
+      local function init() print "init" end
+      for _, fresh in ipairs {true, false} do
+        print(fresh)
+        local options = {init = init, workers = 1, chunk = 3, fresh = fresh}
+        parallel.map(function(x) return x end, parallel.range(1, 500), options)
+      end
+    ]]
+    assert.equal("true\ninit\nfalse\ninit\n", result.stdout)
   end)
-end
+
+  case("init may be a value with __call", [[
+    local setup = setmetatable({value = 3}, {__call = function(self) shared = self.value end})
+    equal(parallel.map(function(x) return x + shared end, {1}, {init = setup}), {4})
+  ]])
+
+  case("an error in init is the error of the calls, and the next map works", [[
+    local function init() error "init broke" end
+    local function f(x) return x end
+    for _, fresh in ipairs {true, false} do
+      local ok, err = pcall(parallel.map, f, {1, 2, 3}, {init = init, fresh = fresh})
+      assert(not ok and tostring(err):find "stdin:1: init broke", tostring(err))
+      equal(err.kind, "error")
+      local options = {init = init, fresh = fresh, errors = "collect"}
+      local results, errors = parallel.map(f, {1, 2, 3}, options)
+      equal({results, results.n}, {{}, 3})
+      for i = 1, 3 do assert(errors[i].message:find "init broke", errors[i]) end
+      equal(parallel.map(f, {1, 2}, {fresh = fresh}), {1, 2})
+    end
+  ]])
+
+  case("can be used again and are not changed", [[
+    local options = {workers = 2, chunk = 2, pack = false, errors = "collect", seed = 1, fresh = true}
+    local copy = {}
+    for k, v in pairs(options) do copy[k] = v end
+    parallel.map(function(x) return x end, {1, 2}, options)
+    parallel.map(function(x) return x end, {1, 2}, options)
+    equal(options, copy)
+  ]])
+end)
 
 describe("workers", function()
   -- Calls meet through files: each makes one and waits for those of the others.

@@ -22,180 +22,158 @@ local prelude = [[
   end
 ]]
 
-for _, host in ipairs(script.hosts) do
-  local function passes(code, options)
-    script.passes(prelude .. code, setmetatable(options or {}, {__index = host}))
-  end
+script.on_hosts("the option report", function(case, _, host)
+  case("is filled by every kind of map", [[
+    local report = {}
+    local function options(fresh) report = {} return {report = report, workers = 2, fresh = fresh} end
+    for _, fresh in ipairs {true, false} do
+      equal(parallel.map(function(x) return 2 * x end, {1, 2, 3}, options(fresh)), {2, 4, 6, n = 3})
+      check_all(report, 3)
+      equal(parallel.map(function(x) return "s" .. x end, {1, 2, 3}, options(fresh)), {"s1", "s2", "s3", n = 3})
+      check_all(report, 3)
+      parallel.starmap(math.max, {{1, 2}, {3, 4}}, options(fresh))
+      check_all(report, 2)
+      parallel.run({parallel.delayed(math.sqrt)(4)}, options(fresh))
+      check_all(report, 1)
+      equal(parallel.map(math.sqrt, parallel.range(1, 5000), options(fresh))[4900], 70.0)
+      check_all(report, 5000)
+    end
+  ]])
 
-  describe("the option report " .. host.name, function()
-    it("is filled by every kind of map", function()
-      passes [[
-        local report = {}
-        local function options(fresh) report = {} return {report = report, workers = 2, fresh = fresh} end
-        for _, fresh in ipairs {true, false} do
-          equal(parallel.map(function(x) return 2 * x end, {1, 2, 3}, options(fresh)), {2, 4, 6, n = 3})
-          check_all(report, 3)
-          equal(parallel.map(function(x) return "s" .. x end, {1, 2, 3}, options(fresh)), {"s1", "s2", "s3", n = 3})
-          check_all(report, 3)
-          parallel.starmap(math.max, {{1, 2}, {3, 4}}, options(fresh))
-          check_all(report, 2)
-          parallel.run({parallel.delayed(math.sqrt)(4)}, options(fresh))
-          check_all(report, 1)
-          equal(parallel.map(math.sqrt, parallel.range(1, 5000), options(fresh))[4900], 70.0)
-          check_all(report, 5000)
-        end
-      ]]
-    end)
+  case("is filled by iterations, iterators, futures and first", [[
+    local report = {}
+    local n = 0
+    local function items() n = n + 1 return n <= 20 and n or nil end
+    for i in parallel.imap(math.sqrt, items, {report = report}) do
+      check(report[i])
+    end
+    check_all(report, 20)
+    report = {}
+    for i in parallel.imap_unordered(math.sqrt, parallel.range(1, 20), {report = report}) do
+      check(report[i])
+    end
+    check_all(report, 20)
+    report = {}
+    parallel.map_async(math.sqrt, {1, 2, 3}, {report = report}):get()
+    check_all(report, 3)
+    report = {}
+    local _, index = parallel.first(function(x) return x == 3 end, {1, 2, 3}, {report = report, workers = 1})
+    check(report[index])
+  ]])
 
-    it("is filled by iterations, iterators, futures and first", function()
-      passes [[
-        local report = {}
-        local n = 0
-        local function items() n = n + 1 return n <= 20 and n or nil end
-        for i in parallel.imap(math.sqrt, items, {report = report}) do
-          check(report[i])
-        end
-        check_all(report, 20)
-        report = {}
-        for i in parallel.imap_unordered(math.sqrt, parallel.range(1, 20), {report = report}) do
-          check(report[i])
-        end
-        check_all(report, 20)
-        report = {}
-        parallel.map_async(math.sqrt, {1, 2, 3}, {report = report}):get()
-        check_all(report, 3)
-        report = {}
-        local _, index = parallel.first(function(x) return x == 3 end, {1, 2, 3}, {report = report, workers = 1})
-        check(report[index])
-      ]]
-    end)
+  case("of a pool goes by the pool's count of calls, that of one of its maps by the map's", [[
+    local all, own = {}, {}
+    local pool <close> = parallel.pool {workers = 2, report = all}
+    pool:map(math.sqrt, {1, 2})
+    pool:apply(math.sqrt, 3)
+    pool:submit(math.sqrt, 4):get()
+    check_all(all, 4)
+    pool:map(math.sqrt, {1, 2, 3}, {report = own}) -- calls 5, 6 and 7 of the pool
+    check_all(own, 3)
+    equal(#all, 4)
+    pool:apply(math.sqrt, 3)
+    check(all[8])
+  ]])
 
-    it("of a pool goes by the pool's count of calls, that of one of its maps by the map's", function()
-      passes [[
-        local all, own = {}, {}
-        local pool <close> = parallel.pool {workers = 2, report = all}
-        pool:map(math.sqrt, {1, 2})
-        pool:apply(math.sqrt, 3)
-        pool:submit(math.sqrt, 4):get()
-        check_all(all, 4)
-        pool:map(math.sqrt, {1, 2, 3}, {report = own}) -- calls 5, 6 and 7 of the pool
-        check_all(own, 3)
-        equal(#all, 4)
-        pool:apply(math.sqrt, 3)
-        check(all[8])
-      ]]
-    end)
+  case("tells of failed calls and their tries", [[
+    local report = {}
+    local function f(x)
+      if x == 2 then error "two" end
+      if x == 3 then return coroutine.create(print) end -- cannot be sent
+      if x == 4 then os.exit(1) end
+      return x
+    end
+    for _, fresh in ipairs {true, false} do
+      for retries = 0, 2, 2 do
+        local _, errors = parallel.map(f, {1, 2, 3, 4, 5}, {errors = "collect", report = report, retries = retries,
+          fresh = fresh})
+        equal(errors.n, 3)
+        for i = 1, 5 do
+          check(report[i], errors[i] and retries + 1 or 1)
+        end
+      end
+    end
+    report = {}
+    equal(pcall(parallel.map, f, {1, 2, 3}, {report = report, workers = 1, chunk = 3}), false)
+    check(report[1])
+    check(report[2])
+  ]])
 
-    it("tells of failed calls and their tries", function()
-      passes [[
-        local report = {}
-        local function f(x)
-          if x == 2 then error "two" end
-          if x == 3 then return coroutine.create(print) end -- cannot be sent
-          if x == 4 then os.exit(1) end
-          return x
-        end
-        for _, fresh in ipairs {true, false} do
-          for retries = 0, 2, 2 do
-            local _, errors = parallel.map(f, {1, 2, 3, 4, 5}, {errors = "collect", report = report, retries = retries,
-              fresh = fresh})
-            equal(errors.n, 3)
-            for i = 1, 5 do
-              check(report[i], errors[i] and retries + 1 or 1)
-            end
-          end
-        end
-        report = {}
-        equal(pcall(parallel.map, f, {1, 2, 3}, {report = report, workers = 1, chunk = 3}), false)
-        check(report[1])
-        check(report[2])
-      ]]
-    end)
+  case("has nothing of a call that was not made, and nothing used where init failed", [[
+    local report = {}
+    local items = {1, coroutine.create(print), 3}
+    parallel.map(type, items, {errors = "collect", report = report})
+    check(report[1])
+    equal(report[2], nil)
+    check(report[3])
+    report = {}
+    parallel.map(type, {1, 2}, {errors = "collect", report = report, init = function() error "no" end})
+    for i = 1, 2 do
+      equal({report[i].seconds, report[i].cpu, report[i].memory, report[i].tries}, {0.0, 0.0, 0, 1})
+    end
+  ]])
 
-    it("has nothing of a call that was not made, and nothing used where init failed", function()
-      passes [[
-        local report = {}
-        local items = {1, coroutine.create(print), 3}
-        parallel.map(type, items, {errors = "collect", report = report})
-        check(report[1])
-        equal(report[2], nil)
-        check(report[3])
-        report = {}
-        parallel.map(type, {1, 2}, {errors = "collect", report = report, init = function() error "no" end})
-        for i = 1, 2 do
-          equal({report[i].seconds, report[i].cpu, report[i].memory, report[i].tries}, {0.0, 0.0, 0, 1})
-        end
-      ]]
-    end)
+  case("measures waiting as seconds, computing as processor time", [[
+    local function wait() parallel.sleep(0.2) end
+    local function compute()
+      local start = parallel.clock()
+      while parallel.clock() - start < 0.2 do end
+    end
+    local report = {}
+    parallel.map(function(is_waiting) (is_waiting and wait or compute)() end, {true, false}, {report = report})
+    assert(report[1].seconds >= 0.2 and report[1].cpu < 0.1)
+    assert(report[2].seconds >= 0.2 and report[2].cpu > 0.001)
+  ]])
 
-    it("measures waiting as seconds, computing as processor time", function()
-      passes [[
-        local function wait() parallel.sleep(0.2) end
-        local function compute()
-          local start = parallel.clock()
-          while parallel.clock() - start < 0.2 do end
-        end
-        local report = {}
-        parallel.map(function(is_waiting) (is_waiting and wait or compute)() end, {true, false}, {report = report})
-        assert(report[1].seconds >= 0.2 and report[1].cpu < 0.1)
-        assert(report[2].seconds >= 0.2 and report[2].cpu > 0.001)
-      ]]
-    end)
+  case("measures the most that a call's state reaches, whatever was before it", [[
+    local function f(n_bytes)
+      local text = ("x"):rep(n_bytes)
+      text = nil
+      collectgarbage()
+      return 1
+    end
+    for _, fresh in ipairs {true, false} do
+      local report, sizes = {}, {1, 5000000, 1, 20000000, 1, 1000000}
+      parallel.map(f, sizes, {report = report, workers = 1, chunk = #sizes, fresh = fresh})
+      -- What a kept state allocates while a call has much, its stack say, may lie above that for good.
+      local most = 0
+      for i, n in ipairs(sizes) do
+        local memory = report[i].memory
+        most = fresh and n or math.max(most, n)
+        assert(memory >= n and memory < 3 * most + 500000, ("%d: %d"):format(n, memory))
+      end
+    end
+    -- What a call may hold is what it can report.
+    local report, limit = {}, 2 << 20
+    local function fill() local t = {} while true do t[#t + 1] = {} end end
+    local _, errors = parallel.map(fill, {1}, {report = report, memory = limit, errors = "collect"})
+    equal(errors[1].kind, "memory")
+    assert(report[1].memory <= limit and report[1].memory > limit // 4, report[1].memory)
+  ]])
 
-    it("measures the most that a call's state reaches, whatever was before it", function()
-      passes [[
-        local function f(n_bytes)
-          local text = ("x"):rep(n_bytes)
-          text = nil
-          collectgarbage()
-          return 1
-        end
-        for _, fresh in ipairs {true, false} do
-          local report, sizes = {}, {1, 5000000, 1, 20000000, 1, 1000000}
-          parallel.map(f, sizes, {report = report, workers = 1, chunk = #sizes, fresh = fresh})
-          -- What a kept state allocates while a call has much, its stack say, may lie above that for good.
-          local most = 0
-          for i, n in ipairs(sizes) do
-            local memory = report[i].memory
-            most = fresh and n or math.max(most, n)
-            assert(memory >= n and memory < 3 * most + 500000, ("%d: %d"):format(n, memory))
-          end
-        end
-        -- What a call may hold is what it can report.
-        local report, limit = {}, 2 << 20
-        local function fill() local t = {} while true do t[#t + 1] = {} end end
-        local _, errors = parallel.map(fill, {1}, {report = report, memory = limit, errors = "collect"})
-        equal(errors[1].kind, "memory")
-        assert(report[1].memory <= limit and report[1].memory > limit // 4, report[1].memory)
-      ]]
-    end)
+  case("tells workers apart, and goes on in maps within maps", [[
+    local report = {}
+    parallel.map(function() parallel.sleep(0.02) end, parallel.range(1, 20), {report = report, workers = 3,
+      chunk = 1})
+    for i = 1, 20 do
+      assert(report[i].worker >= 1 and report[i].worker <= 3)
+    end
+    local inner = parallel.map(function(x)
+      local own = {}
+      parallel.map(math.sqrt, {1, 2}, {report = own})
+      return {own[1], own[2]}
+    end, {1, 2}, {report = report})
+    for i = 1, 2 do
+      check_all(inner[i], 2)
+    end
+  ]])
 
-    it("tells workers apart, and goes on in maps within maps", function()
-      passes [[
-        local report = {}
-        parallel.map(function() parallel.sleep(0.02) end, parallel.range(1, 20), {report = report, workers = 3,
-          chunk = 1})
-        for i = 1, 20 do
-          assert(report[i].worker >= 1 and report[i].worker <= 3)
-        end
-        local inner = parallel.map(function(x)
-          local own = {}
-          parallel.map(math.sqrt, {1, 2}, {report = own})
-          return {own[1], own[2]}
-        end, {1, 2}, {report = report})
-        for i = 1, 2 do
-          check_all(inner[i], 2)
-        end
-      ]]
-    end)
-
-    it("is a table", function()
-      script.fails("require 'parallel'.map(print, {1}, {report = true})",
-        "option 'report' of 'map' must be a table, to be filled, not a boolean", host)
-      script.fails("require 'parallel'.map(print, {1}, {timing = {}})", "did you mean 'report'?", host)
-    end)
+  it("is a table", function()
+    script.fails("require 'parallel'.map(print, {1}, {report = true})",
+      "option 'report' of 'map' must be a table, to be filled, not a boolean", host)
+    script.fails("require 'parallel'.map(print, {1}, {timing = {}})", "did you mean 'report'?", host)
   end)
-end
+end, prelude)
 
 for _, host in ipairs {script.hosts[1], script.hosts[3]} do
   it("the option report tells what is known of calls that were given up " .. host.name, function()

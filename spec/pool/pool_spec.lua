@@ -26,220 +26,196 @@ for _, host in ipairs(script.hosts) do
   hosts[#hosts + 1] = not host.name:find("inline") and host or nil
 end
 
-for _, host in ipairs(hosts) do
-  describe("a pool " .. host.name, function()
-    local function passes(code)
-      return script.passes(start .. code, host)
+script.on_hosts("a pool", function(case, passes)
+  case("is made of nothing, of a number of workers, or of options", [[
+    for _, argument in ipairs {false, 1, 3, {}, {workers = 2}, {workers = 2, chunk = 5, fresh = false}} do
+      local pool <close> = parallel.pool(argument or nil)
+      equal({pool:map(double, {1, 2, 3})}, {{2, 4, 6, n = 3}})
     end
+    local pool <close> = parallel.pool(3)
+    equal(pool:stats().workers, 3)
+  ]])
 
-    it("is made of nothing, of a number of workers, or of options", function()
-      passes [[
-        for _, argument in ipairs {false, 1, 3, {}, {workers = 2}, {workers = 2, chunk = 5, fresh = false}} do
-          local pool <close> = parallel.pool(argument or nil)
-          equal({pool:map(double, {1, 2, 3})}, {{2, 4, 6, n = 3}})
-        end
-        local pool <close> = parallel.pool(3)
-        equal(pool:stats().workers, 3)
-      ]]
-    end)
+  case("maps, starmaps and runs as the module does", [[
+    local pool <close> = parallel.pool(2)
+    equal(pool:map(same, {1, nil, 3, n = 3}).n, 3)
+    equal({pool:map(double, parallel.range(1, 4))}, {{2, 4, 6, 8, n = 4}})
+    equal({pool:map(string.upper, ("a b"):gmatch "%a")}, {{"A", "B", n = 2}})
+    equal({pool:map(double, {})}, {{n = 0}})
+    equal({pool:starmap(math.max, {{1, 5}, {3, 2}})}, {{5, 3, n = 2}})
+    equal({pool:run {parallel.delayed(math.max)(1, 5)}}, {{5, n = 1}})
+    equal(pool:map(same, {1}, {pack = true}), {{1, n = 1}})
+  ]])
 
-    it("maps, starmaps and runs as the module does", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        equal(pool:map(same, {1, nil, 3, n = 3}).n, 3)
-        equal({pool:map(double, parallel.range(1, 4))}, {{2, 4, 6, 8, n = 4}})
-        equal({pool:map(string.upper, ("a b"):gmatch "%a")}, {{"A", "B", n = 2}})
-        equal({pool:map(double, {})}, {{n = 0}})
-        equal({pool:starmap(math.max, {{1, 5}, {3, 2}})}, {{5, 3, n = 2}})
-        equal({pool:run {parallel.delayed(math.max)(1, 5)}}, {{5, n = 1}})
-        equal(pool:map(same, {1}, {pack = true}), {{1, n = 1}})
-      ]]
-    end)
+  case("applies a function and gives all its values", [[
+    local pool <close> = parallel.pool {workers = 2, pack = false}
+    equal(table.pack(pool:apply(same, nil, 1, nil)), {nil, 1, nil, n = 3})
+    equal(select("#", pool:apply(same)), 0)
+    local ok, err = pcall(pool.apply, pool, error, {5})
+    equal({ok, err.value, err.kind}, {false, {5}, "error"})
+    local collecting <close> = parallel.pool {workers = 1, errors = "collect"}
+    ok, err = pcall(collecting.apply, collecting, error, {5})
+    equal({ok, err.value}, {false, {5}})
+  ]])
 
-    it("applies a function and gives all its values", function()
-      passes [[
-        local pool <close> = parallel.pool {workers = 2, pack = false}
-        equal(table.pack(pool:apply(same, nil, 1, nil)), {nil, 1, nil, n = 3})
-        equal(select("#", pool:apply(same)), 0)
-        local ok, err = pcall(pool.apply, pool, error, {5})
-        equal({ok, err.value, err.kind}, {false, {5}, "error"})
-        local collecting <close> = parallel.pool {workers = 1, errors = "collect"}
-        ok, err = pcall(collecting.apply, collecting, error, {5})
-        equal({ok, err.value}, {false, {5}})
-      ]]
-    end)
+  case("has options that hold for all calls, and a call's own come first", [[
+    local base
+    local pool <close> = parallel.pool {workers = 2, pack = true, seed = 5,
+      init = function() base = 100 end, errors = "collect"}
+    local function f(x) if x == 3 then error "three" end return x + base, math.random(0) end
+    local results, errors = pool:map(f, {1, 2, 3})
+    equal({results.n, results[1].n, results[1][1], errors[3].index}, {3, 2, 101, 3})
+    equal(pool:map(f, {1}, {pack = false}), {101})
+    equal(pool:apply(f, 1), 101)
+    assert(not pcall(pool.map, pool, f, {3}, {errors = "raise"}))
+    assert(pool:map(f, {1, 2}, {seed = 6})[2][2] ~= results[2][2])
+  ]])
 
-    it("has options that hold for all calls, and a call's own come first", function()
-      passes [[
-        local base
-        local pool <close> = parallel.pool {workers = 2, pack = true, seed = 5,
-          init = function() base = 100 end, errors = "collect"}
-        local function f(x) if x == 3 then error "three" end return x + base, math.random(0) end
-        local results, errors = pool:map(f, {1, 2, 3})
-        equal({results.n, results[1].n, results[1][1], errors[3].index}, {3, 2, 101, 3})
-        equal(pool:map(f, {1}, {pack = false}), {101})
-        equal(pool:apply(f, 1), 101)
-        assert(not pcall(pool.map, pool, f, {3}, {errors = "raise"}))
-        assert(pool:map(f, {1, 2}, {seed = 6})[2][2] ~= results[2][2])
-      ]]
-    end)
+  case("counts what it has done", [[
+    local pool <close> = parallel.pool(2)
+    local before = pool:stats()
+    equal({before.workers, before.done, before.failed, before.retried}, {2, 0, 0, 0})
+    pool:map(double, parallel.range(1, 100))
+    pool:apply(double, 1)
+    pool:map(function(x) if x > 95 then error "x" end end, parallel.range(1, 100), {errors = "collect"})
+    local stats = pool:stats()
+    equal({stats.failed, stats.retried, stats.lost}, {5, 0, 0})
+    assert(stats.done == 196 or stats.done == 201, stats.done)
+    for _, name in ipairs {"sent", "received", "busy", "restored"} do
+      assert(stats[name] > 0, name)
+    end
+  ]])
 
-    it("counts what it has done", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local before = pool:stats()
-        equal({before.workers, before.done, before.failed, before.retried}, {2, 0, 0, 0})
-        pool:map(double, parallel.range(1, 100))
-        pool:apply(double, 1)
-        pool:map(function(x) if x > 95 then error "x" end end, parallel.range(1, 100), {errors = "collect"})
-        local stats = pool:stats()
-        equal({stats.failed, stats.retried, stats.lost}, {5, 0, 0})
-        assert(stats.done == 196 or stats.done == 201, stats.done)
-        for _, name in ipairs {"sent", "received", "busy", "restored"} do
-          assert(stats[name] > 0, name)
-        end
-      ]]
-    end)
-
-    it("that is closed refuses every call, with an error of the script's line", function()
-      passes(methods .. [[
-        for _, how in ipairs {"close", "terminate"} do
-          local pool = parallel.pool(2)
-          pool:map(double, {1})
-          pool[how](pool)
-          pool[how](pool) -- twice is no error
-          pool:close() pool:terminate()
-          calls.apply = function(p) return p:apply(double, 1) end
-          calls.submit = function(p) return p:submit(double, 1) end
-          for name, call in pairs(calls) do
-            local ok, err = pcall(function() local _ = call(pool) end)
-            assert(not ok and err:find "^stdin:%d+: .*the pool is closed", name .. ": " .. tostring(err))
-          end
-        end
-      ]])
-    end)
-
-    it("is closed at the end of its block, and terminated when an error leaves it", function()
-      passes [[
-        local kept, future
-        do
-          local pool <close> = parallel.pool(2)
-          kept, future = pool, pool:submit(double, 4)
-        end
-        equal({future:get(), (pcall(kept.map, kept, double, {1}))}, {8, false})
-        local ok, err = pcall(function()
-          local pool <close> = parallel.pool(2)
-          kept, future = pool, pool:submit(forever)
-          error("left", 0)
-        end)
-        equal({ok, err}, {false, "left"})
-        ok, err = pcall(future.get, future)
-        equal({ok, err.kind, (pcall(kept.map, kept, double, {1}))}, {false, "cancelled", false})
-      ]]
-    end)
-
-    it("may be collected without being closed, busy or not", function()
-      passes [[
-        for i = 1, 30 do
-          local pool = parallel.pool(2)
-          pool:map(double, {1, 2})
-          if i % 2 == 0 then pool:submit(double, 1) end
-          pool = nil
-          if i % 5 == 0 then collectgarbage() end
-        end
-        collectgarbage()
-        equal(parallel.map(double, {1}), {2})
-      ]]
-    end)
-
-    it("works beside others", function()
-      passes [[
-        local pools = {}
-        for i = 1, 6 do pools[i] = parallel.pool {workers = i, fresh = i % 2 == 0} end
-        for round = 1, 10 do
-          local futures = {}
-          for i, pool in ipairs(pools) do futures[i] = pool:map_async(double, parallel.range(1, 50 + i)) end
-          for i, future in ipairs(futures) do
-            local results = future:get()
-            equal({results.n, results[50]}, {50 + i, 100})
-          end
-          equal(parallel.map(double, {round}), {round * 2})
-        end
-        for _, pool in ipairs(pools) do pool:close() end
-      ]]
-    end)
-
-    it("of arguments that are none says which, of the script's line", function()
-      passes(methods .. [[
-        local pool <close> = parallel.pool(1)
-        for name in pairs(calls) do
-          if name ~= "run" then
-            for _, case in ipairs {{1, 5, {1}}, {1, nil, {1}}, {2, double, 5}, {2, double, nil}, {3, double, {}, 5}} do
-              local number = case[1]
-              local ok, err = pcall(function() local _ = pool[name](pool, table.unpack(case, 2, 4)) end)
-              local text = "^stdin:%d+: bad argument #" .. number .. " to '" .. name
-              assert(not ok and err:find(text), name .. ": " .. tostring(err))
-            end
-          end
-        end
-        for _, name in ipairs {"apply", "submit", "run"} do
-          local ok, err = pcall(function() local _ = pool[name](pool, 5) end)
-          assert(not ok and err:find("^stdin:%d+: bad argument #1 to '" .. name .. "'"), tostring(err))
-        end
-      ]])
-    end)
-
-    it("whose methods are called on something else says so, of the script's line", function()
-      passes(methods .. [[
-        local pool <close> = parallel.pool(1)
-        for _, name in ipairs {"map", "starmap", "run", "imap", "istarmap", "imap_unordered", "map_async",
-            "starmap_async", "apply", "submit", "close", "terminate", "stats"} do
-          for _, this in ipairs {double, {}, false} do
-            local ok, err = pcall(function() local _ = pool[name](this, {1}) end)
-            local text = "^stdin:%d+: bad self of '" .. name .. "' %(a pool expected, got " .. type(this) .. "%)"
-            assert(not ok and err:find(text), err)
-          end
-        end
-        equal(pool:apply(double, 2), 4)
-      ]])
-    end)
-
-    it("names an option that is unknown or wrong, of the script's line", function()
-      passes(methods .. [[
-        local pool <close> = parallel.pool(1)
-        calls.pool = function(_, options) local _ <close> = parallel.pool(options) end
+  it("that is closed refuses every call, with an error of the script's line", function()
+    passes(methods .. [[
+      for _, how in ipairs {"close", "terminate"} do
+        local pool = parallel.pool(2)
+        pool:map(double, {1})
+        pool[how](pool)
+        pool[how](pool) -- twice is no error
+        pool:close() pool:terminate()
+        calls.apply = function(p) return p:apply(double, 1) end
+        calls.submit = function(p) return p:submit(double, 1) end
         for name, call in pairs(calls) do
-          local ok, err = pcall(function() local _ = call(pool, {speed = 5}) end)
-          assert(not ok and err:find "^stdin:%d+: unknown option 'speed'" and err:find(name, 1, true), tostring(err))
-          ok, err = pcall(function() local _ = call(pool, {chunk = 0}) end)
-          assert(not ok and err:find("^stdin:%d+: option 'chunk' of '" .. name .. "'"), tostring(err))
+          local ok, err = pcall(function() local _ = call(pool) end)
+          assert(not ok and err:find "^stdin:%d+: .*the pool is closed", name .. ": " .. tostring(err))
         end
-        for _, workers in ipairs {0, -1, 1.5, "2", true} do
-          local ok, err = pcall(function() local _ <close> = parallel.pool(workers) end)
-          assert(not ok and err:find "^stdin:%d+: ", tostring(err))
-        end
-      ]])
-    end)
-
-    it("runs again after each kind of failure, without losing other calls", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local bad = {
-          function() error "x" end,
-          function() error({{}}) end,
-          function() return coroutine.create(print) end,
-          function() os.exit(1) end,
-          function() error(setmetatable({}, {__tostring = function() error "nested" end})) end,
-        }
-        for i = 1, 40 do
-          local other = pool:map_async(double, parallel.range(1, 20))
-          assert(not pcall(pool.map, pool, bad[i % #bad + 1], parallel.range(1, 10)))
-          equal(other:get().n, 20)
-        end
-      ]]
-    end)
+      end
+    ]])
   end)
-end
+
+  case("is closed at the end of its block, and terminated when an error leaves it", [[
+    local kept, future
+    do
+      local pool <close> = parallel.pool(2)
+      kept, future = pool, pool:submit(double, 4)
+    end
+    equal({future:get(), (pcall(kept.map, kept, double, {1}))}, {8, false})
+    local ok, err = pcall(function()
+      local pool <close> = parallel.pool(2)
+      kept, future = pool, pool:submit(forever)
+      error("left", 0)
+    end)
+    equal({ok, err}, {false, "left"})
+    ok, err = pcall(future.get, future)
+    equal({ok, err.kind, (pcall(kept.map, kept, double, {1}))}, {false, "cancelled", false})
+  ]])
+
+  case("may be collected without being closed, busy or not", [[
+    for i = 1, 30 do
+      local pool = parallel.pool(2)
+      pool:map(double, {1, 2})
+      if i % 2 == 0 then pool:submit(double, 1) end
+      pool = nil
+      if i % 5 == 0 then collectgarbage() end
+    end
+    collectgarbage()
+    equal(parallel.map(double, {1}), {2})
+  ]])
+
+  case("works beside others", [[
+    local pools = {}
+    for i = 1, 6 do pools[i] = parallel.pool {workers = i, fresh = i % 2 == 0} end
+    for round = 1, 10 do
+      local futures = {}
+      for i, pool in ipairs(pools) do futures[i] = pool:map_async(double, parallel.range(1, 50 + i)) end
+      for i, future in ipairs(futures) do
+        local results = future:get()
+        equal({results.n, results[50]}, {50 + i, 100})
+      end
+      equal(parallel.map(double, {round}), {round * 2})
+    end
+    for _, pool in ipairs(pools) do pool:close() end
+  ]])
+
+  it("of arguments that are none says which, of the script's line", function()
+    passes(methods .. [[
+      local pool <close> = parallel.pool(1)
+      for name in pairs(calls) do
+        if name ~= "run" then
+          for _, case in ipairs {{1, 5, {1}}, {1, nil, {1}}, {2, double, 5}, {2, double, nil}, {3, double, {}, 5}} do
+            local number = case[1]
+            local ok, err = pcall(function() local _ = pool[name](pool, table.unpack(case, 2, 4)) end)
+            local text = "^stdin:%d+: bad argument #" .. number .. " to '" .. name
+            assert(not ok and err:find(text), name .. ": " .. tostring(err))
+          end
+        end
+      end
+      for _, name in ipairs {"apply", "submit", "run"} do
+        local ok, err = pcall(function() local _ = pool[name](pool, 5) end)
+        assert(not ok and err:find("^stdin:%d+: bad argument #1 to '" .. name .. "'"), tostring(err))
+      end
+    ]])
+  end)
+
+  it("whose methods are called on something else says so, of the script's line", function()
+    passes(methods .. [[
+      local pool <close> = parallel.pool(1)
+      for _, name in ipairs {"map", "starmap", "run", "imap", "istarmap", "imap_unordered", "map_async",
+          "starmap_async", "apply", "submit", "close", "terminate", "stats"} do
+        for _, this in ipairs {double, {}, false} do
+          local ok, err = pcall(function() local _ = pool[name](this, {1}) end)
+          local text = "^stdin:%d+: bad self of '" .. name .. "' %(a pool expected, got " .. type(this) .. "%)"
+          assert(not ok and err:find(text), err)
+        end
+      end
+      equal(pool:apply(double, 2), 4)
+    ]])
+  end)
+
+  it("names an option that is unknown or wrong, of the script's line", function()
+    passes(methods .. [[
+      local pool <close> = parallel.pool(1)
+      calls.pool = function(_, options) local _ <close> = parallel.pool(options) end
+      for name, call in pairs(calls) do
+        local ok, err = pcall(function() local _ = call(pool, {speed = 5}) end)
+        assert(not ok and err:find "^stdin:%d+: unknown option 'speed'" and err:find(name, 1, true), tostring(err))
+        ok, err = pcall(function() local _ = call(pool, {chunk = 0}) end)
+        assert(not ok and err:find("^stdin:%d+: option 'chunk' of '" .. name .. "'"), tostring(err))
+      end
+      for _, workers in ipairs {0, -1, 1.5, "2", true} do
+        local ok, err = pcall(function() local _ <close> = parallel.pool(workers) end)
+        assert(not ok and err:find "^stdin:%d+: ", tostring(err))
+      end
+    ]])
+  end)
+
+  case("runs again after each kind of failure, without losing other calls", [[
+    local pool <close> = parallel.pool(2)
+    local bad = {
+      function() error "x" end,
+      function() error({{}}) end,
+      function() return coroutine.create(print) end,
+      function() os.exit(1) end,
+      function() error(setmetatable({}, {__tostring = function() error "nested" end})) end,
+    }
+    for i = 1, 40 do
+      local other = pool:map_async(double, parallel.range(1, 20))
+      assert(not pcall(pool.map, pool, bad[i % #bad + 1], parallel.range(1, 10)))
+      equal(other:get().n, 20)
+    end
+  ]])
+end, start, hosts)
 
 describe("a pool #threads", function()
   local function passes(code)

@@ -71,49 +71,47 @@ local function has_whole_lines(result, report, expected, bar)
   report.same({}, left)
 end
 
-for _, host in ipairs(script.hosts) do
-  describe("a bar on a terminal " .. host.name, function()
-    local options = {flags = host.flags, interpreter = host.interpreter, env = host.env}
+script.on_hosts("a bar on a terminal", function(_, _, host)
+  local options = {flags = host.flags, interpreter = host.interpreter, env = host.env}
 
-    it("moves on, and stays as the last line of its map", function()
-      local result, report = shows([[
-        parallel.map(function() wait(0.01) end, parallel.range(1, 20), {progress = true, chunk = 1, workers = 1})
-        print "after"
-      ]], options)
-      report.truthy(drawn(result) > 1)
-      report.equal(3, #result.lines)
-      report.truthy(result.lines[1]:find "^20/20 %[#+%] 100%%, [%d.]+/s, in [%d.]+ s$")
-      report.equal("after", result.lines[2])
-    end)
+  it("moves on, and stays as the last line of its map", function()
+    local result, report = shows([[
+      parallel.map(function() wait(0.01) end, parallel.range(1, 20), {progress = true, chunk = 1, workers = 1})
+      print "after"
+    ]], options)
+    report.truthy(drawn(result) > 1)
+    report.equal(3, #result.lines)
+    report.truthy(result.lines[1]:find "^20/20 %[#+%] 100%%, [%d.]+/s, in [%d.]+ s$")
+    report.equal("after", result.lines[2])
+  end)
 
-    it("keeps apart from what calls print to stdout and stderr", function()
-      local result, report = shows([[
-        local function f(i)
-          for part = 1, 5 do
-            print(("line %d of call %d"):format(part, i))
-            io.write("written ", part, " by ")
-            wait(0.001)
-            io.write("call ", i, "\n")
-            io.stderr:write("told by call ", i, "\n")
-            io.flush()
-          end
-        end
-        parallel.map(f, parallel.range(1, 100), {progress = true, workers = 4})
-      ]], options)
-      local expected = {}
-      for i = 1, 100 do
+  it("keeps apart from what calls print to stdout and stderr", function()
+    local result, report = shows([[
+      local function f(i)
         for part = 1, 5 do
-          table.insert(expected, ("line %d of call %d"):format(part, i))
-          table.insert(expected, ("written %d by call %d"):format(part, i))
-          table.insert(expected, ("told by call %d"):format(i))
+          print(("line %d of call %d"):format(part, i))
+          io.write("written ", part, " by ")
+          wait(0.001)
+          io.write("call ", i, "\n")
+          io.stderr:write("told by call ", i, "\n")
+          io.flush()
         end
       end
-      has_whole_lines(result, report, expected, "^100/100 %[#+%] 100%%, ")
-      report.equal(1502, #result.lines)
-      report.truthy(drawn(result) > 1)
-    end)
+      parallel.map(f, parallel.range(1, 100), {progress = true, workers = 4})
+    ]], options)
+    local expected = {}
+    for i = 1, 100 do
+      for part = 1, 5 do
+        table.insert(expected, ("line %d of call %d"):format(part, i))
+        table.insert(expected, ("written %d by call %d"):format(part, i))
+        table.insert(expected, ("told by call %d"):format(i))
+      end
+    end
+    has_whole_lines(result, report, expected, "^100/100 %[#+%] 100%%, ")
+    report.equal(1502, #result.lines)
+    report.truthy(drawn(result) > 1)
   end)
-end
+end)
 
 describe("a bar on a terminal", function()
   it("keeps what calls print without a newline", function()

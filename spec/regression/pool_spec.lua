@@ -1,199 +1,177 @@
 local script = require "support.script"
 
-for _, host in ipairs(script.hosts) do
-  describe("regression: a pool " .. host.name, function()
-    local function passes(code)
-      script.passes(code, host)
+script.on_hosts("regression: a pool", function(case)
+  case("that is terminated drops all that waits, also where callbacks fail", [[
+    local pool = parallel.pool(2)
+    local futures, n_called = {}, 0
+    for i = 1, 5 do
+      futures[i] = pool:submit(function() while true do end end)
+      for _ = 1, 2 do
+        futures[i]:on_done(function() n_called = n_called + 1 error("callback " .. n_called) end)
+      end
     end
+    local ok, err = pcall(pool.terminate, pool)
+    assert(not ok and err:find "callback 1$", err)
+    equal(n_called, 10)
+    for _, future in ipairs(futures) do
+      equal(future:wait(0), true)
+      local got, failure = pcall(future.get, future)
+      equal({got, failure.kind}, {false, "cancelled"})
+    end
+    pool:terminate()
+  ]])
 
-    it("that is terminated drops all that waits, also where callbacks fail", function()
-      passes [[
-        local pool = parallel.pool(2)
-        local futures, n_called = {}, 0
-        for i = 1, 5 do
-          futures[i] = pool:submit(function() while true do end end)
-          for _ = 1, 2 do
-            futures[i]:on_done(function() n_called = n_called + 1 error("callback " .. n_called) end)
-          end
-        end
-        local ok, err = pcall(pool.terminate, pool)
-        assert(not ok and err:find "callback 1$", err)
-        equal(n_called, 10)
-        for _, future in ipairs(futures) do
-          equal(future:wait(0), true)
-          local got, failure = pcall(future.get, future)
-          equal({got, failure.kind}, {false, "cancelled"})
-        end
-        pool:terminate()
-      ]]
-    end)
+  case("makes no calls of futures that are cancelled", [[
+    local pool <close> = parallel.pool(1)
+    local first = pool:submit(function() while true do end end)
+    local second = pool:submit(print, "made")
+    equal({first:cancel(), second:cancel(), second:cancel()}, {true, true, false})
+    local third = pool:submit(math.abs, -3)
+    equal({third:get(), third:cancel()}, {3, false})
+  ]])
 
-    it("makes no calls of futures that are cancelled", function()
-      passes [[
-        local pool <close> = parallel.pool(1)
-        local first = pool:submit(function() while true do end end)
-        local second = pool:submit(print, "made")
-        equal({first:cancel(), second:cancel(), second:cancel()}, {true, true, false})
-        local third = pool:submit(math.abs, -3)
-        equal({third:get(), third:cancel()}, {3, false})
-      ]]
+  case("can still be closed after it was to be by what a map of its own reads", [[
+    local pool = parallel.pool(2)
+    local i = 0
+    local ok, err = pcall(pool.map, pool, math.sqrt, function()
+      i = i + 1
+      if i == 3 then pool:terminate() end
+      return i
     end)
+    assert(not ok and tostring(err):find "cannot be ended by what it reads", err)
+    equal(pool:apply(math.abs, -4), 4)
+    pool:close()
+    assert(not pcall(pool.apply, pool, math.abs, -4))
+  ]])
 
-    it("can still be closed after it was to be by what a map of its own reads", function()
-      passes [[
-        local pool = parallel.pool(2)
-        local i = 0
-        local ok, err = pcall(pool.map, pool, math.sqrt, function()
-          i = i + 1
-          if i == 3 then pool:terminate() end
-          return i
-        end)
-        assert(not ok and tostring(err):find "cannot be ended by what it reads", err)
-        equal(pool:apply(math.abs, -4), 4)
-        pool:close()
-        assert(not pcall(pool.apply, pool, math.abs, -4))
-      ]]
+  case("tells of an item that cannot be sent as soon as it is met, also in an endless stream", [[
+    local pool <close> = parallel.pool(2)
+    local function items()
+      local i = 0
+      return function()
+        i = i + 1
+        return i == 3 and coroutine.create(print) or i
+      end
+    end
+    local n = 0
+    local ok, err = pcall(function()
+      for _ in pool:imap_unordered(math.abs, items()) do
+        n = n + 1
+        assert(n < 100000, "never told")
+      end
     end)
+    equal({ok, err.kind, err.index}, {false, "marshal", 3})
+    local told
+    n = 0
+    for i, value, failure in pool:imap_unordered(math.abs, items(), {errors = "collect"}) do
+      n = n + 1
+      equal(value, i ~= 3 and i or nil)
+      told = told or failure
+      if told and n > 1000 then break end
+      assert(n < 100000, "never told")
+    end
+    equal({told.kind, told.index}, {"marshal", 3})
+  ]])
 
-    it("tells of an item that cannot be sent as soon as it is met, also in an endless stream", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local function items()
-          local i = 0
-          return function()
-            i = i + 1
-            return i == 3 and coroutine.create(print) or i
-          end
-        end
-        local n = 0
-        local ok, err = pcall(function()
-          for _ in pool:imap_unordered(math.abs, items()) do
-            n = n + 1
-            assert(n < 100000, "never told")
-          end
-        end)
-        equal({ok, err.kind, err.index}, {false, "marshal", 3})
-        local told
-        n = 0
-        for i, value, failure in pool:imap_unordered(math.abs, items(), {errors = "collect"}) do
-          n = n + 1
-          equal(value, i ~= 3 and i or nil)
-          told = told or failure
-          if told and n > 1000 then break end
-          assert(n < 100000, "never told")
-        end
-        equal({told.kind, told.index}, {"marshal", 3})
-      ]]
-    end)
+  case("a future that was done before anybody asked tells the last of its progress", [[
+    local pool <close> = parallel.pool(2)
+    local told = {}
+    local future = pool:map_async(math.abs, parallel.range(1, 10), {progress = function(...)
+      told[#told + 1] = {...}
+    end})
+    for _ = 1, 100 do -- inline it is done when it is asked
+      if pool:stats().done == 10 then break end
+      parallel.sleep(0.02)
+    end
+    parallel.sleep(0.1) -- its last chunk comes home
+    local n_done = 0
+    future:on_done(function() n_done = n_done + 1 end)
+    equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
+  ]])
 
-    it("a future that was done before anybody asked tells the last of its progress", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local told = {}
-        local future = pool:map_async(math.abs, parallel.range(1, 10), {progress = function(...)
-          told[#told + 1] = {...}
-        end})
-        for _ = 1, 100 do -- inline it is done when it is asked
-          if pool:stats().done == 10 then break end
-          parallel.sleep(0.02)
-        end
-        parallel.sleep(0.1) -- its last chunk comes home
-        local n_done = 0
-        future:on_done(function() n_done = n_done + 1 end)
-        equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
-      ]]
+  case("a map that is waited for within what another reads feeds that no more meanwhile", [[
+    local pool <close> = parallel.pool(2)
+    local n = 0
+    local future = pool:map_async(function(x) return type(x) == "table" and -x[1] or x end, function()
+      n = n + 1
+      if n > 300 then return nil end
+      local value = pool:submit(math.abs, n):get()
+      return n % 2 == 0 and {value} or value
     end)
+    future:on_done(function() end)
+    local results = future:get()
+    equal(results.n, 300)
+    for i = 1, 300 do equal(results[i], i % 2 == 0 and -i or i) end
+  ]])
 
-    it("a map that is waited for within what another reads feeds that no more meanwhile", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local n = 0
-        local future = pool:map_async(function(x) return type(x) == "table" and -x[1] or x end, function()
-          n = n + 1
-          if n > 300 then return nil end
-          local value = pool:submit(math.abs, n):get()
-          return n % 2 == 0 and {value} or value
-        end)
-        future:on_done(function() end)
-        local results = future:get()
-        equal(results.n, 300)
-        for i = 1, 300 do equal(results[i], i % 2 == 0 and -i or i) end
-      ]]
+  case("a future cannot be waited for or ended by what it reads or sends, but asked", [[
+    local pool <close> = parallel.pool(2)
+    local future, told
+    local function message(f, ...) return select(2, pcall(f, ...)) end
+    local function ask()
+      if not future or told then return end
+      told = {
+        future:done(), future:ok(), message(future.wait, future), message(future.get, future, 1),
+        message(future.cancel, future), message(parallel.as_completed {future}),
+      }
+      future:on_done(function() told.is_done = true end)
+    end
+    local function check()
+      local waits = "a map cannot be waited for by what it reads or sends"
+      local ends = "a map cannot be ended by what it reads or sends"
+      equal(told, {false, false, waits, waits, ends, waits, is_done = true})
+    end
+    local n = 0
+    future = pool:map_async(math.abs, function()
+      n = n + 1
+      ask()
+      if n <= 100 then return n end
     end)
+    equal(future:get().n, 100)
+    check()
+    told, future = nil, nil
+    local asking = setmetatable({}, {__marshal = function() ask() return function() return 1 end end})
+    future = pool:map_async(function(x) return x end, function()
+      n = n + 1
+      if n <= 200 then return asking end
+    end)
+    equal(future:get().n, 99)
+    check()
+  ]])
 
-    it("a future cannot be waited for or ended by what it reads or sends, but asked", function()
-      passes [[
-        local pool <close> = parallel.pool(2)
-        local future, told
-        local function message(f, ...) return select(2, pcall(f, ...)) end
-        local function ask()
-          if not future or told then return end
-          told = {
-            future:done(), future:ok(), message(future.wait, future), message(future.get, future, 1),
-            message(future.cancel, future), message(parallel.as_completed {future}),
-          }
-          future:on_done(function() told.is_done = true end)
-        end
-        local function check()
-          local waits = "a map cannot be waited for by what it reads or sends"
-          local ends = "a map cannot be ended by what it reads or sends"
-          equal(told, {false, false, waits, waits, ends, waits, is_done = true})
-        end
-        local n = 0
-        future = pool:map_async(math.abs, function()
-          n = n + 1
-          ask()
-          if n <= 100 then return n end
-        end)
-        equal(future:get().n, 100)
-        check()
-        told, future = nil, nil
-        local asking = setmetatable({}, {__marshal = function() ask() return function() return 1 end end})
-        future = pool:map_async(function(x) return x end, function()
-          n = n + 1
-          if n <= 200 then return asking end
-        end)
-        equal(future:get().n, 99)
-        check()
-      ]]
-    end)
-
-    -- Ctrl-C is an error of a hook. Where it came as items were read, it was taken for an error of what they are read
-    -- from, which waits for the results of those before: for ever, where these do not end.
-    it("ends a wait where a hook does, wherever that comes", function()
-      passes [[
-        local function forever() while true do end end
-        local ways = {
-          function() for _ in parallel.imap(forever, {1, 2}, {timeout = 0.2, chunk = 1}) do end end,
-          function() parallel.map_async(forever, {1, 2}, {timeout = 0.2, chunk = 1}):get() end,
-          function() parallel.map(forever, {1, 2}, {timeout = 0.2, chunk = 1}) end,
-        }
-        -- Runs a way in which the k-th function that is called in protected mode is ended at once. Returns how many
-        -- there were, and the error.
-        local function ended_at(k, way)
-          local n, is_over = 0, false
-          debug.sethook(function()
-            local caller = not is_over and debug.getinfo(3, "f")
-            if not caller or caller.func ~= pcall and caller.func ~= xpcall then return end
-            if debug.getinfo(2, "f").func == way then return end
-            n = n + 1
-            if n == k then error("stop", 0) end
-          end, "c")
-          local ok, err = pcall(way)
-          is_over = true
-          debug.sethook()
-          assert(not ok)
-          return n, err
-        end
-        for i, way in ipairs(ways) do
-          local n_calls = ended_at(0, way)
-          assert(n_calls > 0)
-          for k = 1, math.min(n_calls, 20) do
-            local n, err = ended_at(k, way)
-            if n >= k then equal({i, k, tostring(err)}, {i, k, "stop"}) end
-          end
-        end
-      ]]
-    end)
-  end)
-end
+  -- Ctrl-C is an error of a hook. Where it came as items were read, it was taken for an error of what they are read
+  -- from, which waits for the results of those before: for ever, where these do not end.
+  case("ends a wait where a hook does, wherever that comes", [[
+    local function forever() while true do end end
+    local ways = {
+      function() for _ in parallel.imap(forever, {1, 2}, {timeout = 0.2, chunk = 1}) do end end,
+      function() parallel.map_async(forever, {1, 2}, {timeout = 0.2, chunk = 1}):get() end,
+      function() parallel.map(forever, {1, 2}, {timeout = 0.2, chunk = 1}) end,
+    }
+    -- Runs a way in which the k-th function that is called in protected mode is ended at once. Returns how many
+    -- there were, and the error.
+    local function ended_at(k, way)
+      local n, is_over = 0, false
+      debug.sethook(function()
+        local caller = not is_over and debug.getinfo(3, "f")
+        if not caller or caller.func ~= pcall and caller.func ~= xpcall then return end
+        if debug.getinfo(2, "f").func == way then return end
+        n = n + 1
+        if n == k then error("stop", 0) end
+      end, "c")
+      local ok, err = pcall(way)
+      is_over = true
+      debug.sethook()
+      assert(not ok)
+      return n, err
+    end
+    for i, way in ipairs(ways) do
+      local n_calls = ended_at(0, way)
+      assert(n_calls > 0)
+      for k = 1, math.min(n_calls, 20) do
+        local n, err = ended_at(k, way)
+        if n >= k then equal({i, k, tostring(err)}, {i, k, "stop"}) end
+      end
+    end
+  ]])
+end)

@@ -1,6 +1,7 @@
 -- Returns `equal(actual, expected)`, which raises an error unless both are the same or are tables
 -- with the same content. Integers differ from floats; a NaN is equal to a NaN. The results of a map may be
 -- compared with a list: where that has no `n`, theirs must be an integer that is not less than its length.
+-- And `counting([last])`, which makes an iterator that counts from 1 to `last`, or without end.
 
 local function show(value)
   if type(value) ~= "table" then
@@ -36,8 +37,18 @@ local function are_same(a, b)
   return true
 end
 
-return function(actual, expected)
+local function equal(actual, expected)
   if not are_same(actual, expected) then
     error(("expected %s, got %s"):format(show(expected), show(actual)), 2)
   end
 end
+
+local function counting(last)
+  local i = 0
+  return function()
+    i = i + 1
+    if not last or i <= last then return i end
+  end
+end
+
+return equal, counting

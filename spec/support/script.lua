@@ -3,6 +3,7 @@
 -- @module support.script
 
 local assert = require "luassert"
+local busted = require "busted"
 local temporary = require "support.temporary"
 
 local script = {}
@@ -91,10 +92,11 @@ function script.prints(code, expected, options)
   return result
 end
 
---- Asserts that a script ends well. It knows `parallel` and `equal(actual, expected)`.
+--- Asserts that a script ends well. It knows `parallel`, and what equal.lua returns: `equal(actual, expected)` and
+-- `counting([last])`.
 -- @treturn table as `execute`
 function script.passes(code, options)
-  local locals = "local parallel, equal = require 'parallel', dofile %q; "
+  local locals = "local parallel, equal, counting = require 'parallel', dofile %q; "
   return (check(script.run(locals:format(root .. "/spec/support/equal.lua") .. code, options), 0))
 end
 
@@ -106,6 +108,35 @@ function script.fails(code, expected, options)
   return result
 end
 
+--- Asserts that an option is refused where it has one of some values: at the script's line, by its name and that of the
+-- call, whichever that is.
+-- @tparam string option
+-- @tparam string values in Lua: a list in braces
+function script.refuses(option, values)
+  return script.passes(([[
+    local function f(x) return x end
+    local pool <close> = parallel.pool(1)
+    for _, value in ipairs %s do
+      local options = {%s = value}
+      for name, call in pairs {
+        map = function() parallel.map(f, {1}, options) end,
+        starmap = function() parallel.starmap(f, {{1}}, options) end,
+        run = function() parallel.run({parallel.delayed(f)(1)}, options) end,
+        pool = function() local _ <close> = parallel.pool(options) end,
+        imap = function() pool:imap(f, {1}, options) end,
+        imap_unordered = function() pool:imap_unordered(f, {1}, options) end,
+        istarmap = function() pool:istarmap(f, {{1}}, options) end,
+        map_async = function() pool:map_async(f, {1}, options) end,
+        starmap_async = function() pool:starmap_async(f, {{1}}, options) end,
+      } do
+        local ok, err = pcall(call)
+        assert(not ok and type(err) == "string", name .. " took " .. tostring(value))
+        assert(err:find "^stdin:%%d+: " and err:find("option '%s' of '" .. name .. "'", 1, true), err)
+      end
+    end
+  ]]):format(values, option, option))
+end
+
 --- Options with which stock `lua5.4` runs scripts, and finds the module.
 script.lua54 = {
   name = "in stock lua #unsanitized", -- which cannot load a sanitized module
@@ -115,5 +146,24 @@ script.lua54 = {
 
 --- Where the contract must hold: each a `name` that can stand in that of a spec, and options.
 script.hosts = {{name = "on threads #threads"}, {name = "inline", flags = {"-b", "inline"}}, script.lua54}
+
+--- Describes what must hold on several hosts.
+-- @tparam string name of what is described; that of the host comes behind it
+-- @tparam function body takes `case(name, code[, options])`, which makes a case of a script; `passes(code[, options])`,
+-- which is `script.passes` on that host; and the host
+-- @tparam[opt=""] string start what each of its scripts begins with
+-- @tparam[optchain] {table,...} hosts those of `script.hosts`
+function script.on_hosts(name, body, start, hosts)
+  for _, host in ipairs(hosts or script.hosts) do
+    local function passes(code, options)
+      return script.passes((start or "") .. code, setmetatable(options or {}, {__index = host}))
+    end
+    busted.describe(name .. " " .. host.name, function()
+      body(function(case, code, options)
+        busted.it(case, function() passes(code, options) end)
+      end, passes, host)
+    end)
+  end
+end
 
 return script
