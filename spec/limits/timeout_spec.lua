@@ -207,6 +207,7 @@ script.on_hosts("a call past its timeout", function(case, passes)
     end
     equal(parallel.map(call, {false}), {"done"})
   ]])
+-- What looks after calls is the same for all hosts, and these cases wait.
 end, endless, {script.hosts[1]})
 
 script.on_hosts("a timeout that is not reached", function(_, _, host)
@@ -246,7 +247,7 @@ script.on_hosts("a timeout that is not reached", function(_, _, host)
       end
     ]], host)
   end)
-end, nil, {script.hosts[1]})
+end, nil, {script.hosts[1]}) -- as above
 
 describe("a timeout", function()
   for name, code in pairs {
