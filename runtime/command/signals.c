@@ -1,0 +1,165 @@
+/*
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
+** error at the script's next instruction, on the script's own thread. For the rest there is a thread, which the handler
+** tells through a pipe: it ends the programs that run, and then a script that has not ended shortly after, or gets a
+** second signal, as it is.
+**
+** While the script itself waits in os.execute, Ctrl-C reaches the program that it waits for as well, and that
+** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
+** on.
+**
+** At the prompt the first SIGINT ends what runs there, however long that takes, or the line that is typed.
+*/
+#include "command/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "command/keyboard.h"
+#include "schedule/runtime.h"
+#include "system/child.h"
+#include "wire/traceback.h"
+
+enum { PATIENCE_MS = 60 };
+
+static moons__starter *programs;   /* of the script */
+static atomic_int left_to_program; /* SIGINT came while the script waited for a program */
+
+static int signal_pipe[2] = {-1, -1};
+static atomic_int signal_taken; /* the first; 0: none */
+static atomic_int runs_typed;   /* code from the prompt runs */
+
+/* Changed before there are handlers, but for the state, by the thread that runs it. */
+static pthread_t script_thread;
+static pid_t script_process;
+static lua_State *volatile signalled_state; /* NULL: none is to be told */
+
+static void interrupt(lua_State *L, lua_Debug *info) {
+  (void)info;
+  lua_sethook(L, NULL, 0, 0);
+  const char *what = signal_taken == SIGINT ? "interrupted!" : "terminated!";
+  if (moons__push_caller(L)) /* luaL_error would add the place again where a function in C runs */
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), what);
+  else
+    lua_pushstring(L, what);
+  lua_error(L);
+}
+
+static void tell_state(void) {
+  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
+}
+
+/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
+static void end_child(int signal) {
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
+  raise(signal);
+}
+
+/* On the script's thread. */
+static void note_signal(int signal) {
+  int none = 0, is_first = atomic_compare_exchange_strong(&signal_taken, &none, signal);
+  unsigned char byte = (unsigned char)signal;
+  if (is_first) tell_state();
+  if (is_first) moons__runtime_cancel_here();
+  if (!is_first || signal != SIGINT || !atomic_load(&runs_typed))
+    (void)!write(signal_pipe[1], &byte, 1);
+}
+
+/* Whether a program that the script waits for is to decide. */
+static int is_for_program(int signal, const siginfo_t *info) {
+  int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE; /* not by the terminal */
+  if (signal != SIGINT || is_sent || !atomic_load(&programs->is_waiting)) return 0;
+  atomic_store(&left_to_program, 1);
+  return 1;
+}
+
+/* Whether it ends no more than a line that is typed. Any other signal ends that too. */
+static int is_for_line(int signal) {
+  if (signal != SIGINT) moons__keyboard_interrupt(1);
+  return signal == SIGINT && !atomic_load(&runs_typed) && moons__keyboard_interrupt(0);
+}
+
+static void take_signal(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int error = errno;
+  if (getpid() != script_process)
+    end_child(signal);
+  else if (!pthread_equal(pthread_self(), script_thread)) /* a library's thread, say */
+    pthread_kill(script_thread, signal);
+  else if (!is_for_program(signal, info) && !is_for_line(signal))
+    note_signal(signal);
+  errno = error;
+}
+
+/* The children of the runtime are there before anybody handles a signal. */
+static void *await_end(void *unused) {
+  (void)unused;
+  unsigned char byte;
+  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  moons__children_end(programs->children, NULL);
+  struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
+  poll(&second, 1, PATIENCE_MS);
+  moons__children_close(programs->children, NULL);
+  _exit(128 + byte);
+}
+
+/* Starts a thread that gets no signals itself. */
+static int start_without_signals(void *(*run)(void *data)) {
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread, NULL, run, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!error) pthread_detach(thread);
+  return error;
+}
+
+/* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
+** in the background. */
+static void catch_signal(int signal) {
+  struct sigaction action = {.sa_sigaction = take_signal, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
+    sigaction(signal, &action, NULL);
+}
+
+void moons__signals_open(moons__starter *script_programs) {
+  programs = script_programs;
+  script_thread = pthread_self();
+  script_process = getpid();
+  if (pipe(signal_pipe) != 0) return;
+  for (int i = 0; i < 2; i++)
+    fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
+  if (start_without_signals(await_end) != 0) return;
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
+}
+
+void moons__signals_tell(lua_State *L) { signalled_state = L; }
+
+int moons__signals_taken(void) { return atomic_load(&signal_taken); }
+
+void moons__signals_begin_program(void) { atomic_store(&left_to_program, 0); }
+
+void moons__signals_end_program(int has_died) {
+  if (!atomic_exchange(&left_to_program, 0) || !has_died) return;
+  note_signal(SIGINT);
+}
+
+void moons__signals_begin_typed(void) { atomic_store(&runs_typed, 1); }
+
+void moons__signals_end_typed(lua_State *L) {
+  atomic_store(&runs_typed, 0);
+  int interrupted = SIGINT;
+  if (atomic_load(&signal_taken) == SIGINT) lua_sethook(L, NULL, 0, 0);
+  atomic_compare_exchange_strong(&signal_taken, &interrupted, 0);
+}

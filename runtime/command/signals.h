@@ -1,0 +1,30 @@
+/*
+** SIGINT and SIGTERM of the command: what they end, and how soon. There is one process, one script, and one thread that
+** runs it; all of this but the handlers is called on that thread.
+*/
+#ifndef MOONS_COMMAND_SIGNALS_H
+#define MOONS_COMMAND_SIGNALS_H
+
+#include <lua.h>
+
+#include "worker/program.h"
+
+/* Catches both signals from now on; where that fails, they do what they do by default. The script starts its programs
+** with `programs`, which stays. */
+void moons__signals_open(moons__starter *programs);
+
+/* The state in which a signal raises an error; NULL: none. */
+void moons__signals_tell(lua_State *L);
+
+/* The first signal that came, 0: none. */
+int moons__signals_taken(void);
+
+/* The script waits for a program from begin to end, which is told whether the program has died of SIGINT. */
+void moons__signals_begin_program(void);
+void moons__signals_end_program(int has_died);
+
+/* Code from the prompt runs from begin to end: SIGINT ends it, and no more than that. */
+void moons__signals_begin_typed(void);
+void moons__signals_end_typed(lua_State *L);
+
+#endif
