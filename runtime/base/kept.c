@@ -1,5 +1,7 @@
 /*
-** A list that only grows, at its head, by compare and exchange: few are in it, and readers take no lock.
+** A list that only grows, at its head, by compare and exchange, so readers take no lock. It has one entry for each file of
+** the module, so walking it is quick enough. Nothing is taken out before the end: whoever has found bytes may read them
+** without a lock too.
 */
 #include "base/kept.h"
 
@@ -13,6 +15,7 @@ typedef struct moons__kept_bytes {
   char bytes[];
 } kept_bytes;
 
+/* Acquire, with the release in add: whoever sees an entry sees its bytes. */
 const void *moons__kept_find(const moons__kept *kept, const void *key, size_t *n_bytes) {
   const kept_bytes *k = atomic_load_explicit(&kept->last, memory_order_acquire);
   while (k != NULL && k->key != key)
@@ -22,6 +25,7 @@ const void *moons__kept_find(const moons__kept *kept, const void *key, size_t *n
   return k->bytes;
 }
 
+/* Without memory nothing is kept: the next state compiles once more. */
 void moons__kept_add(moons__kept *kept, const void *key, const void *bytes, size_t n_bytes) {
   kept_bytes *k = malloc(sizeof *k + n_bytes);
   if (k == NULL) return;

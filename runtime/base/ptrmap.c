@@ -12,6 +12,7 @@
 
 enum { FIRST_CAPACITY = 16, GROWTH = 4, KEEP_CAPACITY = 256 };
 
+/* The old entries stay until the new ones are whole, so a failure changes nothing. */
 static int resize(moons__ptrmap *map, size_t capacity) {
   moons__ptrmap larger = {calloc(capacity, sizeof(moons__ptrmap_entry)), capacity, map->n_entries};
   if (larger.entries == NULL) return MOONS_ENOMEM;
@@ -47,6 +48,7 @@ int moons__ptrmap_put(moons__ptrmap *map, const void *key, uint64_t value) {
   return 0;
 }
 
+/* What one large message has needed is not cleared byte by byte for each small one after it, but freed. */
 void moons__ptrmap_clear(moons__ptrmap *map) {
   if (map->capacity > KEEP_CAPACITY) {
     moons__ptrmap_free(map);
@@ -128,6 +130,7 @@ uint64_t *moons__seen_among_many(moons__seen *seen, const void *object) {
   return add(seen, object);
 }
 
+/* The usual message has a few objects, of which nothing but the count need be forgotten. */
 void moons__seen_clear(moons__seen *seen) {
   if (seen->capacity > KEEP_CAPACITY) {
     moons__seen_free(seen);

@@ -8,6 +8,9 @@
 ** One block that lives on high up, as Lua's table of strings may, would keep all the memory below it. So where memory
 ** is short, free spans become "holes": their pages are given back, and count for nobody. What is needed of a hole later
 ** is cut off its start, and is taken like new memory.
+**
+** A free span has no free neighbour, and none ends at the top. Budgets and the system are asked only where the top rises or a
+** hole is cut; what they refuse is NULL, upon which Lua collects garbage and asks once more.
 */
 #include "state/arena.h"
 
@@ -43,6 +46,7 @@ typedef struct span {
 enum { HEADER_BYTES = 2 * sizeof(void *), MIN_SPAN_BYTES = sizeof(span) };
 enum { IN_USE = 1, IS_RUN = 2, IS_HOLE = 4, FLAGS = 15 }; /* in the low bits of a size */
 
+/* All that the allocator knows of its blocks. It lies at the start of the stretch, so it is part of an image. */
 struct moons__heap {
   char *top;
   char *run, *run_end; /* what is left of the run */
@@ -56,7 +60,7 @@ struct moons__heap {
 
 static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-/* Chunks. */
+/* Spans. */
 
 static char *first_span(moons__heap *heap) { return (char *)heap + round_up(sizeof *heap, 16); }
 
@@ -66,6 +70,7 @@ static int is_hole(const span *c) { return (c->size & IS_HOLE) != 0; }
 static int is_free(const span *c) { return (c->size & (IN_USE | IS_HOLE)) == 0; }
 static char *end_of(span *c) { return (char *)c + size_of(c); }
 
+/* Of two sizes with the same highest bit the one below that decides. */
 static unsigned bin_of(size_t size) {
   if (size < (size_t)1 << FIRST_BIN_LOG2) return 0;
   unsigned log2 = 63u - (unsigned)__builtin_clzll(size);
@@ -100,7 +105,9 @@ static void bin_remove(moons__heap *heap, span *c) {
   if (heap->bins[bin] == NULL) heap->bins_filled &= ~(UINT32_C(1) << bin);
 }
 
-/* A free span of at least `size` bytes, or NULL. */
+/* A free span of at least `size` bytes, or NULL. In its own bin only a few are looked at, so that the time does not grow with
+** the number of spans; any of a larger bin fits. The last bin has all sizes above, so it is searched to its end; its shift
+** gives 0, and so no larger bin. */
 static span *bin_find(const moons__heap *heap, size_t size) {
   unsigned bin = bin_of(size);
   int tries = bin == N_BINS - 1 ? INT32_MAX : BIN_TRIES;
@@ -137,7 +144,7 @@ static int commit(moons__arena *arena, size_t n_bytes) {
   return 1;
 }
 
-/* Sees to it that there is memory up to `needed_bytes`. */
+/* Sees to it that there is memory up to `needed_bytes`: ahead of need, or near a limit just what is missing. */
 static int need_memory(moons__arena *arena, size_t needed_bytes) {
   size_t step = arena->committed_bytes / 4; /* geometric: few calls however large it grows */
   if (step < MOONS_COMMIT_BYTES) step = MOONS_COMMIT_BYTES;
@@ -148,7 +155,7 @@ static int need_memory(moons__arena *arena, size_t needed_bytes) {
          commit(arena, round_up(missing, moons__pages_size()));
 }
 
-/* Up to where blocks need ask nobody. */
+/* Up to where blocks need ask nobody: the least of all limits, so that the usual block compares one number. */
 static void find_ready(moons__arena *arena) {
   size_t ready = arena->limit_bytes;
   if (arena->committed_bytes < ready) ready = arena->committed_bytes;
@@ -171,7 +178,8 @@ static int take(const moons__arena *arena, moons__budget *budget, size_t *taken_
   return 1;
 }
 
-/* Asks everybody for memory up to `needed_bytes`. */
+/* Asks everybody for memory up to `needed_bytes`. Where a later one refuses, what earlier ones gave stays taken until the arena
+** settles: Lua asks again after a collection. */
 static int make_ready(moons__arena *arena, size_t needed_bytes) {
   int is_ready = take(arena, arena->call, &arena->call_bytes, needed_bytes) &&
                  take(arena, arena->all, &arena->all_bytes, needed_bytes) &&
@@ -301,6 +309,7 @@ static void join_above(moons__heap *heap, span *c, span *above) {
   set_below(heap, c);
 }
 
+/* Joins it with free neighbours. Where it then ends at the top, the top comes down to it; holes stay where they are. */
 static void span_free(moons__heap *heap, span *c) {
   c->size = size_of(c);
   span *above = span_above(heap, c);
@@ -350,6 +359,8 @@ static size_t class_bytes(size_t n_bytes) {
 
 static size_t span_bytes(size_t n_bytes) { return round_up(n_bytes + HEADER_BYTES, 16); }
 
+/* Small blocks are not joined: Lua wants the same sizes again and again. Where memory runs out, reclaim() makes spans of whole
+** runs. */
 static void small_free(moons__heap *heap, void *at, size_t n_bytes) {
   block *b = at;
   size_t class = class_of(n_bytes);
@@ -466,7 +477,7 @@ static void take_out(const walk *from, walk *to) {
   }
 }
 
-/* Returns whether anything was gained. */
+/* Returns whether anything was gained. A run is free when its blocks in free lists fill it. */
 static int reclaim(moons__heap *heap) {
   int gained = 0;
   walk at;
@@ -552,6 +563,7 @@ static void *block_try(moons__arena *arena, size_t n_bytes) {
   return c != NULL ? (char *)c + HEADER_BYTES : NULL;
 }
 
+/* Reclaiming sorts all free blocks, so it comes only where nothing else is left. */
 static void *block_alloc(moons__arena *arena, size_t n_bytes) {
   void *at = block_try(arena, n_bytes);
   return at != NULL || !reclaim(arena->heap) ? at : block_try(arena, n_bytes);
@@ -566,7 +578,8 @@ static void block_free(moons__heap *heap, void *at, size_t n_bytes) {
     span_free(heap, span_of(at));
 }
 
-/* Whether a block could be made `new_bytes` large where it is. */
+/* Whether a block could be made `new_bytes` large where it is. Never from small to large or back: they lie in different
+** ways. */
 static int block_resize(moons__arena *arena, void *at, size_t old_bytes, size_t new_bytes) {
   if (old_bytes <= SMALL_BYTES || new_bytes <= SMALL_BYTES)
     return old_bytes <= SMALL_BYTES && new_bytes <= SMALL_BYTES &&
@@ -612,6 +625,7 @@ static void *block_new(moons__arena *arena, size_t type, size_t n_bytes) {
   return at;
 }
 
+/* For a new block `old_bytes` is the type of the object (lua_Alloc in Lua's manual): so userdata are known. */
 void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes) {
   moons__arena *arena = ud;
   if (at == NULL) return block_new(arena, old_bytes, new_bytes);
@@ -628,7 +642,8 @@ void *moons__arena_alloc(void *ud, void *at, size_t old_bytes, size_t new_bytes)
 
 /* Arenas. */
 
-/* Reserves all the space at once where it costs nothing, and otherwise the first of it. */
+/* Reserves all the space at once where it costs nothing, and otherwise, where the process has a limit of address space, the
+** first of it. */
 static int reserve(moons__arena *arena, size_t n_bytes) {
   void *start = moons__pages_limit() == SIZE_MAX ? moons__pages_reserve(n_bytes) : NULL;
   int grows = start == NULL;
@@ -678,6 +693,8 @@ size_t moons__arena_held_bytes(const moons__arena *arena) {
   return arena->touched_bytes - arena->hole_bytes;
 }
 
+/* What is left of a run at the top is no part of an image: the top comes down to what is used, in steps of 16 as spans are
+** aligned. */
 size_t moons__arena_used_bytes(moons__arena *arena) {
   moons__heap *heap = arena->heap;
   if (heap->run != NULL && heap->run_end == heap->top) {
@@ -722,6 +739,7 @@ void moons__arena_trim(moons__arena *arena, size_t keep_bytes) {
   find_ready(arena);
 }
 
+/* In this order: what is reclaimed makes holes larger, and what lies at the top is no hole. */
 void moons__arena_shrink(moons__arena *arena) {
   reclaim(arena->heap);
   make_holes(arena);

@@ -24,6 +24,7 @@ static void give(moons__budget *b, size_t n_bytes) {
   atomic_fetch_sub_explicit(&b->used_bytes, n_bytes, memory_order_relaxed);
 }
 
+/* Each budget on the way out must have it. Where one refuses, those within have it back. */
 int moons__budget_take(moons__budget *budget, size_t n_bytes, size_t has_bytes) {
   for (moons__budget *b = budget; b != NULL; b = b->outer) {
     if (!take(b, n_bytes, has_bytes)) continue;
@@ -34,6 +35,7 @@ int moons__budget_take(moons__budget *budget, size_t n_bytes, size_t has_bytes) 
   return 0;
 }
 
+/* Only a guess: others take and give meanwhile. */
 int moons__budget_is_short(const moons__budget *budget, size_t has_bytes) {
   if (budget == NULL || has_bytes <= budget->max_bytes / MOONS_SMALL_SHARE) return 0;
   return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) > budget->max_bytes / 2;

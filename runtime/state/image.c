@@ -63,6 +63,7 @@ static int copy_bytes(moons__image *image, size_t n_bytes) {
   return 0;
 }
 
+/* The pages from `hot_bytes` on: the system puts back those that a call writes to. */
 static int freeze_beyond(moons__image *image, size_t hot_bytes) {
   size_t page = moons__pages_size();
   size_t end = (image->n_bytes + page - 1) / page * page;

@@ -1,5 +1,7 @@
 /*
-** One table says which libraries there are, what reaches which; its order is that of the bits.
+** One table says which libraries there are, and a library's row is its bit in a set. What code can reach is decided by the
+** names in it, before it runs, so a name that can lead further (load, _G, debug, ...) counts as all libraries: a state may
+** have one too many, but never lacks one.
 */
 #include "state/libraries.h"
 
@@ -8,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The order is the order of the bits. */
+/* The row is the bit: MOONS__LIBRARIES_MATH and the others of libraries.h count on the order. */
 static const luaL_Reg LIBRARIES[] = {
     {LUA_GNAME, luaopen_base},
     {LUA_STRLIBNAME, luaopen_string},
@@ -23,6 +25,7 @@ static const luaL_Reg LIBRARIES[] = {
     {NULL, NULL},
 };
 
+/* What of the base library reaches no other but string, whose functions every string leads to. */
 static const char *const BASE_NAMES[] = {
     "assert", "collectgarbage", "error",    "getmetatable", "ipairs",   "next",
     "pairs",  "pcall",          "print",    "rawequal",     "rawget",   "rawlen",
@@ -30,12 +33,12 @@ static const char *const BASE_NAMES[] = {
     "warn",   "xpcall",         "_VERSION", NULL,
 };
 
-/* Through these a program can reach libraries that it does not name. */
+/* Through these code can reach libraries that it does not name. */
 static const char *const REACHING_NAMES[] = {
     LUA_GNAME, "load", "loadfile", "dofile", "require", LUA_DBLIBNAME, LUA_LOADLIBNAME, NULL,
 };
 
-/* Through these it can reach any global. */
+/* Through these it can reach any global of the script too. */
 static const char *const GLOBAL_REACHING_NAMES[] = {LUA_GNAME, "load", "loadfile", "dofile", NULL};
 
 static int is_among(const char *name, size_t n_bytes, const char *const *names) {
@@ -57,6 +60,7 @@ int moons__libraries_reaches_globals(const char *name, size_t n_bytes) {
   return is_among(name, n_bytes, GLOBAL_REACHING_NAMES);
 }
 
+/* Not from 0: what base has are globals, which travel in their own way. */
 const char *moons__libraries_name(moons__libraries bit) {
   for (unsigned i = 1; LIBRARIES[i].name != NULL; i++)
     if (bit == 1u << i) return LIBRARIES[i].name;
@@ -85,6 +89,7 @@ void moons__libraries_allow(lua_State *L, moons__libraries libraries) {
   lua_setfield(L, LUA_REGISTRYINDEX, ALLOWED);
 }
 
+/* A host may have opened only some: calls get no more than the script has. */
 void moons__libraries_note_loaded(lua_State *L) {
   moons__libraries loaded = 0;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

@@ -52,7 +52,7 @@ static void push_copy(lua_State *L) {
   lua_remove(L, table);
 }
 
-/* Pushes the globals that count. */
+/* Pushes the globals that count: the standard ones, or all. */
 static void push_globals_now(lua_State *L, int all) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   push_copy(L);
@@ -426,6 +426,7 @@ static int note_standard(lua_State *L) {
   return 0;
 }
 
+/* Two states at once: an error in either is caught before the new one is closed, and raised after that. */
 void moons__pristine_note_standard(lua_State *L) {
   if (is_noted(L)) return;
   lua_State *new = luaL_newstate();
@@ -443,6 +444,7 @@ void moons__pristine_note_standard(lua_State *L) {
   if (status != LUA_OK) lua_error(L);
 }
 
+/* Raw equality takes 1 and 1.0 for the same, and a call can tell them apart. */
 int moons__pristine_is_same(lua_State *L, int a, int b) {
   return lua_rawequal(L, a, b) && lua_isinteger(L, a) == lua_isinteger(L, b);
 }
@@ -496,6 +498,7 @@ int moons__pristine_has_new_metatable(lua_State *L) {
   return is_new;
 }
 
+/* Made once and kept: it is the same for all that the module loads. */
 void moons__pristine_push_environment(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, ENVIRONMENT) == LUA_TTABLE) return;
   lua_pop(L, 1);

@@ -1,5 +1,7 @@
 /*
-** One condition variable; the function is called without the lock, so it may nudge.
+** One mutex and one condition variable; the function is called without the mutex, so it may nudge, and take locks of its own.
+** It is called by one thread, never twice at a time, and never after stop has returned. Whoever stops waits for a call of it
+** that is going on, so he must hold no lock that it takes.
 */
 #include "system/alarm.h"
 
@@ -19,7 +21,8 @@ struct moons__alarm {
   int is_nudged, is_closing;
 };
 
-/* Sleeps until then, a nudge, or the end. The mutex is held. */
+/* Sleeps until then, a nudge, or the end. The mutex is held. Both flags are looked at under it, so a nudge that comes before
+** the sleep is not lost; and again after each waking, which may come without cause. */
 static void sleep_until(moons__alarm *d, uint64_t at_ns) {
   while (!d->is_nudged && !d->is_closing) {
     uint64_t now_ns = uv_hrtime();
@@ -40,7 +43,7 @@ static void thread_main(void *data) {
   for (;;) {
     sleep_until(d, next_ns);
     if (d->is_closing) break;
-    d->is_nudged = 0;
+    d->is_nudged = 0; /* before it looks: a nudge in the meantime has it look again */
     uv_mutex_unlock(&d->mutex);
     next_ns = d->look(d->data, uv_hrtime());
     uv_mutex_lock(&d->mutex);
@@ -75,6 +78,7 @@ int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
   return error;
 }
 
+/* May be called again: a backend stops its alarm when it closes, and frees it with its last user. */
 void moons__alarm_stop(moons__alarm *d) {
   uv_mutex_lock(&d->mutex);
   int is_stopped = d->is_closing;

@@ -1,5 +1,6 @@
 /*
-** What all systems tell in the same way. The least of all limits counts.
+** What all systems tell in the same way. The least of all limits counts: a machine may have more than the process may use.
+** Where the system does not answer, there is no limit.
 */
 #include "system/machine.h"
 
@@ -30,7 +31,8 @@ static int has_room(size_t n_bytes) {
   return 1;
 }
 
-/* Only a limit makes it scarce. Where not all fit, by bisection. */
+/* Only a limit makes address space scarce. Where not all fit, how many do is found by bisection, with pages that are never
+** touched. */
 unsigned moons__machine_room(unsigned n, size_t piece_bytes) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY) return n;

@@ -1,5 +1,6 @@
 /*
-** Each sleeper has a semaphore, so a wake-up that comes before the sleep is kept (SLEEPING.md).
+** Each sleeper has a semaphore, so a wake-up that comes before the sleep is kept (SLEEPING.md). Sleepers are a stack: the one
+** that lay down last gets up first, so that few threads work while there is little to do, and their caches stay warm.
 */
 #include "system/park.h"
 
@@ -21,6 +22,7 @@ void moons__park_sleep(moons__park *park, moons__sleeper *sleeper, uv_mutex_t *l
   uv_mutex_unlock(lock);
   uv_sem_wait(&sleeper->wake);
   uv_mutex_lock(lock);
+  /* Only a call wakes it, and that has counted it. */
   atomic_fetch_sub_explicit(&park->n_called, 1, memory_order_relaxed);
 }
 

@@ -1,5 +1,6 @@
 /*
-** Two flags and a mutex that is taken only where somebody sleeps (SLEEPING.md).
+** Two flags, and a mutex that is taken only where somebody sleeps: a ring that finds the waiter awake costs a few
+** atomic operations. Why no ring is lost stands in SLEEPING.md.
 */
 #include "system/waiter.h"
 
