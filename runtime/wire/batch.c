@@ -1,6 +1,8 @@
 /*
 ** Items of one kind share a segment, so a list of numbers is eight bytes a number, and so is one of booleans: one way to
-** read them, and few bytes against what a call costs. Reading checks every length against what is left: bytes from
+** read them, and few bytes against what a call costs. Counts and lengths stand before what they count, and are filled in
+** afterwards; that of a segment with each item, so that a batch is whole after any item: a chunk may be taken away from the
+** worker that writes it. Reading checks every length against what is left: bytes from
 ** elsewhere cannot make it read beyond them.
 */
 #include "wire/batch.h"
@@ -25,6 +27,7 @@ enum {
 
 /* Writing. */
 
+/* What the items need is known only at the end, so there is room for it first. */
 int moons__batch_begin(moons__batch_writer *w, moons__buffer *out) {
   uint32_t needs = 0;
   *w = (moons__batch_writer){.out = out, .start = out->n_bytes, .segment = NO_SEGMENT};
@@ -44,7 +47,8 @@ static void add_to_count(moons__batch_writer *w, uint32_t n_items) {
   write_count(w);
 }
 
-/* Opens a segment of this kind, or goes on with the one that is open. Makes room for `n_bytes`. */
+/* Opens a segment of this kind, or goes on with the one that is open. Makes room for `n_bytes` of an item before it puts
+** anything, so that what follows cannot fail. A segment that stays empty does no harm: readers pass over it. */
 static int need_segment(moons__batch_writer *w, int kind, size_t n_bytes) {
   uint32_t count = 0;
   int error = moons__buffer_reserve(w->out, 1 + sizeof count + n_bytes);
@@ -88,6 +92,7 @@ void moons__batch_plain_end(moons__batch_writer *w, uint32_t n_items) {
   add_to_count(w, n_items);
 }
 
+/* A segment of its own: each range has another rule, which stands before its items. */
 static int put_range(moons__batch_writer *w, int kind, const void *rule, size_t n_bytes,
                      uint32_t n_items) {
   w->segment = NO_SEGMENT;
@@ -144,6 +149,7 @@ int moons__batch_usage(moons__batch_writer *w, const moons__usage *usage) {
   return moons__batch_bytes(w, MOONS__ITEM_USAGE, usage, sizeof *usage);
 }
 
+/* Its segment stays: the count has not been raised yet. */
 void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_at; }
 
 /* Reading. */
@@ -171,7 +177,8 @@ static int open_range(moons__batch_reader *r) {
   return 1;
 }
 
-/* Opens the next segment; returns 0, with the reader where it was, where there is none. */
+/* Opens the next segment; returns 0, with the reader where it was, where there is none. A reader that stands before bytes
+** that are left tells malformed ones from the end. */
 static int open_segment(moons__batch_reader *r) {
   const char *start = r->at;
   unsigned char kind;
@@ -213,7 +220,7 @@ static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *ite
     item->integer = r->integer;
     r->integer = (int64_t)((uint64_t)r->integer + (uint64_t)r->integer_step);
     return MOONS__ITEM_INTEGER;
-  case FLOAT_RANGE:
+  case FLOAT_RANGE: /* multiplies, as the caller's range does: sums would be rounded in another way */
     item->number = r->number_first + (double)r->n_before++ * r->number_step;
     return MOONS__ITEM_FLOAT;
   default: return next_bytes(r, item);
@@ -240,6 +247,7 @@ static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n)
   }
 }
 
+/* The segment is one of numbers or a range, for the last item was a number. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_t n_most) {
   uint32_t n = r->n_left < n_most ? r->n_left : n_most;
   switch (r->segment) {
@@ -265,6 +273,7 @@ void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
 uint32_t moons__batch_plain_next(moons__batch_reader *r, moons__item_kind *kind) {
   if (!find_items(r) || r->segment > NILS) return 0;
   *kind = (moons__item_kind)r->segment;
+  /* No more than there are bytes for, so that each can be read without a check. */
   return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);
 }
 

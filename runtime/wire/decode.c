@@ -1,7 +1,8 @@
 /*
 ** Trusts nothing that it reads: every count is checked against the bytes that are left, and depth against the stack;
 ** what is malformed is an error, and what may call code or change the state is for trusted bytes alone. Deep values are
-** put aside in a list and filled in later, so no depth overflows the C stack.
+** put aside in a list and filled in later, so no depth overflows the C stack. A Lua error may leave at any point: nothing here
+** owns memory outside the state.
 */
 #include <lauxlib.h>
 #include <limits.h>
@@ -47,6 +48,7 @@ static void malformed(decoder *d, const char *what) {
 
 static size_t left(const decoder *d) { return (size_t)(d->end - d->at); }
 
+/* All bytes are read through this, or after a look at what is left. */
 static const char *take(decoder *d, size_t n_bytes) {
   if (n_bytes > left(d)) malformed(d, "the end comes early");
   const char *taken = d->at;
@@ -56,6 +58,7 @@ static const char *take(decoder *d, size_t n_bytes) {
 
 static unsigned take_byte(decoder *d) { return (unsigned char)*take(d, 1); }
 
+/* Seven bits a byte, the lowest first; more than ten bytes are no number. */
 static uint64_t take_varint(decoder *d) {
   uint64_t n = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -85,7 +88,8 @@ static void need_list(decoder *d, int which) {
   lua_replace(d->L, slot(d, which));
 }
 
-/* Keeps the value on top, which stays there, under an offset. */
+/* Keeps the value on top, which stays there, under an offset. Only what is referred to later is kept: the encoder has marked
+** it (WIRE_SHARED), so that most values cost no entry. */
 static void keep(decoder *d, lua_Integer offset) {
   need_list(d, SLOT_OBJECTS);
   lua_pushvalue(d->L, -1);
@@ -102,6 +106,7 @@ static void keep_shared(decoder *d, unsigned tag, const char *at) {
   if (tag & WIRE_SHARED) keep(d, (lua_Integer)(at - d->start));
 }
 
+/* Contents come in the order in which objects were put aside, so none has to say which one it is of. */
 static void defer(decoder *d) {
   need_list(d, SLOT_DEFERRED);
   lua_pushvalue(d->L, -1);
@@ -117,7 +122,7 @@ static void need_stack(decoder *d, int top) {
 
 /* Tables. */
 
-/* Each sets so many numbers from element `next` on. */
+/* Each sets `n` numbers from element `next` on. Apart, so that the inner loop asks nothing. */
 
 static void set_floats(lua_State *L, int table, lua_Integer next, const char *bytes, size_t n) {
   for (const char *end = bytes + n * 8; bytes < end; bytes += 8) {
@@ -185,6 +190,8 @@ static void decode_pairs(decoder *d, int table) {
   d->at++;
 }
 
+/* Lua looks for __gc when a metatable is given to a table, but this one may not be filled yet: so it is given once more at the
+** end. */
 static void decode_metatable(decoder *d, int table, unsigned flags) {
   lua_State *L = d->L;
   decode_value(d, table);
@@ -200,6 +207,7 @@ static void decode_metatable(decoder *d, int table, unsigned flags) {
   lua_setmetatable(L, table);
 }
 
+/* Noted on this side under the number that the other side has for it, and by address, so that results can name it. */
 static void decode_class(decoder *d, int table) {
   lua_State *L = d->L;
   uint64_t number = take_varint(d);
@@ -256,7 +264,8 @@ static unsigned shape_first(const decoder *d, unsigned shape) {
   return shape > 0 ? d->shape_ends[shape - 1] : 0;
 }
 
-/* Reads the keys of the next shape. */
+/* Reads the keys of the next shape. They stay in stack slots, of which `lists` has told how many: a record then pushes its
+** keys, and Lua hashes no string anew. */
 static void decode_shape(decoder *d, int top) {
   unsigned n = take_byte(d), first = shape_first(d, d->n_shapes);
   if (n == 0 || n > d->n_keys - first) malformed(d, "a shape that was not announced");
@@ -299,6 +308,8 @@ static int n_upvalues(lua_State *L, int function) {
   return info.nups;
 }
 
+/* An upvalue is kept as a function, at its offset, and which one of that function's it is, at minus the offset: Lua has no
+** value for an upvalue. */
 static void decode_join(decoder *d, int function, int which) {
   lua_State *L = d->L;
   lua_Integer offset = (lua_Integer)(take_varint(d) & INT64_MAX);
@@ -339,6 +350,8 @@ static void fill_function(decoder *d, int function) {
   }
 }
 
+/* Lua does not check bytecode, so only bytes of this process may hold any. A length beyond what is left, or beyond size_t, is
+** turned into one that take() refuses. */
 static void decode_function(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
   if (!d->trusted) malformed(d, "a function from elsewhere");
@@ -380,6 +393,7 @@ static void fill_places(decoder *d) {
   }
 }
 
+/* The value exists only when the function has been called, so nothing in its arguments can refer to it. */
 static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
   if (!d->trusted) malformed(d, "a call from elsewhere");
@@ -456,7 +470,8 @@ static void decode_known(decoder *d, unsigned tag, const char *at) {
   keep_shared(d, tag, at);
 }
 
-/* Pushes one value, where the stack has `top` values. */
+/* Pushes one value, where the stack has `top` values. Values that hold no others come first: for them no depth is counted, and
+** no stack made sure of. */
 static void decode_value(decoder *d, int top) {
   const char *at = d->at;
   unsigned tag = take_byte(d);
@@ -500,6 +515,7 @@ static void add_to_places(decoder *d, lua_Integer n) {
 }
 
 /* Notes a value for a place, to be put there when all is whole. Others may come within it. */
+/* What changes more than globals is for trusted bytes alone. */
 static void decode_place(decoder *d, int top) {
   need_list(d, SLOT_PLACES);
   unsigned where = take_byte(d);
@@ -548,7 +564,8 @@ static void set_late_metatables(decoder *d) {
   }
 }
 
-/* Does what had to wait until all values are there, and removes the slots, which lie below them. */
+/* Does what had to wait until all values are there, and removes the slots, which lie below them: the values are turned below
+** them first. */
 static void finish(decoder *d, int n_values) {
   if (d->n_late > 0) set_late_metatables(d);
   if (d->n_placed < d->n_places) fill_places(d);

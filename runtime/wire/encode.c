@@ -1,6 +1,8 @@
 /*
 ** One pass over the values, with no look ahead: what is met again is a reference to its offset. Values that lie too deep
 ** are left for later, and globals and modules are queued and follow in the same message, so that sharing holds for all.
+** Most messages are small and plain: nothing is allocated, and no list begun, before a value needs it. Errors are raised
+** wherever they come up; what the encoder holds is freed by moons__encoder_end alone.
 */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ lua_Integer moons__wire_list_add(encoder *e, int which, lua_Integer n) {
   return n + 1;
 }
 
+/* The module that holds it is kept beside it: when its content comes, errors must still blame that. */
 void moons__wire_defer(encoder *e, int index) {
   e->needs_lists = 1;
   moons__check(e->L, moons__buffer_append(&e->owners, &e->owner, sizeof e->owner));
@@ -73,7 +76,10 @@ static void anchor(encoder *e, int first, int last) {
   moons__wire_anchor(e);
 }
 
-/* The metamethod is on top; it is popped. A string in its place says why the value cannot be sent. */
+/* The metamethod is on top; it is popped. A string in its place says why the value cannot be sent. What it returns may refer
+** to anything but the value itself, which does not exist on the other side before the function has been called there: so its
+** offset is marked meanwhile. That call wants its arguments whole, so what was left for later in them is put here and not at
+** the end of the message. */
 static void encode_marshalled(encoder *e, int index, int depth) {
   lua_State *L = e->L;
   if (lua_type(L, -1) == LUA_TSTRING) moons__wire_refuse(e, lua_tostring(L, -1));
@@ -89,7 +95,7 @@ static void encode_marshalled(encoder *e, int index, int depth) {
   lua_call(L, 1, LUA_MULTRET);
   int last = lua_gettop(L);
   if (last < first || !lua_isfunction(L, first)) {
-    leave(e);
+    leave(e); /* the value is to blame, not what it has returned */
     moons__wire_refuse(e, "its __marshal must return a function and that function's arguments");
   }
   need_stack(e, last + LUA_MINSTACK);
@@ -147,6 +153,7 @@ void moons__wire_value(encoder *e, int index, int depth) {
 
 /* What comes after the values. */
 
+/* Where the object lay is not kept, so the path in an error begins with "...". */
 static void encode_deferred(encoder *e, int depth) {
   lua_State *L = e->L;
   moons__wire_frame frame = {.kind = AT_DEFERRED}, *outer = e->frame;
@@ -181,6 +188,8 @@ void moons__wire_place(encoder *e, enum wire_place where, const char *what) {
   lua_settop(e->L, name - 1);
 }
 
+/* Each step may add to any of the lists, so all are asked again until none has anything left. What goes along with a set-up
+** (put_more) is asked for at the end of the message alone, and not within a __marshal, where there is a frame. */
 void moons__wire_later(encoder *e, int depth) {
   for (;;) {
     if (e->n_done < e->n_deferred)
@@ -218,6 +227,8 @@ void moons__encoder_end(moons__encoder *e) {
   e->shapes = NULL;
 }
 
+/* An encoder makes many messages, most of which leave its slots empty: these are cleared only where something is in
+** them. */
 static void start_message(encoder *e) {
   moons__seen_clear(&e->seen);
   moons__ptrmap_clear(&e->first_keys);
@@ -242,7 +253,7 @@ void moons__encode(moons__encoder *e, int first, int n_values, const char *what)
   start_message(e);
   e->what = what;
   need_stack(e, first + n_values - 1);
-  put_byte(e, 0);
+  put_byte(e, 0); /* `lists`, known at the end */
   put_varint(e, (uint64_t)n_values);
   if (e->put_first != NULL) e->put_first(e);
   for (int i = 0; i < n_values; i++) {

@@ -1,6 +1,6 @@
 /*
-** A function goes as its dump, with upvalues by value, shared ones once. Which globals it needs its code tells
-** (capture.h); where that cannot tell, all that can travel go along.
+** A function goes as its dump, with upvalues by value, shared ones once. Its code tells which globals it needs
+** (capture.h); where that cannot tell, all that can travel go along. A global that both sides have is never sent.
 */
 #include "moons.h"
 #include "sizes.h"
@@ -20,6 +20,7 @@ static int write_dump(lua_State *L, const void *bytes, size_t n_bytes, void *dat
   return moons__buffer_append(e->out, bytes, n_bytes);
 }
 
+/* With what is for debugging: tracebacks of calls shall have lines and names. */
 static void put_new_dump(encoder *e, int function) {
   lua_pushvalue(e->L, function);
   int error = lua_dump(e->L, write_dump, e, 0);
@@ -27,7 +28,8 @@ static void put_new_dump(encoder *e, int function) {
   moons__check(e->L, error);
 }
 
-/* The same for a function of a module: dumping it takes ten times as long as copying the dump. */
+/* The same for a function of a module: dumping it takes ten times as long as copying the dump. Functions of the script are
+** often new for each map: to keep their dumps would seldom pay. */
 static void put_kept_dump(encoder *e, int function) {
   lua_State *L = e->L;
   size_t start = e->out->n_bytes, n_bytes;
@@ -78,6 +80,8 @@ static int has_key(lua_State *L, int set) {
   return is_there;
 }
 
+/* The table in the slot is a list and a set at once: what is queued is a string or false, so it cannot meet the numbers of
+** the list. */
 lua_Integer moons__wire_queue(encoder *e, int which, lua_Integer n) {
   lua_State *L = e->L;
   if (lua_istable(L, slot(e, which)) && has_key(L, slot(e, which))) {
@@ -116,9 +120,13 @@ static int is_pristine(const encoder *e, int name) {
   return is_same;
 }
 
-/* Queues the global whose name is on top, which it pops, where the other side has not the same. What no
-** side has is for the metatable to say. What the host has is queued where it `is_named`: the other side must have it. A state that is kept may have what the
-** script has no more. */
+/* Queues the global whose name is on top, which it pops, where the other side has not the same:
+**
+** - What the script has set, or has changed in a standard global, is sent.
+** - What is absent here may be given by the metatable of _G, so that goes along. A state that is kept may still have it from
+**   an earlier set-up: the name is sent, to take it away.
+** - What the host has is the same on both sides; where code names it, the name is sent, so that a host which has given it to
+**   the script alone is told. */
 static void queue_named(encoder *e, int is_named) {
   lua_State *L = e->L;
   int name = lua_gettop(L);
@@ -153,7 +161,7 @@ static int is_foreign(const encoder *e, const lua_Debug *info) {
   return e->owner != 0 && e->source != NULL && strcmp(info->source, e->source) != 0;
 }
 
-/* Nothing is written to `out` meanwhile, where the names lie. */
+/* Notes what the dump at `dump_at` of `out` names. The names point into it, so nothing may be put meanwhile. */
 static void note_names(encoder *e, int function, size_t dump_at) {
   if (e->sent_index == 0) return;
   uint64_t environments = environments_of(e, function);
@@ -173,6 +181,8 @@ static void note_names(encoder *e, int function, size_t dump_at) {
   moons__wire_note_dynamic(e);
 }
 
+/* Upvalues are known by lua_upvalueid: functions that share a variable here share it on the other side. An upvalue that is
+** the table of globals is sent as that, not by content. */
 void moons__wire_function_content(encoder *e, int function, int depth) {
   lua_State *L = e->L;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -244,6 +254,7 @@ void moons__wire_function(encoder *e, int index, int depth) {
 
 /* Globals. */
 
+/* The name counts as sent before its value is put, for that may name it too. */
 void moons__wire_global(encoder *e) {
   lua_State *L = e->L;
   lua_rawgeti(L, slot(e, MOONS__SLOT_GLOBALS), ++e->n_globals_done);
@@ -268,7 +279,7 @@ void moons__wire_global(encoder *e) {
   }
 }
 
-/* Encodes a value for trial. Arguments: an encoder to take after, the value. */
+/* Encodes a value for trial. Arguments: the encoder, the value. */
 static int trial(lua_State *L) {
   encoder *e = lua_touserdata(L, 1);
   lua_settop(L, 2 + MOONS__N_SLOTS);
@@ -277,6 +288,8 @@ static int trial(lua_State *L) {
   return 0;
 }
 
+/* The bytes are thrown away: whether a value can be sent is known only by doing it. Each further try has one module less that
+** goes by value, so this ends. */
 int moons__wire_try(encoder *e, int *holds_by_name) {
   lua_State *L = e->L;
   moons__buffer scratch = {0};
@@ -295,6 +308,7 @@ int moons__wire_try(encoder *e, int *holds_by_name) {
   return status == LUA_OK;
 }
 
+/* What cannot be sent is left out without a word: nobody knows whether the function asks for it. */
 void moons__wire_queue_all_globals(encoder *e) {
   lua_State *L = e->L;
   e->dynamic = 2;

@@ -1,5 +1,7 @@
 /*
-** Kind, message and traceback are plain bytes, readable without a Lua state; only the thrown value is a message.
+** Kind, message and traceback are plain bytes, readable without a Lua state: a host that drives jobs by hand needs none, and
+** a worker whose state has no memory left can still say why. Only the thrown value is a message of the wire. Reading checks
+** every length against what is left and copies nothing.
 */
 #include "wire/failure.h"
 
@@ -13,6 +15,7 @@ static int write_text(moons__buffer *out, const char *text, size_t n_bytes) {
   return error ? error : moons__buffer_append(out, text, n_bytes);
 }
 
+/* Texts are never NULL, so readers need not ask; a value that is NULL says that there is none. */
 moons__failure moons__failure_of(moons__failure_kind kind, const char *message) {
   return (moons__failure){.kind = kind,
                           .message = message,
@@ -30,6 +33,7 @@ int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
   return error;
 }
 
+/* Points *text into the bytes, and moves *at behind it. */
 static int read_text(const char **at, const char *end, const char **text, size_t *n_bytes) {
   uint64_t length;
   if ((size_t)(end - *at) < sizeof length) return MOONS_EMALFORMED;
@@ -51,7 +55,7 @@ int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_byt
   if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);
   if (!error) error = read_text(&at, end, &failure->unsent, &failure->unsent_bytes);
   if (error || at == end) return error;
-  failure->value = at;
+  failure->value = at; /* all the rest: it comes last, so it needs no length */
   failure->value_bytes = (size_t)(end - at);
   return 0;
 }

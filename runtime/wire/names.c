@@ -2,7 +2,8 @@
 ** A path is the module's name and then a key for each step down, each a string: its length and its bytes. First come
 ** the standard libraries, then those in C, so that what others hold of them too keeps their names; then modules are
 ** walked breadth first, so that the shortest path wins. Lists are not walked: they hold data, which travels by
-** value.
+** value. Looking takes time in proportion to what the modules hold, so it is done again only where others are loaded; a module
+** may change meanwhile, so each path is followed before it is used.
 */
 #include "wire/names.h"
 
@@ -27,7 +28,8 @@ void moons__names_free(moons__names *names) {
   *names = (moons__names){0};
 }
 
-/* Paths in bytes: what stands here, then the steps. */
+/* Paths lie one after the other in `paths`: this, and then the steps. They are known by their offset, for the bytes move as
+** they grow. */
 typedef struct path_head {
   size_t n_bytes;
   size_t module; /* its number */
@@ -99,6 +101,8 @@ static int is_known(const moons__names *names, const void *object) {
   return moons__ptrmap_get(&names->known, object) != MOONS__PTRMAP_NONE;
 }
 
+/* The range of all known addresses makes moons__names_may_know two comparisons. C functions and light userdata lie
+** elsewhere, and would make it too wide. */
 static void widen(moons__names *names, const char *object) {
   if (names->first == NULL || object < names->first) names->first = object;
   if (object > names->last) names->last = object;
@@ -213,7 +217,8 @@ static int is_noted(lua_State *L, const char *which, int key) {
   return is_same;
 }
 
-/* Whether more fields of the table on top are functions in C that nobody else holds than functions in Lua. */
+/* Whether a module counts as written in C: more of its fields are functions in C that nobody else holds than functions in Lua.
+** A module in Lua may pass on some of another library's. */
 static int is_library(const moons__names *names, lua_State *L) {
   int table = lua_gettop(L), surplus = 0;
   if (!lua_istable(L, table)) return lua_iscfunction(L, table);
@@ -305,7 +310,7 @@ static void look(moons__names *names, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Looks again where other modules are loaded than last time. */
+/* The sum does not depend on the order in which lua_next gives modules. */
 void moons__names_refresh(moons__names *names, lua_State *L) {
   size_t n_loaded = 0, fingerprint = 0;
   luaL_checkstack(L, 4, NULL);
@@ -417,7 +422,7 @@ static void step_down(lua_State *L, const char *standard) {
   lua_replace(L, table);
 }
 
-/* Whether the path leads to the value at `index` still. */
+/* Whether the path leads to the value at `index` still: the script may have put another there since the last look. */
 static int leads_to(lua_State *L, const moons__name *name, moons__module_kind kind, int index) {
   int top = lua_gettop(L);
   steps s = {name->path, name->path + name->n_bytes};

@@ -1,5 +1,7 @@
 /*
-** Where a value lies is kept as frames on the C stack, and put into words only when an error wants them.
+** Where a value lies is kept as frames on the C stack, which cost a few stores each, and is put into words only when an error
+** wants them. The words are for people: they look like Lua, long keys are cut, and of long paths only the last steps are
+** shown.
 */
 #include <lauxlib.h>
 
@@ -9,6 +11,7 @@ enum { PATH_PARTS = 12 }; /* of longer paths only the last parts are shown */
 
 typedef moons__encoder encoder;
 
+/* Whether a key can be written as `.key`. Reserved words count too: nobody will run the text. */
 static int is_identifier(const char *s, size_t n_bytes) {
   if (n_bytes == 0 || (s[0] >= '0' && s[0] <= '9')) return 0;
   for (size_t i = 0; i < n_bytes; i++) {
@@ -26,7 +29,7 @@ static void add_key(lua_State *L, luaL_Buffer *text, int key) {
     const char *s = lua_tolstring(L, key, &n_bytes);
     int plain = is_identifier(s, n_bytes);
     luaL_addstring(text, plain ? "." : "[\"");
-    luaL_addlstring(text, s, n_bytes < 40 ? n_bytes : 40);
+    luaL_addlstring(text, s, n_bytes < 40 ? n_bytes : 40); /* enough to find it by */
     if (!plain) luaL_addstring(text, "\"]");
     break;
   }
@@ -43,7 +46,7 @@ static void add_key(lua_State *L, luaL_Buffer *text, int key) {
   }
 }
 
-/* What is there, and where it has a name, that: global 'x'. */
+/* What is in a place, and its name where it has one: global 'x'. */
 static void add_place(lua_State *L, luaL_Buffer *text, const moons__wire_frame *frame) {
   luaL_addstring(text, " ");
   luaL_addstring(text, frame->name);
@@ -75,6 +78,8 @@ static void add_frame(lua_State *L, luaL_Buffer *text, const moons__wire_frame *
   }
 }
 
+/* Frames are linked from the value outwards, and the text reads the other way round. The recursion is no deeper than what is
+** shown. */
 static void add_path(lua_State *L, luaL_Buffer *text, const moons__wire_frame *frame, int n_left) {
   if (frame == NULL) return;
   if (n_left == 0) {
@@ -87,6 +92,7 @@ static void add_path(lua_State *L, luaL_Buffer *text, const moons__wire_frame *f
   add_frame(L, text, frame);
 }
 
+/* What the whole value is: an argument, a result, or one of the two values of a set-up. */
 static void add_root(const encoder *e, luaL_Buffer *text) {
   const moons__wire_frame *root = e->frame;
   while (root != NULL && root->up != NULL)
@@ -103,6 +109,8 @@ static void add_root(const encoder *e, luaL_Buffer *text) {
   luaL_addstring(text, ":");
 }
 
+/* The module to blame is noted before anything here can raise a memory error. The frames are gone with the C stack that the
+** error leaves: encoder->frame must not be followed afterwards. */
 void moons__wire_refuse(encoder *e, const char *why) {
   lua_State *L = e->L;
   e->refused_module = e->owner;

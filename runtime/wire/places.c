@@ -1,6 +1,7 @@
 /*
-** What was there before is not kept: the image puts it back. A kept state notes which globals set-ups have given it, so
-** that what the script takes back can go.
+** Which changes a set-up makes beside its values. What was there before is not kept: in a fresh session the image puts it
+** back. A kept state is set up again and again, so it notes which globals set-ups have given it: what the script has taken
+** back can go, and what a call has set stays. What does not fit its place is the decoder's to refuse: nothing is changed then.
 */
 #include "wire/places.h"
 
@@ -35,7 +36,8 @@ static void remove_fields(lua_State *L) {
 /* Globals. In a state that is set up again later it is known which value a set-up has given each last: a global that has
 ** another one was set by a call, which is left alone. */
 
-static const char PLACED[] = "moons.placed"; /* key in the registry; values are weak */
+/* A key in the registry: name -> value. Values are weak, so that a note keeps nothing alive. */
+static const char PLACED[] = "moons.placed";
 
 static void push_global(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -93,6 +95,7 @@ static void set_globals_metatable(lua_State *L, int name) {
   lua_setmetatable(L, -2);
 }
 
+/* A module that came by value is noted as such: a result that holds something of it can name it. */
 static void set_module(lua_State *L, int name) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   set_named(L, name);
@@ -102,7 +105,7 @@ static void set_module(lua_State *L, int name) {
   moons__names_note_received(L);
 }
 
-/* The module was required for what is in C in it. */
+/* The module is written in C and was required here; what the script has set in it comes on top. */
 static void set_module_fields(lua_State *L, int name) {
   moons__names_push_loaded(L);
   lua_pushvalue(L, name);
@@ -201,7 +204,8 @@ static void set_searchers(lua_State *L, int name) {
   }
 }
 
-/* Puts the value on top into a place, and pops it with the name below it. */
+/* Puts the value on top into a place, and pops it with the name below it. Types are checked here and nowhere else, for bytes
+** may say anything. */
 static int set(lua_State *L, enum wire_place where, int is_kept) {
   int name = lua_gettop(L) - 1, value = name + 1;
   int has_name = lua_type(L, name) == LUA_TSTRING, has_table = lua_istable(L, value);
@@ -270,6 +274,7 @@ int moons__place_set(lua_State *L, enum wire_place where, int list) {
   return set(L, where, list != 0);
 }
 
+/* All but globals are simply put there again. A global is left alone where a call has set it since. */
 void moons__place_again(lua_State *L) {
   int list = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);

@@ -120,7 +120,8 @@ int moons__report_text(moons__reporter *reporter, moons__failure_kind kind, cons
   return moons__failure_write(out, &failure);
 }
 
-/* Writes the failure for the error value at `index`. */
+/* Writes the failure for the error value at `index`. What a failed try has written of it is cut off, and a text without
+** anything of the value's takes its place. */
 static int write(lua_State *L, moons__reporter *reporter, int index, description *d) {
   size_t n_bytes = d->out->n_bytes;
   moons__failure_kind kind = d->failure.kind;
@@ -133,6 +134,8 @@ static int write(lua_State *L, moons__reporter *reporter, int index, description
   return moons__report_text(reporter, kind, MOONS__FAILURE_UNTOLD, d->out);
 }
 
+/* The value comes last, but is encoded first, into a buffer of its own: why it cannot be sent stands before it. Where memory or
+** stack has run out, nothing is asked of the value. */
 int moons__report(moons__encoder *encoder, moons__reporter *reporter, int status,
                   moons__failure_kind kind, const char *prefix) {
   lua_State *L = encoder->L;

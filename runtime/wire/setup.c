@@ -1,6 +1,7 @@
 /*
-** The order of what is put is the order in which it must be there: libraries, paths, then one message with everything
-** else. Bytes that are equal mean set-ups that are equal, so they are shared between maps.
+** The function and what goes with it are encoded first, for only then it is known what they need; paths are applied first,
+** for modules are found by them. Bytes that are equal mean set-ups that are equal, so they are shared between maps. What
+** travels is what differs from a new state: a script that has changed nothing sends its function alone.
 */
 #include "wire/setup.h"
 
@@ -15,7 +16,7 @@
 
 /* Encoding. */
 
-/* Puts into the table on top the fields of `table` that are not the same in `before`. */
+/* Puts into the table on top the fields of `table` that are not the same in `before`. Returns whether there are any. */
 static int put_set(lua_State *L, int table, int before) {
   int changes = lua_gettop(L), found = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
@@ -88,7 +89,8 @@ static void push_preload(lua_State *L) {
 
 /* What goes along. Each adds to what is put or queued, and returns whether it did. */
 
-/* How far this has come, by bits of e->extras. */
+/* What was dealt with, by bits of e->extras: each is asked for once. The tables of libraries have a bit each, for they come up
+** one by one as values need them. */
 enum {
   WANTED = 1 << 0,
   TYPES = 1 << 1,
@@ -202,7 +204,8 @@ static void put_first(moons__encoder *e) {
     moons__wire_module(e);
 }
 
-/* Puts or queues what else is needed by what has been put; called again until nothing is. */
+/* Puts or queues what else is needed by what has been put; called again until nothing is, for each may need more: a changed
+** library may hold a function, which names a global, which requires a module. */
 static int put_more(moons__encoder *e) {
   luaL_checkstack(e->L, LUA_MINSTACK, NULL);
   if (!(e->extras & WANTED) && queue_wanted(e)) return 1;
@@ -278,6 +281,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init, int modules)
   memcpy(e->out->bytes + start, &h, sizeof h);
 }
 
+/* Errs on the side of no: then the set-up is made once more. */
 int moons__setup_covers(lua_State *L, moons__libraries libraries) {
   const char *name;
   moons__libraries bits;
@@ -310,6 +314,7 @@ moons__libraries moons__setup_allowed(const void *bytes, size_t n_bytes) {
   return header_of(bytes, n_bytes).allowed;
 }
 
+/* Lengths are checked: a program that drives jobs by hand may give any bytes. */
 static void find_messages(lua_State *L, const char *bytes, size_t n_bytes, message found[]) {
   const char *at = bytes + sizeof(header), *end = bytes + n_bytes;
   for (int i = 0; i < N_MESSAGES; i++) {
@@ -336,6 +341,7 @@ static void apply_paths(moons__decoder *d, message m) {
   lua_settop(L, top);
 }
 
+/* What the state has is noted before it is changed: names lead to what was there before (pristine.h). */
 void moons__setup_apply(moons__decoder *d, const void *bytes, size_t n_bytes) {
   message found[N_MESSAGES];
   if (header_of(bytes, n_bytes).changes_standard) moons__pristine_note(d->L, 0);

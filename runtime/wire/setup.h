@@ -3,9 +3,10 @@
 ** hold or require, what the script has changed in the standard libraries and in the metatables of basic types, and
 ** where modules are found. To bytes on the caller's side, from bytes into a new state on the worker's.
 **
-** setup = libraries:u32 allowed:u32 changes_standard:u32, then two messages, each after its length:u64: package.path and
-**         package.cpath; the function and init, with all else in the places where it lies (format.h). It is one
-**         message, so what one thing shares with another they share on the other side too
+** setup = libraries:u32 allowed:u32 changes_standard:u32, then two messages, each after its length:u64. The first has
+**         the function and init, with all else in the places where it lies (format.h): it is one message, so what one
+**         thing shares with another they share on the other side too. The second has package.path and package.cpath,
+**         and is applied first
 */
 #ifndef MOONS_WIRE_SETUP_H
 #define MOONS_WIRE_SETUP_H

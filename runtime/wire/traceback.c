@@ -1,6 +1,7 @@
 /*
 ** A line of a traceback is "\n\t<place>: in <function>". Those of the module go, and with them the functions in C that
-** the module has called: lines of C that stand above one of the module's. So do tail calls below one.
+** the module has called: lines of C that stand above one of the module's. So do tail calls below one. The text is taken from
+** luaL_traceback, so what is left reads as Lua's own.
 */
 #include "wire/traceback.h"
 
@@ -9,7 +10,8 @@
 
 #include "base/lua_sources.h"
 
-/* Whether a chunk of this name, which ends where n_bytes say, is the module's. */
+/* Whether a chunk of this name, which ends where n_bytes say, is the module's. Its files are compiled under the names
+** of modules, such as "parallel.run". */
 static int is_own(const char *chunk, size_t n_bytes) {
   for (const moons__lua_source *source = moons__lua_sources; source->name != NULL; source++)
     if (strlen(source->name) == n_bytes && memcmp(source->name, chunk, n_bytes) == 0) return 1;
