@@ -1,6 +1,6 @@
 /*
 ** Chunks run on the thread that waits for them, one after the other: the reference for the other backends, and the one
-** to debug with.
+** to debug with. That thread alone touches the queue, so it has no lock; what the alarm's thread looks at has one.
 */
 #include <stdlib.h>
 #include <uv.h>
@@ -59,6 +59,7 @@ static void close_inline(moons__backend *b) {
   config.gone(config.gone_data);
 }
 
+/* There is one thread, however many are asked for: a job that wants eight workers runs here all the same. */
 static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   (void)b;
   *n_had = n_workers;

@@ -1,6 +1,7 @@
 /*
 ** A worker is added when a call waits for a map for the first time at its depth, and stays. What others may look at
-** changes under the mutex alone: which chunk a worker runs, and the list of workers.
+** changes under the mutex alone: which chunk a worker runs, and the list of workers. The thread itself reads them
+** without it: others change nothing but the chunks of a thread that they give up.
 */
 #include "backend/stack.h"
 
@@ -11,7 +12,7 @@
 
 /* The thread of the stack. */
 
-/* Opens one more worker. The mutex is held, or nobody else looks yet. */
+/* Opens one more worker. The mutex is held, or nobody else looks yet: the stations may move. */
 static int add_station(moons__stack *s, const moons__worker *outer) {
   moons__station *stations = realloc(s->stations, (s->n_stations + 1) * sizeof *stations);
   if (stations == NULL) return MOONS_ENOMEM;
@@ -34,7 +35,8 @@ int moons__stack_prepare(moons__stack *s) {
   return error;
 }
 
-/* Says which chunk a station runs, NULL at its end: from then on it cannot be cancelled. */
+/* Says which chunk a station runs, NULL at its end: from then on it cannot be cancelled. Whoever cancels finds the chunk by
+** its owner under this mutex, so a cancel that comes late is taken back here and cannot meet the next chunk. */
 static void set_chunk(const moons__stack *s, moons__station *station, moons__chunk *chunk) {
   uv_mutex_lock(s->mutex);
   station->chunk = chunk;
@@ -43,6 +45,8 @@ static void set_chunk(const moons__stack *s, moons__station *station, moons__chu
   uv_mutex_unlock(s->mutex);
 }
 
+/* The worker learns of the plan before it runs, and then the watcher is nudged: a timeout must be known before its time has
+** begun. */
 int moons__stack_run(moons__stack *s, moons__chunk *chunk) {
   moons__station *station = &s->stations[s->n_busy++];
   moons__worker *worker = station->worker; /* stations may move while a call adds one */
@@ -52,7 +56,7 @@ int moons__stack_run(moons__stack *s, moons__chunk *chunk) {
   return moons__worker_run(worker, chunk);
 }
 
-/* Waits until whoever gives the thread up has taken all from it. */
+/* Waits until whoever gives the thread up, which is done under the mutex, has taken all from it. */
 static void wait_for_loss(const moons__stack *s) {
   uv_mutex_lock(s->mutex);
   uv_mutex_unlock(s->mutex);
@@ -79,6 +83,8 @@ void moons__stack_rest(const moons__stack *s) {
     moons__worker_rest(s->stations[i].worker);
 }
 
+/* A state that was kept runs finalizers when it is closed, and these may never end. They count as told to end at once, so
+** that the watcher gives the thread up half a second later. */
 void moons__stack_end(const moons__stack *s) {
   int keeps_state = 0;
   uv_mutex_lock(s->mutex);
@@ -110,6 +116,7 @@ static int is_innermost(const moons__stack *s, unsigned i) {
   return s->stations[i].chunk != NULL || s->stations[0].chunk == NULL;
 }
 
+/* A call that does not end because of one within it is not given up: that one is, and all others with it. */
 uint64_t moons__stack_watch(const moons__stack *s, uint64_t now_ns) {
   uint64_t next_ns = UINT64_MAX;
   for (unsigned i = 0; i < s->n_stations; i++) {
@@ -141,6 +148,8 @@ moons__chunk *moons__stack_share(const moons__stack *s, const void *owner, unsig
   return rest;
 }
 
+/* The innermost call first, for that one is held while it is given up, so that it cannot end meanwhile; the others wait for
+** it, and so cannot run. */
 int moons__stack_give_up(const moons__stack *s, uint64_t now_ns, moons__chunk_list *given_up) {
   int is_given_up = 0;
   for (unsigned i = s->n_stations; i-- > 0 && !is_given_up;)

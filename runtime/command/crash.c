@@ -1,7 +1,8 @@
 /*
-** A handler of faults does only what one may: it reads what workers have noted (roster.h) and writes with write(2). It takes
-** no lock and no memory, for the fault may have come in the midst of malloc. A fault in the handler itself ends the
-** process at once.
+** A handler of faults does only what is safe in one: it reads what workers have noted (roster.h) and writes with write(2).
+** It takes no lock and no memory, for the fault may have come in the midst of malloc. It aims at one line that a person can
+** act on, then lets the process die as it would have, so that a shell, a debugger or a core dump see the fault itself. A
+** fault in the handler ends the process at once.
 */
 #include "command/crash.h"
 
@@ -46,6 +47,7 @@ static void add(line *l, const char *text) {
   l->n_bytes += n_bytes;
 }
 
+/* Without printf, which is not for handlers. A number of 64 bits has 20 digits at most. */
 static void add_number(line *l, uint64_t n) {
   char digits[21], *first = digits + sizeof digits - 1;
   *first = '\0';
@@ -55,6 +57,7 @@ static void add_number(line *l, uint64_t n) {
   add(l, first);
 }
 
+/* One call for the whole line, so that lines of other threads do not mix with it. */
 static void end(line *l) {
   l->bytes[l->n_bytes++] = '\n';
   (void)!write(STDERR_FILENO, l->bytes, l->n_bytes);
@@ -80,7 +83,8 @@ static void add_call(line *l, const moons__running *r) {
   add(l, ")");
 }
 
-/* Tells of the calls that run on this thread, or elsewhere. Returns how many. */
+/* Tells of the calls that run on this thread, or elsewhere. Returns how many. Other threads go on meanwhile, so what is told of
+** them may be a moment old. */
 static int tell_calls(int are_here, const char *before) {
   int n = 0;
   for (const moons__entry *e = atomic_load(&workers->last); e != NULL; e = e->before) {
@@ -135,13 +139,14 @@ static void die_of(int signal, const siginfo_t *info) {
   if (info->si_code <= 0) raise(signal);
 }
 
-/* A second thread that crashes meanwhile waits for the end. */
+/* A second thread that crashes meanwhile waits for the end. A fault in the handler itself comes back to it (SA_NODEFER), on the
+** telling thread, which then dies of it without telling more. */
 static void on_fault(int signal, siginfo_t *info, void *context) {
   (void)context;
   int none = 0;
   if (atomic_compare_exchange_strong(&is_telling, &none, 1)) {
     telling_thread = pthread_self();
-    atomic_store(&is_telling, 2);
+    atomic_store(&is_telling, 2); /* from now on telling_thread may be read */
     tell(signal, info->si_code == SI_USER || info->si_code == SI_QUEUE);
   } else {
     while (atomic_load(&is_telling) == 1 || !pthread_equal(telling_thread, pthread_self()))

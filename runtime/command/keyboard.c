@@ -70,6 +70,7 @@ static void set_up(void) {
   bind_tab();
 }
 
+/* A library without one of the first four is no editor: then the next name is tried. */
 static int load(const char *name) {
   edits = (editor){.library = dlopen(name, RTLD_NOW | RTLD_LOCAL)};
   if (edits.library == NULL) return 0;

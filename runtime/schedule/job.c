@@ -1,6 +1,7 @@
 /*
-** Chunks run in the order in which they came. Failed ones come home first, the lowest index before others, so that the
-** error that is raised is the lowest known by then.
+** Chunks run in the order in which they came, at most as many at a time as the job may have workers. Failed ones come home
+** first, the lowest index before others, so that the error that is raised is the lowest known by then. Nothing here locks or
+** wakes anybody: owner.c does.
 */
 #include "schedule/job.h"
 
@@ -11,7 +12,7 @@ static int fails_before(const moons__chunk *a, const moons__chunk *b) {
   return a->failed && a->first_failed < b->first_failed;
 }
 
-/* Puts failed chunks at the front, ordered by their first failure; others at the end. */
+/* Puts failed chunks at the front, ordered by their first failure; others at the end. Few fail, so a walk is short. */
 static void insert_finished(moons__chunk_list *list, moons__chunk *chunk) {
   if (!chunk->failed) {
     moons__chunk_append(list, chunk);

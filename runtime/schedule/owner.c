@@ -1,7 +1,8 @@
 /*
 ** Jobs as their owners see them: chunks go in, are run by the backend as far as the job wants, and come home. Each change is
-** made under the mutex of the job; whoever must know of it is rung, and chunks are submitted, after it is free again. A
-** job whose owner has gone is freed by the last of its chunks.
+** made under the mutex of the job; whoever must know of it is rung, and chunks are submitted, after it is free again, for
+** threads that wake up want it. Of two locks the job's is taken first, then the backend's or the queue's; a backend holds
+** none when it calls `done`. A job whose owner has gone is freed by the last of its chunks.
 */
 #include <stdlib.h>
 
@@ -20,7 +21,8 @@ static void job_destroy(moons_job *job) {
   free(job);
 }
 
-/* The set-up of an earlier job with this hash and size, shared, or NULL. */
+/* The set-up of an earlier job with this hash and size, shared, or NULL. The bytes may be many, so they are not compared here
+** under the runtime's mutex. */
 static moons__setup *find_setup(moons_runtime *r, uint64_t hash, size_t n_bytes) {
   moons__setup *found = NULL;
   uv_mutex_lock(&r->mutex);
@@ -32,7 +34,7 @@ static moons__setup *find_setup(moons_runtime *r, uint64_t hash, size_t n_bytes)
 }
 
 /* Keeps a set-up for the jobs to come, as the first of those that are kept; of the others the last go where they
-** are too large together. */
+** are too large together. They are released without the mutex: freeing much takes long. */
 static void keep_setup(moons_runtime *r, moons__setup *setup) {
   moons__setup *dropped[MOONS_SETUPS_KEPT] = {NULL};
   size_t n_bytes = 0;
@@ -85,6 +87,8 @@ int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *op
   return moons__job_make(job, r, options, &shortage);
 }
 
+/* Only a job that is made outside of calls adds workers: a map within a call uses those that there are. Depth is counted on
+** this runtime for the workers, whose states are one for each depth, and with the parents' to bound the nesting. */
 int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
                     moons__shortage *shortage) {
   *job = NULL;
@@ -110,7 +114,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   return 0;
 }
 
-/* What a chunk's bytes count with: the call that the job is part of. */
+/* What a chunk's bytes count with: the call that the job is part of. All plans of a job have its scope. */
 static moons__budget *budget_of(const moons__chunk *chunk) {
   const moons_job *job = chunk->owner;
   return moons__scope_budget(job->plans[0]->scope);
@@ -122,14 +126,14 @@ static int count_bytes(moons__chunk *chunk, size_t n_bytes) {
   return 0;
 }
 
-/* Returns how many of these were counted. */
+/* Takes bytes out of the chunk's count; returns how many of these were counted. */
 static size_t uncount(moons__chunk *chunk, size_t n_bytes) {
   if (n_bytes > chunk->counted_bytes) n_bytes = chunk->counted_bytes;
   chunk->counted_bytes -= n_bytes;
   return n_bytes;
 }
 
-/* They are freed. */
+/* Gives the call back what is freed. */
 static void uncount_bytes(moons__chunk *chunk, size_t n_bytes) {
   moons__budget_give(budget_of(chunk), uncount(chunk, n_bytes));
 }
@@ -160,7 +164,8 @@ moons__chunk *moons__chunks_withdraw(moons_job *job) {
   return job->runtime->functions->withdraw(job->runtime->backend, job->chunks.running);
 }
 
-/* Whom to ring for there is something new to take. The mutex is held; it is not when they are rung. */
+/* Whom to ring when there is something new to take: they are shared under the mutex, which keeps them alive, and rung
+** without it. */
 typedef struct listeners {
   moons__waiter *waiter, *reader;
 } listeners;
@@ -176,7 +181,8 @@ static void ring(listeners l) {
   moons__waiter_ring(l.reader);
 }
 
-/* Frees the chunks of a stopped job that have not been begun. The mutex is held. */
+/* Frees the chunks of a stopped job that have not been begun. The mutex is held. `cancelled` goes first: a chunk that a worker
+** takes in between then begins no call. */
 static void drop_waiting(moons_job *job) {
   moons__chunk *chunk;
   for (unsigned i = 0; i < job->n_plans; i++)
@@ -189,7 +195,7 @@ static void drop_waiting(moons_job *job) {
     chunk_free(chunk);
 }
 
-/* Puts the calls of a chunk that were not made, for one before them was given up, into a chunk of their own, which is
+/* Puts the calls of a chunk that were not made, because one before them was given up, into a chunk of their own, which is
 ** next. Without memory for that they count as lost. The mutex is held. */
 static void put_rest(moons_job *job, moons__chunk *chunk) {
   if (!chunk->is_given_up || chunk->n_run == chunk->n_calls || chunk->bytes == NULL) return;
@@ -202,7 +208,12 @@ static void put_rest(moons_job *job, moons__chunk *chunk) {
   moons__job_put_rest(&job->chunks, rest);
 }
 
-/* Runs on the worker's thread, or where a call was given up, on that which watches. */
+/* Runs on the worker's thread or, where a call was given up, on the watcher's. The order:
+**
+** - Statistics first, so that whoever sees the results sees the calls counted.
+** - What was not run is put back before the arguments are freed, which it takes over.
+** - After unlocking, the job may be touched only where this was the last chunk of an orphan. An orphan was cancelled, so
+**   nothing was started either, and nobody else knows it any more. */
 static void chunk_done(moons__chunk *chunk) {
   moons_job *job = chunk->owner;
   moons_runtime *r = job->runtime;
@@ -237,7 +248,7 @@ int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
   const moons__plan *first = job->plans[0];
   moons__plan *plan = make_plan(job->runtime, &options, first->scope, first->is_foreign);
   if (plan == NULL) return MOONS_ENOMEM;
-  uv_mutex_lock(&job->mutex); /* cancelled changes under it */
+  uv_mutex_lock(&job->mutex); /* `cancelled` changes under it, in all plans at once */
   atomic_init(&plan->cancelled, atomic_load(&job->plans[0]->cancelled));
   job->plans[job->n_plans++] = plan;
   uv_mutex_unlock(&job->mutex);
@@ -295,10 +306,12 @@ static void hand_over(moons__chunk *from, moons_chunk *to, int is_cut) {
   chunk_free(from);
 }
 
+/* None is in between: a chunk goes from one of these to the next under the mutex. */
 unsigned moons__chunks_pending(const moons_job *job) {
   return job->chunks.waiting.n + job->chunks.n_running + job->chunks.finished.n;
 }
 
+/* News from before count too, or the queue's owner would wait for a job that has finished. */
 void moons__job_report_to(moons_job *job, moons__queue *queue) {
   moons__waiter *reader = NULL;
   if (moons__job_is_forked(job)) return;
@@ -310,6 +323,7 @@ void moons__job_report_to(moons_job *job, moons__queue *queue) {
   moons__waiter_ring(reader);
 }
 
+/* One thread uses a job at a time, so what it has waited for is still there. */
 int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
   int error = moons_job_wait(job, timeout_ns);
   if (error) return error;
@@ -350,6 +364,8 @@ void moons_job_cancel(moons_job *job) {
   ring(l);
 }
 
+/* Whether chunks still run is looked at under the same lock as the job becomes an orphan: either they end before, and it is
+** destroyed here, or the last of them sees that it is one. */
 void moons_job_free(moons_job *job) {
   if (job == NULL || moons__job_is_forked(job)) return;
   moons_job_cancel(job);

@@ -1,5 +1,6 @@
 /*
-** A list with both ends, under one lock that is never held while another is wanted. Each job is in it once.
+** A list with both ends, under one lock that is never held while another is wanted. Each job is in it once, however many of
+** its chunks have finished. A job is taken out before it is freed, so what is in the queue is alive.
 */
 #include "schedule/queue.h"
 
@@ -47,6 +48,8 @@ static void take_out(moons__queue *q, moons__news *news) {
   news->is_in = 0;
 }
 
+/* The job's mutex is held meanwhile, and while the job reports here the queue stays. So its waiter is shared in time, and can
+** be rung when no lock is held any more, even if the queue has gone by then. */
 moons__waiter *moons__queue_put(moons__queue *q, moons__news *news) {
   uv_mutex_lock(&q->mutex);
   if (!news->is_in) append(q, news);
@@ -60,6 +63,7 @@ void moons__queue_remove(moons__queue *q, moons__news *news) {
   uv_mutex_unlock(&q->mutex);
 }
 
+/* It is out before its chunks are taken: one that finishes meanwhile puts it in again. */
 moons_job *moons__queue_take(moons__queue *q) {
   uv_mutex_lock(&q->mutex);
   moons__news *news = q->first;

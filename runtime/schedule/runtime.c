@@ -1,6 +1,7 @@
 /*
 ** Runtimes: made of a backend and what its workers share. One that a script or a call makes has a parent, with which it
-** shares what all of them may hold together; the last call that was given up frees it.
+** shares what all of them may hold together (`commons`). What a runtime has is freed when its backend has gone, and that may be
+** long after moons_runtime_free: where a call was given up, when that call ends. So nothing here is freed by close itself.
 */
 #include "schedule/runtime.h"
 
@@ -21,6 +22,7 @@ void moons_options_init(moons_options *options) {
   *options = (moons_options){.backend = "threads", .stack_bytes = MOONS_STACK_BYTES};
 }
 
+/* All backends there are. A new one has its row here. */
 static const moons__backend_functions *find_backend(const char *name) {
   static const moons__backend_functions *const BACKENDS[] = {&moons__backend_threads,
                                                              &moons__backend_inline};
@@ -40,7 +42,7 @@ int moons__runtime_has_backend(const char *name) { return find_backend(name) != 
 /* Workers give their states the module, bound to this runtime. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
-/* Those of `parent`, or new ones. NULL: no memory. */
+/* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
 static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
   commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
   if (c == NULL) return NULL;
@@ -58,7 +60,8 @@ static void release_commons(commons *c) {
   free(c);
 }
 
-/* The last that uses the runtime, a call that was given up included, has gone. */
+/* Called when the last that uses the runtime has gone, a call that was given up included; also in place of that by a making
+** that fails. Each close accepts what is not there. */
 static void runtime_destroy(void *data) {
   moons_runtime *r = data;
   moons__console_close(r->console);
@@ -103,6 +106,7 @@ static unsigned default_workers(void) {
   return n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
 }
 
+/* Where a system does not tell its memory, one state's worth must do for all. */
 static size_t default_states_bytes(void) {
   size_t n_bytes = moons__machine_memory() / MOONS_STATES_SHARE;
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
@@ -135,6 +139,7 @@ unsigned moons__runtime_own_depth(const moons_runtime *r) {
   return station != NULL ? station->depth : 0;
 }
 
+/* Calls of parents that the thread is in count too: it has one C stack. */
 unsigned moons__runtime_depth(const moons_runtime *r) {
   unsigned depth = 0;
   for (; r != NULL; r = next_of(r))
@@ -142,6 +147,8 @@ unsigned moons__runtime_depth(const moons_runtime *r) {
   return depth;
 }
 
+/* The watcher may not have had a core since a call's time was over, and a timeout must not depend on that: the call notices
+** for itself. */
 int moons__runtime_is_ending(const moons_runtime *r) {
   for (; r != NULL; r = next_of(r)) {
     const moons__station *station = here(r);
@@ -192,7 +199,8 @@ static int open_process(moons_runtime *r) {
 }
 
 /* Calls within calls could make pools without end. Counts the threads of one that a call makes: its workers, and the one that
-** looks after them. */
+** looks after them. They are counted before they are compared, so that of two pools made at once not both pass; what was
+** counted in vain runtime_destroy takes back. */
 static int count_threads(moons_runtime *r) {
   moons__scope *scope;
   int is_foreign, error = moons__runtime_find_scope(r->parent, &scope, &is_foreign);
@@ -203,7 +211,7 @@ static int count_threads(moons_runtime *r) {
   return atomic_fetch_add(&r->commons->n_threads, n) + n > MOONS_POOL_THREADS ? MOONS_ETHREAD : 0;
 }
 
-/* The parts of it that runtime_destroy takes back. */
+/* The parts of it that runtime_destroy must find. Whatever fails after these can be taken back in one way. */
 static int open_parts(moons_runtime *r, const moons_runtime *parent) {
   r->commons = get_commons(parent, r->options.states_bytes);
   if (r->commons == NULL) return MOONS_ENOMEM;
@@ -267,6 +275,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   return 0;
 }
 
+/* In the child of a fork the threads are not there, and their locks may be held for ever: it is left as it is. */
 void moons_runtime_free(moons_runtime *r) {
   if (r != NULL && !moons__runtime_is_forked(r)) r->functions->close(r->backend);
 }
@@ -295,6 +304,7 @@ void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
   stats->n_workers = atomic_load(&r->n_started);
 }
 
+/* Under the mutex: a reader sees the sums of whole chunks. */
 void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
   uv_mutex_lock(&r->mutex);
   r->stats.n_done += chunk->n_run;
@@ -308,6 +318,7 @@ void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
   uv_mutex_unlock(&r->mutex);
 }
 
+/* Two threads may ask at once: the backend adds what is missing under its lock, and here the greater number stays. */
 int moons__runtime_grow(moons_runtime *r, unsigned n_workers, moons__shortage *shortage) {
   if (n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
   unsigned n_started = atomic_load(&r->n_started);

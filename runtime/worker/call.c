@@ -39,7 +39,8 @@ static int push_arguments(lua_State *L, moons__call *c) {
   return n;
 }
 
-/* The encoder for what goes home, with what the state and the other side know. */
+/* The encoder for what goes home, with what the state and the other side know. It stays from call to call, with its memory. In
+** a fresh state that has loaded no module only what lies in the image can be of one, so all else needs no look among names. */
 static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
   moons__session *s = c->session;
   if (s->workshop->sandbox.loaded_module) s->names_known = 0;
@@ -107,6 +108,7 @@ static void put_results(lua_State *L, moons__call *c) {
   if (c->plan->options.pack || !put_plain(L, 1, &c->result)) put_message(L, c);
 }
 
+/* The stage is written before each step, for the error that ends it carries no such mark. */
 int moons__call_main(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_settop(L, 0);
@@ -167,7 +169,7 @@ static int keep_plain(lua_State *L, int at, moons__call *c) {
   return 1;
 }
 
-/* Whether no more calls of this go are to be made. */
+/* Whether no more calls of this go are to be made. Relaxed: to see it late costs one call more. */
 static int is_over(const moons__call *c) {
   return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
          atomic_load_explicit(&c->plan->cancelled, memory_order_relaxed);

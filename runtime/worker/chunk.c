@@ -1,12 +1,17 @@
 /*
 ** Lists are chains with a tail: chunks are appended, taken from the front, and seldom withdrawn. A list knows how many it
-** has, so a backend can tell without walking.
+** has, so a backend can tell without walking. A chunk is in one list at most, by `next` and `before`; beside that its owner
+** has a chain of all that it has submitted, which the list knows nothing of. Nothing here locks: the backend's lock guards
+** its queue and `is_queued`, the owner's lock the chain.
 */
 #include "worker/chunk.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
+/* Arguments are not divided: `bytes` are those of all calls, and the second chunk skips what comes before its first one. So
+** nobody has to know where the arguments of each begin. What has become of calls stays with the first chunk, and so does
+** `counted_bytes`, unless the caller moves it. */
 moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes) {
   moons__chunk *rest = calloc(1, sizeof *rest);
   if (rest == NULL) return NULL;
@@ -66,6 +71,7 @@ static moons__chunk *take_out(moons__chunk_list *queue, moons__chunk *chunk) {
   return chunk;
 }
 
+/* Passes over chunks for lower numbers: a job that wants few workers must not hold up those behind it. */
 moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_number) {
   moons__chunk *chunk = queue->first;
   while (chunk != NULL && chunk->n_workers <= worker_number)
@@ -73,6 +79,7 @@ moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_num
   return take_out(queue, chunk);
 }
 
+/* An owner puts each chunk that it submits at the head of its chain, so the last one that is queued has waited longest. */
 moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain) {
   moons__chunk *last = NULL;
   for (; chain != NULL; chain = chain->next_of_owner)

@@ -1,5 +1,6 @@
 /*
-** Errors are caught and raised again, since luaL_argerror names the function that runs, which is the original.
+** Errors are caught and raised again, since luaL_argerror names the function that runs, which is the original. The texts are
+** Lua's own and are taken apart by their form; one that does not have it is passed on as it is.
 */
 #include "worker/original.h"
 
@@ -21,6 +22,7 @@ static void raise_for_argument(lua_State *L, const char *text) {
   luaL_argerror(L, (int)argument, lua_tostring(L, -1));
 }
 
+/* A text without a place comes from luaL_error in C called from C, which finds no line: the caller's line is added here. */
 int moons__original_raise(lua_State *L, int status) {
   if (status != LUA_ERRRUN || lua_type(L, -1) != LUA_TSTRING) return lua_error(L);
   raise_for_argument(L, lua_tostring(L, -1));
@@ -30,6 +32,7 @@ int moons__original_raise(lua_State *L, int status) {
   return lua_error(L);
 }
 
+/* Without lua_callk: what yields in here could not come back. */
 int moons__original_call(lua_State *L, int first) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, first);

@@ -1,5 +1,6 @@
 /*
-** Set-ups are counted apart from plan: many maps in a row have the same.
+** Set-ups are counted apart from plans: many maps in a row have the same. Neither is changed once it is made, but
+** for `cancelled` and the count of users, so any user may read them without a lock.
 */
 #include "worker/plan.h"
 
@@ -16,11 +17,14 @@ moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash)
   return setup;
 }
 
+/* The hash tells nearly all others apart; the bytes are compared to be certain, for a state that is taken for another would
+** run another function. */
 int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes, uint64_t hash) {
   return setup->hash == hash && setup->n_bytes == n_bytes &&
          (n_bytes == 0 || memcmp(setup->bytes, bytes, n_bytes) == 0);
 }
 
+/* Relaxed: whoever shares is, or stands beside, a user already, so it cannot go meanwhile. */
 moons__setup *moons__setup_share(moons__setup *setup) {
   atomic_fetch_add_explicit(&setup->n_users, 1, memory_order_relaxed);
   return setup;
@@ -41,7 +45,7 @@ moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *set
   plan->scope = moons__scope_share(scope);
   plan->is_foreign = is_foreign;
   plan->options = *options;
-  plan->options.setup = setup->bytes;
+  plan->options.setup = setup->bytes; /* the caller's bytes are gone when the calls run */
   plan->options.setup_bytes = setup->n_bytes;
   atomic_init(&plan->n_users, 1);
   return plan;

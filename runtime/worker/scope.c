@@ -1,5 +1,7 @@
 /*
-** A scope has no list of what it started: those look upward. Ending it is one store.
+** A scope has no list of what it started: those look upward, each time before they begin something. So ending it is one
+** store, and what it started may end, and be freed, in any order. Scopes are linked as calls are nested, at most
+** MOONS_MAX_DEPTH of them.
 */
 #include "worker/scope.h"
 
@@ -21,7 +23,8 @@ moons__scope *moons__scope_share(moons__scope *scope) {
   return scope;
 }
 
-/* Releasing orders what each user did before what the last one frees. */
+/* Releasing orders what each user did before what the last one frees. The last user of an inner scope may be the last of
+** all those around it, too. */
 void moons__scope_release(moons__scope *scope) {
   while (scope != NULL &&
          atomic_fetch_sub_explicit(&scope->n_users, 1, memory_order_acq_rel) == 1) {
@@ -31,11 +34,13 @@ void moons__scope_release(moons__scope *scope) {
   }
 }
 
+/* Without a limit of its own a call has nothing to count; what it takes counts with the next one around it that has. */
 moons__budget *moons__scope_budget(moons__scope *scope) {
   if (scope == NULL) return NULL;
   return scope->budget.max_bytes > 0 ? &scope->budget : scope->budget.outer;
 }
 
+/* The first to say so decides since when: the time after which a call is given up counts from there. */
 void moons__scope_end(moons__scope *scope, uint64_t since_ns) {
   uint64_t none = 0;
   if (scope != NULL) atomic_compare_exchange_strong(&scope->ended_ns, &none, since_ns);
@@ -53,6 +58,8 @@ uint64_t moons__scope_ended_since(const moons__scope *scope) {
   return since_ns;
 }
 
+/* Asked before each call, so the order in which memory changes is not paid for: seeing it late costs one call more, which the
+** watcher ends. */
 int moons__scope_is_over(const moons__scope *scope) {
   for (; scope != NULL; scope = scope->outer)
     if (atomic_load_explicit(&scope->ended_ns, memory_order_relaxed) != 0) return 1;

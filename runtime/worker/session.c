@@ -2,6 +2,9 @@
 ** A fresh session has two stages, libraries and set-up, with an image after the second; where the second leaves what an
 ** image cannot hold, the first is put back and the second made anew for each call. A kept session has one state and
 ** many set-ups; each brings what it needs, and calls see what calls before have left.
+**
+** What can raise an error, or not end, runs in call_protected: there it can be told to end, and be given up, as a call can. A
+** function that returns -1 has left the failure as bytes in workshop->failure; the state may be gone then.
 */
 #include "worker/session.h"
 
@@ -59,7 +62,8 @@ static void uncharge(moons__session *s) {
 }
 
 /* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
-** an error, its value. */
+** an error, its value. What had to end counts as failed though it may have caught the error: then the value is nil, and
+** s->ended says why. The handler is at the stack's base, but for the first calls in a new state. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
   lua_State *L = s->image.L;
   s->workshop->reporter.traceback.n_bytes = 0;
@@ -76,7 +80,8 @@ static int call_protected(moons__session *s, lua_CFunction function, void *data)
   return LUA_ERRRUN;
 }
 
-/* Closes the state: finalizers run, which close files, and wait for programs. */
+/* Closes the state: finalizers run, which close files, and wait for programs. These have a second to end by themselves; where a
+** kept state closes, half of the time after which the watcher gives its thread up. */
 static void close_state(moons__session *s) {
   moons__sandbox *sandbox = &s->workshop->sandbox;
   moons__sandbox_use(sandbox, &s->image.arena);
@@ -101,6 +106,7 @@ static void require_calls(lua_State *L) {
   }
 }
 
+/* The handler is made here and kept in the registry, for put_handler must not allocate. */
 static int open_libraries(lua_State *L) {
   moons__session *s = lua_touserdata(L, 1);
   const moons__worker_config *config = &s->workshop->config;
@@ -125,6 +131,7 @@ typedef struct setting_up {
   int made_finalizer;
 } setting_up;
 
+/* What the host adds is there on both sides, so it counts as pristine and is not sent. */
 static int add_host(lua_State *L) {
   setting_up *x = lua_touserdata(L, 1);
   const moons__worker_config *config = &x->session->workshop->config;
@@ -135,7 +142,7 @@ static int add_host(lua_State *L) {
   return 0;
 }
 
-/* Runs `init`, with random numbers that depend on the seed alone. */
+/* Runs `init`, with random numbers that depend on the seed alone (call number 0). From here on the limit of memory holds. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
   x->stage = INIT;
@@ -240,7 +247,8 @@ static void note_position(lua_State *L, moons__loaded_setup *loaded) {
     snprintf(loaded->position, sizeof loaded->position, "%s", info.short_src);
 }
 
-/* Brings the state to the set-up, and the caller onto the stack. */
+/* Brings the state to the set-up, and the caller onto the stack, where it is in the image: a call begins without a look into
+** the registry. */
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
@@ -261,7 +269,8 @@ static int is_tainted(moons__session *s, const setting_up *x) {
   return s->image.arena.n_userdata > 0;
 }
 
-/* Both parts of the second stage, and an image of the outcome where that can be. */
+/* Both parts of the second stage, and an image of the outcome where that can be. Where it cannot, the state is closed, so that
+** what it holds is released, and the next call begins by putting the first stage back and coming here again. */
 static int complete(moons__session *s, const moons__plan *plan) {
   setting_up x = {.session = s, .plan = plan, .loaded = &s->loaded[0]};
   moons__sandbox_begin(&s->workshop->sandbox);
@@ -307,6 +316,8 @@ static int loaded_is(const moons__loaded_setup *loaded, const moons__plan *plan)
 
 /* Sessions. */
 
+/* The first image is of the libraries alone. Userdata are counted while the second stage runs: what is left of them, or of
+** finalizers, taints it. */
 static int open_fresh(moons__session *s, moons__plan *plan) {
   loaded_open(&s->loaded[0], plan);
   s->n_loaded = 1;
@@ -369,6 +380,7 @@ void moons__session_close(moons__session *s) {
   *s = (moons__session){0};
 }
 
+/* A set-up whose `init` may have drawn random numbers is another one for each seed. */
 int moons__session_has(const moons__session *s, const moons__plan *plan) {
   const moons__loaded_setup *loaded = &s->loaded[0];
   if (s->image.L == NULL || !s->fresh || !loaded_is(loaded, plan)) return 0;
@@ -453,7 +465,8 @@ moons__loaded_setup *moons__session_enter(moons__session *s, moons__plan *plan) 
   return loaded;
 }
 
-/* Puts the state back where it is a fresh one, and charges it. */
+/* Puts the state back where it is a fresh one, and then charges what it holds: before that it holds what the last call has
+** left. */
 static int put_back(moons__session *s, const moons__plan *plan) {
   int is_dirty = s->fresh && s->dirty;
   if (is_dirty) moons__image_restore(&s->image);
@@ -500,13 +513,15 @@ int moons__session_begin_call(moons__session *s, const moons__plan *plan) {
   return 0;
 }
 
-/* What finalizers take is the call's, too. */
+/* What finalizers take is the call's, too, and limited; they get some more than the call, which may have used all of its. */
 static void close_limited(moons__session *s) {
   moons__arena_limit(&s->image.arena, MOONS_CLOSING_FACTOR * s->memory_bytes);
   close_state(s);
   moons__arena_limit(&s->image.arena, 0);
 }
 
+/* The limit goes first: cleaning up must not fail for want of memory. What the state holds counts for the call until its
+** finalizers have run, and what it has printed is written before it counts as over. */
 int moons__session_end_call(moons__session *s) {
   moons__arena_limit(&s->image.arena, 0);
   moons__sandbox *sandbox = &s->workshop->sandbox;
