@@ -1,19 +1,19 @@
 /*
 ** Moons: Lua functions in parallel, each call in a Lua state of its own.
 **
-** A program makes a runtime (a pool of workers), gives it to the Lua states of its own with
-** moons_open, and the scripts there call `parallel.map` and its kin. A program that wants no Lua
-** side of its own can drive jobs by hand: bytes in, bytes out.
+** A program makes a runtime (a pool of workers) and gives it to its own Lua states with moons_open; the
+** scripts there call `parallel.map` and its kin. A program that has no Lua state of its own can drive jobs by
+** hand: bytes in, bytes out.
 **
-** There is no global state: any number of runtimes may live side by side. The library sets no
-** signal handlers but that of `stop_signal` where a program asks for one, reads no environment variables, prints nothing of its own accord, and never ends
-** the process; what calls print, and the progress that a script asks to see, goes to stdout and stderr,
-** or where `write` of the options says.
+** There is no global state: any number of runtimes may live side by side. The library sets no signal handler,
+** except that of `stop_signal` where a program asks for one. It reads no environment variables, prints nothing
+** of its own accord, and never ends the process. What calls print, and the progress that a script asks for, goes
+** to stdout and stderr, or to `write` of the options.
 **
-** After fork, in the child, runtimes of the parent and their jobs are refused with MOONS_EFORKED where a function
-** returns a code; their frees and closes return at once and free nothing, and so does lua_close of a state that was given
-** to one. New runtimes work there. What a process has for this is a counter and a handler of pthread_atfork. A child that
-** is made without calling those (vfork, posix_spawn) must not use a runtime.
+** In the child of a fork, functions that return a code refuse the parent's runtimes and jobs with MOONS_EFORKED.
+** Functions that free or close these return at once and free nothing, and so does lua_close of a state that was
+** given to such a runtime. New runtimes work there. For this a process has a counter and a handler of
+** pthread_atfork. A child that is made without calling such handlers (vfork, posix_spawn) must not use a runtime.
 **
 ** Functions that can fail return 0 or one of the negative codes below.
 */
@@ -60,13 +60,13 @@ enum {
 #undef MOONS_ERROR_CODE
 };
 
-/* The text of an error code. The string is constant; any thread. */
+/* The text of an error code, a constant string. Any thread. */
 MOONS_API const char *moons_error_text(int error);
 
 /* The version of the library, MOONS_VERSION of its header. Any thread. */
 MOONS_API const char *moons_version(void);
 
-/* How many cores this process may really use: affinity and container quota counted. At least 1.
+/* How many cores this process may really use, by affinity and the quota of its container. At least 1.
 ** Any thread. */
 MOONS_API unsigned moons_cpus(void);
 
@@ -78,12 +78,14 @@ MOONS_API uint64_t moons_random_seed(void);
 
 /* {== Runtimes ================================================================================ */
 
-/* A pool of workers. Their threads compute, and on Linux are scheduled so (SCHED_BATCH): they get their share
-** of the processor, but a thread that wakes one is not interrupted for it. They, one that looks after them, and
-** one that passes on what calls print are named moons/0, moons/1, ..., moons/t and moons/print, where threads have names, and block all signals but those of faults
-** (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) and, where the thread that makes the runtime does not
-** block it, SIGPIPE: signals sent to the process reach threads of the program's own. A C function that starts
-** programs from a call has to give them a mask of signals without these. */
+/* A pool of workers. On Linux their threads are scheduled as threads that compute (SCHED_BATCH): they get their
+** share of the processor, but do not interrupt a thread that wakes one of them.
+**
+** Where threads have names, workers are named moons/0, moons/1, ...; the thread that watches them is moons/t, the
+** one that passes on what calls print is moons/print. All of them block every signal except those of faults
+** (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) and, where the thread that makes the runtime does
+** not block it, SIGPIPE: so signals sent to the process reach the program's own threads. A C function that starts
+** programs from a call must give them a mask that blocks none: they would inherit this one. */
 typedef struct moons_runtime moons_runtime;
 
 typedef struct moons_options {
@@ -91,43 +93,43 @@ typedef struct moons_options {
   unsigned n_workers;
 
   /* Where calls run: "threads", or "inline", which runs them one by one on the thread that waits
-  ** for them (to debug, and as the reference for the others): only one thread at a time may use
-  ** such a runtime. */
+  ** for them (to debug, and as the reference for other backends). Only one thread at a time may use
+  ** an inline runtime. */
   const char *backend;
 
-  /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, which is the least there is; maps
+  /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
   ** within maps need more. */
   size_t stack_bytes;
 
-  /* The most that all states may hold together, in bytes, those of pools that scripts make on this runtime and
-  ** the images that states are put back from included; 0: half of the machine's memory, or of its container's, or of
-  ** the address space that the process may have. A call that would take more fails for memory. The last eighth
-  ** is left to states that hold no more than a sixteenth, and the first 256 KB of any state are always to be had: so
-  ** calls that grow without end leave something to the others, and some MB more than this may be in use. */
+  /* The most that all states may hold together, in bytes. States of pools that scripts make on this runtime count,
+  ** and so do the images from which states are put back. 0: half of the machine's memory, or of its container's, or
+  ** of the address space that the process may have. A call that would take more fails for memory. The last eighth is
+  ** left to states that hold no more than a sixteenth, so calls that grow without end leave something to the others.
+  ** Every state gets its first 256 KB, so some MB more than this may be in use. */
   size_t states_bytes;
 
   /* The most that one state may hold, in bytes; 0: as much as all. */
   size_t state_bytes;
 
-  /* Called in each new worker state, after the standard libraries are opened and before anything
-  ** of the script arrives; adds what the host offers. It may raise Lua errors: they become the
-  ** error of the calls that needed the state. NULL: nothing to add. Any worker's thread. */
+  /* Adds what the host offers to each new state of a worker: called after the standard libraries are opened and
+  ** before anything of the script arrives. It may raise Lua errors: these become the error of the calls that
+  ** needed the state. NULL: nothing to add. Any worker's thread. */
   void (*open)(struct lua_State *L, void *data);
   void *open_data;
 
-  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2 for stdout and
+  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 for stdout, 2 for
   ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. The lines of the
-  ** option `progress` go to stream 2, on the caller's thread; a bar is only where this is NULL. */
+  ** option `progress` go to stream 2, on the caller's thread; a bar appears only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
 
-  /* A signal to end calls with whose time is over, or that are cancelled: it is sent to the thread of the call, where
-  ** its handler has Lua raise an error at the next instruction, as Lua allows signal handlers to. SIGURG is a good
-  ** one: what it is there for is rare, and nobody minds one too many. The handler is the library's as long as a
-  ** runtime has the signal (SA_RESTART, SA_ONSTACK); a handler that the program had set before gets the signals that
-  ** the library has not sent, and is put back when the last of these runtimes ends. A program must not set another
-  ** one meanwhile, nor block the signal on a thread that uses an inline runtime. Pools that scripts make use
-  ** the same. 0: no signal. Then the hook is set from another thread, which can crash the process, however
+  /* The signal that ends calls whose time is over, or that are cancelled. The library sends it to the thread of the
+  ** call, where its handler makes Lua raise an error at the next instruction, as Lua allows signal handlers to do.
+  ** SIGURG is a good choice: its own use is rare, and one too many does no harm. The handler is the library's
+  ** (SA_RESTART, SA_ONSTACK) as long as a runtime has the signal. A handler that the program had set before gets the
+  ** signals that the library has not sent, and is put back when the last of these runtimes ends. Meanwhile a program
+  ** must not set another one, nor block the signal on a thread that uses an inline runtime. Pools that scripts make
+  ** use the same signal. 0: no signal. Then another thread sets the hook, which can crash the process, however
   ** rarely: SECURITY.md says when. */
   int stop_signal;
 } moons_options;
@@ -135,21 +137,21 @@ typedef struct moons_options {
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
 
-/* Makes a runtime and starts its workers; NULL options: the defaults. On failure *runtime is NULL and nothing is left behind:
-** MOONS_EINVAL (too many workers, too large a stack, no such backend, no signal to be had), MOONS_ENOMEM, MOONS_ETHREAD. The options are
-** copied. Any thread. */
+/* Makes a runtime and starts its workers; NULL options: the defaults. The options are copied. On failure *runtime is
+** NULL and nothing is left behind: MOONS_EINVAL (too many workers, too large a stack, no such backend, a signal that
+** cannot be had), MOONS_ENOMEM, MOONS_ETHREAD. Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
 /* Waits for the calls that are running, ends the workers and frees the runtime. Its jobs must have
-** been freed, and the Lua states that it was given to must have been closed. A call that was cancelled
-** and is in a C function that does not return is not waited for: its thread and its state go when it
-** returns; until then it calls neither `open` nor `write`. Accepts NULL. */
+** been freed, and the Lua states that it was given to must have been closed. It does not wait for a call that
+** was cancelled and is in a C function that does not return: the thread and the state of that call go when the
+** function returns; until then it calls neither `open` nor `write`. Accepts NULL. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
 
-/* How many workers a job uses that does not ask: those of the options. Any thread. */
+/* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
 MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);
 
-/* The options that it was made with, with their defaults resolved. Any thread. */
+/* The options that the runtime was made with, with defaults resolved. Any thread. */
 MOONS_API const moons_options *moons_runtime_options(const moons_runtime *runtime);
 
 /* What a runtime has done so far. */
@@ -177,66 +179,66 @@ typedef struct moons_job_options {
 
   unsigned n_workers; /* how many workers run its calls; 0: as many as the runtime's options say */
   int fresh;          /* each call gets a state of its own */
-  int pack;           /* all values of a call come home, not just the first */
+  int pack;           /* all values of a call are sent back, not just the first */
   int collect;        /* a failed call does not stop the others */
-  int until;          /* a call whose first value is true, in Lua's sense, stops the others */
+  int until;          /* a call whose first value is neither nil nor false stops the others */
   uint64_t seed;      /* call i's math.random depends on (seed, seed_offset + i) */
   uint64_t seed_offset; /* calls that have drawn from the seed before */
 
-  uint64_t timeout_ns; /* one call may run so long; 0: for ever */
+  uint64_t timeout_ns; /* how long one call may run; 0: for ever */
   /* The most that one call may hold, with all that it starts; 0: what the runtime's options say. */
   size_t memory_bytes;
   unsigned n_retries; /* how often a failed call is tried again */
 
-  int report; /* with each result comes what its call has used (batch.h) */
+  int report; /* each result comes with what its call has used (batch.h) */
 } moons_job_options;
 
 /* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */
 MOONS_API void moons_job_options_init(moons_job_options *options);
 
-/* Makes a job. May be called on any thread, also within a call that a worker of this runtime runs
-** (a map within a map), which then uses the workers that are there. Returns MOONS_EINVAL, MOONS_ENOMEM,
-** MOONS_ETHREAD or MOONS_EDEPTH. */
+/* Makes a job. Any thread, also within a call that a worker of this runtime runs (a map within a map): such a job
+** uses the workers that are there. Returns 0, MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD or MOONS_EDEPTH. */
 MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
 
-/* Gives the job another set-up for the chunks that are put from now on: that of the same function,
-** with more that they need. A few times (sizes.h). Copied. Returns MOONS_ENOMEM or MOONS_EINVAL. */
+/* Gives the job another set-up for the chunks that are put from now on: the same function, with more
+** that these chunks need. The bytes are copied. Returns 0, MOONS_ENOMEM, or MOONS_EINVAL when this was done a few
+** times before (sizes.h). */
 MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h), or MOONS_ESTOPPED where a call has failed or the job was cancelled:
-** then the chunk is dropped. */
+** failure. Returns 0, MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h), or MOONS_ESTOPPED
+** where a call has failed or the job was cancelled: then the chunk is dropped. */
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);
 
-/* A finished chunk, or part of one: calls that had not begun may have been taken from it, for workers
-** that had nothing to do. */
+/* A finished chunk, or part of one: workers that had nothing to do may have taken calls from it that had not
+** begun; these come in a chunk of their own. */
 typedef struct moons_chunk {
   uint64_t first;   /* number of its first call */
   uint32_t n_calls; /* how many calls it has */
-  char *bytes;      /* results (batch.h), from malloc; the taker's, who frees them */
+  char *bytes;      /* results (batch.h), from malloc; whoever takes the chunk frees them */
   size_t n_bytes;
   int is_cut;       /* the job was stopped: there may be fewer results than calls */
   uint64_t busy_ns; /* time that a worker spent on it */
 } moons_chunk;
 
-/* Takes a finished chunk, in any order but that failed ones come first; waits for one for up to
-** `timeout_ns` (negative: for ever). MOONS_EEND when every chunk that was put has been taken or
-** dropped, MOONS_ETIMEDOUT, MOONS_ENOMEM. Within a call that a worker runs, that worker runs waiting chunks
-** of the job itself meanwhile, so that a map within a map cannot deadlock; MOONS_EDEPTH where its stack is
-** too full for that, MOONS_ESTOPPED where that call is to end. */
+/* Takes a finished chunk, and waits for one for up to `timeout_ns` (negative: for ever). Failed chunks come first,
+** others in any order. Within a call that a worker runs, that worker runs waiting chunks of the job itself
+** meanwhile, so that a map within a map cannot deadlock. Returns 0, MOONS_EEND when every chunk that was put has
+** been taken or dropped, MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH where the worker's stack is too full to run
+** chunks, or MOONS_ESTOPPED where the call that waits must end. */
 MOONS_API int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk);
 
-/* Waits until the job has something to take: a finished chunk, or that there are no more. Returns 0, or as
-** moons_job_take does MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED. */
+/* Waits until a chunk has finished, or there are no more to come: then moons_job_take need not wait. Returns 0, or
+** MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED as moons_job_take does. */
 MOONS_API int moons_job_wait(moons_job *job, int64_t timeout_ns);
 
-/* Chunks that were put and not taken yet. */
+/* How many chunks were put and have not been taken yet. */
 MOONS_API unsigned moons_job_pending(moons_job *job);
 
-/* Chunks that have finished and can be taken without waiting. */
+/* How many chunks have finished, and can be taken without waiting. */
 MOONS_API unsigned moons_job_ready(moons_job *job);
 
 /* Drops the chunks that no worker has begun, and ends the calls that run, at their next instruction
@@ -251,11 +253,11 @@ MOONS_API void moons_job_free(moons_job *job);
 
 /* Gives the module `parallel` to a state: `require "parallel"` finds it, and it works on `runtime`.
 ** Every global that the state has by then counts as the host's and is not sent to workers: give
-** the workers the same with `open` of the options. The runtime must outlive the state. Like a
-** lua_CFunction, it may raise memory errors. */
+** the workers the same globals with `open` of the options. The runtime must outlive the state. May raise
+** memory errors, as a lua_CFunction may. */
 MOONS_API void moons_open(struct lua_State *L, moons_runtime *runtime);
 
-/* What moons_open does, without taking note of globals: `require "parallel"` will find the module. */
+/* Does what moons_open does, but takes no note of globals. */
 MOONS_API void moons_preload(struct lua_State *L, moons_runtime *runtime);
 
 /* The lua_CFunction behind `require "parallel"` in stock lua5.4: returns the module. The state
