@@ -36,7 +36,7 @@ struct moons__backend {
   unsigned fork_number; /* of the process (fork.h) */
 
   moons__patience patience; /* of threads that wait for a chunk */
-  atomic_uint n_submitted;  /* changed when the mutex is free again, for those who wait busily */
+  atomic_uint n_submitted;  /* changed when the mutex is free again, for threads that wait busily */
   atomic_uint n_running;    /* threads that run a chunk */
 
   uv_mutex_t mutex; /* guards all that follows */
@@ -103,7 +103,7 @@ static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
   return moons__park_call(&b->park, n_workers);
 }
 
-/* Nobody is woken up while the mutex is held, which he will want. */
+/* A thread is woken after the mutex is free, since it wants that first. */
 static void submit(moons__backend *b, moons__chunk *chunk) {
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
@@ -130,7 +130,7 @@ static int make_way(moons__backend *b) {
 }
 
 /* In a child that the call has forked this is the only thread, and with the call the child ends: nobody waits for what it
-** gives, and locks may be somebody's who is not there. */
+** gives, and threads that are not there may hold locks. */
 static void end_child(const moons__backend *b) {
   if (moons__fork_number() != b->fork_number) pthread_exit(NULL);
 }
@@ -143,7 +143,7 @@ static int run_on(thread *t, moons__chunk *chunk) {
   return !is_given_up;
 }
 
-/* From the first thread that has any: who shares with several asks again. */
+/* From the first thread that has any. A caller with several sharers asks again. */
 static moons__chunk *share(moons__backend *b, const void *owner, unsigned n_sharers) {
   moons__chunk *rest = NULL;
   uv_mutex_lock(&b->mutex);
@@ -202,7 +202,7 @@ static void backend_free(moons__backend *b) {
   free(b);
 }
 
-/* Told by who is done with the backend; the last frees it. */
+/* Called by each user that is done with the backend; the last one frees it. */
 static void let_go(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
   int is_last = --b->n_users == 0;
@@ -317,7 +317,7 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
 
 /* Looking after calls that run. */
 
-/* Calls are told to end at once: who else looks after them may have to wait for a core, which they have. */
+/* Calls are told to end at once, and not by the watcher: that may have to wait for a core, which they have. */
 static void cancel(moons__backend *b, const void *owner) {
   int found = 0;
   uint64_t now_ns = uv_hrtime();

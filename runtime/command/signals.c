@@ -1,5 +1,5 @@
 /*
-** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler has Lua raise the
+** SIGINT and SIGTERM are errors of the script, so that what it has open is closed: the handler makes Lua raise the
 ** error at the script's next instruction, on the script's own thread. For the rest there is a thread, which the handler
 ** tells through a pipe: it ends the programs that run, and then a script that has not ended shortly after, or gets a
 ** second signal, as it is.
@@ -37,7 +37,7 @@ static atomic_int runs_typed;   /* code from the prompt runs */
 /* Changed before there are handlers, but for the state, by the thread that runs it. */
 static pthread_t script_thread;
 static pid_t script_process;
-static lua_State *volatile signalled_state; /* NULL: none is to be told */
+static lua_State *volatile signalled_state; /* NULL: there is none to tell */
 
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
@@ -55,7 +55,7 @@ static void tell_state(void) {
   if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
 }
 
-/* The child of a fork has the handlers, but not what is behind them: it does what it would without them. */
+/* The child of a fork has the handlers but not the thread behind them: there a signal does what it does by default. */
 static void end_child(int signal) {
   struct sigaction usual = {.sa_handler = SIG_DFL};
   sigemptyset(&usual.sa_mask);
@@ -73,7 +73,7 @@ static void note_signal(int signal) {
     (void)!write(signal_pipe[1], &byte, 1);
 }
 
-/* Whether a program that the script waits for is to decide. */
+/* Whether the signal is for a program that the script waits for, to decide. */
 static int is_for_program(int signal, const siginfo_t *info) {
   int is_sent = info->si_code == SI_USER || info->si_code == SI_QUEUE; /* not by the terminal */
   if (signal != SIGINT || is_sent || !atomic_load(&programs->is_waiting)) return 0;
@@ -81,7 +81,7 @@ static int is_for_program(int signal, const siginfo_t *info) {
   return 1;
 }
 
-/* Whether it ends no more than a line that is typed. Any other signal ends that too. */
+/* Whether the signal ends no more than the line that is being typed. Any but SIGINT ends the reading of lines too. */
 static int is_for_line(int signal) {
   if (signal != SIGINT) moons__keyboard_interrupt(1);
   return signal == SIGINT && !atomic_load(&runs_typed) && moons__keyboard_interrupt(0);
@@ -99,7 +99,8 @@ static void take_signal(int signal, siginfo_t *info, void *context) {
   errno = error;
 }
 
-/* The children of the runtime are there before anybody handles a signal. */
+/* The thread that ends what does not end by itself. It runs no Lua, so it gets through whatever the script does. The children
+** of the runtime are there before anybody handles a signal. */
 static void *await_end(void *unused) {
   (void)unused;
   unsigned char byte;

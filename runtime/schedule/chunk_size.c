@@ -11,7 +11,7 @@
 /* Chunks shorter than this cost more to hand over than they can win, in ns. */
 static const double LEAST_NS = 20000.0;
 
-/* So many maps must agree before the duration that they tell is trusted; so many times longer than known
+/* How many maps must agree before the duration that they tell is trusted; how many times longer than known
 ** is no agreement. */
 enum { MAPS_TO_TRUST = 3, SURPRISE = 8 };
 

@@ -83,10 +83,10 @@ int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
 /* Counts what a chunk that has run has done. */
 void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);
 
-/* In the child of a fork somebody may have had a lock of the job who is not there. */
+/* Whether this is the child of a fork: a thread that is not there may hold a lock of the job for ever. */
 int moons__job_is_forked(const moons_job *job);
 
-/* Takes the chunks that can run into a list, under the job's mutex; submits them, without it, for who is woken up then will
+/* Takes the chunks that can run into a list, under the job's mutex; submits them without it, since threads that wake up then
 ** want it. */
 moons__chunk_list moons__chunks_start(moons_job *job);
 void moons__chunks_submit(moons_runtime *runtime, moons__chunk_list *started);

@@ -19,18 +19,18 @@ typedef struct moons__job {
   int stopped;           /* no chunk is begun any more */
 } moons__job;
 
-/* Adds a chunk, which then waits; or what is left of one that was begun, which is next. */
+/* Adds a chunk behind those that wait; or, what is left of one that was begun, before them. */
 void moons__job_put(moons__job *job, moons__chunk *chunk);
 void moons__job_put_rest(moons__job *job, moons__chunk *chunk);
 
-/* The next chunk to run, or NULL: none waits, or as many run as may. */
+/* The next chunk to run; NULL where none waits, or as many run as the job may have workers. */
 moons__chunk *moons__job_start(moons__job *job);
 
-/* How many more chunks could run, were they there: 0 where some wait, or the job has stopped. */
+/* How many more chunks could run if there were any: 0 where some wait, or the job has stopped. */
 unsigned moons__job_idle(const moons__job *job);
 
-/* Takes a chunk back that has run: it has finished, and where it failed, or found what the job goes on until, stops
-** the job. */
+/* Takes a chunk back that has run. It has finished; where it failed, or has found what the job is looking for, the job
+** stops. */
 void moons__job_finish(moons__job *job, moons__chunk *chunk);
 
 /* Takes back a chunk that was started but not run, for the user to free. */

@@ -1,5 +1,5 @@
 /*
-** The list behind a queue (queue.h), for those who have news.
+** The list behind a queue (queue.h), as jobs that have news see it.
 */
 #ifndef MOONS_SCHEDULE_NEWS_H
 #define MOONS_SCHEDULE_NEWS_H
@@ -26,7 +26,7 @@ void moons__queue_remove(struct moons__queue *queue, moons__news *news);
 /* Takes the first; NULL where there is none. */
 moons_job *moons__queue_take(struct moons__queue *queue);
 
-/* Who waits for the queue, rung at each news. The queue's. */
+/* The waiter of the thread that reads the queue, which belongs to the queue. */
 moons__waiter *moons__queue_waiter(const struct moons__queue *queue);
 
 #endif

@@ -147,8 +147,8 @@ unsigned moons__runtime_depth(const moons_runtime *r) {
   return depth;
 }
 
-/* The watcher may not have had a core since a call's time was over, and a timeout must not depend on that: the call notices
-** for itself. */
+/* What a call has started may have ended for its timeout before the watcher has ended the call itself: so the call looks at
+** the time here, and fails for its timeout and not for what it has started. */
 int moons__runtime_is_ending(const moons_runtime *r) {
   for (; r != NULL; r = next_of(r)) {
     const moons__station *station = here(r);

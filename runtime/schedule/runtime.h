@@ -21,7 +21,7 @@ typedef struct moons__shortage {
   int is_bound;      /* the pools of calls have as many as they may */
 } moons__shortage;
 
-/* Whether the process was forked after the runtime was made: nothing that has locks may be used of it. */
+/* Whether the process was forked after the runtime was made: then nothing of it that has locks may be used. */
 int moons__runtime_is_forked(const moons_runtime *runtime);
 
 /* Whether there is a backend of that name. Any thread. */
@@ -31,18 +31,18 @@ int moons__runtime_has_backend(const char *name);
 ** lacks results afterwards, so whoever collects them raises an error. For signal handlers. */
 void moons__runtime_cancel_here(void);
 
-/* As moons_runtime_new; fills in the shortage where it returns MOONS_ETHREAD. Where there is a `parent`, all states
-** of both together may hold what those of the parent may, and both share the list of programs that calls have
-** started; and where a call makes the runtime, that call's limits, and its end, are those of calls on it. The parent
-** outlives the runtime. */
+/* Does what moons_runtime_new does, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
+** of both runtimes together may hold what the parent's may, and both share the list of programs that calls have started.
+** Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives the
+** runtime. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons_runtime *parent, moons__shortage *shortage);
 
-/* As moons_job_new; the same. */
+/* Does what moons_job_new does, and fills in the shortage in the same way. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
                     moons__shortage *shortage);
 
-/* What a person should read of it, and can do. Ends with a zero byte; returns `text`. */
+/* Says in words what was missing, and what a person can do about it. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 320 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
 

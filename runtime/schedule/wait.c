@@ -37,7 +37,7 @@ static void set_waiter(moons_job *job, moons__waiter *w) {
   uv_mutex_unlock(&job->mutex);
 }
 
-/* Whether there is something to take, or nothing more is to come. */
+/* Whether there is something to take, or nothing more will come. */
 static int is_ready(moons_job *job) {
   uv_mutex_lock(&job->mutex);
   int ready = job->chunks.finished.n > 0 || moons__chunks_pending(job) == 0;
@@ -49,7 +49,7 @@ static uint64_t deadline_after(int64_t timeout_ns) {
   return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
 }
 
-/* Has workers of the job that have nothing to do share the calls that others have not begun. */
+/* Lets workers of the job that have nothing to do share the calls that others have not begun. */
 static void share_calls(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__chunk *rest;

@@ -68,19 +68,19 @@ void moons__arena_trim(moons__arena *arena, size_t keep_bytes);
 /* Lowers or raises the most that blocks may take up; 0: what open was told. */
 void moons__arena_limit(moons__arena *arena, size_t max_bytes);
 
-/* From now on what is in use counts against this budget too, be it in use by now; NULL: against none. Returns 0, or
-** MOONS_ENOMEM where it has not so much: then the arena has none. The budget must outlive that. */
+/* From now on what is in use counts against this budget too, also what is in use already; NULL: against none. Returns 0, or
+** MOONS_ENOMEM where the budget has less left than that: then the arena has no such budget. The budget must stay until
+** another one is given. */
 int moons__arena_charge(moons__arena *arena, moons__budget *budget);
 
-/* From now on what counts against the budget of the call, or against none, counts against `inner` as well, which is
-** new and within that. */
+/* `inner` is a new budget within that of the call, or within none. From now on what is in use counts against both. */
 void moons__arena_charge_inner(moons__arena *arena, moons__budget *inner);
 
-/* Gives the budget of the call back what was freed since. */
+/* Gives back to the budget of the call what is no longer in use. */
 void moons__arena_settle(moons__arena *arena);
 
-/* Begins to note how far blocks reach, from what is in use by now; returns what end_peak is to be given. End returns how
-** far they have reached meanwhile. */
+/* Begin notes from now on how far blocks reach, and returns a number for end. End returns how far they have reached
+** meanwhile. */
 size_t moons__arena_begin_peak(moons__arena *arena);
 size_t moons__arena_end_peak(moons__arena *arena, size_t touched_bytes);
 

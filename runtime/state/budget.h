@@ -2,7 +2,7 @@
 ** A number of bytes that several may take from: what all states of a process hold, or those of one call and all
 ** that it starts. A budget within another takes from that too.
 **
-** Whoever takes in steps of some pages keeps what he has: nothing is paid for memory that is used again. Any thread,
+** An arena takes in steps of some pages and keeps what it has, so it pays nothing for memory that it uses again. Any thread,
 ** several at once.
 */
 #ifndef MOONS_STATE_BUDGET_H
@@ -14,17 +14,16 @@
 /* Zero-initialised but for max_bytes: everything is left. */
 typedef struct moons__budget {
   size_t max_bytes;
-  size_t
-      last_bytes; /* of these, for those who have little: so large ones cannot take all from small ones */
+  size_t last_bytes; /* of these, for states that hold little: large ones cannot take these */
   atomic_size_t used_bytes;
   struct moons__budget *outer; /* or NULL */
 } moons__budget;
 
-/* Takes bytes for somebody who has `has_bytes` by now. Returns 0, or MOONS_ENOMEM with nothing taken: there are
-** fewer. Accepts NULL, which has no end. */
+/* Takes bytes for a state that has `has_bytes` by now. Returns 0, or MOONS_ENOMEM with nothing taken where fewer are left.
+** Accepts NULL, which has no end. */
 int moons__budget_take(moons__budget *budget, size_t n_bytes, size_t has_bytes);
 
-/* Whether more than half of it was taken, much of it by somebody who has `has_bytes`. Accepts NULL. */
+/* Whether more than half of it was taken, and `has_bytes` is more than those who hold little have. Accepts NULL. */
 int moons__budget_is_short(const moons__budget *budget, size_t has_bytes);
 
 /* Begins a budget within another one, from which `used_bytes` have been taken: these are taken from it as well. */

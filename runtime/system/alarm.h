@@ -1,6 +1,6 @@
 /*
-** A thread that calls a function at the times which that asks for, and at once when it is nudged; it sleeps in between. It
-** knows no calls: what there is to look after is the function's affair.
+** A thread that calls a function when the function has asked for it, and at once when it is nudged; it sleeps in between. It
+** knows nothing of calls: what to look after is the function's affair.
 */
 #ifndef MOONS_SYSTEM_ALARM_H
 #define MOONS_SYSTEM_ALARM_H

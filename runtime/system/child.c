@@ -1,7 +1,7 @@
 /*
 ** A program is known by its pid, which the system gives to another once this one has been waited for. So a
 ** thread first waits without taking the program's status (WNOWAIT), and takes that with the list locked, in which
-** the program then is no more: who signals programs holds the lock as well.
+** the program then is no more: whatever signals programs holds the lock as well.
 */
 #include "system/child.h"
 
@@ -128,7 +128,7 @@ static int has_terminal(void) {
   return fd >= 0;
 }
 
-/* Moves a file descriptor out of the place of stdin, stdout and stderr, where another one is to come. */
+/* Moves a file descriptor out of the place of stdin, stdout and stderr, where another one comes. */
 static int move_up(int *fd) {
   if (*fd > STDERR_FILENO) return 0;
   int moved = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -205,7 +205,7 @@ static int start(moons__child *c, const moons__child_options *options, int *fd) 
   return error;
 }
 
-/* Returns 0, or a value of errno: none is to start any more. */
+/* Returns 0, or a value of errno: none may start any more. */
 static int begin(moons__children *children) {
   take_list(children);
   int is_closed = children->is_closed;
@@ -369,7 +369,7 @@ void moons__children_kill(moons__children *children, const void *owner) {
   pthread_mutex_unlock(&children->mutex);
 }
 
-/* Those that are just being started are killed by who starts them, for whom this waits a while. */
+/* A thread that is just starting a program kills it itself; this waits a while for such threads. */
 void moons__children_close(moons__children *children, const void *but) {
   uint64_t until_ns = moons_clock_ns() + MOONS_PROGRAM_GRACE_NS;
   take_list(children);

@@ -2,8 +2,8 @@
 ** Programs that calls and the script start: processes with a pipe, or without. Knows the system, and no Lua.
 **
 ** All that live are in one list: those of a runtime's calls, of the pools beside it, and of the script. Each has an
-** owner, a worker or the script. Whoever looks after a call that is to end ends the programs of its owner, so
-** that what waits for them, or for what they print, goes on.
+** owner, a worker or the script. What ends a call ends the programs of its owner too, so that whatever waits for them, or
+** for what they print, goes on.
 **
 ** A program is asked to end (SIGTERM), and made to (SIGKILL) MOONS_PROGRAM_GRACE_NS later; so are the programs that it
 ** has started, as far as they can be found. Where this process has no terminal, a program of a call leads a
@@ -22,7 +22,7 @@
 typedef struct moons__children moons__children; /* the list */
 typedef struct moons__child moons__child;
 
-/* An empty list, which its users share; the last who releases it frees it. Returns 0 or MOONS_ENOMEM. Release
+/* Makes an empty list, which its users share; the last one to release it frees it. Returns 0 or MOONS_ENOMEM. Release
 ** accepts NULL. */
 int moons__children_open(moons__children **children);
 moons__children *moons__children_share(moons__children *children);
@@ -44,7 +44,7 @@ int moons__child_start(moons__children *children, const void *owner,
 ** of errno: somebody else has waited for it. */
 int moons__child_wait(moons__child *child, int *status);
 
-/* Ends the program at once. To be waited for. */
+/* Ends the program at once. The caller must still wait for it. */
 void moons__child_kill(moons__child *child);
 
 /* Waits until writing to its pipe, `fd`, does not have to wait, where its end is expected (below), and no longer: then
@@ -53,7 +53,7 @@ void moons__child_await_reader(moons__child *child, int fd);
 
 /* {== Of all, or of one owner ================================================================= */
 
-/* Tells the programs of an owner, or of all (NULL), to end. To be repeated until they have. */
+/* Tells the programs of an owner, or of all (NULL), to end. Must be repeated until they have. */
 void moons__children_end(moons__children *children, const void *owner);
 
 /* Ends them at once, and waits for nothing. */
@@ -62,8 +62,8 @@ void moons__children_kill(moons__children *children, const void *owner);
 /* Before the process ends: ends all but those of `but` at once, and no other starts any more. */
 void moons__children_close(moons__children *children, const void *but);
 
-/* Those of an owner are to end by themselves until then: whoever waits for one that goes on ends it. On the thread
-** that waits for them. */
+/* Gives the programs of an owner until then to end by themselves: a wait for one that still runs then ends it. On the
+** thread that waits for them. */
 void moons__children_expect(moons__children *children, const void *owner, uint64_t until_ns);
 
 /* Ends those of an owner which is gone, waits for them and frees them. On the thread that waits for them. */

@@ -38,7 +38,7 @@ struct moons__console {
   atomic_size_t n_pending;
 
   /* A thread passes that on a while after it was printed, where nobody else has: made when it is needed first. */
-  atomic_int is_scheduled; /* it is to do so */
+  atomic_int is_scheduled; /* it will do so */
   uv_thread_t late;
   uv_mutex_t late_mutex; /* guards the rest of this part */
   uv_cond_t late_wake;
@@ -168,7 +168,7 @@ static void put_rest(moons__console *c, int stream, size_t n_bytes) {
   memmove(rest->bytes, rest->bytes + n_bytes, rest->n_bytes);
 }
 
-/* How much of what waits is to go out now. */
+/* How much of what waits goes out now. */
 static size_t ripe_bytes(const moons__console *c, const moons__buffer *rest) {
   size_t n = rest->n_bytes;
   while (n > 0 && rest->bytes[n - 1] != '\n')
@@ -250,7 +250,7 @@ static void late_main(void *data) {
   }
 }
 
-/* Has the thread pass on what was printed. Where it cannot be started, that is done now. */
+/* Lets the thread pass on what was printed. Where it cannot be started, that is done now. */
 static void schedule(moons__console *c) {
   if (atomic_exchange(&c->is_scheduled, 1)) return;
   uv_mutex_lock(&c->late_mutex);

@@ -6,7 +6,7 @@
 #ifndef MOONS_SYSTEM_FORK_H
 #define MOONS_SYSTEM_FORK_H
 
-/* A number that is another one in each child. The first call is before the fork that is to be noticed. Any thread. */
+/* A number that changes in each child. Only forks after the first call are noticed. Any thread. */
 unsigned moons__fork_number(void);
 
 #endif

@@ -19,9 +19,9 @@ int moons__spin_pays(const moons__patience *patience);
 /* Takes note of how long was waited, asleep or not. */
 void moons__spin_learn(moons__patience *patience, uint64_t waited_ns);
 
-/* Waits busily while `value` is `old`, for at most MOONS_SPIN_NS; others that want this core get it between
-** looks, but for the first MOONS_SPIN_ALONE_NS. What has happened before it was
-** changed, with release, has happened for the caller. Returns whether it was. */
+/* Waits busily while `value` is `old`, for at most MOONS_SPIN_NS. After the first MOONS_SPIN_ALONE_NS, threads that want
+** this core get it between looks. What happened before the value was changed, with release, has happened for the caller.
+** Returns whether it was changed. */
 int moons__spin(const atomic_uint *value, unsigned old);
 
 #endif

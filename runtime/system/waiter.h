@@ -1,6 +1,6 @@
 /*
-** A thread waits here for others, who ring. It may wait busily, so whoever rings holds no lock that it will want: a
-** ringer becomes a user of the waiter under a lock of its own, and rings without it.
+** A thread waits here until another one rings. It may wait busily, so the ringer must hold no lock that the waiting thread
+** wants: it becomes a user of the waiter under a lock of its own, and rings without that lock.
 */
 #ifndef MOONS_SYSTEM_WAITER_H
 #define MOONS_SYSTEM_WAITER_H
@@ -12,13 +12,13 @@ typedef struct moons__waiter moons__waiter;
 /* A waiter with one user. NULL: no memory. */
 moons__waiter *moons__waiter_new(void);
 
-/* One user more, who will ring: any thread that knows the waiter still has one. Accepts NULL. Returns it. */
+/* Adds a user, which will ring. Called where another user cannot go meanwhile. Accepts NULL. Returns the waiter. */
 moons__waiter *moons__waiter_share(moons__waiter *waiter);
 
 /* One user less; the last frees it. */
 void moons__waiter_release(moons__waiter *waiter);
 
-/* Wakes whoever waits, now or the next time, and releases. Accepts NULL. */
+/* Wakes the thread that waits, now or the next time that it waits, and releases. Accepts NULL. */
 void moons__waiter_ring(moons__waiter *waiter);
 
 /* Waits to be rung until `deadline_ns` of moons_clock_ns, with `spins` busily for a moment first. What was

@@ -2,8 +2,8 @@
 ** Items of one kind share a segment, so a list of numbers is eight bytes a number, and so is one of booleans: one way to
 ** read them, and few bytes against what a call costs. Counts and lengths stand before what they count, and are filled in
 ** afterwards; that of a segment with each item, so that a batch is whole after any item: a chunk may be taken away from the
-** worker that writes it. Reading checks every length against what is left: bytes from
-** elsewhere cannot make it read beyond them.
+** worker that writes it. Reading checks every length against what is left: bytes from elsewhere cannot make it read beyond
+** them.
 */
 #include "wire/batch.h"
 
@@ -156,7 +156,7 @@ void moons__batch_item_drop(moons__batch_writer *w) { w->out->n_bytes = w->item_
 
 static size_t left(const moons__batch_reader *r) { return (size_t)(r->end - r->at); }
 
-/* Reads `n_bytes` into `to`; returns 0 where there are not so many. */
+/* Reads `n_bytes` into `to`; returns 0 where fewer are left. */
 static int take(moons__batch_reader *r, void *to, size_t n_bytes) {
   if (n_bytes > left(r)) return 0;
   memcpy(to, r->at, n_bytes);
@@ -247,7 +247,7 @@ static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n)
   }
 }
 
-/* The segment is one of numbers or a range, for the last item was a number. */
+/* The segment is one of plain values or a range, for the last item was one. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_t n_most) {
   uint32_t n = r->n_left < n_most ? r->n_left : n_most;
   switch (r->segment) {

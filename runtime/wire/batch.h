@@ -81,7 +81,7 @@ void moons__batch_plain_end(moons__batch_writer *writer, uint32_t n_items);
 int moons__batch_bytes(moons__batch_writer *writer, moons__item_kind kind, const void *bytes,
                        size_t n_bytes);
 
-/* What the call has used whose result comes next. */
+/* An item that says what the call has used whose result comes next. */
 int moons__batch_usage(moons__batch_writer *writer, const moons__usage *usage);
 
 /* An item of bytes that are made on the spot: begin, append to `out`, then either end it or drop it. */

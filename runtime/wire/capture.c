@@ -194,7 +194,7 @@ static void note_read(reader *r, const prototype *p, size_t i) {
   if (is_global(p, name, "math") && !is_field_read(p, i)) r->uses.has_random = 1;
 }
 
-/* The same in a function with so many constants that it takes three instructions. */
+/* The same in a function that has too many constants for one instruction: it takes three. */
 static void note_wide_read(reader *r, const prototype *p, size_t i) {
   unsigned name = arg_bx(instruction_at(p, i + 1));
   put_name(r, p, name, 0);

@@ -290,7 +290,7 @@ static int is_sent(encoder *e, const moons__module *module) {
   return is_known;
 }
 
-/* Has the other side get the module before the message, where it can. The trial may look at all modules again. */
+/* Makes sure that the other side gets the module before the message, where it can. The trial may look at all modules again. */
 static int want(encoder *e, const moons__module *module) {
   lua_State *L = e->L;
   size_t n_bytes = 0;

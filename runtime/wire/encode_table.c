@@ -44,7 +44,7 @@ static void walk_next(walk *w) {
   w->n_passed++;
 }
 
-/* Passes over so many pairs, as far as there are any, without a look at them. */
+/* Passes over `n_pairs` pairs, as far as there are any, without a look at them. */
 static void walk_skip(walk *w, size_t n_pairs) {
   lua_State *L = w->e->L;
   int table = w->table, more = w->has_pair;

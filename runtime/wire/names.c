@@ -153,7 +153,7 @@ static int push_metatable(lua_State *L, const char *library, const char *key) {
   return 0;
 }
 
-/* Notes it; tables in it that are to be walked go to the list. */
+/* Notes it; tables in it that must be walked go to the list. */
 static void look_at_metatable(moons__names *names, lua_State *L, const char *library, size_t path,
                               int list) {
   const char *key = metatable_key(library);
@@ -245,7 +245,7 @@ static moons__module_kind kind_of(const moons__names *names, lua_State *L, int k
   return is_library(names, L) ? MOONS__MODULE_LIBRARY : MOONS__MODULE_LUA;
 }
 
-/* Notes the module on top, whose name is at `key`; tables that are to be walked go to the list. */
+/* Notes the module on top, whose name is at `key`; tables that must be walked go to the list. */
 static void note_module(moons__names *names, lua_State *L, int key, moons__module_kind kind,
                         int list) {
   moons__module module = {.kind = kind};

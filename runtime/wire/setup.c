@@ -99,7 +99,7 @@ enum {
   FIRST_TABLE = 1 << 4
 };
 
-/* Puts the table on top, which it pops, as what is to happen in a place of this name, where it has any content. */
+/* Puts the table on top, which it pops, for a place with this name, where it has any content. */
 static int put_place(moons__encoder *e, enum wire_place where, const char *name, const char *what,
                      int has_content) {
   lua_State *L = e->L;

@@ -54,8 +54,8 @@ struct moons__encoder {
   int is_setup;       /* marks what is sent in that table; modules in Lua go by value */
   int may_want;       /* no set-up: the other side can get more modules */
 
-  /* Of a set-up: puts what is to be there before the first value; puts or queues more that goes along at the end, and
-  ** returns 0 when nothing is left. */
+  /* Of a set-up. `put_first` puts what must be there before the first value. `put_more` puts or queues more that goes along
+  ** at the end, and returns 0 when nothing is left. */
   void (*put_first)(moons__encoder *encoder);
   int (*put_more)(moons__encoder *encoder);
   const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */

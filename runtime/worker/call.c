@@ -133,7 +133,7 @@ static int send_value(lua_State *L) {
   return 0;
 }
 
-/* Where the argument is a number and nothing is to be seeded, the function is called without the
+/* Where the argument is a number and there are no random numbers to seed, the function is called without the
 ** caller in between. */
 static int is_direct(const moons__call *c) {
   return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->plan->options.pack;
@@ -213,7 +213,7 @@ static int call_some(lua_State *L) {
     lua_call(L, 1, 1);
     moons__sandbox_flush(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
-      return 0; /* it was to end, and came to its end */
+      return 0; /* it had to end, and came to its end by itself */
     is_kept = keep_plain(L, 2 + (int)c->n_begun, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
   if (is_kept || put_plain(L, -1, &c->result)) return 0; /* or one of another kind */
@@ -305,7 +305,6 @@ int moons__call_run_some(moons__call *c) {
   int outcome = run(c, is_direct(c) ? call_those : call_caller);
   if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
   if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
-    c->result.kind =
-        MOONS__ITEM_END; /* all have given a plain value: none is left that was to end */
+    c->result.kind = MOONS__ITEM_END; /* all have given a plain value: none is left to fail */
   return outcome;
 }

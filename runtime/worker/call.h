@@ -29,7 +29,7 @@ typedef struct moons__call {
   ** results: plain values (batch.h) of one kind. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
-  atomic_int is_cut_short;        /* no more are to be made in this go; set by another thread */
+  atomic_int is_cut_short;        /* no more begin in this go; set by another thread */
   unsigned n_begun;               /* in this go; 0 before it */
   uint64_t given[MOONS__CALLS_IN_ONE_GO];
   moons__item_kind kind;

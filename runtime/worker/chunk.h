@@ -33,7 +33,7 @@ typedef struct moons__chunk {
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
   uint64_t busy_ns; /* how long it ran */
 
-  /* Who runs it, and who takes it back. */
+  /* By whom it is run, and taken back. */
   void *owner;                              /* which chunks belong together */
   void (*done)(struct moons__chunk *chunk); /* takes it back */
   unsigned n_workers;                       /* workers 0 to n_workers - 1 may run it */
@@ -44,8 +44,8 @@ typedef struct moons__chunk {
       *before_of_owner; /* the owner's, of chunks that it has submitted */
 } moons__chunk;
 
-/* Takes the calls after the first `n_kept` off into a chunk of their own, whose arguments are `bytes`, the same as those of
-** the chunk; from malloc. NULL: no memory, with nothing changed. */
+/* Moves the calls after the first `n_kept` into a new chunk, whose arguments are `bytes`: from malloc, and the same as those
+** of the chunk. NULL: no memory, with nothing changed. */
 moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes);
 
 /* {== Lists =================================================================================== */
@@ -73,10 +73,10 @@ moons__chunk *moons__chunk_take(moons__chunk_list *list);
 
 void moons__chunk_enqueue(moons__chunk_list *queue, moons__chunk *chunk);
 
-/* Takes the first that the worker of this number may run out of the queue, or returns NULL. */
+/* Takes from the queue the first chunk that the worker of this number may run, or returns NULL. */
 moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_number);
 
-/* Takes the last of a chain of chunks (`next_of_owner`) that is in the queue out of it, or returns NULL. */
+/* Takes from the queue the last chunk of a chain (`next_of_owner`) that is in it, or returns NULL. */
 moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain);
 
 /* Takes all. */

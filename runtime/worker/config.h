@@ -20,7 +20,7 @@ typedef struct moons__worker_config {
   void (*flush)(void *data); /* passes on what `write` keeps back; NULL: it keeps back nothing */
   void *write_data;          /* of both */
   moons__roster *roster;     /* where a crash finds the worker, or NULL; outlives the worker */
-  int stop_signal; /* sent to the thread of a call that is to end; open (interrupt.h), or 0 */
+  int stop_signal; /* sent to the thread of a call that must end; open (interrupt.h), or 0 */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */

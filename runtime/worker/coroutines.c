@@ -1,6 +1,6 @@
 /*
 ** Each way from one coroutine to another tells who runs, so that the one that runs can be ended and those that wait for
-** it after it. Handlers of xpcall, which no hook reaches, do not run when a call is to end.
+** it after it. Handlers of xpcall, which no hook reaches, do not run when a call must end.
 */
 #include "worker/coroutines.h"
 

@@ -1,6 +1,7 @@
 /*
-** Runs a function at once on another thread, whatever that does just then: by a signal sent to that thread alone. A program chooses the signal. Its handler is set while anybody uses it, and the one before is put
-** back afterwards; it is the one thing of the library that the whole process shares.
+** Runs a function at once on another thread, whatever that thread is doing: by a signal sent to it alone. A program chooses
+** the signal. The library's handler is set while anybody uses the signal, and the one before is put back afterwards; it is
+** the one thing of the library that the whole process shares.
 */
 #ifndef MOONS_WORKER_INTERRUPT_H
 #define MOONS_WORKER_INTERRUPT_H
@@ -38,10 +39,10 @@ typedef struct moons__interrupt {
 int moons__interrupt_open(int signal);
 void moons__interrupt_close(int signal);
 
-/* {== The thread that is to be told =========================================================== */
+/* {== The thread that is told ================================================================= */
 
-/* From now on this is told on the calling thread, beside what has entered before; until leave, which takes back the
-** last that entered. */
+/* From enter to leave this is told on the calling thread, beside what has entered before. Leave takes back the last one that
+** entered. */
 void moons__interrupt_enter(moons__interrupt *i);
 void moons__interrupt_leave(moons__interrupt *i);
 
@@ -57,8 +58,8 @@ void moons__interrupt_settle(moons__interrupt *i);
 
 /* {== Another thread ========================================================================== */
 
-/* Tells what has entered, and does not leave meanwhile. All that has entered on the same thread is told with it, so it has
-** to know itself whether it was meant. */
+/* Tells what has entered, which must not leave meanwhile. All that has entered on the same thread is told with it, so each
+** must know by itself whether it was meant. */
 void moons__interrupt_send(moons__interrupt *i);
 
 #endif

@@ -104,7 +104,8 @@ static piped *push_piped(lua_State *L) {
   return p;
 }
 
-/* Starts a program; who gives up its call may not have seen it. Returns 0 or a value of errno. */
+/* Starts a program. A thread that gave up its call meanwhile may not have seen it, so it is killed here then. Returns 0 or a
+** value of errno. */
 static int start(const moons__starter *s, const void *owner, const moons__child_options *options,
                  moons__child **child, int *fd) {
   int error = moons__child_start(s->children, owner, options, child, fd);

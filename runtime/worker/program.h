@@ -14,7 +14,7 @@
 
 #include "system/child.h"
 
-/* Who starts programs: the calls of a worker, or the script. */
+/* What starts programs: the calls of a worker, or the script. */
 typedef struct moons__starter {
   moons__children *children;
   int is_in_call;
@@ -22,8 +22,7 @@ typedef struct moons__starter {
   /* Is told before a program is started: writes out what was printed, and may raise an error. Returns the owner
   ** of the program. */
   const void *(*begin)(lua_State *L, void *data);
-  int (*is_over)(
-      void *data); /* whether what has just been started is to be killed; NULL: it never is */
+  int (*is_over)(void *data); /* whether what was just started must be killed; NULL: never */
   void *data;
 
   /* While calls have files from which programs read: what happens where one of these has ended. */

@@ -1,5 +1,5 @@
 /*
-** A list that only grows, by compare and exchange, so that who walks along it needs no lock: entries are used again,
+** A list that only grows, by compare and exchange, so that walking along it needs no lock: entries are used again,
 ** and freed with the roster.
 */
 #include "worker/roster.h"

@@ -12,7 +12,7 @@ struct moons__worker;
 /* A worker's place in it. */
 typedef struct moons__entry {
   struct moons__entry *before;
-  _Atomic(const struct moons__worker *) worker; /* NULL: nobody's; the next who joins may have it */
+  _Atomic(const struct moons__worker *) worker; /* NULL: free for the next worker that joins */
 } moons__entry;
 
 /* Zero-initialised: empty. */

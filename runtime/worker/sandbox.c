@@ -23,7 +23,7 @@ const void *moons__sandbox_arena(lua_State *L) {
 
 /* Printing. */
 
-/* What a thread prints that was given up is dropped: the one who takes it may be gone. */
+/* What a thread prints after it was given up is dropped: `write` of the host may be gone. */
 static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
   if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
   s->write(s->write_data, stream, bytes, n_bytes);

@@ -16,7 +16,7 @@
 
 enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 
-/* Belongs to one worker, who sets `write`, which takes what is printed: stream 1 or 2, stdout or stderr. */
+/* Belongs to one worker, which sets `write`. That takes what is printed: stream 1 is stdout, 2 stderr. */
 typedef struct moons__sandbox {
   moons__stop stop; /* the first: the owner of a state's memory */
 
@@ -39,8 +39,8 @@ typedef struct moons__sandbox {
   unsigned fork_number;   /* of the process (fork.h); set by the worker too */
   moons__starter starter; /* of the programs that calls start */
 
-  /* The arena of the state in use, which owns its programs. Who gives a call up reads it while the thread may go on to close
-  ** its state: relaxed, for nothing but the address is read. */
+  /* The arena of the state in use, which owns its programs. Another thread that gives a call up reads it while this one may
+  ** go on to close its state: relaxed, for nothing but the address is read. */
   _Atomic(const void *) state;
 } moons__sandbox;
 
@@ -64,13 +64,12 @@ static inline void moons__sandbox_flush(moons__sandbox *sandbox) {
     moons__sandbox_write_lines(sandbox);
 }
 
-/* Says which state is to be used. Before the stop that may end what runs in it begins. */
+/* Says which state is used next. To be called before the stop begins what may be ended in it. */
 static inline void moons__sandbox_use(moons__sandbox *sandbox, const void *arena) {
   atomic_store_explicit(&sandbox->state, arena, memory_order_relaxed);
 }
 
-/* To be called before the state in use is closed: programs that it has left open are to end by themselves within
-** this time. */
+/* Gives programs that the state in use has left open this time to end by themselves. To be called before it is closed. */
 void moons__sandbox_expect_programs(moons__sandbox *sandbox, uint64_t patience_ns);
 
 /* Ends what programs are left of the state in use, which was closed. */
@@ -83,7 +82,7 @@ static inline void moons__sandbox_end_call(moons__sandbox *sandbox) {
     moons__sigpipe_release(&starter->sigpipe);
 }
 
-/* For whoever watches the call that runs: tells its programs to end, and ends them at once. */
+/* For the thread that watches the running call: end tells its programs to end, kill ends them at once. */
 void moons__sandbox_end_programs(moons__sandbox *sandbox);
 void moons__sandbox_kill_programs(moons__sandbox *sandbox);
 

@@ -56,7 +56,7 @@ MOONS__HANDLES_SIGNAL static void hook(lua_State *L) {
   lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
 }
 
-/* Those that wait for the coroutine that runs are to end as well. On the thread of the call. */
+/* Coroutines that wait for the running one must end as well. On the thread of the call. */
 static void hook_resumers(const moons__stop *stop) {
   for (moons__resumer *r = stop->resumers; r != NULL; r = r->outer)
     hook(r->L);

@@ -1,6 +1,6 @@
 /*
-** Keeps the sessions that were used last (sessions.h), and one state for all calls that keep theirs. Runs a chunk's calls in order; a
-** call ends its chunk only where its error is to end the map, or it was given up. What other threads may touch, and
+** Keeps the sessions that were used last (sessions.h), and one state for all calls that keep theirs. Runs a chunk's calls in
+** order; a call ends its chunk only where its error ends the map, or it was given up. What other threads may touch, and
 ** when, stands with each field and in STOPPING.md.
 */
 #include "worker/worker.h"
@@ -61,7 +61,7 @@ struct moons__worker {
 
 enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
 #define SET_UP UINT64_MAX
-enum { WATCH_AGAIN_NS = 1000000 }; /* a call that is to end is told again after this */
+enum { WATCH_AGAIN_NS = 1000000 }; /* a call that must end is told again after this */
 
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer) {
@@ -250,13 +250,13 @@ static int put_outcome(moons__worker *w, const moons__item *item) {
   return 1;
 }
 
-/* The call that the chunk is part of is to end, or has ended. */
+/* The call that the chunk is part of must end, or has ended. */
 static int is_within_ended(const moons__worker *w) {
   const moons__scope *within = atomic_load_explicit(&w->within, memory_order_relaxed);
   return within != NULL && moons__scope_is_over(within);
 }
 
-/* Calls of the chunk that have not begun are not to begin. */
+/* Calls of the chunk that have not begun must not begin. */
 static int is_cancelled(const moons__worker *w) {
   return atomic_load_explicit(&w->cancelled_ns, memory_order_relaxed) != 0 || is_within_ended(w) ||
          (w->outer != NULL && moons__worker_is_ending(w->outer));
@@ -299,7 +299,7 @@ static moons__scope *enter_scope(moons__worker *w) {
     moons__arena_charge_inner(&w->call.session->image.arena, moons__scope_budget(scope));
   atomic_store(&w->scope, scope);
   if (moons__worker_is_ending(w))
-    moons__scope_end(scope, moons_clock_ns()); /* who ended it saw no scope */
+    moons__scope_end(scope, moons_clock_ns()); /* whatever ended it saw no scope */
   return scope;
 }
 
@@ -444,7 +444,7 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
     fail_calls(w);
     return 0;
   }
-  if (run_calls(w, &arguments)) return 1; /* the state is still needed: it is to be closed */
+  if (run_calls(w, &arguments)) return 1; /* the state is still needed: it must be closed */
   moons__session_leave(w->call.session);
   return moons__worker_is_lost(w);
 }
@@ -572,7 +572,7 @@ static int was_told(const moons__worker *w) {
   return started_ns != 0 && started_ns == w->told_started_ns;
 }
 
-/* Since when the chunk is cancelled, also as part of a call that is to end; 0: it is not. */
+/* Since when the chunk is cancelled, also as part of a call that must end; 0: it is not. */
 static uint64_t cancelled_since(const moons__worker *w) {
   uint64_t since_ns = atomic_load(&w->cancelled_ns);
   if (since_ns == 0) since_ns = moons__scope_ended_since(atomic_load(&w->within));
@@ -707,7 +707,7 @@ int moons__worker_give_up(moons__worker *w, int with_others) {
   if (w->chunk != NULL) give_up_chunk(w);
   moons__stop_give_up(&w->workshop.sandbox.stop);
   moons__sandbox_kill_programs(
-      &w->workshop.sandbox); /* those that begin from now on are killed by who starts them */
+      &w->workshop.sandbox); /* its thread kills those that it starts from now on */
   return 1;
 }
 

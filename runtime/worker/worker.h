@@ -1,6 +1,6 @@
 /*
-** A worker: bytes in, calls run, bytes out. It keeps its states and images from chunk to chunk.
-** A worker is used by one thread at a time, and knows nothing of threads.
+** A worker: bytes in, calls run, bytes out. It keeps its states and images from chunk to chunk. One thread at a time uses it,
+** and it starts none.
 */
 #ifndef MOONS_WORKER_WORKER_H
 #define MOONS_WORKER_WORKER_H
@@ -17,7 +17,7 @@
 typedef struct moons__worker moons__worker;
 
 /* Returns 0 or MOONS_ENOMEM. The config is copied. `outer` is the worker whose call this one's calls
-** are made in, or NULL: when that call is to end, so are these. */
+** are made in, or NULL: when that call must end, these must too. */
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer);
 
@@ -27,25 +27,25 @@ void moons__worker_number(moons__worker *worker, unsigned number);
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);
 
-/* Gives memory back that it keeps for the next chunk, for none comes for a while. On the worker's thread, between
+/* Gives back memory that it keeps for the next chunk, since none comes for a while. On the worker's thread, between
 ** chunks. */
 void moons__worker_rest(moons__worker *worker);
 
-/* Tells the thread that watches that calls of this plan are about to run; to be called before they are run. Returns whether
-** that thread is to be nudged then: there is a time to look. */
+/* Notes for the thread that watches that calls of this plan are about to run; to be called before they run. Returns whether
+** that thread must be nudged: there is a time at which it must look. */
 int moons__worker_expect(moons__worker *worker, moons__plan *plan);
 
-/* Runs a chunk, whose results are empty, and fills in the rest of it. Never fails: errors of calls
-** are results; out of memory for these, fewer are there than calls. Returns 1 where the chunk was given
-** up meanwhile: then it is no longer this thread's, and the worker is good for nothing but closing. */
+/* Runs a chunk, whose results are empty, and fills in what has become of it. Never fails: errors of calls
+** are results; where there is no memory for results, there are fewer than calls. Returns 1 where the chunk was given
+** up meanwhile: then it is no longer this thread's, and the worker can only be closed. */
 int moons__worker_run(moons__worker *worker, moons__chunk *chunk);
 
-/* The call that it runs as what that starts will know it, whose user the caller becomes; NULL: no memory. On the
-** worker's thread, within a call or a set-up. */
+/* The scope of the running call, made when it is first asked for; the caller becomes a user. NULL: no memory. On the worker's
+** thread, within a call or a set-up. */
 moons__scope *moons__worker_scope(moons__worker *worker);
 
-/* Ends the call that runs where its time is over, and nobody has ended it yet, but may have what it has started. On the
-** worker's thread. */
+/* Ends the running call where its time is over and the watcher has not ended it yet, though what it has started may have
+** ended for that. On the worker's thread. */
 void moons__worker_notice(moons__worker *worker);
 
 /* Whether closing it can run the script's code: finalizers of a state that was kept. */
@@ -60,16 +60,16 @@ void moons__worker_cancel_here(void);
 
 /* {== From any thread ========================================================================= */
 
-/* Takes calls that have not begun from the chunk that runs, for one of `n_sharers`, the worker among them. From malloc;
-** NULL where it cannot be, or there are none. */
+/* Takes calls that have not begun from the running chunk: the part of one of `n_sharers`, of which the worker is one. From
+** malloc; NULL where that cannot be, or there are none. */
 moons__chunk *moons__worker_share(moons__worker *worker, unsigned n_sharers);
 
-/* Ends the call that runs and begins no more of the chunk; `since_ns` is the time, 0 takes that back.
-** Between chunks this has to be off. The call ends at its next instruction in Lua after the next
+/* Ends the running call and begins no more of the chunk; `since_ns` is the time, 0 takes that back.
+** Between chunks it must be taken back. The call ends at its next instruction in Lua after the next
 ** watch. */
 void moons__worker_cancel(moons__worker *worker, uint64_t since_ns);
 
-/* Whether the call that runs is to end. */
+/* Whether the running call must end. */
 int moons__worker_is_ending(const moons__worker *worker);
 
 /* Whether it was given up. */
@@ -90,19 +90,19 @@ int moons__worker_running(const moons__worker *worker, moons__running *running);
 
 /* {== From one other thread at a time ========================================================= */
 
-/* Ends the call that runs where it is to be cancelled, or its time is over. Returns the time at which
+/* Ends the running call where its chunk was cancelled or its time is over. Returns the time at which
 ** to look again, UINT64_MAX where there is nothing to expect; 0: it was told to end long enough ago, and
 ** has not. */
 uint64_t moons__worker_watch(moons__worker *worker, uint64_t now_ns);
 
-/* Gives up on the call that was told to end, or, `with_others`, on a worker of whose thread another call
-** was given up: the call failed, and its chunk has ended with it. What the worker may still read of the
-** chunk it keeps, and the chunk gets a copy of. Returns 0 where the call has just ended. */
+/* Gives up the call that was told to end; or, `with_others`, whatever the worker runs, because another call on its thread was
+** given up. The call has failed then, and its chunk has ended with it. The worker keeps what it may still read of the chunk,
+** and the chunk gets a copy. Returns 0 where the call has just ended. */
 int moons__worker_give_up(moons__worker *worker, int with_others);
 
 /* {== Without a worker ======================================================================== */
 
-/* Fills in the failures of all calls of a chunk that nobody is left to run. */
+/* Fails all calls of a chunk: no worker is left to run it. */
 void moons__chunk_refuse(moons__chunk *chunk);
 
 #endif
