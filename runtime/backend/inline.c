@@ -18,7 +18,7 @@ struct moons__backend {
   moons__stack stack;
 };
 
-/* A call that does not end cannot be given up: its thread is the caller's own. */
+/* A call that does not end cannot be given up, for its thread is the caller's own: it is told again, every few milliseconds. */
 static uint64_t on_alarm(void *data, uint64_t now_ns) {
   moons__backend *b = data;
   uv_mutex_lock(&b->mutex);
@@ -83,6 +83,7 @@ static void cancel(moons__backend *b, const void *owner) {
 
 static const moons__station *here(moons__backend *b) { return moons__stack_here(&b->stack); }
 
+/* The caller's thread is the one worker, so it always can, as deep as maps may be nested. */
 static int can_run(moons__backend *b) {
   if (b->stack.n_busy == MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   int error = moons__stack_prepare(&b->stack);

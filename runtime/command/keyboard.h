@@ -12,8 +12,8 @@ typedef enum moons__typed {
   MOONS__TYPED_INTERRUPT
 } moons__typed;
 
-/* Begins to read. `library` is the editing library to load: NULL for those that are usual, "" for none; what cannot be
-** loaded is done without. It must stay as long as the keyboard is open. */
+/* Begins to read. `library` names the editing library: NULL for the usual ones, "" for none; one that cannot be loaded is done
+** without. The name must stay as long as the keyboard is open. */
 void moons__keyboard_open(const char *library);
 void moons__keyboard_close(void);
 
@@ -25,8 +25,8 @@ moons__typed moons__keyboard_read(const char *prompt, const char **line);
 /* Keeps the line, so that the arrow keys bring it back. */
 void moons__keyboard_remember(const char *line);
 
-/* Ends the read that waits, or the next one: with MOONS__TYPED_END where `is_end`, with MOONS__TYPED_INTERRUPT where
-** not. Returns 0, and does nothing, where nobody reads from a terminal. For signal handlers, on any thread. */
+/* Ends the read that waits, or the next one: with MOONS__TYPED_END where `is_end`, otherwise with
+** MOONS__TYPED_INTERRUPT. Returns 0, and does nothing, where nobody reads from a terminal. For signal handlers, on any thread. */
 int moons__keyboard_interrupt(int is_end);
 
 #endif

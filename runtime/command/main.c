@@ -1,6 +1,8 @@
 /*
 ** The command `moons`: runs a Lua script as `lua` does, with the module `parallel` at hand. All that
 ** the library must not do (arguments, environment, signals, exit codes, messages) is done in this folder.
+**
+** What lua.c of Lua 5.4 does too is done as there, and in the same order.
 */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -99,6 +101,7 @@ static void open_programs(lua_State *L) {
 
 enum { FLUSH_MS = 100 };
 
+/* A thread of its own, since it may never come back. The end of the pipe tells that it has. */
 static void *flush_all(void *fd) {
   fflush(NULL);
   close(*(int *)fd);
@@ -121,6 +124,7 @@ static int have_flushed(void) {
   return has_flushed;
 }
 
+/* exit() would wait for those files too: then the process ends without it. */
 static int end_process(int code) {
   if (!have_flushed()) _exit(code);
   return code;
@@ -312,6 +316,7 @@ static int run_stdin(lua_State *L) {
   return call_told(L, 0, 0);
 }
 
+/* Runs what was typed. Ctrl-C ends that alone. */
 static int run_typed(lua_State *L, int n_arguments) {
   moons__signals_begin_typed();
   int status = call_told(L, n_arguments, LUA_MULTRET);

@@ -73,6 +73,7 @@ static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options
   return plan;
 }
 
+/* The call in which the job is made, if any, is that of all its plans: its limits hold for them, and its end ends them. */
 static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *options) {
   moons__scope *scope;
   int is_foreign;

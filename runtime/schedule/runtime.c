@@ -39,7 +39,8 @@ int moons__runtime_is_forked(const moons_runtime *r) {
 
 int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
 
-/* Workers give their states the module, bound to this runtime. */
+/* Workers give their states the module, bound to this runtime. They get a function for it, since their floor knows neither
+** runtimes nor the module. */
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
 /* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
@@ -75,6 +76,8 @@ static void runtime_destroy(void *data) {
   free(r);
 }
 
+/* What calls print goes to the host's `write` or, where it gives none, to a console of this runtime. The `write` of a pool that
+** a script makes is its parent's console. */
 static int open_backend(moons_runtime *r, unsigned *n_had) {
   int is_console = r->console != NULL || r->options.write == moons__console_write;
   moons__backend_config config = {

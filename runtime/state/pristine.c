@@ -280,7 +280,8 @@ static int is_noted(lua_State *L) {
   return is_noted;
 }
 
-/* Pushes the table of what is noted, empty yet, unless there is one in the registry. */
+/* Pushes the table of what is noted, empty yet, unless there is one in the registry: the first note holds, for the script may
+** have changed things since. */
 static int begin_note(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (is_noted(L)) return 0;

@@ -1,6 +1,7 @@
 /*
 ** What a state had before the script changed anything: its globals and their metatable, the standard
-** libraries' fields, the metatables of basic types, package.searchers. What differs from that must travel; what was replaced is still found.
+** libraries' fields, the metatables of basic types, package.searchers. What differs from that must travel; what was
+** replaced is still found.
 */
 #ifndef MOONS_STATE_PRISTINE_H
 #define MOONS_STATE_PRISTINE_H

@@ -118,6 +118,7 @@ int moons__batch_float_range(moons__batch_writer *w, double first, double step, 
   return put_range(w, FLOAT_RANGE, rule, sizeof rule, n_items);
 }
 
+/* The length is filled in at the end of the item; until then the count does not know of it, so a reader would not either. */
 int moons__batch_item_begin(moons__batch_writer *w, moons__item_kind kind) {
   uint64_t n_bytes = 0;
   int segment = kind == MOONS__ITEM_ERROR ? ERRORS : kind == MOONS__ITEM_USAGE ? USAGES : MESSAGES;
@@ -170,6 +171,7 @@ void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes
   if (!take(r, &r->needs, sizeof r->needs)) r->at = r->end;
 }
 
+/* A range keeps its rule in the reader, which counts along: nothing of it is left in the bytes. */
 static int open_range(moons__batch_reader *r) {
   if (r->segment == INTEGER_RANGE) return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
   if (r->segment == FLOAT_RANGE)
@@ -260,6 +262,7 @@ uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_
   return n;
 }
 
+/* Skips what a look ahead has told. Unsigned, for signed numbers must not wrap around in C. */
 void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
   r->n_left -= n;
   if (r->segment == INTEGER_RANGE)

@@ -495,6 +495,7 @@ static void decode_value(decoder *d, int top) {
 
 /* What comes after the values. */
 
+/* The object was made and kept under its offset when its tag was read, so what refers to it in the meantime has found it. */
 static void decode_content(decoder *d, int top) {
   lua_State *L = d->L;
   if (d->n_done >= d->n_deferred) malformed(d, "content of nothing");

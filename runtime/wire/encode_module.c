@@ -143,7 +143,7 @@ void moons__wire_queue_all_modules(encoder *e) {
     if (goes_along(module)) queue(e, module);
 }
 
-/* A module that goes by name is loaded when its name is met, and requires others then, which are to be there. So where
+/* A module that goes by name is loaded when its name is met, and requires others then, which must be there. So where
 ** there is one, all that can go by value come first, and among them those that hold nothing of one that does not. */
 int moons__wire_queue_first(encoder *e) {
   const moons__module *module;
@@ -308,7 +308,8 @@ static int want(encoder *e, const moons__module *module) {
   return can_be_sent;
 }
 
-/* In another message that goes to a call. */
+/* In another message that goes to a call. Data of the module goes by value; its functions and classes by name, so that they
+** are those of the module there. */
 static int argument_put(encoder *e, const moons__name *name, int index, int as_metatable) {
   const moons__module *module = module_of(e, name);
   if (!as_metatable && !lua_isfunction(e->L, index)) return 0;

@@ -147,7 +147,8 @@ static int push_searchers(lua_State *L) {
   return 0;
 }
 
-/* The place in the list at `noted` of the value on top, which it pops; 0: none. */
+/* The place in the list at `noted` of the value on top, which it pops; 0: none. A searcher of a new state is in C, bound to
+** that state, and travels as its place. */
 static lua_Integer place_in(lua_State *L, int noted) {
   int value = lua_gettop(L);
   lua_Integer place = 0;

@@ -115,7 +115,8 @@ static int put_place(moons__encoder *e, enum wire_place where, const char *name,
   return 1;
 }
 
-/* Puts what the script has changed in the n-th of the tables that were noted. */
+/* Puts what the script has changed in the n-th of the tables that were noted. The quick look, which most often says that
+** nothing was, comes first. */
 static int put_changes(moons__encoder *e, unsigned n, const char *name) {
   lua_State *L = e->L;
   int top = lua_gettop(L), table = top + 1, before = top + 2;
@@ -183,7 +184,7 @@ static int put_searchers(moons__encoder *e) {
   return 1;
 }
 
-/* Queues the modules in the table at e->modules_index. */
+/* Queues the modules in the table at e->modules_index: arguments have needed them since the set-up was made last. */
 static int queue_wanted(moons__encoder *e) {
   lua_State *L = e->L;
   e->extras |= WANTED;

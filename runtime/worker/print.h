@@ -9,8 +9,8 @@
 /* Puts its functions in their places, for the libraries that are open. May raise a memory error. */
 void moons__print_install(lua_State *L);
 
-/* Puts the default input and output back to what they were at the begin of the call, where set_default (sandbox.h) says that
-** it has set them, and writes out what it has set. In a state that is kept. May raise a memory error. */
+/* Puts the default input and output back to what they were when the call began, where set_default (sandbox.h) says that the
+** call has set them, and writes out those that it has set. In a state that is kept. May raise a memory error. */
 void moons__print_reset_defaults(lua_State *L);
 
 #endif
