@@ -383,10 +383,8 @@ static int protected_main(lua_State *L) {
 /* The lua_Alloc of the script's state. */
 static void *allocate(void *data, void *block, size_t old_bytes, size_t new_bytes) {
   (void)data;
-  if (block == NULL) old_bytes = 0; /* it says what the block is for */
-  if (new_bytes > 0) return moons__block_resize(block, old_bytes, new_bytes);
-  moons__block_free(block, old_bytes);
-  return NULL;
+  return moons__block_resize(block, block != NULL ? old_bytes : 0,
+                             new_bytes); /* else it is a type */
 }
 
 /* What luaL_newstate has made by now are small blocks. */

@@ -6,13 +6,25 @@
 #define MOONS_SYSTEM_BLOCKS_H
 
 #include <stddef.h>
+#include <stdlib.h>
 
-/* Makes a block of `old_bytes` one of `new_bytes` > 0, which may lie elsewhere; a new one, where `block` is NULL and `old_bytes`
-** 0. Blocks of less than MOONS_LARGE_BLOCK_BYTES may come from malloc. Returns NULL where there is no memory, and the block
-** stays: where it would grow, or become a small one. */
-void *moons__block_resize(void *block, size_t old_bytes, size_t new_bytes);
+#include "sizes.h"
 
-/* Accepts NULL, with 0 bytes. */
-void moons__block_free(void *block, size_t n_bytes);
+/* The same where either size is that of a large block. */
+void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes);
+
+_Static_assert((MOONS_LARGE_BLOCK_BYTES & (MOONS_LARGE_BLOCK_BYTES - 1)) == 0,
+               "one comparison serves for both sizes");
+
+/* Makes a block of `old_bytes` one of `new_bytes`, which may lie elsewhere; a new one, where `block` is NULL and `old_bytes` 0; and
+** frees it where `new_bytes` is 0. Returns NULL where there is no memory, and the block stays: where it would grow, or become
+** a small one. Inline, for a script makes a small block each moment. */
+static inline void *moons__block_resize(void *block, size_t old_bytes, size_t new_bytes) {
+  if ((old_bytes | new_bytes) >= MOONS_LARGE_BLOCK_BYTES)
+    return moons__block_resize_large(block, old_bytes, new_bytes);
+  if (new_bytes > 0) return realloc(block, new_bytes);
+  free(block);
+  return NULL;
+}
 
 #endif

@@ -70,34 +70,23 @@ static void *copy_to(void *copy, const void *block, size_t n_bytes) {
   return copy;
 }
 
-/* A block of malloc's to one of any size. */
-static void *resize_small(void *block, size_t old_bytes, size_t new_bytes) {
-  if (!is_mapping(new_bytes)) {
-    void *resized = realloc(block, new_bytes);
-    return resized == NULL && new_bytes <= old_bytes ? block : resized;
-  }
+/* A block of malloc's to a mapping. */
+static void *map_small(void *block, size_t old_bytes, size_t new_bytes) {
   void *mapped = copy_to(map(mapped_bytes(new_bytes)), block, old_bytes);
   if (mapped != NULL) free(block);
   return mapped;
 }
 
-/* A mapping to a block of any size. */
-static void *resize_mapping(void *block, size_t old_bytes, size_t new_bytes) {
-  if (is_mapping(new_bytes)) return remap(block, mapped_bytes(old_bytes), mapped_bytes(new_bytes));
-  void *small = copy_to(malloc(new_bytes), block, new_bytes);
-  if (small != NULL) munmap(block, mapped_bytes(old_bytes));
+/* A mapping to a block of malloc's, or to none. */
+static void *unmap(void *block, size_t old_bytes, size_t new_bytes) {
+  void *small = new_bytes > 0 ? copy_to(malloc(new_bytes), block, new_bytes) : NULL;
+  if (small != NULL || new_bytes == 0) munmap(block, mapped_bytes(old_bytes));
   return small;
 }
 
-void moons__block_free(void *block, size_t n_bytes) {
-  if (is_mapping(n_bytes))
-    munmap(block, mapped_bytes(n_bytes));
-  else
-    free(block);
-}
-
-void *moons__block_resize(void *block, size_t old_bytes, size_t new_bytes) {
+void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes) {
   if (new_bytes > SIZE_MAX / 2) return NULL;
-  return is_mapping(old_bytes) ? resize_mapping(block, old_bytes, new_bytes)
-                               : resize_small(block, old_bytes, new_bytes);
+  if (!is_mapping(old_bytes)) return map_small(block, old_bytes, new_bytes);
+  if (!is_mapping(new_bytes)) return unmap(block, old_bytes, new_bytes);
+  return remap(block, mapped_bytes(old_bytes), mapped_bytes(new_bytes));
 }
