@@ -34,9 +34,10 @@ extern "C" {
 #endif
 
 #define MOONS_VERSION_MAJOR 0
-#define MOONS_VERSION_MINOR 1
+#define MOONS_VERSION_MINOR 2
 #define MOONS_VERSION_PATCH 0
-#define MOONS_VERSION "0.1.0"
+#define MOONS_VERSION "0.2.0"
+#define MOONS_VERSION_NUMBER 200 /* major * 10000 + minor * 100 + patch */
 
 struct lua_State;
 

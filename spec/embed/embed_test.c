@@ -44,6 +44,8 @@ static void constants(void) {
   snprintf(version, sizeof version, "%d.%d.%d", MOONS_VERSION_MAJOR, MOONS_VERSION_MINOR,
            MOONS_VERSION_PATCH);
   CHECK(strcmp(version, MOONS_VERSION) == 0);
+  CHECK(MOONS_VERSION_NUMBER ==
+        MOONS_VERSION_MAJOR * 10000 + MOONS_VERSION_MINOR * 100 + MOONS_VERSION_PATCH);
   CHECK(moons_cpus() >= 1);
   CHECK(moons_random_seed() != moons_random_seed());
 }
