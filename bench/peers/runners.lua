@@ -105,6 +105,13 @@ function Runner:ask(command)
   return self:receive()
 end
 
+--- Waits until it has started.
+-- @treturn ?string its name and version; nil where it cannot run
+function Runner:greet()
+  self:send("hello")
+  return self.output:read("l")
+end
+
 --- Ends it. Closing its input would not do: runners started later have that open too.
 function Runner:stop()
   self:send("quit")
@@ -120,8 +127,7 @@ function runners.find(built)
   for _, kind in ipairs(KINDS) do
     local runner = runners.start(kind, 1, built)
     if runner then
-      runner:send("hello")
-      kind.version = runner.output:read("l")
+      kind.version = runner:greet()
       runner:stop()
     end
     table.insert(kind.version and present or absent, kind)
@@ -129,11 +135,14 @@ function runners.find(built)
   return present, absent
 end
 
---- Starts one of each kind.
+--- Starts one of each kind, and waits for all: what one is asked then, no other that still starts takes the cores from.
 function runners.start_all(kinds, n_workers, built)
   local group = {}
   for _, kind in ipairs(kinds) do
     table.insert(group, runners.start(kind, n_workers, built))
+  end
+  for _, runner in ipairs(group) do
+    runner:greet()
   end
   return group
 end
