@@ -1,7 +1,7 @@
 /*
-** A large block is a mapping of its own that begins at a multiple of the size of a large page, so that all of it but the end
-** can be large pages. It grows where it is, or else moves: mremap moves page tables, not bytes, and large pages stay whole
-** where both places are multiples of their size. malloc maps large blocks too, but 16 bytes into a page of 4 KB.
+** A large block is a mapping of its own, of whole large pages. It grows where it is, or else moves: mremap moves page
+** tables, not bytes, and large pages stay whole where both places are multiples of their size. malloc maps such blocks too,
+** but 16 bytes into a page of 4 KB.
 **
 ** Its size tells whether a block is a mapping.
 */
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "sizes.h"
 #include "system/blocks.h"
@@ -18,9 +17,7 @@ enum { LARGE_PAGE_BYTES = 2 << 20 };
 
 static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-static size_t mapped_bytes(size_t n_bytes) {
-  return round_up(n_bytes, (size_t)sysconf(_SC_PAGESIZE));
-}
+static size_t mapped_bytes(size_t n_bytes) { return round_up(n_bytes, LARGE_PAGE_BYTES); }
 
 static int is_mapping(size_t n_bytes) { return n_bytes >= MOONS_LARGE_BLOCK_BYTES; }
 
