@@ -241,7 +241,7 @@ tidy: $(TIDIED:%=$(BUILD)/tidy/%.ok)
 $(BUILD)/tidy/%.ok: % $(HEADERS) .clang-tidy
 	@mkdir -p $(@D)
 	@echo clang-tidy $<
-	@clang-tidy --quiet $< -- $(LANGUAGE) $(CPPFLAGS) >$@ 2>&1 || { cat $@; exit 1; }
+	@clang-tidy --quiet $< -- $(LANGUAGE) $(CPPFLAGS) >$@ 2>&1 && ! grep -q 'error:' $@ || { cat $@; rm $@; exit 1; }
 
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \

@@ -23,81 +23,81 @@ struct moons__alarm {
 
 /* Sleeps until then, a nudge, or the end. The mutex is held. Both flags are looked at under it, so a nudge that comes before
 ** the sleep is not lost; and again after each waking, which may come without cause. */
-static void sleep_until(moons__alarm *d, uint64_t at_ns) {
-  while (!d->is_nudged && !d->is_closing) {
+static void sleep_until(moons__alarm *a, uint64_t at_ns) {
+  while (!a->is_nudged && !a->is_closing) {
     uint64_t now_ns = uv_hrtime();
     if (at_ns == UINT64_MAX)
-      uv_cond_wait(&d->wake, &d->mutex);
+      uv_cond_wait(&a->wake, &a->mutex);
     else if (at_ns > now_ns)
-      uv_cond_timedwait(&d->wake, &d->mutex, at_ns - now_ns);
+      uv_cond_timedwait(&a->wake, &a->mutex, at_ns - now_ns);
     else
       return;
   }
 }
 
 static void thread_main(void *data) {
-  moons__alarm *d = data;
+  moons__alarm *a = data;
   uint64_t next_ns = UINT64_MAX;
   moons__thread_name("t");
-  uv_mutex_lock(&d->mutex);
+  uv_mutex_lock(&a->mutex);
   for (;;) {
-    sleep_until(d, next_ns);
-    if (d->is_closing) break;
-    d->is_nudged = 0; /* before it looks: a nudge in the meantime has it look again */
-    uv_mutex_unlock(&d->mutex);
-    next_ns = d->look(d->data, uv_hrtime());
-    uv_mutex_lock(&d->mutex);
+    sleep_until(a, next_ns);
+    if (a->is_closing) break;
+    a->is_nudged = 0; /* before it looks: a nudge in the meantime has it look again */
+    uv_mutex_unlock(&a->mutex);
+    next_ns = a->look(a->data, uv_hrtime());
+    uv_mutex_lock(&a->mutex);
   }
-  uv_mutex_unlock(&d->mutex);
+  uv_mutex_unlock(&a->mutex);
 }
 
 /* The thread, with what wakes it. */
-static int start(moons__alarm *d) {
-  if (uv_mutex_init(&d->mutex)) return MOONS_ENOMEM;
-  if (uv_cond_init(&d->wake)) {
-    uv_mutex_destroy(&d->mutex);
+static int start(moons__alarm *a) {
+  if (uv_mutex_init(&a->mutex)) return MOONS_ENOMEM;
+  if (uv_cond_init(&a->wake)) {
+    uv_mutex_destroy(&a->mutex);
     return MOONS_ENOMEM;
   }
-  int error = moons__thread_start(&d->thread, 0, 0, thread_main, d);
+  int error = moons__thread_start(&a->thread, 0, 0, thread_main, a);
   if (!error) return 0;
-  uv_cond_destroy(&d->wake);
-  uv_mutex_destroy(&d->mutex);
+  uv_cond_destroy(&a->wake);
+  uv_mutex_destroy(&a->mutex);
   return error;
 }
 
 int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
-  moons__alarm *d = calloc(1, sizeof *d);
-  if (d == NULL) return MOONS_ENOMEM;
-  d->look = look;
-  d->data = data;
-  int error = start(d);
+  moons__alarm *a = calloc(1, sizeof *a);
+  if (a == NULL) return MOONS_ENOMEM;
+  a->look = look;
+  a->data = data;
+  int error = start(a);
   if (error)
-    free(d);
+    free(a);
   else
-    *alarm = d;
+    *alarm = a;
   return error;
 }
 
 /* May be called again: a backend stops its alarm when it closes, and frees it with its last user. */
-void moons__alarm_stop(moons__alarm *d) {
-  uv_mutex_lock(&d->mutex);
-  int is_stopped = d->is_closing;
-  d->is_closing = 1;
-  uv_cond_signal(&d->wake);
-  uv_mutex_unlock(&d->mutex);
-  if (!is_stopped) uv_thread_join(&d->thread);
+void moons__alarm_stop(moons__alarm *alarm) {
+  uv_mutex_lock(&alarm->mutex);
+  int is_stopped = alarm->is_closing;
+  alarm->is_closing = 1;
+  uv_cond_signal(&alarm->wake);
+  uv_mutex_unlock(&alarm->mutex);
+  if (!is_stopped) uv_thread_join(&alarm->thread);
 }
 
-void moons__alarm_close(moons__alarm *d) {
-  moons__alarm_stop(d);
-  uv_cond_destroy(&d->wake);
-  uv_mutex_destroy(&d->mutex);
-  free(d);
+void moons__alarm_close(moons__alarm *alarm) {
+  moons__alarm_stop(alarm);
+  uv_cond_destroy(&alarm->wake);
+  uv_mutex_destroy(&alarm->mutex);
+  free(alarm);
 }
 
-void moons__alarm_nudge(moons__alarm *d) {
-  uv_mutex_lock(&d->mutex);
-  d->is_nudged = 1;
-  uv_cond_signal(&d->wake);
-  uv_mutex_unlock(&d->mutex);
+void moons__alarm_nudge(moons__alarm *alarm) {
+  uv_mutex_lock(&alarm->mutex);
+  alarm->is_nudged = 1;
+  uv_cond_signal(&alarm->wake);
+  uv_mutex_unlock(&alarm->mutex);
 }

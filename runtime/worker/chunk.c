@@ -19,12 +19,12 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
                          .first = chunk->first + n_kept,
                          .n_calls = chunk->n_calls - n_kept,
                          .n_skipped = chunk->n_skipped + n_kept,
-                         .bytes = bytes,
                          .n_bytes = chunk->n_bytes,
                          .owner = chunk->owner,
                          .done = chunk->done,
                          .n_workers = chunk->n_workers,
                          .depth = chunk->depth};
+  rest->bytes = bytes;
   chunk->n_calls = n_kept;
   return rest;
 }
