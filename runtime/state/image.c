@@ -72,24 +72,6 @@ static int freeze_beyond(moons__image *image, size_t hot_bytes) {
   return error;
 }
 
-static int nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-static int call_nothing(lua_State *L) {
-  lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
-  return 0;
-}
-
-/* Lua keeps what describes a running function for the next one, until it collects: with two of them in
-** the image, most calls need not allocate any. */
-static void make_call_infos(lua_State *L) {
-  lua_pushcfunction(L, call_nothing);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
-}
-
 /* A small copy is always to be had, as a small state is. */
 static int take_from_budget(moons__image *image) {
   moons__arena *arena = &image->arena;
@@ -105,7 +87,6 @@ static int take_from_budget(moons__image *image) {
 
 int moons__image_take(moons__image *image) {
   collect(image->L);
-  make_call_infos(image->L);
   image->n_bytes = moons__arena_used_bytes(&image->arena);
   if (take_from_budget(image)) return MOONS_ENOMEM;
   image->frozen_bytes = 0;
