@@ -44,15 +44,19 @@ static void *map(size_t n_bytes) {
   return block;
 }
 
+/* Where address space is short, there may be room for what it grows by, but not for a second place beside the first: then it
+** moves anywhere. */
 static void *grow(void *block, size_t old_bytes, size_t new_bytes) {
   void *grown = mremap(block, old_bytes, new_bytes, 0);
   if (grown != MAP_FAILED) return grown;
   char *place = reserve(new_bytes);
-  if (place == NULL) return NULL;
-  grown = mremap(block, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
-  if (grown != MAP_FAILED) return grown;
-  munmap(place, new_bytes);
-  return NULL;
+  if (place != NULL) {
+    grown = mremap(block, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+    if (grown != MAP_FAILED) return grown;
+    munmap(place, new_bytes);
+  }
+  grown = mremap(block, old_bytes, new_bytes, MREMAP_MAYMOVE);
+  return grown != MAP_FAILED ? grown : NULL;
 }
 
 /* A mapping to a mapping of another size. */

@@ -88,11 +88,46 @@ static void no_address_space(void) {
   CHECK(moons__block_resize(smaller, LARGE, 0) == NULL);
 }
 
+/* The bytes of address space that the process has. */
+static size_t address_space(void) {
+  size_t n_pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%zu", &n_pages) != 1) n_pages = 0;
+  fclose(file);
+  return n_pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Growing needs room for what it grows by, not for both sizes at once. */
+static void little_address_space(void) {
+  unsigned char *block = moons__block_resize(NULL, 0, 3 * LARGE);
+  unsigned char *above = moons__block_resize(NULL, 0, LARGE); /* likely in the way */
+  CHECK(block != NULL && above != NULL);
+  fill(block, 0, 3 * LARGE);
+  size_t used = address_space();
+  if (used > 0) {
+    struct rlimit limit, little;
+    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+    little = limit;
+    little.rlim_cur = used + LARGE + LARGE / 4;
+    CHECK(setrlimit(RLIMIT_AS, &little) == 0);
+    block = moons__block_resize(block, 3 * LARGE, 4 * LARGE);
+    CHECK(block != NULL);
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    check_filled(block, 3 * LARGE);
+    CHECK(moons__block_resize(block, 4 * LARGE, 0) == NULL);
+  } else {
+    CHECK(moons__block_resize(block, 3 * LARGE, 0) == NULL);
+  }
+  CHECK(moons__block_resize(above, LARGE, 0) == NULL);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a block keeps its bytes at every size", around_the_border},
       {"blocks keep their bytes beside each other", several_at_once},
       {"a block too large for anything is refused, and the old one stays", too_large},
+      {"with little address space a block grows by as much #unsanitized", little_address_space},
       {"without address space a block stays, and can become smaller #unsanitized",
        no_address_space},
       {NULL, NULL},
