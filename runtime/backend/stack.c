@@ -40,7 +40,6 @@ int moons__stack_prepare(moons__stack *s) {
 static void set_chunk(const moons__stack *s, moons__station *station, moons__chunk *chunk) {
   uv_mutex_lock(s->mutex);
   station->chunk = chunk;
-  station->start_ns = uv_hrtime();
   if (chunk == NULL) moons__worker_cancel(station->worker, 0);
   uv_mutex_unlock(s->mutex);
 }
@@ -51,6 +50,7 @@ int moons__stack_run(moons__stack *s, moons__chunk *chunk) {
   moons__station *station = &s->stations[s->n_busy++];
   moons__worker *worker = station->worker; /* stations may move while a call adds one */
   station->depth = chunk->depth;
+  station->start_ns = uv_hrtime();
   set_chunk(s, station, chunk);
   if (moons__worker_expect(worker, chunk->plan)) moons__alarm_nudge(s->alarm);
   return moons__worker_run(worker, chunk);
