@@ -55,11 +55,14 @@ function Run.new(f, items, is_rows, options, pool, n_chunks)
   local n, first, step = source.measure(items, is_rows)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
   local progress = new_progress(options.progress, n)
-  local job, n_workers = Run.make_job({
+  -- The run is its own plan: a table more would be felt in a map of ten short calls.
+  local self = {
     options = options, pool = pool, items = items, is_rows = is_rows, n = n, first = first, step = step, chunk = chunk,
-  }, f)
-  local most_chunks = n_workers * CHUNKS_PER_WORKER
-  local self = {job = job, n = n, most_chunks = most_chunks, progress = progress, packs = options.pack}
+    progress = progress, packs = options.pack, job = nil, most_chunks = nil,
+  }
+  local job, n_workers = Run.make_job(self, f)
+  self.job, self.most_chunks = job, n_workers * CHUNKS_PER_WORKER
+  self.items, self.pool = nil, nil -- the job has them, as long as it needs them
   return setmetatable(self, Run)
 end
 
