@@ -24,7 +24,13 @@ local function itself(x) return x end
 
 local function is_even(x) return x % 2 == 0 end
 
+local function is_long(s) return #s > 12 end
+
 local function nothing() end
+
+local function words(n)
+  return work.list(n, function(i) return "word number " .. i end)
+end
 
 local function rows(n)
   return work.list(n, function() return work.floats(10, 0.1) end)
@@ -67,6 +73,7 @@ local PATHS = {
   {"filter_kept", 50000, function() return map_range(is_even, KEPT) end},
   {"table_fresh", 20, function() return repeated(parallel.map, square, floats(), OPTIONS) end},
   {"table_kept", 50, function() return repeated(parallel.map, square, floats(), KEPT) end},
+  {"strings_kept", 50, function() return repeated(parallel.map, is_long, words(1000), KEPT) end},
   {"rows_kept", 100, function() return repeated(parallel.map, itself, rows(100), KEPT) end},
   {"apply", 500, function() return with_pool("apply", nothing) end},
   {"map_ten", 500, function() return with_pool("map", itself, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) end},

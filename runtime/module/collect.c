@@ -125,6 +125,7 @@ static void harvest_usage(lua_State *L, harvest *h) {
 /* Puts a result that is no plain value where it belongs. */
 static void harvest_item(lua_State *L, harvest *h) {
   switch (h->item.kind) {
+  case MOONS__ITEM_STRING: lua_pushlstring(L, h->item.bytes, h->item.n_bytes); break;
   case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
   case MOONS__ITEM_ERROR:
     push_failure(L, h);

@@ -98,22 +98,36 @@ static void encode_message(lua_State *L, moons__job_data *j, int first, int n_va
   j->item_is_open = 0;
 }
 
+static void encode_number(lua_State *L, moons__job_data *j, int item) {
+  if (lua_isinteger(L, item))
+    moons__check(L, moons__batch_integer(&j->writer, lua_tointeger(L, item)));
+  else
+    moons__check(L, moons__batch_float(&j->writer, lua_tonumber(L, item)));
+}
+
+/* Its methods must be there for the call. */
+static void encode_string(lua_State *L, moons__job_data *j, int item) {
+  size_t n_bytes;
+  const char *bytes = lua_tolstring(L, item, &n_bytes);
+  j->encoder.needs |= MOONS__LIBRARIES_LEAST;
+  moons__check(L, moons__batch_bytes(&j->writer, MOONS__ITEM_STRING, bytes, n_bytes));
+}
+
+static void encode_row(lua_State *L, moons__job_data *j, int row) {
+  int n_values = push_row(L);
+  encode_message(L, j, row + 1, n_values);
+}
+
 /* Returns whether the item on top was a number. */
 static int encode_item(lua_State *L, moons__job_data *j) {
-  int item = lua_gettop(L);
-  if (j->is_rows) {
-    int n_values = push_row(L);
-    encode_message(L, j, item + 1, n_values);
-  } else if (lua_type(L, item) != LUA_TNUMBER) {
-    encode_message(L, j, item, 1);
-  } else if (lua_isinteger(L, item)) {
-    moons__check(L, moons__batch_integer(&j->writer, lua_tointeger(L, item)));
-    return 1;
-  } else {
-    moons__check(L, moons__batch_float(&j->writer, lua_tonumber(L, item)));
-    return 1;
+  int item = lua_gettop(L), type = j->is_rows ? LUA_TNONE : lua_type(L, item);
+  switch (type) {
+  case LUA_TNONE: encode_row(L, j, item); break;
+  case LUA_TNUMBER: encode_number(L, j, item); break;
+  case LUA_TSTRING: encode_string(L, j, item); break;
+  default: encode_message(L, j, item, 1);
   }
-  return 0;
+  return type == LUA_TNUMBER;
 }
 
 typedef size_t fetch(lua_State *L, moons__get_element *get, int table, lua_Integer i, char *to,

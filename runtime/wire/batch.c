@@ -19,6 +19,7 @@ enum {
   NILS = MOONS__ITEM_NIL,
   INTEGER_RANGE,
   FLOAT_RANGE,
+  STRINGS,
   MESSAGES,
   ERRORS,
   USAGES,
@@ -118,11 +119,19 @@ int moons__batch_float_range(moons__batch_writer *w, double first, double step, 
   return put_range(w, FLOAT_RANGE, rule, sizeof rule, n_items);
 }
 
+static int segment_of(moons__item_kind kind) {
+  switch (kind) {
+  case MOONS__ITEM_STRING: return STRINGS;
+  case MOONS__ITEM_ERROR: return ERRORS;
+  case MOONS__ITEM_USAGE: return USAGES;
+  default: return MESSAGES;
+  }
+}
+
 /* The length is filled in at the end of the item; until then the count does not know of it, so a reader would not either. */
 int moons__batch_item_begin(moons__batch_writer *w, moons__item_kind kind) {
   uint64_t n_bytes = 0;
-  int segment = kind == MOONS__ITEM_ERROR ? ERRORS : kind == MOONS__ITEM_USAGE ? USAGES : MESSAGES;
-  int error = need_segment(w, segment, sizeof n_bytes);
+  int error = need_segment(w, segment_of(kind), sizeof n_bytes);
   if (error) return error;
   w->item_at = w->out->n_bytes;
   return moons__buffer_append(w->out, &n_bytes, sizeof n_bytes);
@@ -136,13 +145,12 @@ void moons__batch_item_end(moons__batch_writer *w) {
 
 int moons__batch_bytes(moons__batch_writer *w, moons__item_kind kind, const void *bytes,
                        size_t n_bytes) {
-  int error = moons__batch_item_begin(w, kind);
+  uint64_t length = n_bytes;
+  int error = need_segment(w, segment_of(kind), sizeof length + n_bytes);
   if (error) return error;
-  if (moons__buffer_append(w->out, bytes, n_bytes)) {
-    moons__batch_item_drop(w);
-    return MOONS_ENOMEM;
-  }
-  moons__batch_item_end(w);
+  moons__buffer_append(w->out, &length, sizeof length);
+  moons__buffer_append(w->out, bytes, n_bytes);
+  add_to_count(w, 1);
   return 0;
 }
 
@@ -200,6 +208,7 @@ static moons__item_kind next_bytes(moons__batch_reader *r, moons__item *item) {
   item->n_bytes = (size_t)n_bytes;
   r->at += n_bytes;
   switch (r->segment) {
+  case STRINGS: return MOONS__ITEM_STRING;
   case ERRORS: return MOONS__ITEM_ERROR;
   case USAGES: return n_bytes == sizeof(moons__usage) ? MOONS__ITEM_USAGE : MOONS__ITEM_MALFORMED;
   default: return MOONS__ITEM_MESSAGE;
@@ -249,28 +258,57 @@ static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n)
   }
 }
 
-/* The segment is one of plain values or a range, for the last item was one. */
-uint32_t moons__batch_look_ahead(const moons__batch_reader *r, void *to, uint32_t n_most) {
-  uint32_t n = r->n_left < n_most ? r->n_left : n_most;
-  switch (r->segment) {
-  case INTEGER_RANGE: copy_integer_range(r, to, n); break;
-  case FLOAT_RANGE: copy_float_range(r, to, n); break;
-  default:
-    if (n > left(r) / 8) n = (uint32_t)(left(r) / 8);
-    memcpy(to, r->at, (size_t)n * 8);
+static uint32_t copy_plain(const moons__batch_reader *r, void *to, uint32_t n) {
+  if (n > left(r) / 8) n = (uint32_t)(left(r) / 8);
+  memcpy(to, r->at, (size_t)n * 8);
+  return n;
+}
+
+/* Notes the addresses of the next n strings, as far as they are whole. */
+static uint32_t find_strings(moons__batch_reader r, uint64_t *to, uint32_t n) {
+  moons__item item;
+  for (uint32_t i = 0; i < n; i++) {
+    to[i] = (uint64_t)(uintptr_t)r.at;
+    if (next_bytes(&r, &item) != MOONS__ITEM_STRING) return i;
   }
   return n;
 }
 
+/* The segment is one of plain values, a range or one of strings, for the last item was such a one. */
+uint32_t moons__batch_look_ahead(const moons__batch_reader *r, uint64_t *to, uint32_t n_most) {
+  uint32_t n = r->n_left < n_most ? r->n_left : n_most;
+  switch (r->segment) {
+  case INTEGER_RANGE: copy_integer_range(r, (char *)to, n); return n;
+  case FLOAT_RANGE: copy_float_range(r, (char *)to, n); return n;
+  case STRINGS: return find_strings(*r, to, n);
+  default: return copy_plain(r, to, n);
+  }
+}
+
+const char *moons__batch_string(uint64_t found, size_t *n_bytes) {
+  uint64_t length;
+  const char *at =
+      (const char *)(uintptr_t)found; /* NOLINT(performance-no-int-to-ptr): it was one */
+  memcpy(&length, at, sizeof length);
+  *n_bytes = (size_t)length;
+  return at + sizeof length;
+}
+
 /* Skips what a look ahead has told. Unsigned, for signed numbers must not wrap around in C. */
 void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
+  moons__item item;
   r->n_left -= n;
-  if (r->segment == INTEGER_RANGE)
+  switch (r->segment) {
+  case INTEGER_RANGE:
     r->integer = (int64_t)((uint64_t)r->integer + n * (uint64_t)r->integer_step);
-  else if (r->segment == FLOAT_RANGE)
-    r->n_before += n;
-  else
-    r->at += (size_t)n * 8;
+    break;
+  case FLOAT_RANGE: r->n_before += n; break;
+  case STRINGS:
+    while (n-- > 0)
+      next_bytes(r, &item);
+    break;
+  default: r->at += (size_t)n * 8;
+  }
 }
 
 uint32_t moons__batch_plain_next(moons__batch_reader *r, moons__item_kind *kind) {

@@ -1,7 +1,7 @@
 /*
 ** The calls of one chunk as bytes, and their results: plain values, which are numbers, booleans and nil, side by side as
-** a block where they are of one kind, evenly spaced numbers as a rule, all else as messages (wire.h) and errors; before a
-** result may stand what its call has used. Knows no Lua.
+** a block where they are of one kind, evenly spaced numbers as a rule, strings as their bytes, all else as messages (wire.h)
+** and errors; before a result may stand what its call has used. Knows no Lua.
 **
 ** batch   = needs:u32 segment*
 ** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the items before, 8 bytes
@@ -20,6 +20,7 @@ typedef enum moons__item_kind {
   MOONS__ITEM_FLOAT,
   MOONS__ITEM_BOOLEAN, /* `integer` is 0 or 1 */
   MOONS__ITEM_NIL,
+  MOONS__ITEM_STRING,
   MOONS__ITEM_MESSAGE,
   MOONS__ITEM_ERROR,
   MOONS__ITEM_USAGE,    /* no result: of the call whose result comes next */
@@ -107,9 +108,12 @@ typedef struct moons__batch_reader {
 /* The bytes must live as long as the reader and the items. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
 
-/* Copies the plain values that follow the last one and are of its kind, 8 bytes each, without reading them; at most
-** `n_most`. Returns how many. The last item was a plain value. */
-uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, void *to, uint32_t n_most);
+/* Copies the plain values that follow the last item and are of its kind, 8 bytes each, without reading them; of strings the
+** addresses, for moons__batch_string; at most `n_most`. Returns how many. The last item was a plain value or a string. */
+uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, uint64_t *to, uint32_t n_most);
+
+/* The bytes of a string that a look ahead has found. They lie in the batch. */
+const char *moons__batch_string(uint64_t found, size_t *n_bytes);
 
 /* Reads n of them. */
 void moons__batch_skip(moons__batch_reader *reader, uint32_t n_items);

@@ -1,7 +1,7 @@
 /*
 ** One C function receives the arguments, calls, and sends the result, under one protected call: the stage in which an
-** error was raised says whether it is one of sending or the function's own. Numbers in, and plain values out (batch.h), take
-** no message.
+** error was raised says whether it is one of sending or the function's own. Numbers and strings in, and plain values and
+** strings out (batch.h), take no message.
 */
 #include "worker/call.h"
 
@@ -29,6 +29,7 @@ static int push_arguments(lua_State *L, moons__call *c) {
   switch (c->item.kind) {
   case MOONS__ITEM_INTEGER:
   case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
+  case MOONS__ITEM_STRING: lua_pushlstring(L, c->item.bytes, c->item.n_bytes); return 1;
   case MOONS__ITEM_MESSAGE: break;
   default: return luaL_error(L, "malformed bytes: no arguments");
   }
@@ -104,8 +105,22 @@ static int put_plain(lua_State *L, int index, moons__item *result) {
   return 1;
 }
 
+/* The same with a string. Raises nothing: where there is no memory, making a message of it will say so. */
+static int put_string(lua_State *L, int index, moons__call *c) {
+  size_t n_bytes;
+  if (lua_type(L, index) != LUA_TSTRING) return 0;
+  const char *bytes = lua_tolstring(L, index, &n_bytes);
+  if (moons__buffer_append(&c->message, bytes, n_bytes)) return 0;
+  c->result.kind = MOONS__ITEM_STRING;
+  return 1;
+}
+
+static int put_without_message(lua_State *L, int index, moons__call *c) {
+  return put_plain(L, index, &c->result) || put_string(L, index, c);
+}
+
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->plan->options.pack || !put_plain(L, 1, &c->result)) put_message(L, c);
+  if (c->plan->options.pack || !put_without_message(L, 1, c)) put_message(L, c);
 }
 
 /* The stage is written before each step, for the error that ends it carries no such mark. */
@@ -123,7 +138,7 @@ int moons__call_main(lua_State *L) {
   return 0;
 }
 
-/* Numbers. */
+/* Numbers and strings. */
 
 /* Arguments: a call, the value. */
 static int send_value(lua_State *L) {
@@ -144,7 +159,7 @@ static int call_directly(lua_State *L, moons__call *c) {
   lua_pushvalue(L, MOONS__SESSION_FUNCTION);
   push_number(L, &c->item);
   int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
-  if (status != LUA_OK || put_plain(L, -1, &c->result)) return status;
+  if (status != LUA_OK || put_without_message(L, -1, c)) return status;
   c->stage = MOONS__CALL_SENDING;
   lua_pushcfunction(L, send_value);
   lua_insert(L, -2);
@@ -159,11 +174,27 @@ static int call_caller(lua_State *L, moons__call *c) {
   return lua_pcall(L, 1, 0, MOONS__SESSION_HANDLER);
 }
 
-/* Takes the result, which is on top, among the plain values, where it is one of their kind. */
-static int keep_plain(lua_State *L, int at, moons__call *c) {
-  moons__item_kind kind;
+/* Takes a string as the result of number n; *end is where it ends. Returns 0 where there is no room. What is part of a call
+** counts with that: one by one. */
+static int keep_string(lua_State *L, int at, moons__call *c, unsigned n, uint64_t *end) {
+  size_t n_bytes, start = n > 0 ? (size_t)c->plain[n - 1] : 0;
+  if (lua_type(L, at) != LUA_TSTRING || c->plan->scope != NULL) return 0;
+  const char *bytes = lua_tolstring(L, at, &n_bytes);
+  if (n_bytes > sizeof c->strings - start) return 0;
+  memcpy(c->strings + start, bytes, n_bytes);
+  *end = start + n_bytes;
+  return 1;
+}
+
+/* Takes the result at `at` where it is of the kind of those before it. */
+static int keep_result(lua_State *L, int at, moons__call *c) {
+  moons__item_kind kind = MOONS__ITEM_STRING;
   unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
-  if (!get_plain(L, at, &kind, &c->plain[n]) || (n > 0 && kind != c->kind)) return 0;
+  uint64_t value;
+  int is_plain = get_plain(L, at, &kind, &value);
+  if (n > 0 && kind != c->kind) return 0;
+  if (!is_plain && !keep_string(L, at, c, n, &value)) return 0;
+  c->plain[n] = value;
   c->kind = kind;
   atomic_store_explicit(&c->n_plain, n + 1, memory_order_release);
   return 1;
@@ -179,20 +210,30 @@ static int is_over(const moons__call *c) {
 static unsigned look_at_given(moons__call *c) {
   if (c->item.kind == MOONS__ITEM_INTEGER)
     memcpy(&c->given[0], &c->item.integer, sizeof c->given[0]);
-  else
+  else if (c->item.kind == MOONS__ITEM_FLOAT)
     memcpy(&c->given[0], &c->item.number, sizeof c->given[0]);
   return 1 + moons__batch_look_ahead(c->arguments, &c->given[1], c->n_in_one_go - 1);
+}
+
+static void push_given_string(lua_State *L, const moons__call *c, unsigned i) {
+  size_t n_bytes = c->item.n_bytes;
+  const char *bytes = i == 0 ? c->item.bytes : moons__batch_string(c->given[i], &n_bytes);
+  lua_pushlstring(L, bytes, n_bytes);
 }
 
 static void push_given(lua_State *L, const moons__call *c, unsigned i) {
   lua_Integer integer;
   lua_Number number;
-  if (c->item.kind == MOONS__ITEM_INTEGER) {
+  switch (c->item.kind) {
+  case MOONS__ITEM_INTEGER:
     memcpy(&integer, &c->given[i], sizeof integer);
     lua_pushinteger(L, integer);
-  } else {
+    break;
+  case MOONS__ITEM_FLOAT:
     memcpy(&number, &c->given[i], sizeof number);
     lua_pushnumber(L, number);
+    break;
+  default: push_given_string(L, c, i);
   }
 }
 
@@ -214,9 +255,9 @@ static int call_some(lua_State *L) {
     moons__sandbox_flush(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
-    is_kept = keep_plain(L, 2 + (int)c->n_begun, c);
+    is_kept = keep_result(L, 2 + (int)c->n_begun, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
-  if (is_kept || put_plain(L, -1, &c->result)) return 0; /* or one of another kind */
+  if (is_kept || put_without_message(L, -1, c)) return 0; /* or one of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);
@@ -301,8 +342,14 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
 
 int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
 
+/* A string may need more memory than there is, so it is pushed within the protected call: by those that are made in one go, or
+** by the caller. */
+static int may_go_on(const moons__call *c) {
+  return c->item.kind == MOONS__ITEM_STRING ? !c->seeds && !c->plan->options.pack : is_direct(c);
+}
+
 int moons__call_run_some(moons__call *c) {
-  int outcome = run(c, is_direct(c) ? call_those : call_caller);
+  int outcome = run(c, may_go_on(c) ? call_those : call_caller);
   if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
   if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
     c->result.kind = MOONS__ITEM_END; /* all have given a plain value: none is left to fail */

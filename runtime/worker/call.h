@@ -10,7 +10,7 @@
 #include "wire/batch.h"
 #include "worker/session.h"
 
-enum { MOONS__CALLS_IN_ONE_GO = 256 };
+enum { MOONS__CALLS_IN_ONE_GO = 256, MOONS__STRINGS_IN_ONE_GO = 8192 /* bytes */ };
 
 typedef struct moons__call {
   moons__session *session;
@@ -22,11 +22,11 @@ typedef struct moons__call {
   uint64_t index;        /* number of the call */
   int seeds;             /* its random numbers */
   int is_timed;          /* its function may call os.clock */
-  moons__item result;    /* a plain value, a message or an error; END: none yet */
+  moons__item result;    /* a plain value, a string, a message or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 
-  /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`; and the first
-  ** results: plain values (batch.h) of one kind. */
+  /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`, as a look ahead gives them; and the
+  ** first results, all of one kind: plain values (batch.h), or where in `strings` each string ends. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more begin in this go; set by another thread */
@@ -35,6 +35,7 @@ typedef struct moons__call {
   moons__item_kind kind;
   atomic_uint n_plain; /* written last, for whoever gives the call up */
   uint64_t plain[MOONS__CALLS_IN_ONE_GO];
+  char strings[MOONS__STRINGS_IN_ONE_GO];
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
 } moons__call;
 
@@ -45,8 +46,9 @@ int moons__call_main(lua_State *L);
 ** where there is no memory for that; or 1 where it was given up. */
 int moons__call_run(moons__call *call);
 
-/* The same for the call and those after it, in a kept state, as long as arguments are numbers and results plain values of
-** one kind: `plain` holds the results of the first of them, and `result` that of the next, or none. */
+/* The same for the call and those after it, in a kept state, as long as arguments are numbers or strings, and results plain
+** values or short strings of one kind: `plain` holds the results of the first of them, and `result` that of the next, or
+** none. */
 int moons__call_run_some(moons__call *call);
 
 #endif

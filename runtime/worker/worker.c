@@ -175,13 +175,24 @@ static void note_failed(moons__chunk *chunk) {
   chunk->n_failed++;
 }
 
-/* Puts the plain values that calls made in one go gave. Returns 0 where there is no memory for them: they are
-** lost. */
+/* Puts n strings that calls made in one go gave. Returns 0 where there is no memory for one. */
+static int put_strings(moons__worker *w, uint32_t n) {
+  const moons__call *c = &w->call;
+  size_t start = 0;
+  for (uint32_t i = 0; i < n; start = (size_t)c->plain[i++], w->chunk->n_run++)
+    if (moons__batch_bytes(&w->results, MOONS__ITEM_STRING, c->strings + start,
+                           (size_t)c->plain[i] - start))
+      return 0;
+  return 1;
+}
+
+/* Puts the values that calls made in one go gave. Returns 0 where there is no memory for them: they are lost. */
 static int put_plain(moons__worker *w) {
   moons__call *c = &w->call;
   uint32_t n = atomic_load_explicit(&c->n_plain, memory_order_acquire);
   if (n == 0) return 1;
   atomic_store_explicit(&c->n_plain, 0, memory_order_relaxed);
+  if (c->kind == MOONS__ITEM_STRING) return put_strings(w, n);
   char *room;
   if (moons__batch_plain_begin(&w->results, c->kind, n, &room)) return 0;
   memcpy(room, c->plain, n * sizeof c->plain[0]);
@@ -216,7 +227,8 @@ static int put_usage(moons__worker *w) {
 
 /* Counts the outcome with the call that the chunk is part of. Returns 0 where that may not hold so much. */
 static int count_outcome(moons__chunk *chunk, const moons__item *item) {
-  int has_bytes = item->kind == MOONS__ITEM_MESSAGE || item->kind == MOONS__ITEM_ERROR;
+  int has_bytes = item->kind == MOONS__ITEM_STRING || item->kind == MOONS__ITEM_MESSAGE ||
+                  item->kind == MOONS__ITEM_ERROR;
   if (chunk->plan->scope == NULL || !has_bytes) return 1;
   moons__budget *budget = moons__scope_budget(chunk->plan->scope);
   if (moons__budget_take(budget, item->n_bytes, 0)) return 0;

@@ -18,6 +18,37 @@ script.on_hosts("the items of a map", function(case)
       {"integer", "float", "integer", nil, "float"})
   ]])
 
+  case("may be strings, and results too, long and short, among others, kept or not", [[
+    local xs, lengths = {}, {}
+    for i = 1, 3000 do
+      xs[i] = i % 97 == 0 and {i} or i % 89 == 0 and i or ("a\0b%d "):format(i):rep(i % 101 == 0 and 5000 or i % 40)
+      lengths[i] = type(xs[i]) == "string" and #xs[i] or -1
+    end
+    for _, fresh in ipairs {true, false} do
+      for _, chunk in ipairs {1, 300, 3000} do
+        local options = {chunk = chunk, fresh = fresh, workers = 2}
+        equal(parallel.map(function(x) return x end, xs, options), xs)
+        equal(parallel.map(function(x) return type(x) == "string" and #x or -1 end, xs, options), lengths)
+        local numbers = parallel.map(function(n) return n % 7 == 0 and n or ("%d"):rep(n % 9):gsub("%%d", n) end,
+          parallel.range(1, 3000), options)
+        for i = 1, 3000 do equal(numbers[i], i % 7 == 0 and i or tostring(i):rep(i % 9)) end
+      end
+    end
+  ]])
+
+  case("may be strings whose calls fail in the midst of others", [[
+    local words = {}
+    for i = 1, 1000 do words[i] = "w" .. i end
+    for _, fresh in ipairs {true, false} do
+      local results, errors = parallel.map(function(w)
+        if w:sub(-2) == "00" then error(w, 0) end
+        return w:upper()
+      end, words, {chunk = 1000, fresh = fresh, errors = "collect"})
+      for i = 1, 1000 do equal(results[i], i % 100 ~= 0 and "W" .. i or nil) end
+      for i = 100, 1000, 100 do equal(errors[i].message, "w" .. i) end
+    end
+  ]])
+
   case("may be holes between numbers", [[
     local xs, expected = {n = 500}, {}
     for i = 1, 500 do

@@ -240,6 +240,40 @@ static void messages(void) {
   moons__buffer_free(&out);
 }
 
+static void check_string(moons__batch_reader *r, const char *text) {
+  moons__item item = next_item(r);
+  CHECK(item.kind == MOONS__ITEM_STRING && item.n_bytes == strlen(text));
+  CHECK(memcmp(item.bytes, text, item.n_bytes) == 0);
+}
+
+static void strings(void) {
+  static const char *const TEXTS[] = {"one", "", "three", "four"};
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  for (int i = 0; i < 4; i++)
+    CHECK(moons__batch_bytes(&w, MOONS__ITEM_STRING, TEXTS[i], strlen(TEXTS[i])) == 0);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "one", 3);
+  moons__batch_reader r = open_batch(&out);
+  uint64_t found[8];
+  check_string(&r, TEXTS[0]);
+  CHECK(moons__batch_look_ahead(&r, found, 2) == 2);
+  CHECK(moons__batch_look_ahead(&r, found, 8) == 3);
+  for (int i = 0; i < 3; i++) {
+    size_t n_bytes;
+    const char *bytes = moons__batch_string(found[i], &n_bytes);
+    CHECK(n_bytes == strlen(TEXTS[1 + i]) && memcmp(bytes, TEXTS[1 + i], n_bytes) == 0);
+  }
+  moons__batch_skip(&r, 2);
+  check_string(&r, TEXTS[3]);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MESSAGE);
+  check_end(&r);
+  moons__batch_open(&r, out.bytes, 4 + 5 + 11 + 8 + 8 + 4); /* the third lacks a byte */
+  check_string(&r, TEXTS[0]);
+  CHECK(moons__batch_look_ahead(&r, found, 8) == 1);
+  moons__buffer_free(&out);
+}
+
 static void drops(void) {
   moons__buffer out = {0};
   moons__batch_writer w;
@@ -285,7 +319,7 @@ static size_t put_random(moons__batch_writer *w, uint64_t *random, expected all[
   uint32_t n_items = (uint32_t)random_below(random, 50);
   double number = (double)integer / 3;
   size_t n_bytes = random_below(random, sizeof bytes);
-  switch (random_below(random, 8)) {
+  switch (random_below(random, 9)) {
   case 0:
     CHECK(moons__batch_integer(w, integer) == 0);
     return expect(all, n, (expected){MOONS__ITEM_INTEGER, integer, 0, 0});
@@ -311,6 +345,9 @@ static size_t put_random(moons__batch_writer *w, uint64_t *random, expected all[
     CHECK(moons__batch_nil(w) == 0);
     return expect(all, n, (expected){MOONS__ITEM_NIL, 0, 0, 0});
   case 6:
+    CHECK(moons__batch_bytes(w, MOONS__ITEM_STRING, bytes, n_bytes) == 0);
+    return expect(all, n, (expected){MOONS__ITEM_STRING, 0, 0, n_bytes});
+  case 7:
     put_bytes(w, MOONS__ITEM_ERROR, bytes, n_bytes);
     return expect(all, n, (expected){MOONS__ITEM_ERROR, 0, 0, n_bytes});
   default:
@@ -361,9 +398,9 @@ static void read_anything(const char *bytes, size_t n_bytes) {
     moons__item item = next_item(&r);
     if (item.kind == MOONS__ITEM_END || item.kind == MOONS__ITEM_MALFORMED) break;
     uint64_t ahead[4];
-    if (moons__item_is_plain(item.kind))
+    if (item.kind <= MOONS__ITEM_STRING)
       moons__batch_skip(&r, moons__batch_look_ahead(&r, ahead, 4) / 2);
-    if (item.kind != MOONS__ITEM_MESSAGE && item.kind != MOONS__ITEM_ERROR) continue;
+    if (item.kind < MOONS__ITEM_STRING || item.kind > MOONS__ITEM_ERROR) continue;
     CHECK(item.bytes >= copy && item.bytes + item.n_bytes <= copy + n_bytes);
     if (item.n_bytes > 0) sum = (char)(sum + item.bytes[0] + item.bytes[item.n_bytes - 1]);
   }
@@ -460,6 +497,7 @@ int main(int argc, char **argv) {
       {"ranges give what a loop computes, in a few bytes", ranges},
       {"numbers are looked at ahead of being read", looks_ahead},
       {"messages and errors keep their bytes", messages},
+      {"strings keep their bytes, and are found ahead of being read", strings},
       {"an item that was dropped leaves no trace", drops},
       {"what calls have used stands before their results", usages},
       {"a usage of any other size is malformed", usage_of_wrong_size},
