@@ -66,18 +66,26 @@ static void time_new_states(void) {
 
 /* An image put back, then lua_pcall. */
 
-static void open_image(moons__image *image, moons__libraries libraries, const char *source) {
-  bench_require(moons__image_open(image, 0, NULL) == 0, "no memory for an image");
-  moons__libraries_open(image->L, libraries);
-  push_function(image->L, source);
-  bench_require(moons__image_take(image) == 0, "no memory for an image");
+static void open_image(moons__image *image, moons__slot *slot, moons__libraries libraries,
+                       const char *source) {
+  bench_require(moons__slot_open(slot, 0, NULL) == 0, "no memory for a state");
+  moons__libraries_open(slot->L, libraries);
+  push_function(slot->L, source);
+  *image = (moons__image){0};
+  bench_require(moons__image_take(image, slot) == 0, "no memory for an image");
 }
 
-static void time_image(moons__image *image, const char *key, int n_calls, int step) {
+static void close_image(moons__image *image) {
+  moons__slot *slot = image->slot;
+  moons__image_close(image);
+  moons__slot_close(slot);
+}
+
+static void time_image(const moons__image *image, const char *key, int n_calls, int step) {
   BENCH_TIMED(key, n_calls) {
     for (int i = 0; i < n_calls; i++) {
       moons__image_restore(image);
-      call(image->L, 1 + i * step);
+      call(image->slot->L, 1 + i * step);
     }
   }
 }
@@ -186,9 +194,10 @@ static void time_line(line *l) { BENCH_TIMED(l->key, l->n_calls) run_line(l); }
 /* A state for each call of a small function. */
 
 static void measure_images(void) {
+  moons__slot slots[2];
   moons__image all, small;
-  open_image(&all, MOONS__LIBRARIES_ALL, SQUARE);
-  open_image(&small, MOONS__LIBRARIES_LEAST, SQUARE);
+  open_image(&all, &slots[0], MOONS__LIBRARIES_ALL, SQUARE);
+  open_image(&small, &slots[1], MOONS__LIBRARIES_LEAST, SQUARE);
   bench_sample("image_bytes_all", (double)all.n_bytes);
   bench_sample("image_bytes_small", (double)small.n_bytes);
   char *places = make_places(&all);
@@ -198,11 +207,11 @@ static void measure_images(void) {
     time_image(&small, "image_small", CALLS_A_ROUND, 1);
     time_copy(&all, places, "copy_all", CALLS_A_ROUND);
     time_copy(&small, places, "copy_small", CALLS_A_ROUND);
-    BENCH_TIMED("same", CALLS_A_ROUND) call_in_same_state(small.L, CALLS_A_ROUND);
+    BENCH_TIMED("same", CALLS_A_ROUND) call_in_same_state(slots[1].L, CALLS_A_ROUND);
   }
   free(places);
-  moons__image_close(&small);
-  moons__image_close(&all);
+  close_image(&small);
+  close_image(&all);
 }
 
 static void measure_workers(void) {
@@ -228,9 +237,10 @@ static void measure_workers(void) {
 /* A state for each call of a function that has captured many records. */
 
 static void measure_records(void) {
+  moons__slot slot;
   moons__image image;
   line worker = {.key = "record_worker", .fresh = 1, .n_calls = RECORD_CALLS};
-  open_image(&image, MOONS__LIBRARIES_LEAST, READ_RECORD);
+  open_image(&image, &slot, MOONS__LIBRARIES_LEAST, READ_RECORD);
   open_line(&worker, READ_RECORD, 0, RECORD_STEP);
   run_line(&worker);
   char *places = make_places(&image);
@@ -242,7 +252,7 @@ static void measure_records(void) {
   }
   free(places);
   close_line(&worker);
-  moons__image_close(&image);
+  close_image(&image);
 }
 
 /* Two threads at once, each with its worker, against one; and the same with a bare state. */

@@ -113,16 +113,26 @@
 #endif
 
 /* How many images a worker keeps for the maps to come, how many also where the memory of all states is short, and how many
-** bytes they may hold together. Scripts take turns between a few functions, some between dozens; a small image holds some
-** 50 KB, and making it anew takes as long as a thousand calls. */
+** bytes they may hold together. Scripts take turns between a few functions, some between dozens, hosts between a thousand
+** programs; a small image holds some 8 KB, and making it anew takes as long as a hundred calls. */
 #ifndef MOONS_IMAGES_PER_WORKER
-#define MOONS_IMAGES_PER_WORKER 64
+#define MOONS_IMAGES_PER_WORKER 4096
 #endif
 #ifndef MOONS_IMAGES_AT_LEAST
 #define MOONS_IMAGES_AT_LEAST 4
 #endif
 #ifndef MOONS_IMAGES_BYTES
 #define MOONS_IMAGES_BYTES ((size_t)64 << 20)
+#endif
+
+/* From this size on, in bytes, a set-up is expected to give a large image (MOONS_COW_MIN_BYTES), which needs memory of its own. */
+#ifndef MOONS_LARGE_SETUP_BYTES
+#define MOONS_LARGE_SETUP_BYTES ((size_t)128 << 10)
+#endif
+
+/* States with libraries alone that a worker keeps though no session uses them. */
+#ifndef MOONS_IDLE_BASES
+#define MOONS_IDLE_BASES 2
 #endif
 
 /* How many set-ups a runtime keeps for the jobs to come, which often have the same: a stream of single calls. With

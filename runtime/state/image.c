@@ -16,21 +16,25 @@
 enum { COPY_OFFSET = 1024, PIECE_BYTES = 2 << 10, LONG_BYTES = 28 << 10 };
 enum { USUAL_PAUSE = 200, MAX_PAUSE = 1000 }; /* percent; Lua's default, and the most it can keep */
 
-int moons__image_open(moons__image *image, size_t max_bytes, moons__budget *all) {
-  *image = (moons__image){0};
-  int error = moons__arena_open(&image->arena, max_bytes, all);
+int moons__slot_open(moons__slot *slot, size_t max_bytes, moons__budget *all) {
+  *slot = (moons__slot){0};
+  int error = moons__arena_open(&slot->arena, max_bytes, all);
   if (error) return error;
-  image->L = lua_newstate(moons__arena_alloc, &image->arena);
-  if (image->L == NULL) {
-    moons__image_close(image);
-    return MOONS_ENOMEM;
-  }
-  return 0;
+  slot->L = lua_newstate(moons__arena_alloc, &slot->arena);
+  if (slot->L != NULL) return 0;
+  moons__slot_close(slot);
+  return MOONS_ENOMEM;
+}
+
+void moons__slot_close(moons__slot *slot) {
+  moons__arena_close(&slot->arena);
+  *slot = (moons__slot){0};
 }
 
 void moons__image_close(moons__image *image) {
-  moons__budget_give(image->arena.all, image->kept_bytes);
-  moons__arena_close(&image->arena);
+  moons__slot *slot = image->slot;
+  if (slot != NULL) moons__budget_give(slot->arena.all, image->kept_bytes);
+  if (slot != NULL && slot->holds == image) slot->holds = NULL;
   free(image->copy_block);
   *image = (moons__image){0};
 }
@@ -52,14 +56,14 @@ static void collect(lua_State *L) {
 ** other, and waits (4K aliasing; measured: 5% of a call). */
 static int copy_bytes(moons__image *image, size_t n_bytes) {
   size_t page = moons__pages_size();
-  char *block = malloc(n_bytes + page + COPY_OFFSET);
+  char *block = malloc(n_bytes + page);
   if (block == NULL) return MOONS_ENOMEM;
   free(image->copy_block);
   image->copy_block = block;
-  image->copy = block + (page - (uintptr_t)block % page) + COPY_OFFSET;
+  image->copy = block + (page + COPY_OFFSET - (uintptr_t)block % page) % page;
   image->copied_bytes = n_bytes;
   image->piece_bytes = n_bytes > LONG_BYTES ? n_bytes : PIECE_BYTES;
-  memcpy(image->copy, image->arena.heap, n_bytes);
+  memcpy(image->copy, image->slot->arena.heap, n_bytes);
   return 0;
 }
 
@@ -67,14 +71,14 @@ static int copy_bytes(moons__image *image, size_t n_bytes) {
 static int freeze_beyond(moons__image *image, size_t hot_bytes) {
   size_t page = moons__pages_size();
   size_t end = (image->n_bytes + page - 1) / page * page;
-  int error = moons__pages_freeze((char *)image->arena.heap + hot_bytes, end - hot_bytes);
+  int error = moons__pages_freeze((char *)image->slot->arena.heap + hot_bytes, end - hot_bytes);
   if (!error) image->frozen_bytes = end - hot_bytes;
   return error;
 }
 
 /* A small copy is always to be had, as a small state is. */
 static int take_from_budget(moons__image *image) {
-  moons__arena *arena = &image->arena;
+  const moons__arena *arena = &image->slot->arena;
   moons__budget_give(arena->all, image->kept_bytes);
   image->kept_bytes = 0;
   if (image->n_bytes <= MOONS_COMMIT_BYTES)
@@ -85,11 +89,23 @@ static int take_from_budget(moons__image *image) {
   return 0;
 }
 
-int moons__image_take(moons__image *image) {
-  collect(image->L);
-  image->n_bytes = moons__arena_used_bytes(&image->arena);
-  if (take_from_budget(image)) return MOONS_ENOMEM;
+/* Begins to take an image: collects, and says how much there is to keep. */
+static int begin(moons__image *image, moons__slot *slot) {
+  collect(slot->L);
+  image->slot = slot;
+  slot->holds = image;
+  image->n_bytes = moons__arena_used_bytes(&slot->arena);
   image->frozen_bytes = 0;
+  return take_from_budget(image);
+}
+
+int moons__image_take_copy(moons__image *image, moons__slot *slot) {
+  if (begin(image, slot)) return MOONS_ENOMEM;
+  return copy_bytes(image, image->n_bytes);
+}
+
+int moons__image_take(moons__image *image, moons__slot *slot) {
+  if (begin(image, slot)) return MOONS_ENOMEM;
   if (image->n_bytes >= MOONS_COW_MIN_BYTES && !freeze_beyond(image, MOONS_COW_HOT_BYTES))
     return copy_bytes(image, MOONS_COW_HOT_BYTES);
   return copy_bytes(image, image->n_bytes);
@@ -105,9 +121,11 @@ static void copy_back(const moons__image *image, char *start) {
   memcpy(start, from, left);
 }
 
-void moons__image_restore(moons__image *image) {
-  char *start = (char *)image->arena.heap;
+void moons__image_restore(const moons__image *image) {
+  moons__slot *slot = image->slot;
+  char *start = (char *)slot->arena.heap;
   copy_back(image, start);
   if (image->frozen_bytes > 0) moons__pages_thaw(start + image->copied_bytes, image->frozen_bytes);
-  moons__arena_trim(&image->arena, image->n_bytes + MOONS_ARENA_KEEP_BYTES);
+  moons__arena_trim(&slot->arena, image->n_bytes + MOONS_ARENA_KEEP_BYTES);
+  slot->holds = image;
 }

@@ -53,7 +53,7 @@ static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
   e->classes = &c->classes;
   e->own_start = e->own_end = NULL;
   if (s->fresh && !s->workshop->sandbox.loaded_module && !s->rebuilds) {
-    e->own_start = s->image.arena.heap;
+    e->own_start = s->slot->arena.heap;
     e->own_end = (const char *)e->own_start + s->image.n_bytes;
   }
   return e;
@@ -284,16 +284,16 @@ static void collect_after(moons__session *s, const moons__buffer *message) {
   moons__failure failure;
   if (moons__failure_read(&failure, message->bytes, message->n_bytes)) return;
   if (failure.kind != MOONS__FAILURE_MEMORY) return;
-  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
-  lua_gc(s->image.L, LUA_GCCOLLECT);
-  moons__arena_shrink(&s->image.arena);
+  lua_gc(s->slot->L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->slot->L, LUA_GCCOLLECT);
+  moons__arena_shrink(&s->slot->arena);
 }
 
 /* Puts a failure for the error value on top, which it pops. May run the script's __tostring. */
 static int put_error(moons__call *c, int status) {
   static const char *const PREFIXES[] = {"cannot receive the arguments: ", "", ""};
   moons__session *s = c->session;
-  moons__encoder *e = get_encoder(s->image.L, c);
+  moons__encoder *e = get_encoder(s->slot->L, c);
   c->message.n_bytes = 0;
   int error = moons__report(e, &s->workshop->reporter, status, kind_of(c), PREFIXES[c->stage]);
   s->names_known = e->names_refreshed;
@@ -306,7 +306,7 @@ static int put_error(moons__call *c, int status) {
 static int put_end(moons__call *c, moons__stop_reason reason, int own) {
   moons__failure_kind kind = (moons__failure_kind)(reason - 1);
   const char *text = moons__failure_text(kind);
-  lua_State *L = c->session->image.L;
+  lua_State *L = c->session->slot->L;
   if (own && kind == MOONS__FAILURE_ERROR && lua_type(L, -1) == LUA_TSTRING)
     text = lua_tostring(L, -1);
   c->message.n_bytes = 0;
@@ -322,7 +322,7 @@ static int finish(moons__call *c, int error) {
 
 /* Makes calls in one of the ways above, and puts the failure of the one that fails. */
 static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) {
-  lua_State *L = c->session->image.L;
+  lua_State *L = c->session->slot->L;
   moons__stop *stop = &c->session->workshop->sandbox.stop;
   int error = 0;
   c->session->workshop->reporter.traceback.n_bytes = 0;

@@ -3,18 +3,18 @@
 ** image cannot hold, the first is put back and the second made anew for each call. A kept session has one state and
 ** many set-ups; each brings what it needs, and calls see what calls before have left.
 **
-** What can raise an error, or not end, runs in call_protected: there it can be told to end, and be given up, as a call can. A
-** function that returns -1 has left the failure as bytes in workshop->failure; the state may be gone then.
+** What can raise an error, or not end, runs in moons__workshop_call. A function that returns -1 has left the failure as bytes in
+** workshop->failure; the state may be gone then.
 */
 #include "worker/session.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "moons.h"
+#include "sizes.h"
 #include "state/pristine.h"
 #include "system/machine.h"
 #include "wire/places.h"
@@ -22,103 +22,38 @@
 #include "worker/install.h"
 #include "worker/print.h"
 
-/* Errors. */
-
-/* Notes why something failed, from the error value on top. Returns -1. */
 static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
-  moons__workshop *w = s->workshop;
-  moons__encoder encoder = {.L = s->image.L, .names = &s->names, .out = &w->failure};
-  w->failure.n_bytes = 0;
-  moons__report(&encoder, &w->reporter, status, kind, prefix);
-  moons__encoder_end(&encoder);
-  return -1;
-}
-
-void moons__workshop_fail_for_memory(moons__workshop *w) {
-  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, moons_error_text(MOONS_ENOMEM));
-  w->failure.n_bytes = 0;
-  moons__failure_write(&w->failure, &failure);
+  return moons__workshop_fail(s->workshop, s->slot->L, &s->names, status, kind, prefix);
 }
 
 static int fail_for_memory(const moons__session *s) {
-  moons__workshop_fail_for_memory(s->workshop);
-  return -1;
+  return moons__workshop_fail_for_memory(s->workshop);
 }
 
 void moons__session_unwind(moons__session *s) {
   if (!s->fresh && moons__stop_reason_of(&s->workshop->sandbox.stop) != 0)
-    lua_gc(s->image.L, LUA_GCCOLLECT);
+    lua_gc(s->slot->L, LUA_GCCOLLECT);
 }
 
 /* From here until uncharge what the state holds counts for the call that it is used in. */
 static int charge(moons__session *s, const moons__plan *plan) {
   moons__budget *budget = moons__scope_budget(plan->scope);
   if (budget == NULL) return 0;
-  return moons__arena_charge(&s->image.arena, budget) ? fail_for_memory(s) : 0;
+  return moons__arena_charge(&s->slot->arena, budget) ? fail_for_memory(s) : 0;
 }
 
 static void uncharge(moons__session *s) {
-  if (s->image.arena.call != NULL) moons__arena_charge(&s->image.arena, NULL);
+  if (s->slot->arena.call != NULL) moons__arena_charge(&s->slot->arena, NULL);
 }
 
-/* Calls a function in protected mode with a light userdata; leaves nothing on the stack but, after
-** an error, its value. What had to end counts as failed though it may have caught the error: then the value is nil, and
-** s->ended says why. The handler is at the stack's base, but for the first calls in a new state. */
 static int call_protected(moons__session *s, lua_CFunction function, void *data) {
-  lua_State *L = s->image.L;
-  s->workshop->reporter.traceback.n_bytes = 0;
-  lua_pushcfunction(L, function);
-  lua_pushlightuserdata(L, data);
-  int handler = lua_gettop(L) > 2 ? MOONS__SESSION_HANDLER : 0;
-  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
-  moons__stop_begin(&s->workshop->sandbox.stop, L);
-  int status = lua_pcall(L, 1, 0, handler);
-  moons__session_unwind(s);
-  s->ended = moons__stop_end(&s->workshop->sandbox.stop);
-  if (s->ended == 0 || status != LUA_OK) return status;
-  lua_pushnil(L);
-  return LUA_ERRRUN;
+  return moons__workshop_call(s->workshop, s->slot, function, data, !s->fresh);
 }
 
-/* Closes the state: finalizers run, which close files, and wait for programs. These have a second to end by themselves; where a
-** kept state closes, half of the time after which the watcher gives its thread up. */
+/* Where a kept state closes, its programs have half of the time after which the watcher gives its thread up. */
 static void close_state(moons__session *s) {
-  moons__sandbox *sandbox = &s->workshop->sandbox;
-  moons__sandbox_use(sandbox, &s->image.arena);
-  moons__sandbox_expect_programs(sandbox,
-                                 s->fresh ? MOONS_PROGRAM_PATIENCE_NS : MOONS_GRACE_NS / 2);
-  moons__stop_begin_closing(&sandbox->stop);
-  lua_close(s->image.L);
-  moons__sandbox_forget_programs(sandbox);
-  moons__stop_end(&sandbox->stop);
-}
-
-/* The first stage: libraries. */
-
-/* The module, with what it would load at its first use. */
-static void require_calls(lua_State *L) {
-  static const char *const NAMES[] = {"parallel", "parallel.calls"};
-  moons__pristine_note(L, 0);
-  for (int i = 0; i < 2; i++) {
-    lua_getglobal(L, "require");
-    lua_pushstring(L, NAMES[i]);
-    lua_call(L, 1, 0);
-  }
-}
-
-/* The handler is made here and kept in the registry, for put_handler must not allocate. */
-static int open_libraries(lua_State *L) {
-  moons__session *s = lua_touserdata(L, 1);
-  const moons__worker_config *config = &s->workshop->config;
-  moons__report_push_handler(L, &s->workshop->reporter);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &s->workshop->reporter);
-  moons__libraries_open(L, s->libraries);
-  if (s->allowed != MOONS__LIBRARIES_ALL) moons__libraries_allow(L, s->allowed);
-  moons__install(L, &s->workshop->sandbox);
-  if (config->preload != NULL && (s->libraries & MOONS__LIBRARIES_PACKAGE))
-    config->preload(L, config->preload_data);
-  if (s->libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
-  return 0;
+  uint64_t patience_ns = s->fresh ? MOONS_PROGRAM_PATIENCE_NS : MOONS_GRACE_NS / 2;
+  moons__workshop_close_state(s->workshop, s->slot, patience_ns);
 }
 
 /* The second stage: what the host adds, and the set-up. */
@@ -154,7 +89,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   }
   lua_settop(L, top);
   x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
-  moons__arena_limit(&x->session->image.arena, x->plan->options.memory_bytes);
+  moons__arena_limit(&x->session->slot->arena, x->plan->options.memory_bytes);
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
 }
@@ -199,34 +134,21 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number) {
   lua_call(L, 2, 0);
 }
 
-/* A set-up that was made to end fails for that reason, whatever it made of it. */
-static int fail_for_end(moons__session *s, const char *prefix) {
-  moons__workshop *w = s->workshop;
-  moons__failure_kind kind = (moons__failure_kind)(s->ended - 1);
-  char text[64];
-  snprintf(text, sizeof text, "%s%s", prefix, moons__failure_text(kind));
-  lua_settop(s->image.L, 0);
-  w->failure.n_bytes = 0;
-  moons__report_text(&w->reporter, kind, text, &w->failure);
-  return -1;
-}
-
 static int fail_set_up(const setting_up *x, int status) {
   static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
-  if (x->session->ended != 0) return fail_for_end(x->session, PREFIXES[x->stage]);
   int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
   return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
 }
 
 /* Puts the handler at the stack's base. Allocates nothing, for nothing would catch an error here. */
 static void put_handler(moons__session *s) {
-  lua_settop(s->image.L, 0);
-  lua_rawgetp(s->image.L, LUA_REGISTRYINDEX, &s->workshop->reporter);
+  lua_settop(s->slot->L, 0);
+  lua_rawgetp(s->slot->L, LUA_REGISTRYINDEX, &s->workshop->reporter);
 }
 
 /* Pushes the caller, and the function that it calls. */
 static void push_caller(moons__session *s, moons__loaded_setup *loaded) {
-  lua_State *L = s->image.L;
+  lua_State *L = s->slot->L;
   lua_rawgeti(L, LUA_REGISTRYINDEX, loaded->caller);
   lua_getupvalue(L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
   loaded->has_random = !lua_isnil(L, -1);
@@ -252,10 +174,10 @@ static void note_position(lua_State *L, moons__loaded_setup *loaded) {
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
-  moons__arena_limit(&s->image.arena, 0);
+  moons__arena_limit(&s->slot->arena, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
   push_caller(s, x->loaded);
-  note_position(s->image.L, x->loaded);
+  note_position(s->slot->L, x->loaded);
   return 0;
 }
 
@@ -263,10 +185,10 @@ static int set_up(setting_up *x) {
 static int is_tainted(moons__session *s, const setting_up *x) {
   const moons__sandbox *sandbox = &s->workshop->sandbox;
   if (sandbox->made_finalizer || sandbox->loaded_library || x->made_finalizer) return 1;
-  if (s->image.arena.n_userdata == 0) return 0;
-  lua_gc(s->image.L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
-  lua_gc(s->image.L, LUA_GCCOLLECT);
-  return s->image.arena.n_userdata > 0;
+  if (s->slot->arena.n_userdata == 0) return 0;
+  lua_gc(s->slot->L, LUA_GCCOLLECT); /* the first runs finalizers, the second frees */
+  lua_gc(s->slot->L, LUA_GCCOLLECT);
+  return s->slot->arena.n_userdata > 0;
 }
 
 /* Both parts of the second stage, and an image of the outcome where that can be. Where it cannot, the state is closed, so that
@@ -286,14 +208,12 @@ static int complete(moons__session *s, const moons__plan *plan) {
   if (s->rebuilds) return 0;
   s->rebuilds = is_tainted(s, &x);
   s->warns = s->workshop->sandbox.warns;
-  moons__arena_count_userdata(&s->image.arena, 0);
   if (s->rebuilds) {
-    s->dirty = 1; /* the next call starts from the first stage */
     close_state(s);
     return 0;
   }
-  moons__arena_clear_mark(&s->image.arena);
-  return moons__image_take(&s->image) ? fail_for_memory(s) : 0;
+  moons__arena_clear_mark(&s->slot->arena);
+  return moons__image_take(&s->image, s->slot) ? fail_for_memory(s) : 0;
 }
 
 /* Loaded set-ups. */
@@ -316,43 +236,49 @@ static int loaded_is(const moons__loaded_setup *loaded, const moons__plan *plan)
 
 /* Sessions. */
 
-/* The first image is of the libraries alone. Userdata are counted while the second stage runs: what is left of them, or of
+/* What is in the state is no session's any more. Userdata are counted while the second stage runs: what is left of them, or of
 ** finalizers, taints it. */
-static int open_fresh(moons__session *s, moons__plan *plan) {
-  loaded_open(&s->loaded[0], plan);
-  s->n_loaded = 1;
-  if (moons__image_take(&s->image)) return fail_for_memory(s);
-  moons__arena_count_userdata(&s->image.arena, 1);
-  return complete(s, plan);
+static int complete_anew(moons__session *s, const moons__plan *plan) {
+  moons__image_restore(&s->base->image);
+  if (charge(s, plan)) return -1;
+  moons__arena_count_userdata(&s->slot->arena, 1);
+  int error = complete(s, plan);
+  moons__arena_count_userdata(&s->slot->arena, 0);
+  uncharge(s);
+  return error;
 }
 
-static int open_kept(moons__session *s) {
+static int begin_session(moons__session *s, moons__workshop *workshop, moons__base *base,
+                         unsigned n_setups) {
+  *s = (moons__session){.workshop = workshop, .base = base, .slot = &base->slot};
+  s->loaded = calloc(n_setups, sizeof *s->loaded);
+  if (s->loaded == NULL) return fail_for_memory(s);
+  s->n_most_loaded = n_setups;
+  return 0;
+}
+
+int moons__session_open_fresh(moons__session *s, moons__workshop *workshop, moons__base *base,
+                              moons__plan *plan) {
+  if (begin_session(s, workshop, base, 1)) return -1;
+  base->n_sessions++;
+  s->fresh = 1;
+  s->n_loaded = 1;
+  loaded_open(&s->loaded[0], plan);
+  if (complete_anew(s, plan) == 0) return 0;
+  moons__session_close(s);
+  return -1;
+}
+
+int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons__base *base) {
+  if (begin_session(s, workshop, base, MOONS_FUNCTIONS_PER_STATE)) return -1;
+  base->n_sessions++;
   setting_up x = {.session = s};
   put_handler(s);
   int status = call_protected(s, add_host, &x);
-  return status == LUA_OK ? 0 : fail_set_up(&x, status);
-}
-
-int moons__session_open(moons__session *s, moons__workshop *workshop, moons__libraries libraries,
-                        moons__plan *plan) {
-  *s = (moons__session){.workshop = workshop, .libraries = libraries, .fresh = plan->options.fresh};
-  s->allowed = moons__setup_allowed(plan->options.setup, plan->options.setup_bytes);
-  if (moons__image_open(&s->image, workshop->config.state_bytes, workshop->config.states))
-    return fail_for_memory(s);
-  if (charge(s, plan)) {
-    moons__session_close(s);
-    return -1;
-  }
-  int status = call_protected(s, open_libraries, s), error;
-  if (status != LUA_OK)
-    error = s->ended != 0 ? fail_for_end(s, "") : fail(s, status, MOONS__FAILURE_ERROR, "");
-  else
-    error = plan->options.fresh ? open_fresh(s, plan) : open_kept(s);
-  if (error)
-    moons__session_close(s);
-  else
-    uncharge(s);
-  return error;
+  if (status == LUA_OK) return 0;
+  fail_set_up(&x, status);
+  moons__session_close(s);
+  return -1;
 }
 
 /* Whether userdata in the state may own something outside it: files, C libraries, what the host adds, a finalizer that
@@ -361,29 +287,31 @@ int moons__session_open(moons__session *s, moons__workshop *workshop, moons__lib
 static int has_owners(const moons__session *s) {
   static const moons__libraries OWNING = MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG |
                                          MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL;
-  return (s->libraries & OWNING) != 0 || s->workshop->config.open != NULL;
+  return (s->base->libraries & OWNING) != 0 || s->workshop->config.open != NULL;
 }
 
 /* What userdata and finalizers own outside the state goes when the state is closed. */
 static int must_close(const moons__session *s) {
   const moons__sandbox *sandbox = &s->workshop->sandbox;
   return s->rebuilds || sandbox->made_finalizer || sandbox->loaded_library ||
-         (has_owners(s) && moons__arena_made_userdata(&s->image.arena));
+         (has_owners(s) && moons__arena_made_userdata(&s->slot->arena));
 }
 
 void moons__session_close(moons__session *s) {
-  if (s->image.L != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
+  if (s->slot != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
   for (unsigned i = 0; i < s->n_loaded; i++)
     loaded_close(&s->loaded[i]);
+  free(s->loaded);
   moons__names_free(&s->names);
   moons__image_close(&s->image);
+  if (s->base != NULL) s->base->n_sessions--;
   *s = (moons__session){0};
 }
 
 /* A set-up whose `init` may have drawn random numbers is another one for each seed. */
 int moons__session_has(const moons__session *s, const moons__plan *plan) {
   const moons__loaded_setup *loaded = &s->loaded[0];
-  if (s->image.L == NULL || !s->fresh || !loaded_is(loaded, plan)) return 0;
+  if (!loaded_is(loaded, plan)) return 0;
   return !loaded->uses_seed || loaded->seed == plan->options.seed;
 }
 
@@ -394,17 +322,17 @@ static int collect(lua_State *L) {
 }
 
 void moons__session_collect(moons__session *s) {
-  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->image.L, 1);
+  if (call_protected(s, collect, NULL) != LUA_OK) lua_pop(s->slot->L, 1);
 }
 
 /* A slot for one more set-up, that of the one used longest ago where all are taken. */
 static moons__loaded_setup *free_loaded(moons__session *s) {
-  if (s->n_loaded < MOONS_FUNCTIONS_PER_STATE) return &s->loaded[s->n_loaded++];
+  if (s->n_loaded < s->n_most_loaded) return &s->loaded[s->n_loaded++];
   moons__loaded_setup *oldest = &s->loaded[0];
   for (unsigned i = 1; i < s->n_loaded; i++)
     if (s->loaded[i].last_used < oldest->last_used) oldest = &s->loaded[i];
-  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->caller);
-  luaL_unref(s->image.L, LUA_REGISTRYINDEX, oldest->places);
+  luaL_unref(s->slot->L, LUA_REGISTRYINDEX, oldest->caller);
+  luaL_unref(s->slot->L, LUA_REGISTRYINDEX, oldest->places);
   loaded_close(oldest);
   return oldest;
 }
@@ -465,14 +393,19 @@ moons__loaded_setup *moons__session_enter(moons__session *s, moons__plan *plan) 
   return loaded;
 }
 
+/* Whether a fresh state is not as it was set up: a call was made in it, or it holds another session's image. */
+static int must_put_back(const moons__session *s) {
+  return s->dirty || s->slot->holds != &s->image;
+}
+
 /* Puts the state back where it is a fresh one, and then charges what it holds: before that it holds what the last call has
 ** left. */
 static int put_back(moons__session *s, const moons__plan *plan) {
-  int is_dirty = s->fresh && s->dirty;
-  if (is_dirty) moons__image_restore(&s->image);
+  int is_put_back = s->fresh && must_put_back(s);
+  if (is_put_back) moons__image_restore(s->rebuilds ? &s->base->image : &s->image);
   s->dirty = 1;
   if (plan->scope != NULL && charge(s, plan)) return -1;
-  return is_dirty && s->rebuilds ? complete(s, plan) : 0;
+  return is_put_back && s->rebuilds ? complete(s, plan) : 0;
 }
 
 /* Files that a call has set as the defaults, and nothing else keeps, are closed. */
@@ -484,7 +417,7 @@ static int reset_defaults(lua_State *L) {
 
 /* Garbage that a kept state holds while it idles, nobody else can collect. */
 static void collect_where_short(moons__session *s) {
-  moons__arena *arena = &s->image.arena;
+  moons__arena *arena = &s->slot->arena;
   if (s->fresh || !moons__budget_is_short(arena->all, moons__arena_held_bytes(arena))) return;
   moons__session_collect(s);
   moons__arena_shrink(arena);
@@ -493,7 +426,7 @@ static void collect_where_short(moons__session *s) {
 /* Between calls nothing in a fresh state is needed: it is put back before the next. A kept one may need as much
 ** again, or half of it. */
 void moons__session_leave(moons__session *s) {
-  moons__arena *arena = &s->image.arena;
+  moons__arena *arena = &s->slot->arena;
   collect_where_short(s);
   size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
@@ -501,13 +434,13 @@ void moons__session_leave(moons__session *s) {
 
 int moons__session_begin_call(moons__session *s, const moons__plan *plan) {
   moons__sandbox_begin(&s->workshop->sandbox);
-  moons__sandbox_use(&s->workshop->sandbox, &s->image.arena);
+  moons__sandbox_use(&s->workshop->sandbox, &s->slot->arena);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
   if (put_back(s, plan)) {
     uncharge(s);
     return -1;
   }
-  moons__arena_limit(&s->image.arena, plan->options.memory_bytes);
+  moons__arena_limit(&s->slot->arena, plan->options.memory_bytes);
   s->memory_bytes = plan->options.memory_bytes;
   s->in_call = 1;
   return 0;
@@ -515,20 +448,20 @@ int moons__session_begin_call(moons__session *s, const moons__plan *plan) {
 
 /* What finalizers take is the call's, too, and limited; they get some more than the call, which may have used all of its. */
 static void close_limited(moons__session *s) {
-  moons__arena_limit(&s->image.arena, MOONS_CLOSING_FACTOR * s->memory_bytes);
+  moons__arena_limit(&s->slot->arena, MOONS_CLOSING_FACTOR * s->memory_bytes);
   close_state(s);
-  moons__arena_limit(&s->image.arena, 0);
+  moons__arena_limit(&s->slot->arena, 0);
 }
 
 /* The limit goes first: cleaning up must not fail for want of memory. What the state holds counts for the call until its
 ** finalizers have run, and what it has printed is written before it counts as over. */
 int moons__session_end_call(moons__session *s) {
-  moons__arena_limit(&s->image.arena, 0);
+  moons__arena_limit(&s->slot->arena, 0);
   moons__sandbox *sandbox = &s->workshop->sandbox;
   if (!s->fresh) {
-    lua_settop(s->image.L, MOONS__SESSION_TOP);
+    lua_settop(s->slot->L, MOONS__SESSION_TOP);
     if (sandbox->set_default && call_protected(s, reset_defaults, NULL) != LUA_OK)
-      lua_pop(s->image.L, 1);
+      lua_pop(s->slot->L, 1);
   } else if (must_close(s)) {
     close_limited(s);
   }

@@ -10,25 +10,11 @@
 
 #include "sizes.h"
 #include "state/image.h"
-#include "state/libraries.h"
 #include "wire/names.h"
-#include "wire/report.h"
 #include "wire/wire.h"
-#include "worker/config.h"
+#include "worker/base.h"
 #include "worker/plan.h"
-#include "worker/sandbox.h"
-
-/* What the sessions of one worker share. */
-typedef struct moons__workshop {
-  moons__worker_config config;
-  moons__sandbox sandbox;
-  moons__reporter reporter;
-  moons__buffer failure; /* why the last set-up failed (failure.h) */
-  lua_CFunction make_call;
-} moons__workshop;
-
-/* Notes that a set-up failed for want of memory. */
-void moons__workshop_fail_for_memory(moons__workshop *workshop);
+#include "worker/workshop.h"
 
 /* A set-up as it is in a state. */
 typedef struct moons__loaded_setup {
@@ -45,29 +31,28 @@ typedef struct moons__loaded_setup {
 
 typedef struct moons__session {
   moons__workshop *workshop;
-  moons__image image;
-  moons__libraries libraries; /* open in the state */
-  moons__libraries allowed;   /* all that its calls may have */
+  moons__base *base;  /* outlives the session */
+  moons__slot *slot;  /* that of the base: where its calls are made */
+  moons__image image; /* fresh: of the state as it was set up, unless it rebuilds */
   moons__names names;
   moons__libraries reached; /* by any set-up or argument so far */
   int names_known;          /* no module was loaded since they were looked at */
   int fresh;
-  int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
-  int dirty;                /* a call was made since the image was put back */
-  int in_call;              /* a call has begun, and has not ended: it runs, or was given up */
-  size_t memory_bytes;      /* the most that the call may hold; 0: no limit of its own */
-  int warns;                /* whether `warn` is on when a call begins */
-  moons__stop_reason ended; /* why the last stage of a set-up was made to end */
-  moons__loaded_setup loaded[MOONS_FUNCTIONS_PER_STATE]; /* fresh: one */
-  unsigned n_loaded;
+  int rebuilds;        /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;           /* a call was made since the image was put back */
+  int in_call;         /* a call has begun, and has not ended: it runs, or was given up */
+  size_t memory_bytes; /* the most that the call may hold; 0: no limit of its own */
+  int warns;           /* whether `warn` is on when a call begins */
+  moons__loaded_setup *loaded; /* owned; fresh: one */
+  unsigned n_loaded, n_most_loaded;
   const moons__loaded_setup *last_loaded; /* kept: the one that was entered last, if any */
 } moons__session;
 
 /* The stack of the state between calls. */
 enum {
-  MOONS__SESSION_HANDLER = 1, /* the message handler */
-  MOONS__SESSION_CALLER,      /* workshop->make_call, with the upvalues below */
-  MOONS__SESSION_FUNCTION,    /* what is mapped */
+  MOONS__SESSION_HANDLER = MOONS__WORKSHOP_HANDLER,
+  MOONS__SESSION_CALLER,   /* workshop->make_call, with the upvalues below */
+  MOONS__SESSION_FUNCTION, /* what is mapped */
   MOONS__SESSION_TOP = MOONS__SESSION_FUNCTION
 };
 
@@ -79,12 +64,14 @@ enum {
   MOONS__CALLER_N_UPVALUES = MOONS__CALLER_SEED
 };
 
-/* Makes a state with these libraries and, if fresh, brings it to the set-up. Returns 0, or -1 with
-** workshop->failure saying why. */
-int moons__session_open(moons__session *session, moons__workshop *workshop,
-                        moons__libraries libraries, moons__plan *plan);
+/* Brings the state of the base to the set-up. Returns 0, or -1 with workshop->failure saying why. */
+int moons__session_open_fresh(moons__session *session, moons__workshop *workshop, moons__base *base,
+                              moons__plan *plan);
 
-/* Frees it; finalizers of a kept one run. Does nothing for one that is not open. */
+/* Takes the state of the base, which no other session uses, for set-ups to come. Returns the same. */
+int moons__session_open_kept(moons__session *session, moons__workshop *workshop, moons__base *base);
+
+/* Frees it; finalizers of a kept one run. The base stays. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
 
 /* Seeds math.randomseed, the function on top, which it pops, for call `number` of a seed; 0: init. */

@@ -6,10 +6,18 @@
 
 #include "worker/session.h"
 
-/* Zero-initialised: none. */
+typedef struct moons__kept_session {
+  uint64_t hash;           /* of its set-up */
+  moons__session *session; /* open */
+} moons__kept_session;
+
+/* Zero-initialised: none. All is owned. */
 typedef struct moons__sessions {
-  moons__session **list; /* open ones, the one that was used last first; owned */
-  unsigned n;
+  moons__kept_session *list; /* the one that was used last first */
+  unsigned n, n_room;
+  size_t n_bytes; /* that they hold together */
+  moons__base **bases;
+  unsigned n_bases;
 } moons__sessions;
 
 /* The session for this plan, with at least the libraries `needs`: one that is kept, or a new one, for which those that were

@@ -22,6 +22,7 @@ struct moons__worker {
   moons__workshop workshop;
   moons__sessions fresh;
   moons__session kept;
+  moons__base kept_base; /* of it */
   moons__call call;
   uint64_t clock;      /* chunks so far: tells which loaded set-up was used last */
   moons__buffer spare; /* memory of the last chunk's arguments, for the next one's results */
@@ -83,13 +84,18 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
 
 void moons__worker_number(moons__worker *w, unsigned number) { w->number = number; }
 
-static int is_open(const moons__session *s) { return s->image.L != NULL; }
+static int is_open(const moons__session *s) { return s->slot != NULL; }
 
 int moons__worker_keeps_state(const moons__worker *w) { return is_open(&w->kept); }
 
+static void close_kept(moons__worker *w) {
+  moons__session_close(&w->kept);
+  moons__base_close(&w->kept_base);
+}
+
 void moons__worker_end(moons__worker *w) {
   moons__sessions_close(&w->fresh);
-  moons__session_close(&w->kept);
+  close_kept(w);
   moons__sandbox_flush(&w->workshop.sandbox);
 }
 
@@ -117,12 +123,17 @@ static moons__libraries allowed_to(const moons__plan *plan) {
 }
 
 /* All libraries that its first calls may have. Calls that may have others need another one. */
-static moons__session *kept_session(moons__worker *w, moons__plan *plan, moons__libraries needs) {
+static moons__session *kept_session(moons__worker *w, const moons__plan *plan,
+                                    moons__libraries needs) {
   moons__libraries allowed = allowed_to(plan);
+  if (is_open(&w->kept) && w->kept_base.allowed == allowed) return &w->kept;
+  close_kept(w);
   needs |= MOONS__LIBRARIES_ALL & allowed;
-  if (is_open(&w->kept) && w->kept.allowed == allowed) return &w->kept;
-  moons__session_close(&w->kept);
-  return moons__session_open(&w->kept, &w->workshop, needs, plan) == 0 ? &w->kept : NULL;
+  if (moons__base_open(&w->kept_base, &w->workshop, needs, allowed) == 0 &&
+      moons__session_open_kept(&w->kept, &w->workshop, &w->kept_base) == 0)
+    return &w->kept;
+  moons__base_close(&w->kept_base);
+  return NULL;
 }
 
 /* What draws random numbers; a map within a call does so for its seed. */
@@ -308,7 +319,7 @@ static moons__scope *enter_scope(moons__worker *w) {
   moons__scope *scope = moons__scope_new(atomic_load(&w->within), memory_bytes, deadline_ns);
   if (scope == NULL) return NULL;
   if (memory_bytes > 0)
-    moons__arena_charge_inner(&w->call.session->image.arena, moons__scope_budget(scope));
+    moons__arena_charge_inner(&w->call.session->slot->arena, moons__scope_budget(scope));
   atomic_store(&w->scope, scope);
   if (moons__worker_is_ending(w))
     moons__scope_end(scope, moons_clock_ns()); /* whatever ended it saw no scope */
@@ -320,7 +331,7 @@ moons__scope *moons__worker_scope(moons__worker *w) {
   if (scope == NULL)
     scope = enter_scope(w);
   else if (!w->is_setting_up)
-    moons__arena_settle(&w->call.session->image.arena);
+    moons__arena_settle(&w->call.session->slot->arena);
   return moons__scope_share(scope);
 }
 
@@ -341,7 +352,7 @@ typedef struct meter {
 
 static void begin_meter(moons__worker *w, meter *m) {
   if (!w->call.plan->options.report) return;
-  m->touched_bytes = moons__arena_begin_peak(&w->call.session->image.arena);
+  m->touched_bytes = moons__arena_begin_peak(&w->call.session->slot->arena);
   m->cpu_ns = moons__machine_cpu_ns();
   w->begun_ns = moons_clock_ns();
 }
@@ -351,7 +362,7 @@ static void end_meter(moons__worker *w, const meter *m) {
   w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
   w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
   if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
-  w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->image.arena, m->touched_bytes);
+  w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->slot->arena, m->touched_bytes);
   w->begun_ns = 0;
 }
 

@@ -27,16 +27,17 @@ typedef struct input {
   size_t n_bytes;
 } input;
 
+static moons__slot slot;
 static moons__image image;
 
 static void open_image(void) {
-  if (moons__image_open(&image, STATE_BYTES, NULL)) abort();
-  moons__libraries_open(image.L, MOONS__LIBRARIES_LEAST | MOONS__LIBRARIES_MATH);
+  if (moons__slot_open(&slot, STATE_BYTES, NULL)) abort();
+  moons__libraries_open(slot.L, MOONS__LIBRARIES_LEAST | MOONS__LIBRARIES_MATH);
   for (int i = 0; REACHING_OUT[i] != NULL; i++) {
-    lua_pushnil(image.L);
-    lua_setglobal(image.L, REACHING_OUT[i]);
+    lua_pushnil(slot.L);
+    lua_setglobal(slot.L, REACHING_OUT[i]);
   }
-  if (moons__image_take(&image)) abort();
+  if (moons__image_take(&image, &slot)) abort();
 }
 
 /* Argument: an input. */
@@ -52,10 +53,10 @@ static int decode(lua_State *L) {
 }
 
 static void try_to_decode(const input *in) {
-  if (image.L == NULL) open_image();
-  lua_pushcfunction(image.L, decode);
-  lua_pushlightuserdata(image.L, (void *)(uintptr_t)in);
-  if (lua_pcall(image.L, 1, 0, 0) == LUA_ERRERR) abort();
+  if (slot.L == NULL) open_image();
+  lua_pushcfunction(slot.L, decode);
+  lua_pushlightuserdata(slot.L, (void *)(uintptr_t)in);
+  if (lua_pcall(slot.L, 1, 0, 0) == LUA_ERRERR) abort();
   moons__image_restore(&image);
 }
 

@@ -167,6 +167,29 @@ script.on_hosts("map", function(case)
     end
   ]])
 
+  case("keeps apart hundreds of functions that take turns, some with much, some that no image can hold", [[
+    local sizes, functions = {200000, 20000, 0, 1, 2, 3, 4}, {}
+    for i = 1, 300 do
+      local text, list = ("x"):rep(sizes[i % #sizes + 1]), {i}
+      functions[i] = function(x)
+        list[#list + 1], counted = x, (counted or 0) + 1
+        return list[1] + list[#list] + #text + #list - 2 + counted - 1
+      end
+    end
+    local function finalize() kept = setmetatable({}, {__gc = function() end}) end
+    for round = 1, 3 do
+      for k = 1, #functions do
+        local i = round == 2 and #functions + 1 - k or k
+        local options = {workers = 2, init = i % 30 == 1 and finalize or nil}
+        local expected = i + sizes[i % #sizes + 1]
+        equal(parallel.map(functions[i], {10, 20, 30}, options), {expected + 10, expected + 20, expected + 30})
+        if i % 100 == 0 then
+          assert(not pcall(parallel.map, functions[i], {1}, {workers = 2, init = function() error "no" end}))
+        end
+      end
+    end
+  ]])
+
   case("keeps apart functions that take turns", [[
     local functions = {}
     for k = 1, 9 do
@@ -180,7 +203,7 @@ script.on_hosts("map", function(case)
     end
   ]])
 
-  case("keeps apart more functions than a worker keeps states for", [[
+  case("keeps apart many functions that change what they captured", [[
     local fs = {}
     for i = 1, 70 do
       local own = {i}

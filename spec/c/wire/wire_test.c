@@ -289,17 +289,17 @@ static void truncated(void) {
 
 /* Decodes bytes where memory is scarce: they must be refused for what they say. */
 static void refused_bytes(const unsigned char *bytes, size_t n_bytes, const char *why) {
-  moons__image image = {0};
-  CHECK(moons__image_open(&image, (size_t)1 << 20, NULL) == 0);
+  moons__slot slot = {0};
+  CHECK(moons__slot_open(&slot, (size_t)1 << 20, NULL) == 0);
   trip t = {0};
   CHECK(moons__buffer_append(&t.bytes, bytes, n_bytes) == 0);
-  CHECK(try_to_decode(image.L, &t) == LUA_ERRRUN);
-  if (strstr(lua_tostring(image.L, -1), why) == NULL) {
-    fprintf(stderr, "%s\n", lua_tostring(image.L, -1));
+  CHECK(try_to_decode(slot.L, &t) == LUA_ERRRUN);
+  if (strstr(lua_tostring(slot.L, -1), why) == NULL) {
+    fprintf(stderr, "%s\n", lua_tostring(slot.L, -1));
     FAIL("it is refused for the right reason");
   }
   moons__buffer_free(&t.bytes);
-  moons__image_close(&image);
+  moons__slot_close(&slot);
 }
 
 typedef struct claim {
@@ -384,16 +384,16 @@ static void no_memory(void) {
   make(&t, "local t = {} for i = 1, 2000 do t[i] = {i, tostring(i)} end return t");
   int n_failed = 0, n_arrived = 0;
   for (size_t limit = 20000; limit < 1000000; limit += limit / 20) {
-    moons__image image = {0};
-    CHECK(moons__image_open(&image, limit, NULL) == 0);
-    int status = try_to_decode(image.L, &t);
+    moons__slot slot = {0};
+    CHECK(moons__slot_open(&slot, limit, NULL) == 0);
+    int status = try_to_decode(slot.L, &t);
     CHECK(status == LUA_OK || status == LUA_ERRMEM);
     if (status == LUA_OK)
       n_arrived++;
     else
       n_failed++;
-    lua_close(image.L);
-    moons__image_close(&image);
+    lua_close(slot.L);
+    moons__slot_close(&slot);
   }
   CHECK(n_failed > 0 && n_arrived > 0);
   moons__buffer_free(&t.bytes);
