@@ -3,7 +3,7 @@
 
 local report = {}
 
-local SCALES = {["µs"] = 1e3, ms = 1e6}
+local SCALES = {["µs"] = 1e3, ms = 1e6, s = 1e9}
 
 -- The value below which so much of the values lie; half: the median.
 local function quantile(values, part)
