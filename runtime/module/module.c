@@ -187,10 +187,9 @@ static int give_calls(lua_State *L) {
 static void check_libraries(lua_State *L) {
   static const char *const NEEDED[] = {LUA_GNAME, LUA_LOADLIBNAME, LUA_STRLIBNAME, LUA_TABLIBNAME,
                                        LUA_MATHLIBNAME};
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof NEEDED / sizeof NEEDED[0]; i++) {
     const char *name = NEEDED[i], *function = i == 0 ? "base" : name;
-    if (lua_getfield(L, -1, name) != LUA_TTABLE)
+    if (moons__libraries_push_loaded(L, name) != LUA_TTABLE)
       luaL_error(
           L,
           "the module 'parallel' needs the library '%s', which this state has not: open it with "
@@ -198,7 +197,6 @@ static void check_libraries(lua_State *L) {
           name, name, function);
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
 }
 
 /* The loader of "parallel" in a state that knows its runtime. */

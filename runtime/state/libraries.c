@@ -89,15 +89,22 @@ void moons__libraries_allow(lua_State *L, moons__libraries libraries) {
   lua_setfield(L, LUA_REGISTRYINDEX, ALLOWED);
 }
 
+int moons__libraries_push_loaded(lua_State *L, const char *name) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  return lua_type(L, -1);
+}
+
 /* A host may have opened only some: calls get no more than the script has. */
 void moons__libraries_note_loaded(lua_State *L) {
   moons__libraries loaded = 0;
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (unsigned i = 0; LIBRARIES[i].name != NULL; i++) {
-    if (lua_getfield(L, -1, LIBRARIES[i].name) == LUA_TTABLE) loaded |= 1u << i;
+    if (moons__libraries_push_loaded(L, LIBRARIES[i].name) == LUA_TTABLE) loaded |= 1u << i;
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
   moons__libraries_allow(L, loaded);
 }
 

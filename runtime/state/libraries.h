@@ -42,6 +42,9 @@ const char *moons__libraries_name(moons__libraries bit);
 /* The standard library of this name (_G is base), as a constant; NULL where there is none. */
 const char *moons__libraries_find(const char *name);
 
+/* Pushes package.loaded[name], nil where there is none, without asking metatables. Returns its type. */
+int moons__libraries_push_loaded(lua_State *L, const char *name);
+
 /* The libraries that the calls of this state may have: those that were noted, all where none were. Notes them: those
 ** that are loaded in the state now, or these. May raise a memory error. */
 moons__libraries moons__libraries_allowed(lua_State *L);

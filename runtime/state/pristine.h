@@ -6,6 +6,7 @@
 #ifndef MOONS_STATE_PRISTINE_H
 #define MOONS_STATE_PRISTINE_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "state/libraries.h"
@@ -30,13 +31,16 @@ void moons__pristine_push_globals(lua_State *L);
 /* Whether the globals have another metatable than was noted. */
 int moons__pristine_has_new_metatable(lua_State *L);
 
-/* Pushes the table of fields as noted of a library, or, by the name below, of the metatable of strings.
-** Returns 0, and pushes nothing, where there is none. */
-int moons__pristine_push_library(lua_State *L, const char *name);
+/* Tables that are known by a name though no library is: the metatables of strings and of files, package.searchers. */
 #define MOONS__STRING_METATABLE "metatable of strings"
+#define MOONS__FILE_METATABLE LUA_FILEHANDLE
+#define MOONS__SEARCHERS "searchers"
 
-/* Pushes the list of package.searchers as noted. Returns 0, and pushes nothing, where there is none. */
-int moons__pristine_push_searchers(lua_State *L);
+/* Pushes the table of a library, or one of those above, as it is now. Returns 0, and pushes nothing, where there is none. */
+int moons__pristine_push_present(lua_State *L, const char *name);
+
+/* Pushes a copy of it as it was noted: all but that of files are. Returns 0, and pushes nothing, where there is none. */
+int moons__pristine_push_library(lua_State *L, const char *name);
 
 /* The basic types whose values share a metatable, but strings, from 0; pushes that of the n-th, or nil. Returns n, -1 at the
 ** end with nothing pushed. */
@@ -50,10 +54,6 @@ int moons__pristine_had_type_metatable(lua_State *L, int n);
 
 /* Pushes a table of globals for code that must not be touched by what a script does to its own. */
 void moons__pristine_push_environment(lua_State *L);
-
-/* Pushes the table of a library as it is now, or the metatable of strings. Returns 0, and pushes
-** nothing, where there is none. */
-int moons__pristine_push_present(lua_State *L, const char *name);
 
 /* The n-th of the tables of which fields are noted, from 0; NULL at the end. `libraries` gets the bit
 ** of a library, all for the metatable of strings. */

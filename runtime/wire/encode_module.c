@@ -9,6 +9,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "state/fields.h"
 #include "state/pristine.h"
 #include "wire/encode.h"
 
@@ -173,16 +174,10 @@ void moons__wire_queue_module(encoder *e, int index) {
     queue(e, module_of(e, &name));
 }
 
-/* Pushes a table of the fields of a library, the table on top, but those that are its own in C. */
-static void push_fields(lua_State *L) {
-  int library = lua_gettop(L);
-  lua_newtable(L);
-  for (lua_pushnil(L); lua_next(L, library); lua_pop(L, 1)) {
-    if (lua_iscfunction(L, -1) || lua_isuserdata(L, -1)) continue;
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, library + 1);
-  }
+/* Whether a library's field is not its own in C. */
+static int is_given(lua_State *L, void *data) {
+  (void)data;
+  return !lua_iscfunction(L, -1) && !lua_isuserdata(L, -1);
 }
 
 /* Marks the module on top as sent. */
@@ -197,12 +192,11 @@ static void mark_sent(encoder *e) {
 /* What the script has set in a library goes along; the library itself is required there. */
 static void library_put(encoder *e, const moons__module *module) {
   lua_State *L = e->L;
-  push_fields(L);
-  lua_remove(L, -2);
-  lua_pushnil(L);
-  int is_empty = !lua_next(L, -2);
-  lua_pop(L, is_empty ? 0 : 2);
-  if (is_empty || module->goes_by_name) {
+  int n_given, library = lua_gettop(L);
+  lua_newtable(L);
+  n_given = moons__fields_set(L, library, is_given, NULL);
+  lua_remove(L, library);
+  if (n_given == 0 || module->goes_by_name) {
     lua_pop(L, 2);
     return;
   }

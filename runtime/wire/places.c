@@ -8,19 +8,16 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "state/fields.h"
 #include "state/pristine.h"
 #include "state/weak.h"
 #include "wire/names.h"
 
 /* Sets the fields of the table on top in the table below it, and pops both. */
 static void set_fields(lua_State *L) {
-  int fields = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, fields);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, fields - 1);
-  }
-  lua_settop(L, fields - 2);
+  lua_insert(L, -2);
+  moons__fields_set(L, lua_gettop(L) - 1, NULL, NULL);
+  lua_pop(L, 2);
 }
 
 /* Takes the keys in the list on top out of the table below it, and pops both. */
@@ -138,11 +135,9 @@ static void set_preload(lua_State *L, int name) {
 /* Pushes the list of searchers as it is, and, 1, as it was noted; 0: nothing, where either is missing. */
 static int push_searchers(lua_State *L) {
   int top = lua_gettop(L);
-  if (moons__pristine_push_present(L, LUA_LOADLIBNAME) &&
-      lua_getfield(L, -1, "searchers") == LUA_TTABLE && moons__pristine_push_searchers(L)) {
-    lua_remove(L, top + 1);
+  if (moons__pristine_push_present(L, MOONS__SEARCHERS) &&
+      moons__pristine_push_library(L, MOONS__SEARCHERS))
     return 1;
-  }
   lua_settop(L, top);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "state/fields.h"
 #include "state/pristine.h"
 #include "wire/encode.h"
 #include "wire/places.h"
@@ -16,21 +17,13 @@
 
 /* Encoding. */
 
-/* Puts into the table on top the fields of `table` that are not the same in `before`. Returns whether there are any. */
-static int put_set(lua_State *L, int table, int before) {
-  int changes = lua_gettop(L), found = 0;
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    lua_pushvalue(L, -2);
-    lua_rawget(L, before);
-    int same = moons__pristine_is_same(L, -1, -2);
-    lua_pop(L, 1);
-    if (same) continue;
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, changes);
-    found = 1;
-  }
-  return found;
+/* Whether the field on top is another in the table at the stack index `before`. */
+static int is_changed(lua_State *L, void *before) {
+  lua_pushvalue(L, -2);
+  lua_rawget(L, *(int *)before);
+  int is_same = moons__pristine_is_same(L, -1, -2);
+  lua_pop(L, 1);
+  return !is_same;
 }
 
 /* Appends to the list on top the keys of `before` that `table` has no more. */
@@ -65,26 +58,9 @@ static void push_paths(lua_State *L, int wanted) {
   lua_pop(L, 1);
 }
 
-/* Pushes the functions of package.preload that are in Lua: name -> function; nil for none. */
-static void push_preload(lua_State *L) {
-  lua_pushnil(L);
-  int result = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  if (!lua_istable(L, -1)) {
-    lua_pop(L, 1);
-    return;
-  }
-  for (lua_pushnil(L); lua_next(L, result + 1); lua_pop(L, 1)) {
-    if (!lua_isfunction(L, -1) || lua_iscfunction(L, -1)) continue;
-    if (lua_isnil(L, result)) {
-      lua_newtable(L);
-      lua_replace(L, result);
-    }
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, result);
-  }
-  lua_pop(L, 1);
+static int is_in_lua(lua_State *L, void *data) {
+  (void)data;
+  return lua_isfunction(L, -1) && !lua_iscfunction(L, -1);
 }
 
 /* What goes along. Each adds to what is put or queued, and returns whether it did. */
@@ -124,8 +100,8 @@ static int put_changes(moons__encoder *e, unsigned n, const char *name) {
     return 0;
   if (!moons__pristine_push_library(L, name)) lua_newtable(L);
   lua_newtable(L);
-  int has_put =
-      put_place(e, WIRE_PLACE_LIBRARY_FIELDS, name, "changed library", put_set(L, table, before));
+  int has_put = put_place(e, WIRE_PLACE_LIBRARY_FIELDS, name, "changed library",
+                          moons__fields_set(L, table, is_changed, &before));
   lua_newtable(L);
   has_put |= put_place(e, WIRE_PLACE_LIBRARY_REMOVED, name, "changed library",
                        put_removed(L, table, before));
@@ -169,10 +145,17 @@ static int put_type_metatables(moons__encoder *e) {
   return has_put;
 }
 
+/* Of the functions of package.preload those in Lua. */
 static int put_preload(moons__encoder *e) {
+  lua_State *L = e->L;
+  int has_any = 0;
   e->extras |= PRELOAD;
-  push_preload(e->L);
-  return put_place(e, WIRE_PLACE_PRELOAD, NULL, "package.preload", lua_istable(e->L, -1));
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE) == LUA_TTABLE) {
+    lua_newtable(L);
+    has_any = moons__fields_set(L, lua_gettop(L) - 1, is_in_lua, NULL) > 0;
+    lua_remove(L, -2);
+  }
+  return put_place(e, WIRE_PLACE_PRELOAD, NULL, "package.preload", has_any);
 }
 
 static int put_searchers(moons__encoder *e) {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "moons.h"
 #include "sizes.h"
 #include "state/pristine.h"
@@ -120,17 +121,9 @@ static int apply_setup(lua_State *L) {
   return 0;
 }
 
-/* The finalizer of splitmix64 (Steele, Lea, Flood 2014): neighbours become unlike each other. */
-static uint64_t mix(uint64_t n) {
-  n += UINT64_C(0x9E3779B97F4A7C15);
-  n = (n ^ n >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  n = (n ^ n >> 27) * UINT64_C(0x94D049BB133111EB);
-  return n ^ n >> 31;
-}
-
 void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number) {
-  lua_pushinteger(L, (lua_Integer)mix(seed));
-  lua_pushinteger(L, (lua_Integer)mix(number + mix(~seed)));
+  lua_pushinteger(L, (lua_Integer)moons__hash_mix(seed));
+  lua_pushinteger(L, (lua_Integer)moons__hash_mix(number + moons__hash_mix(~seed)));
   lua_call(L, 2, 0);
 }
 

@@ -3,7 +3,7 @@ local program = require "c.program"
 
 local PARTS = {
   "base/buffer", "base/ptrmap", "system/blocks", "system/machine", "system/pages", "system/park",
-  "state/arena", "state/budget", "state/image", "state/libraries", "wire/batch", "wire/capture",
+  "state/arena", "state/budget", "state/image", "state/fields", "state/libraries", "wire/batch", "wire/capture",
   "wire/failure", "wire/names", "wire/wire", "worker/stop", "schedule/chunk_size", "schedule/job",
 }
 
