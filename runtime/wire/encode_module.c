@@ -189,12 +189,12 @@ static void mark_sent(encoder *e) {
   lua_rawset(L, e->sent_index);
 }
 
-/* What the script has set in a library goes along; the library itself is required there. */
+/* What the script has set in a library goes along; the library itself, which may be a single function, is required there. */
 static void library_put(encoder *e, const moons__module *module) {
   lua_State *L = e->L;
-  int n_given, library = lua_gettop(L);
+  int n_given = 0, library = lua_gettop(L);
   lua_newtable(L);
-  n_given = moons__fields_set(L, library, is_given, NULL);
+  if (lua_istable(L, library)) n_given = moons__fields_set(L, library, is_given, NULL);
   lua_remove(L, library);
   if (n_given == 0 || module->goes_by_name) {
     lua_pop(L, 2);

@@ -1,4 +1,5 @@
 local script = require "support.script"
+local temporary = require "support.temporary"
 
 describe("regression: a map", function()
   local passes = script.passes
@@ -328,6 +329,20 @@ describe("a map to which the script sends a module's functions", function()
           equal(parallel.map(f, items, {chunk = 1}), {1, 2, 3, 4, 42, 43, 7, n = 7})
         end
       ]], host)
+    end)
+  end
+end)
+
+describe("regression: a map whose function holds a module that is a single function in C", function()
+  for _, host in ipairs(script.hosts) do
+    it("has it in calls too " .. host.name, function()
+      temporary.folder({["add.lua"] = 'return getmetatable("").__add'}, function(folder)
+        script.passes(([[
+          package.path = %q .. "/?.lua"
+          local add = require "add"
+          equal(parallel.map(function(x) return add(x, "1") end, {1, 2}), {2, 3})
+        ]]):format(folder), host)
+      end)
     end)
   end
 end)
