@@ -46,26 +46,30 @@ void moons__wire_note_library(encoder *e, const char *name, size_t n_bytes) {
 
 /* By name. */
 
-/* Whether it is `math` itself, or one of its functions that draw or seed. `library` lies in the path. */
-static int may_draw(const moons__name *name, const char *library, size_t n_bytes) {
-  const char *rest = library + n_bytes, *end = name->path + name->n_bytes;
-  if (!is_named(library, n_bytes, LUA_MATHLIBNAME)) return 0;
-  return rest == end || memmem(rest, (size_t)(end - rest), "random", strlen("random")) != NULL;
+/* Whether the name is that of `math` itself, or of one of its functions that draw or seed. */
+static int may_draw(const moons__name *name) {
+  if (strcmp(name->path, LUA_MATHLIBNAME) != 0) return 0;
+  return name->is_module || strstr(name->path + sizeof LUA_MATHLIBNAME, "random") != NULL;
 }
 
 /* The module that is held or called `require` and is no name in a function's code may load any other. */
 static void note_standard(encoder *e, const moons__name *name) {
-  size_t n_bytes;
-  const char *global = moons__names_global(name->path, name->n_bytes, &n_bytes);
-  if (global == NULL) return;
-  if (is_named(global, n_bytes, LUA_OSLIBNAME))
+  const char *global = moons__names_global(name);
+  if (strcmp(global, LUA_OSLIBNAME) == 0)
     e->needs |= MOONS__LIBRARIES_CLOCK; /* it may be os.clock */
-  if (may_draw(name, global, n_bytes)) e->needs |= MOONS__LIBRARIES_RANDOM;
+  if (may_draw(name)) e->needs |= MOONS__LIBRARIES_RANDOM;
   int is_foreign = e->is_foreign;
   e->is_foreign = e->owner != 0;
-  moons__wire_note_library(e, global, n_bytes);
+  moons__wire_note_library(e, global, strlen(global));
   e->is_foreign = is_foreign;
-  if (is_named(global, n_bytes, "require") && !e->requires_any) e->requires_any = 1;
+  if (strcmp(global, "require") == 0 && !e->requires_any) e->requires_any = 1;
+}
+
+static int put_path(encoder *e, const moons__name *name) {
+  put_byte(e, WIRE_NAMED);
+  put_varint(e, name->n_bytes);
+  put_bytes(e, name->path, name->n_bytes);
+  return 1;
 }
 
 /* A function that may reach any global will hardly use the module: it is all there where it is named. */
@@ -74,20 +78,8 @@ static int put_name(encoder *e, const moons__name *name, moons__module_kind kind
     note_standard(e, name);
   else
     e->needs |= MOONS__LIBRARIES_ALL;
-  if (e->dynamic < 2 && moons__names_is_parallel(name->path, name->n_bytes))
-    e->needs |= MOONS__LIBRARIES_PARALLEL;
-  put_byte(e, WIRE_NAMED);
-  put_varint(e, name->n_bytes);
-  put_bytes(e, name->path, name->n_bytes);
-  return 1;
-}
-
-/* The name of a class or a function whose module the other side gets by value. */
-static int put_name_of_sent(encoder *e, const moons__name *name) {
-  put_byte(e, WIRE_NAMED);
-  put_varint(e, name->n_bytes);
-  put_bytes(e, name->path, name->n_bytes);
-  return 1;
+  if (e->dynamic < 2 && moons__names_is_parallel(name->path)) e->needs |= MOONS__LIBRARIES_PARALLEL;
+  return put_path(e, name);
 }
 
 static moons__module *module_of(const encoder *e, const moons__name *name) {
@@ -96,19 +88,14 @@ static moons__module *module_of(const encoder *e, const moons__name *name) {
 
 /* Modules in the set-up. */
 
-/* Pushes the module with this name in package.loaded. */
-static void push_module(lua_State *L, const char *name, size_t n_bytes) {
-  moons__names_push_loaded(L);
-  lua_pushlstring(L, name, n_bytes);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
+/* Pushes the module, as it is in package.loaded. */
+static void push_module(const encoder *e, const moons__module *module) {
+  moons__libraries_push_loaded(e->L, moons__names_of_module(e->names, module));
 }
 
 static void queue(encoder *e, const moons__module *module) {
-  size_t n_bytes = 0;
-  const char *name = moons__names_of_module(e->names, module, &n_bytes);
   if (e->sent_index == 0) return; /* a trial */
-  lua_pushlstring(e->L, name, n_bytes);
+  lua_pushstring(e->L, moons__names_of_module(e->names, module));
   e->n_modules = moons__wire_queue(e, MOONS__SLOT_MODULES, e->n_modules);
 }
 
@@ -123,16 +110,11 @@ static int goes_along(const moons__module *module) {
 }
 
 void moons__wire_require(encoder *e, const char *name, size_t n_bytes) {
-  const moons__module *module;
   if (!e->is_setup || e->names == NULL) return;
   refresh(e);
-  for (size_t n = 0; (module = moons__names_module(e->names, n)) != NULL; n++) {
-    size_t length = 0;
-    const char *of_module = moons__names_of_module(e->names, module, &length);
-    if (length != n_bytes || memcmp(of_module, name, n_bytes) != 0) continue;
-    if (goes_along(module)) queue(e, module);
-    return;
-  }
+  const moons__module *module =
+      moons__names_module(e->names, moons__names_number(e->names, name, n_bytes) - 1);
+  if (module != NULL && goes_along(module)) queue(e, module);
 }
 
 void moons__wire_queue_all_modules(encoder *e) {
@@ -151,10 +133,8 @@ int moons__wire_queue_first(encoder *e) {
   if (e->names == NULL || e->names->n_by_name == 0) return 0;
   refresh(e);
   for (size_t n = 0; (module = moons__names_module(e->names, n)) != NULL; n++) {
-    size_t n_bytes = 0;
-    const char *name = moons__names_of_module(e->names, module, &n_bytes);
     if (!goes_along(module)) continue;
-    push_module(e->L, name, n_bytes);
+    push_module(e, module);
     int holds_others = 0;
     moons__wire_try(e, &holds_others);
     moons__names_module(e->names, n)->holds_others = holds_others;
@@ -207,18 +187,13 @@ static void library_put(encoder *e, const moons__module *module) {
 
 void moons__wire_module(encoder *e) {
   lua_State *L = e->L;
-  const moons__module *module = NULL;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_rawgeti(L, slot(e, MOONS__SLOT_MODULES), ++e->n_modules_done);
-  size_t n_bytes, length = 0, n = 0;
-  const char *name = lua_tolstring(L, -1, &n_bytes);
-  push_module(L, name, n_bytes);
+  const char *name = lua_tostring(L, -1);
+  e->owner = moons__names_number(e->names, name, strlen(name));
+  const moons__module *module = moons__names_module(e->names, e->owner - 1);
+  moons__libraries_push_loaded(L, name);
   mark_sent(e);
-  while ((module = moons__names_module(e->names, n++)) != NULL) {
-    const char *of_module = moons__names_of_module(e->names, module, &length);
-    if (length == n_bytes && memcmp(of_module, name, n_bytes) == 0) break;
-  }
-  e->owner = n;
   if (module != NULL && module->kind == MOONS__MODULE_LIBRARY)
     library_put(e, module);
   else
@@ -231,8 +206,6 @@ void moons__wire_module(encoder *e) {
 /* Whether the function at `index` is in the file of the module that holds it, as far as that can be known. */
 static int is_of_file(encoder *e, const moons__module *module, int index) {
   lua_State *L = e->L;
-  size_t n_bytes = 0;
-  const char *name = moons__names_of_module(e->names, module, &n_bytes);
   int top = lua_gettop(L), is_of = 1;
   luaL_checkstack(L, 8, NULL);
   if (!moons__pristine_push_present(L, LUA_LOADLIBNAME)) return 1;
@@ -240,7 +213,7 @@ static int is_of_file(encoder *e, const moons__module *module, int index) {
   if (moons__pristine_push_library(L, LUA_LOADLIBNAME) &&
       lua_getfield(L, -1, "searchpath") == LUA_TFUNCTION) {
     lua_Debug info;
-    lua_pushlstring(L, name, n_bytes);
+    lua_pushstring(L, moons__names_of_module(e->names, module));
     lua_pushvalue(L, top + 2);
     int status = lua_pcall(L, 2, 1, 0);
     lua_pushvalue(L, index);
@@ -275,10 +248,8 @@ static int setup_put(encoder *e, const moons__name *name, int index, int as_meta
 
 /* Whether the other side has got the module. */
 static int is_sent(encoder *e, const moons__module *module) {
-  size_t n_bytes = 0;
-  const char *name = moons__names_of_module(e->names, module, &n_bytes);
   luaL_checkstack(e->L, 8, NULL);
-  push_module(e->L, name, n_bytes);
+  push_module(e, module);
   int is_known = lua_rawget(e->L, e->sent_index) != LUA_TNIL;
   lua_pop(e->L, 1);
   return is_known;
@@ -287,10 +258,8 @@ static int is_sent(encoder *e, const moons__module *module) {
 /* Makes sure that the other side gets the module before the message, where it can. The trial may look at all modules again. */
 static int want(encoder *e, const moons__module *module) {
   lua_State *L = e->L;
-  size_t n_bytes = 0;
   if (!e->may_want) return 0;
-  const char *name = moons__names_of_module(e->names, module, &n_bytes);
-  push_module(L, name, n_bytes);
+  push_module(e, module);
   int can_be_sent = moons__wire_try(e, NULL);
   if (can_be_sent) {
     lua_pushvalue(L, -1);
@@ -308,7 +277,7 @@ static int argument_put(encoder *e, const moons__name *name, int index, int as_m
   const moons__module *module = module_of(e, name);
   if (!as_metatable && !lua_isfunction(e->L, index)) return 0;
   if (module->goes_by_name) return put_by_name(e, name, index, as_metatable);
-  if (is_sent(e, module)) return put_name_of_sent(e, name);
+  if (is_sent(e, module)) return put_path(e, name);
   return want(e, module) && moons__wire_named(e, index, as_metatable); /* as it is known now */
 }
 
@@ -372,10 +341,8 @@ static int is_first(lua_State *L) {
 /* Warns about a module, once. The format takes its name, and then what is on top. */
 static void warn(encoder *e, const moons__module *module, const char *format) {
   lua_State *L = e->L;
-  size_t n_bytes = 0;
-  const char *name = moons__names_of_module(e->names, module, &n_bytes);
   luaL_tolstring(L, -1, NULL);
-  lua_pushlstring(L, name, n_bytes);
+  lua_pushstring(L, moons__names_of_module(e->names, module));
   if (is_first(L)) {
     lua_pushfstring(L, format, lua_tostring(L, -1), lua_tostring(L, -2));
     lua_warning(L, lua_tostring(L, -1), 0);

@@ -1,5 +1,5 @@
 /*
-** A path is the module's name and then a key for each step down, each a string: its length and its bytes. First come
+** A path is a string: the module's name and then a key for each step down, with a zero byte between. First come
 ** the standard libraries, then those in C, so that what others hold of them too keeps their names; then modules are
 ** walked breadth first, so that the shortest path wins. Lists are not walked: they hold data, which travels by
 ** value. Looking takes time in proportion to what the modules hold, so it is done again only where others are loaded; a module
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "state/fields.h"
 #include "state/libraries.h"
 #include "state/pristine.h"
 #include "wire/raise.h"
@@ -28,7 +29,7 @@ void moons__names_free(moons__names *names) {
   *names = (moons__names){0};
 }
 
-/* Paths lie one after the other in `paths`: this, and then the steps. They are known by their offset, for the bytes move as
+/* Paths lie one after the other in `paths`: this, the path, a zero byte. They are known by their offset, for the bytes move as
 ** they grow. */
 typedef struct path_head {
   size_t n_bytes;
@@ -41,35 +42,25 @@ static path_head head_of(const moons__names *names, size_t at) {
   return head;
 }
 
-/* Appends the key at `index` to the path being built; returns 0 for keys that paths cannot hold. */
-static int append_key(moons__names *names, lua_State *L, int index) {
-  moons__buffer *paths = &names->paths;
-  if (lua_type(L, index) != LUA_TSTRING) return 0;
-  size_t n_bytes;
-  const char *bytes = lua_tolstring(L, index, &n_bytes);
-  moons__check(L, moons__buffer_append(paths, &n_bytes, sizeof n_bytes));
-  moons__check(L, moons__buffer_append(paths, bytes, n_bytes));
-  return 1;
+static const char *path_at(const moons__names *names, size_t at) {
+  return names->paths.bytes + at + sizeof(path_head);
 }
 
-/* Builds the path of `parent` (its place, or 0 for none) and the key at `index`; 0: no such path. */
+/* Adds the path of `parent` (its place, or 0 for none) and the key at `index`. Returns its place; 0 for keys that paths cannot
+** hold: those that are no strings, or have a zero byte. */
 static size_t add_path(moons__names *names, lua_State *L, size_t parent, size_t module, int index) {
   moons__buffer *paths = &names->paths;
-  size_t at = paths->n_bytes;
-  path_head head = {0, module};
-  moons__check(L, moons__buffer_append(paths, &head, sizeof head));
-  if (parent > 0) {
-    size_t n_parent = head_of(names, parent).n_bytes;
-    moons__check(L, moons__buffer_reserve(paths, n_parent));
-    memcpy(paths->bytes + paths->n_bytes, paths->bytes + parent + sizeof head, n_parent);
-    paths->n_bytes += n_parent;
-  }
-  if (!append_key(names, L, index)) {
-    paths->n_bytes = at;
-    return 0;
-  }
-  head.n_bytes = paths->n_bytes - at - sizeof head;
+  size_t at = paths->n_bytes, n_key, n_parent = 0;
+  const char *key = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &n_key) : NULL;
+  if (key == NULL || strlen(key) != n_key) return 0;
+  if (parent > 0) n_parent = head_of(names, parent).n_bytes + 1;
+  path_head head = {n_parent + n_key, module};
+  size_t n_bytes = sizeof head + head.n_bytes + 1;
+  moons__check(L, moons__buffer_reserve(paths, n_bytes));
   memcpy(paths->bytes + at, &head, sizeof head);
+  if (parent > 0) memcpy(paths->bytes + at + sizeof head, path_at(names, parent), n_parent);
+  memcpy(paths->bytes + at + sizeof head + n_parent, key, n_key + 1);
+  paths->n_bytes += n_bytes;
   return at;
 }
 
@@ -139,58 +130,19 @@ static void look_into(moons__names *names, lua_State *L, int list, size_t path) 
 /* The metatable that a standard library has made for its values counts as a field of it, under a name that no field has;
 ** NULL where it has none. */
 static const char *metatable_key(const char *library) {
-  if (strcmp(library, LUA_IOLIBNAME) == 0) return LUA_FILEHANDLE;
+  if (strcmp(library, LUA_IOLIBNAME) == 0) return MOONS__FILE_METATABLE;
   return strcmp(library, LUA_STRLIBNAME) == 0 ? MOONS__STRING_METATABLE : NULL;
 }
 
-/* Pushes the metatable that has this key in the library; returns 0, and pushes nothing, where there is none. */
-static int push_metatable(lua_State *L, const char *library, const char *key) {
-  const char *own = metatable_key(library);
-  if (own == NULL || key == NULL || strcmp(own, key) != 0) return 0;
-  if (strcmp(library, LUA_STRLIBNAME) == 0) return moons__pristine_push_present(L, key);
-  if (luaL_getmetatable(L, key) == LUA_TTABLE) return 1;
-  lua_pop(L, 1);
-  return 0;
-}
-
-/* Notes it; tables in it that must be walked go to the list. */
+/* Notes it; what that of files holds is walked. */
 static void look_at_metatable(moons__names *names, lua_State *L, const char *library, size_t path,
                               int list) {
-  const char *key = metatable_key(library);
-  if (key == NULL) return;
-  lua_pushstring(L, key);
-  if (push_metatable(L, library, key)) {
-    if (note(names, L, path, lua_gettop(L) - 1) != 0 && strcmp(library, LUA_IOLIBNAME) == 0)
-      list_add(L, list);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
-/* Notes what a standard library, or the table of globals, had before the script changed it: what is
-** in C there, and the tables of `package`. All else in it is the script's. */
-static void look_into_standard(moons__names *names, lua_State *L, const char *name, size_t path) {
-  int is_package = strcmp(name, LUA_LOADLIBNAME) == 0;
-  if (!moons__pristine_push_library(L, name) && !moons__pristine_push_present(L, name)) return;
-  int table = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    int is_own = lua_iscfunction(L, -1) || lua_isuserdata(L, -1);
-    if (is_own || (is_package && lua_istable(L, -1))) note(names, L, path, table + 1);
-  }
-  lua_pop(L, 1);
-}
-
-/* Puts tables that the host has given its states as globals into the list, to be walked. */
-static void look_at_host(moons__names *names, lua_State *L, const char *name, size_t path,
-                         int list) {
-  if (strcmp(name, LUA_GNAME) != 0 || !moons__pristine_push_library(L, name)) return;
-  int globals = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1)) {
-    if (lua_type(L, globals + 1) != LUA_TSTRING || !lua_istable(L, -1)) continue;
-    if (moons__libraries_find(lua_tostring(L, globals + 1)) != NULL) continue;
-    if (note(names, L, path, globals + 1) != 0) list_add(L, list);
-  }
-  lua_pop(L, 1);
+  int top = lua_gettop(L);
+  const char *key = lua_pushstring(L, metatable_key(library));
+  if (key != NULL && moons__pristine_push_present(L, key) && note(names, L, path, top + 1) != 0 &&
+      strcmp(key, MOONS__FILE_METATABLE) == 0)
+    list_add(L, list);
+  lua_settop(L, top);
 }
 
 /* The name of the standard library whose key in package.loaded is at `index`, or NULL. */
@@ -199,7 +151,26 @@ static const char *standard_name(lua_State *L, int index) {
   return moons__libraries_find(lua_tostring(L, index));
 }
 
-void moons__names_push_loaded(lua_State *L) {
+/* Notes what a standard library, or the table of globals, had before the script changed it: what is in C there, and the tables
+** of `package`. Tables that the host has given its states as globals are walked. All else in it is the script's. */
+static void look_into_standard(moons__names *names, lua_State *L, const char *name, size_t path,
+                               int list) {
+  int is_package = strcmp(name, LUA_LOADLIBNAME) == 0;
+  int has_note = moons__pristine_push_library(L, name);
+  int may_be_hosts = has_note && strcmp(name, LUA_GNAME) == 0;
+  if (!has_note && !moons__pristine_push_present(L, name)) return;
+  int table = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    int is_own =
+        lua_iscfunction(L, -1) || lua_isuserdata(L, -1) || (is_package && lua_istable(L, -1));
+    int is_hosts = may_be_hosts && lua_istable(L, -1) && standard_name(L, table + 1) == NULL;
+    if ((is_own || is_hosts) && note(names, L, path, table + 1) != 0 && is_hosts) list_add(L, list);
+  }
+  lua_pop(L, 1);
+}
+
+/* Pushes package.loaded; a new table where there is none. */
+static void push_loaded(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
@@ -230,18 +201,16 @@ static int is_library(const moons__names *names, lua_State *L) {
   return surplus > 0;
 }
 
-/* Whether a name is that of the module `parallel` or one of its parts. */
-static int is_parallel(const char *name, size_t n_bytes) {
+int moons__names_is_parallel(const char *name) {
   static const char NAME[] = "parallel";
   size_t n = sizeof NAME - 1;
-  return n_bytes >= n && memcmp(name, NAME, n) == 0 && (n_bytes == n || name[n] == '.');
+  return strncmp(name, NAME, n) == 0 && (name[n] == '\0' || name[n] == '.');
 }
 
 static moons__module_kind kind_of(const moons__names *names, lua_State *L, int key) {
-  size_t n_bytes;
-  const char *name = lua_tolstring(L, key, &n_bytes);
   if (standard_name(L, key) != NULL) return MOONS__MODULE_STANDARD;
-  if (is_parallel(name, n_bytes) || is_noted(L, HOST, key)) return MOONS__MODULE_SHARED;
+  if (moons__names_is_parallel(lua_tostring(L, key)) || is_noted(L, HOST, key))
+    return MOONS__MODULE_SHARED;
   return is_library(names, L) ? MOONS__MODULE_LIBRARY : MOONS__MODULE_LUA;
 }
 
@@ -252,13 +221,13 @@ static void note_module(moons__names *names, lua_State *L, int key, moons__modul
   module.path = add_path(names, L, 0, n_modules(names), key);
   module.came_by_value = is_noted(L, RECEIVED, key);
   module.goes_by_name = is_noted(L, BY_NAME, key);
+  if (module.path == 0) return;
   moons__check(L, moons__buffer_append(&names->modules, &module, sizeof module));
   if (!is_object(L, -1) || is_known(names, address_of(L, -1))) return;
   know(names, L, module.path);
   if (kind == MOONS__MODULE_STANDARD) {
-    look_into_standard(names, L, standard_name(L, key), module.path);
+    look_into_standard(names, L, standard_name(L, key), module.path, list);
     look_at_metatable(names, L, standard_name(L, key), module.path, list);
-    look_at_host(names, L, standard_name(L, key), module.path, list);
   } else if (lua_istable(L, -1))
     list_add(L, list);
 }
@@ -273,29 +242,19 @@ static void look_deeper(moons__names *names, lua_State *L, int list) {
   lua_pop(L, 1);
 }
 
-/* Whether the module whose name is at `key` is in the set at `done`; from then on it is. */
-static int is_done(lua_State *L, int done, int key) {
-  lua_pushvalue(L, key);
-  int found = lua_rawget(L, done) != LUA_TNIL;
-  lua_pop(L, 1);
-  if (found) return 1;
-  lua_pushvalue(L, key);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, done);
-  return 0;
-}
-
-/* Notes the loaded modules of a kind, and what they hold, but those that are done. */
-static void look_at_kind(moons__names *names, lua_State *L, moons__module_kind kind, int done) {
-  int list = lua_gettop(L) + 1, loaded = list + 1, key = loaded + 1;
+/* Notes the modules of a kind among those in the table on top, takes them out of it, and notes what they hold. */
+static void look_at_kind(moons__names *names, lua_State *L, moons__module_kind kind) {
+  int left = lua_gettop(L), list = left + 1, key = list + 1;
   lua_newtable(L);
-  moons__names_push_loaded(L);
-  for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {
+  for (lua_pushnil(L); lua_next(L, left); lua_settop(L, key)) {
     if (lua_type(L, key) != LUA_TSTRING || kind_of(names, L, key) != kind) continue;
-    if (!is_done(L, done, key)) note_module(names, L, key, kind, list);
+    note_module(names, L, key, kind, list);
+    lua_pushvalue(L, key);
+    lua_pushnil(L);
+    lua_rawset(L, left);
   }
   look_deeper(names, L, list);
-  lua_settop(L, list - 1);
+  lua_settop(L, left);
 }
 
 static void look(moons__names *names, lua_State *L) {
@@ -304,42 +263,33 @@ static void look(moons__names *names, lua_State *L) {
   names->first = names->last = NULL;
   names->paths.n_bytes = names->modules.n_bytes = 0;
   moons__check(L, moons__buffer_append(&names->paths, "", 1)); /* no path begins at 0 */
-  lua_newtable(L);
+  push_loaded(L);
+  moons__fields_copy(L);
   for (int kind = MOONS__MODULE_STANDARD; kind <= MOONS__MODULE_LUA; kind++)
-    look_at_kind(names, L, (moons__module_kind)kind, lua_gettop(L));
+    look_at_kind(names, L, (moons__module_kind)kind);
   lua_pop(L, 1);
 }
 
-/* The sum does not depend on the order in which lua_next gives modules. */
+/* A module at the address of one that is gone misleads nobody: paths are followed. */
 void moons__names_refresh(moons__names *names, lua_State *L) {
-  size_t n_loaded = 0, fingerprint = 0;
   luaL_checkstack(L, 4, NULL);
-  moons__names_push_loaded(L);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    n_loaded++;
-    fingerprint += (size_t)lua_topointer(L, -1) * 31 + (size_t)lua_topointer(L, -2);
-  }
+  push_loaded(L);
+  lua_Integer sum = moons__fields_sum(L);
   lua_pop(L, 1);
-  if (n_loaded == names->n_loaded && fingerprint == names->fingerprint) return;
-  names->n_loaded = 0; /* after an error in its midst it looks again */
+  if (names->has_looked && sum == names->sum) return;
+  names->has_looked = 0; /* after an error in its midst it looks again */
   look(names, L);
-  names->n_loaded = n_loaded;
-  names->fingerprint = fingerprint;
+  names->has_looked = 1;
+  names->sum = sum;
 }
 
 /* Notes. */
 
 void moons__names_note_host(lua_State *L) {
   luaL_checkstack(L, 6, NULL);
-  moons__names_push_loaded(L);
-  lua_newtable(L);
-  for (lua_pushnil(L); lua_next(L, -3);) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4);
-  }
+  push_loaded(L);
+  moons__fields_copy(L);
   lua_setfield(L, LUA_REGISTRYINDEX, HOST);
-  lua_pop(L, 1);
 }
 
 /* Notes the module on top under the name below it in a table of the registry, and pops both. */
@@ -353,15 +303,10 @@ static void note_in(lua_State *L, const char *which) {
 void moons__names_note_received(lua_State *L) { note_in(L, RECEIVED); }
 
 void moons__names_note_by_name(moons__names *names, lua_State *L, moons__module *module) {
-  size_t n_bytes = 0;
-  const char *name = moons__names_of_module(names, module, &n_bytes);
   module->goes_by_name = 1;
   names->n_by_name++;
-  lua_pushlstring(L, name, n_bytes);
-  moons__names_push_loaded(L);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
+  const char *name = lua_pushstring(L, moons__names_of_module(names, module));
+  moons__libraries_push_loaded(L, name);
   note_in(L, BY_NAME);
 }
 
@@ -377,65 +322,46 @@ void moons__names_forget_by_name(moons__names *names, lua_State *L) {
 
 /* Following paths. */
 
-typedef struct steps {
-  const char *at, *end;
-} steps;
-
-/* The next key, or NULL: at the end, and at bytes that are no path. */
-static const char *take_key(steps *s, size_t *n_bytes) {
-  size_t left = (size_t)(s->end - s->at);
-  if (left < sizeof *n_bytes) return NULL;
-  memcpy(n_bytes, s->at, sizeof *n_bytes);
-  if (*n_bytes > left - sizeof *n_bytes) return NULL;
-  const char *key = s->at + sizeof *n_bytes;
-  s->at = key + *n_bytes;
-  return key;
+/* Pushes the field with the key on top, which it pops, of a standard library as it was before the script changed it. Returns
+** 0, and leaves the key, where there is none, or that was not noted. */
+static int push_noted(lua_State *L, const char *library) {
+  int key = lua_gettop(L);
+  const char *metatable = metatable_key(library);
+  int is_found = metatable != NULL && strcmp(lua_tostring(L, key), metatable) == 0;
+  if (is_found) is_found = moons__pristine_push_present(L, metatable);
+  if (!is_found && moons__pristine_push_library(L, library)) {
+    lua_pushvalue(L, key);
+    is_found = lua_rawget(L, -2) != LUA_TNIL;
+  }
+  if (is_found) lua_replace(L, key);
+  lua_settop(L, key);
+  return is_found;
 }
 
-/* Pushes the next key; returns 0 where there is none. */
-static int push_key(lua_State *L, steps *s) {
-  size_t n_bytes;
-  const char *key = take_key(s, &n_bytes);
-  if (key != NULL) lua_pushlstring(L, key, n_bytes);
-  return key != NULL;
-}
-
-/* Pushes the field with the key on top, which it pops, of the table below it, which it replaces: of a
-** standard library as it was before the script changed it, where that was noted. */
-static void step_down(lua_State *L, const char *standard) {
-  int table = lua_gettop(L) - 1;
-  if (standard != NULL && push_metatable(L, standard, lua_tostring(L, table + 1))) {
-    lua_replace(L, table);
-    lua_settop(L, table);
-    return;
+/* Replaces the module on top, or its standard library, by what the rest of its path leads to: after `at`, at a zero byte, up to
+** `end`. That is nil where it leads nowhere. */
+static void go_down(lua_State *L, const char *standard, const char *at, const char *end) {
+  for (; at < end && lua_istable(L, -1); standard = NULL) {
+    const char *key = at + 1;
+    at = key + strnlen(key, (size_t)(end - key));
+    lua_pushlstring(L, key, (size_t)(at - key));
+    if (standard == NULL || !push_noted(L, standard)) lua_rawget(L, -2);
+    lua_remove(L, -2);
   }
-  if (standard != NULL && moons__pristine_push_library(L, standard)) {
-    lua_pushvalue(L, table + 1);
-    if (lua_rawget(L, -2) != LUA_TNIL) {
-      lua_replace(L, table);
-      lua_settop(L, table);
-      return;
-    }
-    lua_settop(L, table + 1);
-  }
-  lua_rawget(L, table);
-  lua_replace(L, table);
+  if (at == end) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
 }
 
 /* Whether the path leads to the value at `index` still: the script may have put another there since the last look. */
 static int leads_to(lua_State *L, const moons__name *name, moons__module_kind kind, int index) {
-  int top = lua_gettop(L);
-  steps s = {name->path, name->path + name->n_bytes};
-  const char *standard = NULL;
+  const char *module = name->path;
   luaL_checkstack(L, 8, NULL);
-  moons__names_push_loaded(L);
-  for (int n = 0; lua_istable(L, -1) && push_key(L, &s); n++) {
-    const char *next = n == 0 && kind == MOONS__MODULE_STANDARD ? standard_name(L, -1) : NULL;
-    step_down(L, standard);
-    standard = next;
-  }
-  int same = s.at == s.end && lua_rawequal(L, -1, index);
-  lua_settop(L, top);
+  moons__libraries_push_loaded(L, module);
+  go_down(L, kind == MOONS__MODULE_STANDARD ? moons__libraries_find(module) : NULL,
+          module + strlen(module), module + name->n_bytes);
+  int same = lua_rawequal(L, -1, index);
+  lua_pop(L, 1);
   return same;
 }
 
@@ -443,11 +369,9 @@ static int find_known(moons__names *names, lua_State *L, int index, moons__name 
   uint64_t at = moons__ptrmap_get(&names->known, address_of(L, index));
   if (at == MOONS__PTRMAP_NONE) return 0;
   path_head head = head_of(names, (size_t)at);
-  name->path = names->paths.bytes + at + sizeof head;
-  name->n_bytes = head.n_bytes;
   const moons__module *module = moons__names_module(names, head.module);
-  name->module = head.module;
-  name->is_module = module->path == (size_t)at;
+  *name = (moons__name){path_at(names, (size_t)at), head.n_bytes, head.module,
+                        .is_module = module->path == (size_t)at};
   return leads_to(L, name, module->kind, index);
 }
 
@@ -460,54 +384,42 @@ int moons__names_find(moons__names *names, lua_State *L, int index, moons__name 
   return find_known(names, L, index, name);
 }
 
-const char *moons__names_of_module(const moons__names *names, const moons__module *module,
-                                   size_t *n_bytes) {
-  const char *at = names->paths.bytes + module->path + sizeof(path_head);
-  steps s = {at, at + head_of(names, module->path).n_bytes};
-  return take_key(&s, n_bytes);
+const char *moons__names_of_module(const moons__names *names, const moons__module *module) {
+  return path_at(names, module->path);
 }
 
-/* `path` as a person writes it: json.encode. */
-static void push_text(lua_State *L, const char *path, size_t n_bytes) {
-  steps s = {path, path + n_bytes};
-  luaL_Buffer text;
-  luaL_buffinit(L, &text);
-  const char *key;
-  for (int n = 0; (key = take_key(&s, &n_bytes)) != NULL; n++) {
-    if (n > 0) luaL_addchar(&text, '.');
-    luaL_addlstring(&text, key, n_bytes);
+size_t moons__names_number(const moons__names *names, const char *name, size_t n_bytes) {
+  for (size_t n = 1; n <= n_modules(names); n++) {
+    const char *of_module = moons__names_of_module(names, moons__names_module(names, n - 1));
+    if (strlen(of_module) == n_bytes && memcmp(of_module, name, n_bytes) == 0) return n;
   }
-  luaL_pushresult(&text);
+  return 0;
 }
 
-/* Pushes package.loaded[name], requiring the module where it is not there. The name is on top. */
-static void push_module(lua_State *L, int may_require) {
-  int name = lua_gettop(L);
-  if (strcmp(lua_tostring(L, name), LUA_GNAME) == 0) { /* also where no library is open */
+/* Pushes package.loaded[name], requiring the module where it is not there. */
+static void push_module(lua_State *L, const char *name, int may_require) {
+  if (strcmp(name, LUA_GNAME) == 0) { /* also where no library is open */
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    lua_replace(L, name);
     return;
   }
-  moons__names_push_loaded(L);
-  lua_pushvalue(L, name);
-  if (lua_rawget(L, -2) != LUA_TNIL) {
-    lua_replace(L, name);
-    lua_settop(L, name);
-    return;
-  }
+  if (moons__libraries_push_loaded(L, name) != LUA_TNIL) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_pushliteral(L, "require");
   if (lua_rawget(L, -2) != LUA_TFUNCTION || !may_require)
-    luaL_error(L, "module '%s' is not loaded and cannot be required", lua_tostring(L, name));
-  lua_pushvalue(L, name);
+    luaL_error(L, "module '%s' is not loaded and cannot be required", name);
+  lua_pushstring(L, name);
   lua_call(L, 1, 1);
-  lua_replace(L, name);
-  lua_settop(L, name);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
 }
 
-/* What a path leads to is not there. Globals on such a path are the host's. */
+/* What a path leads to is not there. It is told as a person writes it: json.encode. Globals on such a path are the host's. */
 static void raise_missing(lua_State *L, const char *path, size_t n_bytes) {
-  push_text(L, path, n_bytes);
+  luaL_Buffer buffer;
+  char *at = luaL_buffinitsize(L, &buffer, n_bytes);
+  for (size_t i = 0; i < n_bytes; i++)
+    at[i] = path[i] != '\0' ? path[i] : '.';
+  luaL_pushresultsize(&buffer, n_bytes);
   const char *text = lua_tostring(L, -1);
   size_t n = strlen(LUA_GNAME);
   if (strncmp(text, LUA_GNAME ".", n + 1) == 0)
@@ -518,36 +430,18 @@ static void raise_missing(lua_State *L, const char *path, size_t n_bytes) {
 }
 
 void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_require) {
-  steps s = {path, path + n_bytes};
+  size_t n_name = strnlen(path, n_bytes);
   luaL_checkstack(L, 12, NULL);
-  if (!push_key(L, &s)) luaL_error(L, "malformed bytes: no path");
-  if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "malformed bytes: no module name");
-  const char *standard = standard_name(L, -1);
-  push_module(L, may_require);
-  for (; s.at < s.end; standard = NULL) {
-    if (!push_key(L, &s)) luaL_error(L, "malformed bytes: no path");
-    if (lua_istable(L, -2)) {
-      step_down(L, standard);
-    } else {
-      lua_pop(L, 2);
-      lua_pushnil(L);
-    }
-    if (!lua_isnil(L, -1)) continue;
-    raise_missing(L, path, n_bytes);
-  }
+  const char *name = lua_pushlstring(L, path, n_name);
+  push_module(L, name, may_require);
+  go_down(L, moons__libraries_find(name), path + n_name, path + n_bytes);
+  if (n_name < n_bytes && lua_isnil(L, -1)) raise_missing(L, path, n_bytes);
+  lua_remove(L, -2);
 }
 
-const char *moons__names_global(const char *path, size_t n_bytes, size_t *n_name_bytes) {
-  steps s = {path, path + n_bytes};
-  const char *module = take_key(&s, n_name_bytes);
-  if (module == NULL || !moons__libraries_of_global(module, *n_name_bytes)) return NULL;
-  int is_globals =
-      *n_name_bytes == strlen(LUA_GNAME) && memcmp(module, LUA_GNAME, *n_name_bytes) == 0;
-  return is_globals && s.at < s.end ? take_key(&s, n_name_bytes) : module;
-}
-
-int moons__names_is_parallel(const char *path, size_t n_bytes) {
-  steps s = {path, path + n_bytes};
-  const char *module = take_key(&s, &n_bytes);
-  return module != NULL && is_parallel(module, n_bytes);
+const char *moons__names_global(const moons__name *name) {
+  size_t n_bytes = strlen(name->path);
+  if (moons__libraries_find(name->path) == NULL) return NULL;
+  int is_of_globals = strcmp(name->path, LUA_GNAME) == 0 && n_bytes < name->n_bytes;
+  return is_of_globals ? name->path + n_bytes + 1 : name->path;
 }

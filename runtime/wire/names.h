@@ -34,13 +34,15 @@ typedef struct moons__names {
   moons__buffer modules;    /* of moons__module; owned */
   const char *first, *last; /* the lowest and the highest address known of what Lua allocates */
   int n_by_name;            /* modules that were noted to go by name */
-  size_t n_loaded;          /* modules at the last look, and a sum over which they were */
-  size_t fingerprint;
+  int has_looked;
+  lua_Integer sum; /* of package.loaded at the last look (fields.h) */
 } moons__names;
 
 /* A value that is known. */
 typedef struct moons__name {
-  const char *path; /* valid until the next look */
+  const char *
+      path; /* the module's name, and then a zero byte and a key for each step down; ends with a zero byte that
+                       is not counted. Valid until the next look */
   size_t n_bytes;
   size_t module; /* the number of the one that holds it */
   int is_module; /* it is the module itself */
@@ -61,17 +63,18 @@ static inline int moons__names_may_know(const moons__names *names, const void *o
 ** checked: following its path gives that very value. Refresh first. May raise a memory error. */
 int moons__names_find(moons__names *names, lua_State *L, int index, moons__name *name);
 
-/* The n-th module, from 0; NULL at the end. And its name in package.loaded. */
+/* The n-th module, from 0; NULL where there is none. */
 moons__module *moons__names_module(const moons__names *names, size_t n);
-const char *moons__names_of_module(const moons__names *names, const moons__module *module,
-                                   size_t *n_bytes);
+
+/* The number of the module with this name, counted from 1; 0: there is none. */
+size_t moons__names_number(const moons__names *names, const char *name, size_t n_bytes);
+
+/* Its name in package.loaded. Valid until the next look. */
+const char *moons__names_of_module(const moons__names *names, const moons__module *module);
 
 /* Pushes the value with this path; requires the module where it is not loaded, if that is allowed.
 ** Raises an error that names the module, or the field that is not there. */
 void moons__names_push(lua_State *L, const char *path, size_t n_bytes, int may_require);
-
-/* Pushes package.loaded; a new table where there is none. */
-void moons__names_push_loaded(lua_State *L);
 
 /* Takes note that the modules which are loaded now are the host's: states on the other side have them too. */
 void moons__names_note_host(lua_State *L);
@@ -84,10 +87,10 @@ void moons__names_note_by_name(moons__names *names, lua_State *L, moons__module 
 void moons__names_forget_by_name(moons__names *names, lua_State *L);
 
 /* Whether a path begins at the module `parallel` or one of its parts. */
-int moons__names_is_parallel(const char *path, size_t n_bytes);
+int moons__names_is_parallel(const char *path);
 
-/* The standard global at which a path begins: "math" for math.floor, "print" for print. NULL
-** where it begins at another module. Points into the path. */
-const char *moons__names_global(const char *path, size_t n_bytes, size_t *n_name_bytes);
+/* The standard global at which a name begins: "math" for math.floor, "print" for print. NULL where it begins at another
+** module. Points into the path. */
+const char *moons__names_global(const moons__name *name);
 
 #endif

@@ -104,9 +104,7 @@ static void set_module(lua_State *L, int name) {
 
 /* The module is written in C and was required here; what the script has set in it comes on top. */
 static void set_module_fields(lua_State *L, int name) {
-  moons__names_push_loaded(L);
-  lua_pushvalue(L, name);
-  if (lua_rawget(L, -2) != LUA_TTABLE) return;
+  if (moons__libraries_push_loaded(L, lua_tostring(L, name)) != LUA_TTABLE) return;
   lua_pushvalue(L, name + 1);
   set_fields(L);
 }

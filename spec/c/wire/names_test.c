@@ -189,21 +189,19 @@ static void beginnings(void) {
                             " package.loaded['parallel.range'] = {}"
                             " package.loaded.parallelism = {}");
   moons__name name;
-  size_t n_name;
   for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
     CHECK(find(&names, L, CASES[i].expression, &name));
-    const char *global = moons__names_global(name.path, name.n_bytes, &n_name),
-               *expected = CASES[i].global;
+    const char *global = moons__names_global(&name), *expected = CASES[i].global;
     CHECK((global == NULL) == (expected == NULL));
-    if (global != NULL) CHECK(n_name == strlen(expected) && memcmp(global, expected, n_name) == 0);
-    CHECK(!moons__names_is_parallel(name.path, name.n_bytes));
+    if (global != NULL) CHECK(strcmp(global, expected) == 0);
+    CHECK(!moons__names_is_parallel(name.path));
   }
   CHECK(find(&names, L, "package.loaded.parallel.map", &name));
-  CHECK(moons__names_is_parallel(name.path, name.n_bytes));
+  CHECK(moons__names_is_parallel(name.path));
   CHECK(find(&names, L, "package.loaded['parallel.range']", &name));
-  CHECK(moons__names_is_parallel(name.path, name.n_bytes));
+  CHECK(moons__names_is_parallel(name.path));
   CHECK(find(&names, L, "package.loaded.parallelism", &name));
-  CHECK(!moons__names_is_parallel(name.path, name.n_bytes));
+  CHECK(!moons__names_is_parallel(name.path));
   moons__names_free(&names);
   lua_close(L);
 }
