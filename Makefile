@@ -62,7 +62,8 @@ ifeq ($(SYSTEM),Darwin)
   EXPORT   := -Wl,-export_dynamic
   WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)-force_load$(comma)$(LUA_ARCHIVE),$(LUA_LIBS))
   SHARED   := -dynamiclib -install_name @rpath/libmoons.so
-  MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel
+  MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel \
+                -Wl,-exported_symbol,_luaopen_parallel_experiment
   SYS_LIBS := -lm
 else
   CPPFLAGS += -D_GNU_SOURCE
@@ -83,7 +84,7 @@ TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posi
 COMMAND   := $(wildcard runtime/command/*.c)
 SOURCES   := $(filter-out $(COMMAND) $(TWIN_LEFT),$(wildcard runtime/*/*.c))
 HEADERS   := $(wildcard runtime/*.h runtime/*/*.h)
-LUA_FILES := $(sort $(wildcard lua/parallel/*.lua))
+LUA_FILES := $(sort $(wildcard lua/parallel/*.lua lua/parallel/*/*.lua))
 LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FILES))
 
 OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/base/lua_sources.o
@@ -118,7 +119,7 @@ $(BUILD)/libmoons.so: $(OBJECTS)
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
 
-# Takes Lua from the program that loads it, and shows it one function.
+# Takes Lua from the program that loads it, and shows it the two that open modules.
 $(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)

@@ -265,6 +265,9 @@ MOONS_API void moons_preload(struct lua_State *L, moons_runtime *runtime);
 ** makes a runtime of its own at the first map and frees it when it is closed. */
 MOONS_API int luaopen_parallel(struct lua_State *L);
 
+/* The same behind `require "parallel.experiment"`, which Lua finds in the file of `parallel`. */
+MOONS_API int luaopen_parallel_experiment(struct lua_State *L);
+
 #ifdef __cplusplus
 }
 #endif

@@ -38,8 +38,8 @@ local function name_of(value)
   return type(metatable) == "table" and NO_LISTS[metatable.__name] or nil
 end
 
--- Why a table is no list; nothing where it may be one.
-local function why_no_list(value)
+--- Why a table is no list; nothing where it may be one.
+function check.why_no_list(value)
   local metatable = getmetatable(value)
   local name = name_of(value)
   if name then
@@ -54,6 +54,8 @@ local function why_no_list(value)
     return ("a table with %s, and no list in it; with 'n' it may have holes"):format(shown)
   end
 end
+
+local why_no_list = check.why_no_list
 
 --- Checks that an argument is a sequence, a range, or an iterator.
 function check.sequence(where, number, value)

@@ -28,8 +28,46 @@ static void push_arguments_of(lua_State *L) {
   lua_settop(L, row);
 }
 
+/* A key in the metatables of sequences that the module itself computes. */
+static const char COMPUTED = 0;
+
+/* core.note_computed(metatable): items of what has it are asked for by __index where an error shows them. */
+int moons__core_note_computed(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, 1, &COMPUTED);
+  return 0;
+}
+
+static int is_computed(lua_State *L, int list) {
+  if (!lua_getmetatable(L, list)) return 0;
+  int is_computed = lua_rawgetp(L, -1, &COMPUTED) != LUA_TNIL;
+  lua_pop(L, 2);
+  return is_computed;
+}
+
+static int get_computed(lua_State *L) {
+  lua_geti(L, 1, lua_tointeger(L, 2));
+  return 1;
+}
+
+/* Pushes an item of the list on top, which it pops. One that cannot be computed any more is nil. */
+static void take_item(lua_State *L, moons__job_data *j, lua_Integer index) {
+  if (!is_computed(L, lua_gettop(L))) {
+    lua_rawgeti(L, -1, index);
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pushcfunction(L, get_computed);
+  lua_insert(L, -2);
+  lua_pushinteger(L, index);
+  if (moons__call_in_use(L, j, 2, 1) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
 /* Pushes the item with this number, as far as it can be had without running the script's code, or nil. */
-static void push_item(lua_State *L, const moons__job_data *j, lua_Integer index) {
+static void push_item(lua_State *L, moons__job_data *j, lua_Integer index) {
   int list = j->source == MOONS__FROM_ITERATOR ? MOONS__VALUE_ITEMS : MOONS__VALUE_SOURCE;
   switch (j->source) {
   case MOONS__FROM_INTEGERS:
@@ -42,14 +80,12 @@ static void push_item(lua_State *L, const moons__job_data *j, lua_Integer index)
   case MOONS__FROM_CALL: lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE); return;
   case MOONS__FROM_TABLE:
   case MOONS__FROM_ITERATOR:
-    if (lua_getiuservalue(L, 1, list) != LUA_TTABLE) return;
-    lua_rawgeti(L, -1, index);
-    lua_remove(L, -2);
+    if (lua_getiuservalue(L, 1, list) == LUA_TTABLE) take_item(L, j, index);
   }
 }
 
 /* Gives the error value on top what the caller's side knows of the call. */
-static void add_call(lua_State *L, const moons__job_data *j, lua_Integer index) {
+static void add_call(lua_State *L, moons__job_data *j, lua_Integer index) {
   int error = lua_gettop(L);
   lua_pushinteger(L, index);
   lua_setfield(L, error, "index");
@@ -61,7 +97,7 @@ static void add_call(lua_State *L, const moons__job_data *j, lua_Integer index) 
   lua_settop(L, error);
 }
 
-void moons__push_error(lua_State *L, const moons__job_data *j, lua_Integer index,
+void moons__push_error(lua_State *L, moons__job_data *j, lua_Integer index,
                        const moons__failure *failure) {
   lua_createtable(L, 0, 8);
   if (index > 0) add_call(L, j, index);

@@ -8,8 +8,11 @@
 #include "wire/failure.h"
 
 /* Pushes an error value without `value`, of a call of the job, or, with index 0, of none. */
-void moons__push_error(lua_State *L, const moons__job_data *j, lua_Integer index,
+void moons__push_error(lua_State *L, moons__job_data *j, lua_Integer index,
                        const moons__failure *failure);
+
+/* core.note_computed(metatable) */
+int moons__core_note_computed(lua_State *L);
 
 /* Raises the error on top; an error value of a map tells from then on where the script was. */
 int moons__raise(lua_State *L);

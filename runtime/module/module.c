@@ -81,6 +81,8 @@ static int open_core(lua_State *L) {
       {"caller", core_caller},
       {"blame", core_blame},
       {"raise", core_raise},
+      {"draw_seed", moons__core_draw_seed},
+      {"note_computed", moons__core_note_computed},
       {"note_hook", moons__core_note_hook},
       {"ended_by_hook", moons__core_ended_by_hook},
       {"next", moons__core_next},
@@ -210,6 +212,20 @@ static int open_parallel(lua_State *L) {
   return 1;
 }
 
+static const char EXPERIMENT[] = "parallel.experiment";
+
+/* The loader of "parallel.experiment" where nothing has loaded "parallel" yet, which `open` does. */
+static int open_experiment(lua_State *L, lua_CFunction open) {
+  luaL_requiref(L, "parallel", open, 0);
+  lua_settop(L, 0);
+  lua_pushcfunction(L, open_part);
+  lua_pushstring(L, EXPERIMENT);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static int open_preloaded_experiment(lua_State *L) { return open_experiment(L, open_parallel); }
+
 void moons_preload(lua_State *L, moons_runtime *runtime) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushlightuserdata(L, runtime);
@@ -217,6 +233,8 @@ void moons_preload(lua_State *L, moons_runtime *runtime) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_parallel);
   lua_setfield(L, -2, "parallel");
+  lua_pushcfunction(L, open_preloaded_experiment);
+  lua_setfield(L, -2, EXPERIMENT);
   lua_pop(L, 1);
 }
 
@@ -235,3 +253,5 @@ int luaopen_parallel(lua_State *L) {
   moons__pristine_note_standard(L);
   return open_parallel(L);
 }
+
+int luaopen_parallel_experiment(lua_State *L) { return open_experiment(L, luaopen_parallel); }

@@ -55,6 +55,12 @@ uint64_t moons__draw_seed(lua_State *L) {
   return seed;
 }
 
+/* core.draw_seed(): a seed as maps draw it that are given none. */
+int moons__core_draw_seed(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)moons__draw_seed(L));
+  return 1;
+}
+
 uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n) {
   if (!seeds->has_seed) seeds->seed = moons__draw_seed(L);
   seeds->has_seed = 1;

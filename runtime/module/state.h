@@ -96,6 +96,7 @@ void moons__make_job_types(lua_State *L);
 /* Functions of the module "parallel.core". */
 int moons__core_new_workers(lua_State *L);
 int moons__core_job(lua_State *L);
+int moons__core_draw_seed(lua_State *L);
 int moons__core_next(lua_State *L);
 int moons__core_now(lua_State *L);
 int moons__core_sleep(lua_State *L);

@@ -87,7 +87,9 @@ local function shown(document, mark)
   return blocks
 end
 
-for _, document in ipairs {"README.md", "doc/from-python.md", "doc/isolation.md", "doc/pools.md"} do
+for _, document in ipairs {
+  "README.md", "doc/experiments.md", "doc/from-python.md", "doc/isolation.md", "doc/pools.md",
+} do
   describe(document .. ":", function()
     for _, block in ipairs(shown(document, "run")) do
       it(block.name .. " prints what it shows", function()
