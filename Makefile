@@ -260,6 +260,9 @@ install: all ## install under PREFIX (/usr/local)
 	install -m 644 $(BUILD)/libmoons.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/libmoons.so $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/parallel.so $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	install -d $(DESTDIR)$(PREFIX)/share/moons/types/parallel
+	install -m 644 lua/types/parallel.lua $(DESTDIR)$(PREFIX)/share/moons/types
+	install -m 644 lua/types/parallel/*.lua $(DESTDIR)$(PREFIX)/share/moons/types/parallel
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: moons' 'Description: Parallel maps over Lua states' \
 	  'Version: $(VERSION)' 'Requires.private: $(LUA) $(UV)' 'Cflags: -I$${prefix}/include' \
 	  'Libs: -L$${prefix}/lib -lmoons' 'Libs.private: -pthread $(SYS_LIBS)' \
