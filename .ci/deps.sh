@@ -35,7 +35,7 @@ missing_to_check() {
     return
   fi
   "$lua" -e '
-    for _, name in ipairs { "busted", "lpeg", "lfs", "cjson" } do
+    for _, name in ipairs { "busted", "lpeg", "lfs", "cjson", "pl.data" } do
       if not package.searchpath(name, package.path .. ";" .. package.cpath) then
         print("the module " .. name .. " for Lua 5.4")
       end
@@ -52,7 +52,7 @@ packages() {
   case $1 in
   apt-get)
     echo gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev
-    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson'
+    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson lua-penlight'
     ;;
   dnf)
     echo gcc make pkgconf-pkg-config lua lua-devel lua-static libuv-devel
@@ -94,7 +94,7 @@ install_with() {
   # Systems without packages of the test runner and its kin.
   rocks=$(command -v luarocks-5.4 || command -v luarocks) || return
   [ "$for_what" = build ] && return
-  for rock in busted:busted luacheck:luacheck lpeg:lpeg luafilesystem:lfs lua-cjson:cjson; do
+  for rock in busted:busted luacheck:luacheck lpeg:lpeg luafilesystem:lfs lua-cjson:cjson penlight:pl.data; do
     missing_to_check | grep -qw "${rock#*:}" && $as_root "$rocks" --lua-version 5.4 install "${rock%:*}"
   done
 }
