@@ -3,12 +3,11 @@
 --     moons bench/charts.lua FROM TO
 --
 -- FROM is the folder with bench.csv or peers.csv, TO the one for the charts. Each chart says at its
--- bottom on what machine it was measured. Text and lines are of middling brightness and the background is
--- left out, so that they can be read on light and on dark.
+-- bottom on what machine it was measured.
+
+local experiment = require "parallel.experiment"
 
 local from, to = arg[1], arg[2]
-
-local TEXT, GRID = "#7d858f", "#a07d858f" -- the grid: mostly see-through
 
 -- Who has which name and colour, in the order of legends.
 local SERIES = {
@@ -51,91 +50,42 @@ local function read_line(name)
   return file:read("l")
 end
 
--- A text for gnuplot.
-local function quoted(text)
-  return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
-end
-
-local HEADING = [[
-set terminal svg size 860,%d dynamic enhanced font 'sans-serif,14'
-set output '%s'
-set datafile missing '?'
-set border 3 lc rgb '$text'
-set tics nomirror noenhanced textcolor rgb '$text'
-set grid ytics lc rgb '$grid' lt 1
-set key outside right top Left reverse invert noenhanced textcolor rgb '$text'
-set title %s textcolor rgb '$text' noenhanced
-set xlabel %s textcolor rgb '$text'
-set ylabel %s textcolor rgb '$text'
-set label %s at screen 0.01,0.02 textcolor rgb '$text' font ',10' noenhanced
-set bmargin 5
-]]
-
--- `commands` of the kind of chart come before those of its own.
-local function run_gnuplot(chart, machine, commands, script)
-  local file = ("%s/%s.svg"):format(to, chart.name)
-  local pipe = assert(io.popen("gnuplot", "w"))
-  pipe:write((HEADING:gsub("%$(%w+)", {text = TEXT, grid = GRID}):format(chart.height or 520, file,
-    quoted(chart.title), quoted(chart.x), quoted(chart.y or ""), quoted(machine))))
-  pipe:write(commands, "\n", chart.settings or "", "\n", script, "\n")
-  assert(pipe:close(), "gnuplot failed at " .. chart.name)
-  print(file)
-end
-
 -- Lines through points, the first in the legend on top: chart.points[key] is a list of {x, y}.
-local function draw_lines(chart, machine)
-  local data, plots = {}, {}
-  for number, series in ipairs(SERIES) do
+local function add_lines(spec, points)
+  for _, series in ipairs(SERIES) do
     local key, name, colour = table.unpack(series)
-    local points = chart.points[key]
-    if points and #points > 0 then
-      table.sort(points, function(a, b) return a[1] < b[1] end)
-      table.insert(data, ("$%s << EOD"):format(key))
-      for _, point in ipairs(points) do
-        table.insert(data, ("%.9g %.9g"):format(point[1], point[2]))
-      end
-      table.insert(data, "EOD")
-      table.insert(plots, 1, ("$%s with linespoints lw 2 pt %d ps 0.6 lc rgb '%s' title %s"):format(
-        key, number + 3, colour, quoted(name)))
+    if points[key] and #points[key] > 0 then
+      table.sort(points[key], function(a, b) return a[1] < b[1] end)
+      table.insert(spec.series, {name, points[key], colour = colour})
     end
   end
-  run_gnuplot(chart, machine, table.concat(data, "\n"), "plot " .. table.concat(plots, ", \\\n"))
 end
 
--- A bar for each, from the top: chart.bars is a list of {name, value, colour, label}, chart.first where the
--- bars begin.
-local function draw_bars(chart, machine)
-  local n, data = #chart.bars, {"$bars << EOD"}
-  for i, bar in ipairs(chart.bars) do
-    table.insert(data, ("%.9g %.9g %d %d %s %s"):format(chart.first, bar[2], n - i,
-      tonumber(bar[3]:sub(2), 16), quoted(bar[1]), quoted(bar[4])))
+-- A bar for each, from the top: a list of {name, value, colour}.
+local function add_bars(spec, bars)
+  spec.kind = "bars"
+  for _, bar in ipairs(bars) do
+    table.insert(spec.series, {"", {{bar[1], bar[2]}}, colour = bar[3]})
   end
-  table.insert(data, "EOD")
-  chart.height = 130 + (chart.bar_height or 32) * n
-  table.insert(data, ([[
-unset key
-set logscale x
-set yrange [-0.7:%g]
-set grid xtics noytics
-set lmargin %d
-set rmargin 8
-set style fill solid 0.9 noborder]]):format(n - 0.3, chart.left or 30))
-  run_gnuplot(chart, machine, table.concat(data, "\n"), ([[
-plot $bars using 1:3:1:2:($3-0.36):($3+0.36):4:yticlabels(5) with boxxyerror lc rgb variable, \
-  $bars using 2:3:6 with labels left offset 0.4,0 textcolor rgb '%s']]):format(TEXT))
 end
 
 local function draw(chart, machine)
-  if chart.points and chart.points.moons then
-    draw_lines(chart, machine)
-  elseif chart.bars and #chart.bars > 0 then
-    draw_bars(chart, machine)
+  local spec = {
+    title = chart.title, x = chart.x, y = chart.y, note = machine, series = {}, height = chart.height,
+    file = ("%s/%s.svg"):format(to, chart.name),
+  }
+  if chart.points then
+    add_lines(spec, chart.points)
+  else
+    add_bars(spec, chart.bars)
+  end
+  if #spec.series > 0 then
+    experiment.chart(spec)
+    print(spec.file)
   end
 end
 
 -- Peers.
-
-local LOG_BOTH = "set logscale xy; set format xy '10^{%T}'; set tics enhanced; set grid xtics"
 
 -- Adds a point to those of a series.
 local function add_point(points, key, x, y)
@@ -167,22 +117,16 @@ local function speedups(rows)
 end
 
 -- Bars of a work, in the unit of which a second or byte has so many.
-local function bars_of(rows, work, scale, chart)
-  chart.bars = {}
-  local least, most = math.huge, 0
+local function bars_of(rows, work, scale)
+  local bars = {}
   for _, series in ipairs(SERIES) do
     for _, row in ipairs(rows) do
       if row.work == work and row.runner == series[1] then
-        local value = row.minimum * scale
-        local label = (value >= 100 and "%.0f" or value >= 10 and "%.1f" or "%.2g"):format(value)
-        table.insert(chart.bars, {series[2], value, series[3], label})
-        least, most = math.min(least, value), math.max(most, value)
+        table.insert(bars, {series[2], row.minimum * scale, series[3]})
       end
     end
   end
-  chart.first = 10.0 ^ (math.floor(math.log(least, 10)) - 1)
-  chart.settings = ("set xrange [%g:%g]"):format(chart.first, most * 3)
-  return chart
+  return bars
 end
 
 local function charts_of_peers(rows)
@@ -190,16 +134,17 @@ local function charts_of_peers(rows)
   squares.loop = points_of(rows, "loop_length").moons
   return {
     {name = "squares", title = "x² over a list of floats, 2 workers", points = squares,
-      x = "length of the list", y = "time, s", settings = LOG_BOTH},
+      x = {label = "length of the list", log = true}, y = {label = "time, s", log = true}},
     {name = "waits", title = "Calls that wait 2 s, 8 workers", points = points_of(rows, "wait"),
-      x = "number of calls", y = "time, s", settings = "set xtics 1; set xrange [0.5:16.5]; set yrange [0:*]"},
+      x = {label = "number of calls", min = 0.5, max = 16.5, step = 1}, y = {label = "time, s", min = 0}},
     {name = "speedup", title = "How many times faster calls are than one by one, 2 workers", points = speedups(rows),
-      x = "length of a call, µs", y = "times faster", settings = "set logscale x; set yrange [0:2.2]; set ytics 0.5"},
-    bars_of(rows, "apply", 1e6,
-      {name = "overhead", title = "One call there and back in a stream of calls", x = "time, µs"}),
-    bars_of(rows, "memory", 1e-6,
-      {name = "memory", title = "Memory that an idle worker holds for itself", x = "memory, MB"}),
-    bars_of(rows, "start", 1e3, {name = "start", title = "8 workers started, until 8 calls are back", x = "time, ms"}),
+      x = {label = "length of a call, µs", log = true}, y = {label = "times faster", min = 0, max = 2.2, step = 0.5}},
+    {name = "overhead", title = "One call there and back in a stream of calls", bars = bars_of(rows, "apply", 1e6),
+      y = {label = "time, µs", log = true}},
+    {name = "memory", title = "Memory that an idle worker holds for itself", bars = bars_of(rows, "memory", 1e-6),
+      y = {label = "memory, MB", log = true}},
+    {name = "start", title = "8 workers started, until 8 calls are back", bars = bars_of(rows, "start", 1e3),
+      y = {label = "time, ms", log = true}},
   }
 end
 
@@ -225,22 +170,19 @@ local function bars_of_wanted(rows)
     if part then
       local name = ("%s: %s%s"):format(row.part, row.key, row.against ~= "" and " / " .. row.against or "")
       local shown = math.max(0.01, math.min(part, 100))
-      local label = (part < 0.01 and "0" or part < 10 and "%.2g" or "%.0f"):format(part)
-      table.insert(bars, {name, shown, part >= 1 and "#2e9e5b" or "#e5484d", label})
+      table.insert(bars, {name, shown, part >= 1 and "#2e9e5b" or "#e5484d"})
     end
   end
   return bars
 end
 
 local function charts_of_bench(rows)
-  local bars = bars_of_wanted(rows)
   return {
     {name = "lengths", title = "x² over a list of floats: time for each item, 2 workers",
-      points = points_of_lengths(rows), x = "length of the list", y = "time for each item, ns", settings = LOG_BOTH},
-    {name = "wanted", title = "What was measured, as a part of what is wanted", bars = bars, first = 0.01,
-      x = "times what is wanted: from 1 on it is reached", bar_height = 20, left = 44,
-      settings = ("set xrange [0.01:300]; set arrow from 1,-0.7 to 1,%g nohead lw 2 lc rgb '%s' front"):format(
-        #bars - 0.3, TEXT)},
+      points = points_of_lengths(rows), x = {label = "length of the list", log = true},
+      y = {label = "time for each item, ns", log = true}},
+    {name = "wanted", title = "What was measured, as a part of what is wanted", bars = bars_of_wanted(rows),
+      y = {label = "times what is wanted: from 1 on it is reached", log = true, min = 0.01, max = 300}},
   }
 end
 

@@ -14,7 +14,7 @@ local COLOURS = {
 -- Lines of up to so many points show these.
 local MOST_MARKS = 60
 
--- The part of its room that a bar fills, and up to how many bars show their values.
+-- The part of its room that a bar fills, and up to how many bars that stand show their values.
 local BAR_PART, MOST_VALUES = 0.8, 40
 
 -- Pixels: of a bar that lies, between those of two names, around all of them, and of other charts. Rows of characters:
@@ -181,7 +181,7 @@ local function add_bars(script, chart)
     end
   end
   for i, series in ipairs(chart.series) do
-    if series.kind == "bars" and n_bars <= MOST_VALUES then
+    if series.kind == "bars" and (chart.has_names or n_bars <= MOST_VALUES) then
       add_values(script, chart, i)
     end
   end
