@@ -79,8 +79,9 @@ MOONS_API uint64_t moons_random_seed(void);
 
 /* {== Runtimes ================================================================================ */
 
-/* A pool of workers. On Linux their threads are scheduled as threads that compute (SCHED_BATCH): they get their
-** share of the processor, but do not interrupt a thread that wakes one of them.
+/* A pool of workers. Their threads start when there are calls for them, with the cores of the thread that makes the runtime,
+** whichever starts them. On Linux they are scheduled as threads that compute (SCHED_BATCH): they get their share of the
+** processor, but do not interrupt a thread that wakes one of them.
 **
 ** Where threads have names, workers are named moons/0, moons/1, ...; the thread that watches them is moons/t, the
 ** one that passes on what calls print is moons/print. All of them block every signal except those of faults
@@ -90,7 +91,7 @@ MOONS_API uint64_t moons_random_seed(void);
 typedef struct moons_runtime moons_runtime;
 
 typedef struct moons_options {
-  /* Workers at the start; 0: moons_cpus(). A job may ask for more, which are then added. */
+  /* Workers that there may be; 0: moons_cpus(). A job may ask for more: from then on there may be so many. */
   unsigned n_workers;
 
   /* Where calls run: "threads", or "inline", which runs them one by one on the thread that waits
@@ -138,9 +139,10 @@ typedef struct moons_options {
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
 
-/* Makes a runtime and starts its workers; NULL options: the defaults. The options are copied. On failure *runtime is
-** NULL and nothing is left behind: MOONS_EINVAL (too many workers, too large a stack, no such backend, a signal that
-** cannot be had), MOONS_ENOMEM, MOONS_ETHREAD. Any thread. */
+/* Makes a runtime; NULL options: the defaults. The options are copied. No thread starts before there is a call, except
+** where the address space or the data of the process is limited: then all workers start here. On failure *runtime is NULL and
+** nothing is left behind: MOONS_EINVAL (too many workers, too large a stack, no such backend, a signal that cannot be
+** had), MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers). Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
 /* Waits for the calls that are running, ends the workers and frees the runtime. Its jobs must have
@@ -198,7 +200,8 @@ typedef struct moons_job_options {
 MOONS_API void moons_job_options_init(moons_job_options *options);
 
 /* Makes a job. Any thread, also within a call that a worker of this runtime runs (a map within a map): such a job
-** uses the workers that are there. Returns 0, MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD or MOONS_EDEPTH. */
+** uses the workers that there may be. Returns 0, MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers) or
+** MOONS_EDEPTH. */
 MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
                             const moons_job_options *options);
 
@@ -209,8 +212,9 @@ MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_b
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
 ** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns 0, MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h), or MOONS_ESTOPPED
-** where a call has failed or the job was cancelled: then the chunk is dropped. */
+** failure. Returns 0, or with the chunk dropped MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h),
+** MOONS_ETHREAD where none of the workers that may run it is idle and the next cannot be started, or MOONS_ESTOPPED where a
+** call has failed or the job was cancelled. */
 MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                             size_t n_bytes);
 

@@ -278,12 +278,16 @@ function Future.new(run, is_call, pool)
   return self
 end
 
---- Sends the items of a map, as far as they are known. An error of what they are read from is the future's.
+--- Sends the items of a map, as far as they are known. An error of what they are read from is the future's; that no
+-- worker can be started is raised.
 function Future:begin()
   local run = self.run
   local fed, err = run:try_to_feed(run.n >= 0 and math.maxinteger or nil)
   if not fed then
     settle(self, err, true)
+  end
+  if run.job:is_short() then
+    errors.raise(err)
   end
   Future.tidy()
 end

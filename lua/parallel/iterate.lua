@@ -31,13 +31,15 @@ local function new_iteration(run, raises)
 end
 
 -- Reads items as far as keeps the workers busy. An error of what it reads ends them: it is raised after the results of
--- those before.
+-- those before; but at once where it is that no worker can be started.
 function Iteration:feed()
   local run = self.run
   local lead = LEAD * run.most_chunks - self.n_chunks
   local fed, n_unsent = run:try_to_feed(math.max(1, math.min(run.most_chunks, lead)))
   if fed then
     self.n_unsent = self.n_unsent + n_unsent
+  elseif run.job:is_short() then
+    errors.raise(n_unsent)
   else
     self.has_failed, self.failure = true, n_unsent
   end

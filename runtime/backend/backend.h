@@ -29,8 +29,7 @@ typedef struct moons__backend_config {
   int stop_signal;    /* that worker threads do not block, or 0 */
   moons__worker_config worker;
 
-  unsigned
-      *n_had; /* where open fails for want of a thread: how many workers it had; else how many */
+  unsigned *n_had; /* where open fails for want of threads: how many workers there is room for */
 
   /* The backend is gone, and what its workers used may go too: at its close, or where a call that was
   ** given up goes on, when that ends. Any thread. */
@@ -44,19 +43,23 @@ typedef struct moons__backend_functions {
   /* Chunks run on the thread that waits for them: asking whether they are done has to run some. */
   int runs_when_asked;
 
-  /* Starts the workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with nothing left behind; `gone` is not called then. */
+  /* Workers start when there are chunks for them; at once only where the process may have so little address space that
+  ** their states would take what they need. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD, where there is no room for so many, with
+  ** nothing left behind; `gone` is not called then. */
   int (*open)(moons__backend **backend, const moons__backend_config *config);
 
   /* Ends the workers, after the chunks that run; does not wait for calls that do not end though they must. No chunk may
   ** wait. */
   void (*close)(moons__backend *backend);
 
-  /* Adds workers until there are at least n_workers. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with as many as could be
-  ** had, which it puts into *n_had. */
+  /* Has room for at least n_workers from now on. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with as many as there were, and puts
+  ** how many there is room for into *n_had. */
   int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
 
-  /* Takes a chunk to run. */
-  void (*submit)(moons__backend *backend, moons__chunk *chunk);
+  /* Takes a chunk to run, and starts a worker for it where none is idle and there may be more. Where that cannot be started,
+  ** returns MOONS_ENOMEM or MOONS_ETHREAD without the chunk, and puts how many workers have started into *n_had. With `n_had`
+  ** NULL it takes the chunk all the same, for those that run, and returns 0. */
+  int (*submit)(moons__backend *backend, moons__chunk *chunk, unsigned *n_had);
 
   /* Gives back the last of a chain of chunks (`next_of_owner`) that has not begun, or NULL. Nobody changes the chain
   ** meanwhile. */

@@ -14,6 +14,7 @@
 struct moons__backend {
   moons__backend_config config;
   moons__chunk_list queue;
+  int is_watched;   /* the alarm has started */
   uv_mutex_t mutex; /* guards what the alarm's thread looks at */
   moons__stack stack;
 };
@@ -66,8 +67,16 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   return 0;
 }
 
-static void submit(moons__backend *b, moons__chunk *chunk) {
+/* The one thread that is started is that which looks after calls. */
+static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
+  int error = b->is_watched ? 0 : moons__alarm_start(b->stack.alarm);
+  if (error && n_had != NULL) {
+    *n_had = 0;
+    return error;
+  }
+  b->is_watched = !error;
   moons__chunk_enqueue(&b->queue, chunk);
+  return 0;
 }
 
 static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {

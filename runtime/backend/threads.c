@@ -1,8 +1,10 @@
 /*
-** Chunks run on threads of our own, which take them from one queue. A thread whose call does not end though it must is
-** given up: it leaves the pool with what it holds, another takes its place, and it ends by itself if its call ever does.
+** Chunks run on threads of our own, which take them from one queue. A thread starts when a chunk comes and none is idle, and
+** stays. One whose call does not end though it must is given up: it leaves the pool with what it holds, another takes its place,
+** and it ends by itself if its call ever does.
 */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -25,6 +27,7 @@ typedef struct thread {
   const char *stack; /* an address at the start of its stack */
   moons__stack workers;
   moons__sleeper sleeper; /* its number is the thread's */
+  int is_coming;          /* it was started, and has not looked for a chunk; guarded by the mutex */
   int is_lost;            /* it was given up, and is in no list; guarded by the mutex */
   struct thread *next;
 } thread;
@@ -34,6 +37,10 @@ struct moons__backend {
   uv_key_t current; /* the thread that runs, where it is ours */
   moons__alarm *alarm;
   unsigned fork_number; /* of the process (fork.h) */
+
+  /* What threads have of the one that opened the backend, whichever starts them. */
+  sigset_t blocked;
+  moons__cores *cores; /* NULL: not known */
 
   moons__patience patience; /* of threads that wait for a chunk */
   atomic_uint n_submitted;  /* changed when the mutex is free again, for threads that wait busily */
@@ -86,33 +93,33 @@ static moons__chunk *wait_for_chunk(moons__backend *b, thread *t) {
   return chunk;
 }
 
+/* A thread that was started counts as one that comes until it has. The mutex is held. */
+static void arrive(moons__backend *b, thread *t) {
+  if (t->is_coming) moons__park_come(&b->park);
+  t->is_coming = 0;
+}
+
 /* Takes a chunk, waiting for it; NULL at the end. */
 static moons__chunk *dequeue(moons__backend *b, thread *t) {
   uv_mutex_lock(&b->mutex);
+  arrive(b, t);
   moons__chunk *chunk = moons__chunk_dequeue(&b->queue, t->sleeper.number);
   if (chunk == NULL && !b->closing) chunk = wait_for_chunk(b, t);
   uv_mutex_unlock(&b->mutex);
   return chunk;
 }
 
+/* How many threads look for chunks, or will in a moment. The mutex is held. */
+static unsigned n_coming(const moons__backend *b) {
+  return b->n_spinning + moons__park_n_called(&b->park);
+}
+
 /* Calls a thread that sleeps for the chunk that was just put into the queue, which the first `n_workers` may run; NULL
 ** where none of these sleeps, or those that look for chunks suffice. The mutex is held. */
 static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
   int is_for_some = n_workers < b->n_threads; /* those that look for chunks may be others */
-  if (!is_for_some && b->queue.n <= b->n_spinning + moons__park_n_called(&b->park)) return NULL;
+  if (!is_for_some && b->queue.n <= n_coming(b)) return NULL;
   return moons__park_call(&b->park, n_workers);
-}
-
-/* A thread is woken after the mutex is free, since it wants that first. */
-static void submit(moons__backend *b, moons__chunk *chunk) {
-  uv_mutex_lock(&b->mutex);
-  moons__chunk_enqueue(&b->queue, chunk);
-  moons__sleeper *called = call_one(b, chunk->n_workers);
-  int nobody = b->n_alive == 0;
-  uv_mutex_unlock(&b->mutex);
-  atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
-  if (called != NULL) moons__sleeper_wake(called);
-  if (nobody) moons__alarm_nudge(b->alarm);
 }
 
 static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {
@@ -199,6 +206,7 @@ static void destroy_locks(moons__backend *b) {
 static void backend_free(moons__backend *b) {
   moons__alarm_close(b->alarm);
   destroy_locks(b);
+  free(b->cores);
   free(b);
 }
 
@@ -252,6 +260,7 @@ static void thread_main(void *data) {
   t->stack = &here;
   name_thread(t);
   uv_key_set(&t->backend->current, t);
+  moons__machine_use_cores(t->backend->cores);
   moons__machine_compute();
   moons__chunk *chunk;
   int goes_on = 1;
@@ -266,42 +275,87 @@ static void thread_main(void *data) {
 
 /* Starting threads. */
 
-/* Starts one more thread. The mutex is held. */
-static int start_thread(moons__backend *b) {
+/* Puts a thread that will be started among those that run; NULL: no memory. The mutex is held. */
+static thread *add_thread(moons__backend *b) {
   thread *t = thread_new(b);
-  if (t == NULL) return MOONS_ENOMEM;
-  int error = moons__stack_open(&t->workers);
-  if (!error)
-    error =
-        moons__thread_start(&t->id, b->config.stack_bytes, b->config.stop_signal, thread_main, t);
-  if (error) {
+  if (t == NULL) return NULL;
+  if (moons__stack_open(&t->workers)) {
     moons__stack_close(&t->workers);
     thread_free(t);
-    return error;
+    return NULL;
   }
   t->next = b->threads;
   b->threads = t;
   b->is_taken[t->sleeper.number] = 1;
   b->n_alive++;
-  return 0;
+  t->is_coming = 1;
+  moons__park_expect(&b->park);
+  return t;
 }
 
-/* Starts those that are missing. The mutex is held. */
-static int start_threads(moons__backend *b) {
+/* Takes one out again that could not be started. The mutex is held. */
+static void drop_thread(moons__backend *b, thread *t) {
+  arrive(b, t);
+  unlink_thread(b, t);
+  moons__stack_close(&t->workers);
+  thread_free(t);
+}
+
+/* Starts one more thread, and before the first one whatever looks after calls. The mutex is held, but not while the system
+** makes the thread: that takes long, and those that run want it. */
+static int start_thread(moons__backend *b) {
+  thread *t = add_thread(b);
+  if (t == NULL) return MOONS_ENOMEM;
+  uv_mutex_unlock(&b->mutex);
+  int error = moons__alarm_start(b->alarm);
+  if (!error)
+    error = moons__thread_start(&t->id, b->config.stack_bytes, &b->blocked, thread_main, t);
+  uv_mutex_lock(&b->mutex);
+  if (error) drop_thread(b, t);
+  return error;
+}
+
+/* Whether a chunk for the first `n_workers` needs a thread that has not been started, since nobody is idle or about to be who
+** can run it. There are `n_chunks` in the queue, that one included. The mutex is held. */
+static int lacks_thread(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
+  if (b->n_alive >= b->n_threads || b->closing) return 0;
+  int is_for_some = n_workers < b->n_threads; /* those that come may be others */
+  if (!is_for_some && n_chunks <= n_coming(b)) return 0;
+  return free_number(b) < n_workers && !moons__park_has(&b->park, n_workers);
+}
+
+/* Starts threads for the chunks that wait, where some were given up. The mutex is held. */
+static int start_for_queue(moons__backend *b) {
+  int error = 0;
+  const moons__chunk *chunk = b->queue.first;
+  while (!error && chunk != NULL) {
+    if (!lacks_thread(b, chunk->n_workers, b->queue.n)) {
+      chunk = chunk->next;
+    } else {
+      error = start_thread(b);
+      chunk = b->queue.first; /* the mutex was free */
+    }
+  }
+  return error;
+}
+
+/* Starts all that there may be. The mutex is held. */
+static int start_all(moons__backend *b) {
   int error = 0;
   while (!error && b->n_alive < b->n_threads)
     error = start_thread(b);
   return error;
 }
 
-/* Address space that their stacks took would be missing for their states: then none is started. */
-static int start_more(moons__backend *b, unsigned n_workers, unsigned *n_had) {
+/* Whether there is room for so many. Address space that their stacks took would be missing for their states: then none is
+** started. And states take what is left: so where there is a limit, all start before there are any. */
+static int make_room(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   unsigned n_more = n_workers > b->n_alive ? n_workers - b->n_alive : 0;
   unsigned n_room = moons__machine_room(n_more, b->config.stack_bytes);
   *n_had = b->n_alive + n_room;
   if (n_room < n_more) return MOONS_ETHREAD;
-  int error = start_threads(b);
-  *n_had = b->n_alive;
+  int error = moons__machine_limited(SIZE_MAX) < SIZE_MAX ? start_all(b) : 0;
+  if (error) *n_had = b->n_alive;
   return error;
 }
 
@@ -309,10 +363,38 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   uv_mutex_lock(&b->mutex);
   unsigned n_before = b->n_threads;
   if (n_workers > n_before) b->n_threads = n_workers;
-  int error = start_more(b, b->n_threads, n_had);
+  int error = make_room(b, b->n_threads, n_had);
   if (error) b->n_threads = b->n_alive > n_before ? b->n_alive : n_before;
   uv_mutex_unlock(&b->mutex);
   return error;
+}
+
+/* Chunks that come. */
+
+/* Puts a chunk into the queue. Returns whom to wake for it, or NULL. The mutex is held. */
+static moons__sleeper *enqueue(moons__backend *b, moons__chunk *chunk) {
+  moons__chunk_enqueue(&b->queue, chunk);
+  return call_one(b, chunk->n_workers);
+}
+
+/* A thread is woken after the mutex is free, since it wants that first. Where nobody is left to run the chunk, the watcher
+** sees to it. */
+static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
+  moons__sleeper *called = NULL;
+  uv_mutex_lock(&b->mutex);
+  int error = lacks_thread(b, chunk->n_workers, b->queue.n + 1) ? start_thread(b) : 0;
+  int is_refused = error && n_had != NULL;
+  if (is_refused)
+    *n_had = b->n_alive;
+  else
+    called = enqueue(b, chunk);
+  int nobody = b->n_alive == 0;
+  uv_mutex_unlock(&b->mutex);
+  if (is_refused) return error;
+  atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
+  if (called != NULL) moons__sleeper_wake(called);
+  if (nobody) moons__alarm_nudge(b->alarm);
+  return 0;
 }
 
 /* Looking after calls that run. */
@@ -367,7 +449,7 @@ static uint64_t on_alarm(void *data, uint64_t now_ns) {
   moons__chunk_list given_up = {0}, refused = {0};
   uv_mutex_lock(&b->mutex);
   uint64_t next_ns = watch_threads(b, now_ns, &given_up);
-  if (!b->closing && start_threads(b)) next_ns = now_ns + MOONS_GRACE_NS;
+  if (start_for_queue(b)) next_ns = now_ns + MOONS_GRACE_NS;
   if (!b->closing && b->n_alive == 0) refused = moons__chunk_empty(&b->queue);
   uv_mutex_unlock(&b->mutex);
   moons__chunk *chunk;
@@ -439,12 +521,14 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->config = *config;
   b->n_users = 1;
   b->fork_number = moons__fork_number();
+  moons__thread_blocks(&b->blocked, config->stop_signal);
   int error = make_locks(b);
   if (!error && (error = moons__alarm_open(&b->alarm, on_alarm, b)) != 0) destroy_locks(b);
   if (error) {
     free(b);
     return error;
   }
+  b->cores = moons__machine_cores();
   error = grow(b, config->n_workers, config->n_had);
   if (error) {
     end_threads(b);

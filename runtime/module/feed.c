@@ -240,11 +240,11 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
-  int error = moons_job_put(j->job, (uint64_t)j->next, n_items, bytes, n_bytes);
-  if (error == MOONS_ESTOPPED)
-    j->has_ended = 1;
-  else
-    moons__check(L, error);
+  moons__shortage shortage;
+  int error = moons__job_put_chunk(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, &shortage);
+  if (error == MOONS_ETHREAD) j->is_short = 1;
+  if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
+  if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;
 }
 

@@ -218,6 +218,14 @@ static int job_is_closed(lua_State *L) {
   return 1;
 }
 
+/* job:is_short(): whether a worker that it needs could not be started: the error of feeding it was that. Also of a job that is
+** closed. */
+static int job_is_short(lua_State *L) {
+  const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  lua_pushboolean(L, j->is_short);
+  return 1;
+}
+
 /* job:report(): has it appear in what core.next gives, each time that it has something to collect or nothing more
 ** is to come. Returns the value that stands for it there. */
 static int job_report(lua_State *L) {
@@ -247,15 +255,25 @@ static int job_is_in_use(lua_State *L) {
 
 void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
-      {"feed", moons__core_feed},     {"collect", moons__core_collect},
-      {"finish", moons__core_finish}, {"values", moons__core_values},
-      {"results", job_results},       {"errors", job_errors},
-      {"settle", job_settle},         {"outcome", job_outcome},
-      {"is_stopped", job_is_stopped}, {"has_ended", job_has_ended},
-      {"is_closed", job_is_closed},   {"report", job_report},
-      {"ready", job_ready},           {"pending", job_pending},
-      {"is_in_use", job_is_in_use},   {"note_caller", job_note_caller},
-      {"close", job_close},           {NULL, NULL},
+      {"feed", moons__core_feed},
+      {"collect", moons__core_collect},
+      {"finish", moons__core_finish},
+      {"values", moons__core_values},
+      {"results", job_results},
+      {"errors", job_errors},
+      {"settle", job_settle},
+      {"outcome", job_outcome},
+      {"is_stopped", job_is_stopped},
+      {"has_ended", job_has_ended},
+      {"is_closed", job_is_closed},
+      {"is_short", job_is_short},
+      {"report", job_report},
+      {"ready", job_ready},
+      {"pending", job_pending},
+      {"is_in_use", job_is_in_use},
+      {"note_caller", job_note_caller},
+      {"close", job_close},
+      {NULL, NULL},
   };
   luaL_newmetatable(L, JOB_TYPE);
   lua_pushcfunction(L, job_close);

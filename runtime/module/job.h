@@ -44,6 +44,7 @@ typedef struct moons__job_data {
   int keeps;         /* states: not fresh for each call */
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
+  int is_short;      /* a worker that it needs could not be started */
 
   /* Random numbers of a pool's job (module/state.h). */
   uint64_t n_seeds_before; /* that calls before it have taken */

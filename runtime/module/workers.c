@@ -18,7 +18,7 @@ static const char POOL_TYPE[] = "parallel.workers";
 static void raise_failure(lua_State *L, moons__failure_kind kind, const char *text) {
   moons__failure failure = moons__failure_of(kind, text);
   moons__push_error(L, NULL, 0, &failure);
-  lua_error(L);
+  moons__raise(L);
 }
 
 void moons__check_made(lua_State *L, int error, const moons__shortage *shortage) {

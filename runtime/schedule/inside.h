@@ -87,7 +87,7 @@ void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);
 int moons__job_is_forked(const moons_job *job);
 
 /* Takes the chunks that can run into a list, under the job's mutex; submits them without it, since threads that wake up then
-** want it. */
+** want it. Where no thread can be started for one, those that run take it. */
 moons__chunk_list moons__chunks_start(moons_job *job);
 void moons__chunks_submit(moons_runtime *runtime, moons__chunk_list *started);
 

@@ -157,7 +157,7 @@ moons__chunk_list moons__chunks_start(moons_job *job) {
 void moons__chunks_submit(moons_runtime *r, moons__chunk_list *started) {
   moons__chunk *chunk;
   while ((chunk = moons__chunk_take(started)) != NULL)
-    r->functions->submit(r->backend, chunk);
+    r->functions->submit(r->backend, chunk, NULL);
 }
 
 moons__chunk *moons__chunks_withdraw(moons_job *job) {
@@ -265,7 +265,30 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chun
   return *chunk != NULL ? 0 : MOONS_ENOMEM;
 }
 
+/* Submits the chunk that was put, where it can run: whoever waits for it shall learn that no thread can be started. Returns
+** that error, with the chunk dropped. */
+static int submit_new(moons_job *job, moons__chunk_list *started, moons__shortage *shortage) {
+  moons_runtime *r = job->runtime;
+  moons__chunk *chunk = moons__chunk_take(started);
+  if (chunk == NULL) return 0;
+  *shortage = (moons__shortage){.n_wanted = atomic_load(&r->n_started)};
+  int error = r->functions->submit(r->backend, chunk, &shortage->n_had);
+  if (!error) return 0;
+  uv_mutex_lock(&job->mutex);
+  moons__job_return(&job->chunks, chunk);
+  uv_mutex_unlock(&job->mutex);
+  chunk_free(chunk);
+  return error;
+}
+
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
+  moons__shortage shortage;
+  return moons__job_put_chunk(job, first, n_calls, bytes, n_bytes, &shortage);
+}
+
+/* Of the chunks of a job that may run, all have been started but that which comes now. */
+int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
+                         size_t n_bytes, moons__shortage *shortage) {
   moons__chunk *chunk;
   int error = new_chunk(job, n_calls, &chunk);
   if (error) {
@@ -290,9 +313,9 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
   if (!is_stopped) moons__job_put(&job->chunks, chunk);
   moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
-  moons__chunks_submit(job->runtime, &started);
-  if (is_stopped) chunk_free(chunk);
-  return is_stopped ? MOONS_ESTOPPED : 0;
+  if (!is_stopped) return submit_new(job, &started, shortage);
+  chunk_free(chunk);
+  return MOONS_ESTOPPED;
 }
 
 /* Gives what a finished chunk holds to the taker. */

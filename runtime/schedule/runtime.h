@@ -6,6 +6,7 @@
 #define MOONS_SCHEDULE_RUNTIME_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/kept.h"
 #include "moons.h"
@@ -41,6 +42,10 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
 /* Does what moons_job_new does, and fills in the shortage in the same way. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
                     moons__shortage *shortage);
+
+/* Does what moons_job_put does, and fills in the shortage in the same way. */
+int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
+                         size_t n_bytes, moons__shortage *shortage);
 
 /* Says in words what was missing, and what a person can do about it. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 320 };

@@ -18,7 +18,7 @@ struct moons__alarm {
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t wake;
-  int is_nudged, is_closing;
+  int has_thread, is_nudged, is_closing;
 };
 
 /* Sleeps until then, a nudge, or the end. The mutex is held. Both flags are looked at under it, so a nudge that comes before
@@ -51,18 +51,11 @@ static void thread_main(void *data) {
   uv_mutex_unlock(&a->mutex);
 }
 
-/* The thread, with what wakes it. */
-static int start(moons__alarm *a) {
+static int make_locks(moons__alarm *a) {
   if (uv_mutex_init(&a->mutex)) return MOONS_ENOMEM;
-  if (uv_cond_init(&a->wake)) {
-    uv_mutex_destroy(&a->mutex);
-    return MOONS_ENOMEM;
-  }
-  int error = moons__thread_start(&a->thread, 0, 0, thread_main, a);
-  if (!error) return 0;
-  uv_cond_destroy(&a->wake);
+  if (uv_cond_init(&a->wake) == 0) return 0;
   uv_mutex_destroy(&a->mutex);
-  return error;
+  return MOONS_ENOMEM;
 }
 
 int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
@@ -70,7 +63,7 @@ int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
   if (a == NULL) return MOONS_ENOMEM;
   a->look = look;
   a->data = data;
-  int error = start(a);
+  int error = make_locks(a);
   if (error)
     free(a);
   else
@@ -78,14 +71,28 @@ int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
   return error;
 }
 
+/* The thread waits for the mutex before it does anything. */
+int moons__alarm_start(moons__alarm *a) {
+  sigset_t blocked;
+  int error = 0;
+  uv_mutex_lock(&a->mutex);
+  if (!a->has_thread) {
+    moons__thread_blocks(&blocked, 0);
+    error = moons__thread_start(&a->thread, 0, &blocked, thread_main, a);
+    a->has_thread = !error;
+  }
+  uv_mutex_unlock(&a->mutex);
+  return error;
+}
+
 /* May be called again: a backend stops its alarm when it closes, and frees it with its last user. */
 void moons__alarm_stop(moons__alarm *alarm) {
   uv_mutex_lock(&alarm->mutex);
-  int is_stopped = alarm->is_closing;
+  int is_running = alarm->has_thread && !alarm->is_closing;
   alarm->is_closing = 1;
   uv_cond_signal(&alarm->wake);
   uv_mutex_unlock(&alarm->mutex);
-  if (!is_stopped) uv_thread_join(&alarm->thread);
+  if (is_running) uv_thread_join(&alarm->thread);
 }
 
 void moons__alarm_close(moons__alarm *alarm) {

@@ -250,12 +250,20 @@ static void late_main(void *data) {
   }
 }
 
+/* Whether the thread is there. Its mutex is held. */
+static int start_late(moons__console *c) {
+  sigset_t blocked;
+  if (c->has_late) return 1;
+  moons__thread_blocks(&blocked, 0);
+  c->has_late = moons__thread_start(&c->late, 0, &blocked, late_main, c) == 0;
+  return c->has_late;
+}
+
 /* Lets the thread pass on what was printed. Where it cannot be started, that is done now. */
 static void schedule(moons__console *c) {
   if (atomic_exchange(&c->is_scheduled, 1)) return;
   uv_mutex_lock(&c->late_mutex);
-  if (!c->has_late) c->has_late = moons__thread_start(&c->late, 0, 0, late_main, c) == 0;
-  int has_late = c->has_late;
+  int has_late = start_late(c);
   uv_cond_signal(&c->late_wake);
   uv_mutex_unlock(&c->late_mutex);
   if (has_late) return;

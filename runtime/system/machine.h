@@ -25,6 +25,15 @@ unsigned moons__machine_room(unsigned n, size_t piece_bytes);
 ** thing, or refuses, nothing happens. */
 void moons__machine_compute(void);
 
+/* The cores that a thread may use. */
+typedef struct moons__cores moons__cores;
+
+/* Those of the calling thread, for threads that others start later; NULL: they are not known. From malloc. */
+moons__cores *moons__machine_cores(void);
+
+/* Lets the calling thread use these cores. Accepts NULL: then nothing happens. */
+void moons__machine_use_cores(const moons__cores *cores);
+
 /* Processor time of the thread that calls it. */
 uint64_t moons__machine_cpu_ns(void);
 

@@ -7,12 +7,18 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "system/machine.h"
 
 enum { PATH_BYTES = 4096, MAX_CPUS = 1 << 16 };
+
+struct moons__cores {
+  size_t n_bytes;
+  unsigned long bits[]; /* a cpu_set_t of so many bytes */
+};
 
 /* Reads up to two numbers from a file; returns how many there were. */
 static int read_numbers(const char *path, double *first, double *second) {
@@ -60,16 +66,33 @@ static void tell_limits(const char *controller, const char *name,
 
 /* Cores. */
 
-static unsigned count_affinity(void) {
+/* The system refuses sets that are too small for all its cores. */
+moons__cores *moons__machine_cores(void) {
   for (size_t n_cpus = 1024; n_cpus <= MAX_CPUS; n_cpus *= 4) {
-    cpu_set_t *set = CPU_ALLOC(n_cpus);
-    if (set == NULL) break;
     size_t n_bytes = CPU_ALLOC_SIZE(n_cpus);
-    int known = sched_getaffinity(0, n_bytes, set) == 0;
-    int count = known ? CPU_COUNT_S(n_bytes, set) : 0;
-    CPU_FREE(set);
-    if (known && count > 0) return (unsigned)count;
+    moons__cores *cores = calloc(1, sizeof *cores + n_bytes);
+    if (cores == NULL) return NULL;
+    cores->n_bytes = n_bytes;
+    if (sched_getaffinity(0, n_bytes, (cpu_set_t *)cores->bits) == 0) return cores;
+    free(cores);
   }
+  return NULL;
+}
+
+/* A thread that was given its cores does not get those that the system adds later: so it is not told what it knows. */
+void moons__machine_use_cores(const moons__cores *cores) {
+  moons__cores *now = cores != NULL ? moons__machine_cores() : NULL;
+  if (now == NULL) return;
+  int is_same = now->n_bytes == cores->n_bytes && memcmp(now->bits, cores->bits, now->n_bytes) == 0;
+  if (!is_same) sched_setaffinity(0, cores->n_bytes, (const cpu_set_t *)cores->bits);
+  free(now);
+}
+
+static unsigned count_affinity(void) {
+  moons__cores *cores = moons__machine_cores();
+  int count = cores != NULL ? CPU_COUNT_S(cores->n_bytes, (cpu_set_t *)cores->bits) : 0;
+  free(cores);
+  if (count > 0) return (unsigned)count;
   long n_online = sysconf(_SC_NPROCESSORS_ONLN);
   return n_online > 0 ? (unsigned)n_online : 1;
 }

@@ -24,6 +24,10 @@ size_t moons__machine_memory(void) {
 
 void moons__machine_compute(void) {}
 
+moons__cores *moons__machine_cores(void) { return NULL; }
+
+void moons__machine_use_cores(const moons__cores *cores) { (void)cores; }
+
 #ifdef __APPLE__
 void moons__machine_name_thread(const char *name) { pthread_setname_np(name); }
 #else

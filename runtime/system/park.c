@@ -16,24 +16,41 @@ int moons__sleeper_open(moons__sleeper *sleeper, unsigned number) {
 
 void moons__sleeper_close(moons__sleeper *sleeper) { uv_sem_destroy(&sleeper->wake); }
 
+void moons__park_expect(moons__park *park) {
+  atomic_fetch_add_explicit(&park->n_called, 1, memory_order_relaxed);
+}
+
+void moons__park_come(moons__park *park) {
+  atomic_fetch_sub_explicit(&park->n_called, 1, memory_order_relaxed);
+}
+
 void moons__park_sleep(moons__park *park, moons__sleeper *sleeper, uv_mutex_t *lock) {
   sleeper->next = park->last;
   park->last = sleeper;
   uv_mutex_unlock(lock);
   uv_sem_wait(&sleeper->wake);
   uv_mutex_lock(lock);
-  /* Only a call wakes it, and that has counted it. */
-  atomic_fetch_sub_explicit(&park->n_called, 1, memory_order_relaxed);
+  moons__park_come(park); /* only a call wakes it, and that has counted it */
+}
+
+/* The link to the one that came last among those of numbers below `n_workers`; at the end it links to none. */
+static moons__sleeper **find(moons__park *park, unsigned n_workers) {
+  moons__sleeper **at = &park->last;
+  while (*at != NULL && (*at)->number >= n_workers)
+    at = &(*at)->next;
+  return at;
 }
 
 moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers) {
-  moons__sleeper **at = &park->last, *sleeper;
-  while ((sleeper = *at) != NULL && sleeper->number >= n_workers)
-    at = &sleeper->next;
+  moons__sleeper **at = find(park, n_workers), *sleeper = *at;
   if (sleeper == NULL) return NULL;
   *at = sleeper->next;
-  atomic_fetch_add_explicit(&park->n_called, 1, memory_order_relaxed);
+  moons__park_expect(park);
   return sleeper;
+}
+
+int moons__park_has(moons__park *park, unsigned n_workers) {
+  return *find(park, n_workers) != NULL;
 }
 
 void moons__sleeper_wake(moons__sleeper *sleeper) { uv_sem_post(&sleeper->wake); }

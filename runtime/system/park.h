@@ -41,6 +41,13 @@ moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers);
 /* Wakes the thread of a sleeper that was called, once. Better without the lock, which the thread will take. */
 void moons__sleeper_wake(moons__sleeper *sleeper);
 
+/* Counts a thread that is being started as one that was called. It comes, once, before it looks for work; or never. */
+void moons__park_expect(moons__park *park);
+void moons__park_come(moons__park *park);
+
+/* Whether a thread sleeps whose number is below `n_workers`. */
+int moons__park_has(moons__park *park, unsigned n_workers);
+
 /* How many have been called and have not come yet. Without the lock it may just have changed. */
 unsigned moons__park_n_called(const moons__park *park);
 

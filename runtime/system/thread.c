@@ -12,14 +12,17 @@
 #include "sizes.h"
 #include "system/machine.h"
 
-/* What a thread of ours blocks. A fault is caused by the thread that it hits; where its signal is blocked, the
-** system ends the process and asks no handler. So is SIGPIPE, by writing, which stays as it is in the program. */
-static void fill_blocked(sigset_t *set, const sigset_t *of_program) {
+/* A fault is caused by the thread that it hits; where its signal is blocked, the system ends the process and asks no handler.
+** So is SIGPIPE, by writing, which stays as it is in the program. */
+void moons__thread_blocks(sigset_t *blocked, int open_signal) {
   static const int FAULTS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-  sigfillset(set);
+  sigset_t of_program;
+  pthread_sigmask(SIG_SETMASK, NULL, &of_program);
+  sigfillset(blocked);
   for (size_t i = 0; i < sizeof FAULTS / sizeof FAULTS[0]; i++)
-    sigdelset(set, FAULTS[i]);
-  if (!sigismember(of_program, SIGPIPE)) sigdelset(set, SIGPIPE);
+    sigdelset(blocked, FAULTS[i]);
+  if (!sigismember(&of_program, SIGPIPE)) sigdelset(blocked, SIGPIPE);
+  if (open_signal != 0) sigdelset(blocked, open_signal);
 }
 
 /* Gives the calling thread a stack for signal handlers, unless it has one, as under sanitizers; returns it, from malloc, or
@@ -54,7 +57,7 @@ static void run_thread(void *data) {
 }
 
 /* A thread starts with the mask of the one that starts it, which is therefore set around that. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
                         void (*run)(void *data), void *data) {
   uv_thread_options_t options = {.flags = stack_bytes > 0 ? UV_THREAD_HAS_STACK_SIZE
                                                           : UV_THREAD_NO_FLAGS,
@@ -62,11 +65,8 @@ int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
   start *s = malloc(sizeof *s);
   if (s == NULL) return MOONS_ETHREAD;
   *s = (start){.run = run, .data = data};
-  sigset_t blocked, before;
-  pthread_sigmask(SIG_SETMASK, NULL, &before);
-  fill_blocked(&blocked, &before);
-  if (open_signal != 0) sigdelset(&blocked, open_signal);
-  pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, blocked, &before);
   int error = uv_thread_create_ex(id, &options, run_thread, s);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error) free(s);

@@ -6,12 +6,17 @@
 #ifndef MOONS_SYSTEM_THREAD_H
 #define MOONS_SYSTEM_THREAD_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <uv.h>
 
-/* Starts a thread; `stack_bytes` 0: the system's default; `open_signal`, where it is not 0, is not blocked.
-** Returns 0, or MOONS_ETHREAD. Any thread. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, int open_signal,
+/* What a thread blocks that is started on behalf of the calling one, whose SIGPIPE it takes over; `open_signal`, where it is
+** not 0, is not among it. */
+void moons__thread_blocks(sigset_t *blocked, int open_signal);
+
+/* Starts a thread that blocks these signals, which does not depend on what the calling thread blocks; `stack_bytes` 0: the
+** system's default. Returns 0, or MOONS_ETHREAD. Any thread. */
+int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
                         void (*run)(void *data), void *data);
 
 /* Names the calling thread, where the system can: "moons/" and `what`. */

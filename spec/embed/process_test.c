@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -89,6 +90,40 @@ static void blocked_signals(void) {
     close_both(L, runtime);
   }
 }
+
+#ifdef __linux__
+/* n_cores(): those that the thread that calls it may use. */
+static int call_n_cores(lua_State *L) {
+  cpu_set_t cores;
+  CHECK(sched_getaffinity(0, sizeof cores, &cores) == 0);
+  lua_pushinteger(L, CPU_COUNT(&cores));
+  return 1;
+}
+
+static void open_cores(lua_State *L, void *data) {
+  (void)data;
+  lua_register(L, "n_cores", call_n_cores);
+}
+
+/* A host pins its own thread when the runtime is made, and only then makes the first call. */
+static void cores(void) {
+  cpu_set_t all, one;
+  moons_options options = usual_options(2);
+  options.open = open_cores;
+  moons_runtime *runtime = open_runtime(&options);
+  CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+  CPU_ZERO(&one);
+  for (size_t i = 0; CPU_COUNT(&one) == 0; i++)
+    if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+  CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+  lua_State *L = open_state(runtime);
+  run(L, "n = parallel.map(function() return n_cores() end, {1})[1]");
+  CHECK(lua_getglobal(L, "n") == LUA_TNUMBER && lua_tointeger(L, -1) == CPU_COUNT(&all));
+  CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+  lua_settop(L, 0);
+  close_both(L, runtime);
+}
+#endif
 
 /* Forks. */
 
@@ -267,6 +302,9 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a host that waits for signals gets them #threads", host_waits},
       {"workers block all signals but those that they cause", blocked_signals},
+#ifdef __linux__
+      {"workers have the cores of the thread that makes the runtime", cores},
+#endif
       {"threads have names #linux", thread_names},
       {"the child of a fork is refused its parent's runtime and may have its own #unsanitized",
        forked},

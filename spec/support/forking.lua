@@ -1,27 +1,14 @@
---- The module `forking` (forking.c), built for the build under test: what a C library can do to a process. As most
--- libraries it is built without sanitizers, whose runtime in the command is another than that of a module.
+--- The module `forking` (forking.c), built for the build under test: what a C library can do to a process.
 -- @module support.forking
 
-local lfs = require "lfs"
-local program = require "c.program"
+local library = require "support.library"
 
 local forking = {}
 
-local source = "spec/support/forking.c"
-
---- Builds it, where it is older than its source.
+--- Builds it.
 -- @treturn string a pattern for package.cpath
 function forking.path()
-  local folder = os.getenv "MOONS":match "^(.*)/" .. "/spec"
-  lfs.mkdir(folder)
-  local path = folder .. "/forking.so"
-  local built = lfs.attributes(path, "modification")
-  if not built or built <= lfs.attributes(source, "modification") then
-    local loose = lfs.attributes("/System/Library", "mode") and "-undefined dynamic_lookup" or ""
-    local compiler = os.getenv "MOONS_CC":gsub("%-fsanitize=%S+", "")
-    assert(program.make(path, table.concat({compiler, "-shared", loose, "-o %s", source}, " ")))
-  end
-  return folder .. "/?.so"
+  return (library.make "forking":gsub("forking%.so$", "?.so"))
 end
 
 --- Options with which a script of a host finds it.

@@ -97,11 +97,31 @@ static void counts_the_called(void) {
   CHECK(moons__park_n_called(&park) == 0);
 }
 
+static void counts_the_started(void) {
+  uv_thread_t threads[N_THREADS];
+  unsigned numbers[N_THREADS];
+  start(threads, numbers);
+  uv_mutex_lock(&lock);
+  moons__park_expect(&park);
+  CHECK(moons__park_n_called(&park) == 1);
+  moons__park_come(&park);
+  CHECK(moons__park_n_called(&park) == 0);
+  CHECK(moons__park_has(&park, 1) && !moons__park_has(&park, 0));
+  uv_mutex_unlock(&lock);
+  CHECK(wake(1) == 0);
+  uv_mutex_lock(&lock);
+  CHECK(!moons__park_has(&park, 1) && moons__park_has(&park, 2));
+  uv_mutex_unlock(&lock);
+  CHECK(wake(N_THREADS) == 2 && wake(N_THREADS) == 1);
+  finish(threads);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"wakes the one that came last", wakes_the_last},
       {"passes over those of higher numbers", passes_over},
       {"counts those that were called and have not come", counts_the_called},
+      {"counts a thread that is being started, and tells who sleeps", counts_the_started},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
