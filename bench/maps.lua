@@ -46,23 +46,29 @@ local function measure_many(sample)
   })
 end
 
--- Lengths of lists.
+-- Lengths of lists and ranges.
 
 local LENGTHS = {10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 1000000}
 local ITEMS_A_MEASURE = 100000
 
--- The least time for a list, in ns, by key: "length_loop_10" and so on.
-local function measure_lengths(sample)
+local FEW = {1, 2, 4, 6, 8, 10, 12, 15, 20, 30, 50, 100, 200}
+
+-- The least time for so many items, in ns, by key: "length_loop_10" and so on. `make` makes items of a length.
+local function measure_lengths(sample, key, lengths, f, make)
   local least = {}
-  for _, length in ipairs(LENGTHS) do
-    local xs, n = work.floats(length), math.max(1, ITEMS_A_MEASURE // length // 4)
+  for _, length in ipairs(lengths) do
+    local xs, n = make(length), math.max(1, ITEMS_A_MEASURE // length // 4)
+    local loop, a, b = work.loop, f, xs
+    if key == "range" then
+      loop, a, b = work.list, length, f
+    end
     local found = measure.in_turn(sample, ROUNDS, n, {
-      {"length_loop_" .. length, measure.repeated, n, work.loop, square, xs},
-      {"length_kept_" .. length, measure.repeated, n, parallel.map, square, xs, KEPT},
-      {"length_fresh_" .. length, measure.repeated, n, parallel.map, square, xs, FRESH},
+      {key .. "_loop_" .. length, measure.repeated, n, loop, a, b},
+      {key .. "_kept_" .. length, measure.repeated, n, parallel.map, f, xs, KEPT},
+      {key .. "_fresh_" .. length, measure.repeated, n, parallel.map, f, xs, FRESH},
     })
-    for key, value in pairs(found) do
-      least[key] = value
+    for name, value in pairs(found) do
+      least[name] = value
     end
   end
   return least
@@ -70,18 +76,31 @@ end
 
 -- From which length on a way is as fast as the loop: where the lines of the two last lengths between
 -- which that changes cross. 1e300: not at any length.
-local function break_even(least, way)
+local function break_even(least, key, lengths, way)
   local function behind(length)
-    return least[("length_%s_%d"):format(way, length)] - least["length_loop_" .. length]
+    return least[("%s_%s_%d"):format(key, way, length)] - least[("%s_loop_%d"):format(key, length)]
   end
-  for i = #LENGTHS, 1, -1 do
-    local length, next_length = LENGTHS[i], LENGTHS[i + 1]
+  for i = #lengths, 1, -1 do
+    local length, next_length = lengths[i], lengths[i + 1]
     if behind(length) > 0 then
       return next_length and length + (next_length - length) * behind(length) / (behind(length) - behind(next_length))
         or 1e300
     end
   end
-  return LENGTHS[1]
+  return lengths[1]
+end
+
+local function measure_break_even(sample)
+  local lists = measure_lengths(sample, "length", LENGTHS, square, work.floats)
+  sample("break_even_kept", break_even(lists, "length", LENGTHS, "kept"))
+  sample("break_even_fresh", break_even(lists, "length", LENGTHS, "fresh"))
+  local ranges = measure_lengths(sample, "range", LENGTHS, square, function(n) return parallel.range(1, n) end)
+  sample("break_even_range_kept", break_even(ranges, "range", LENGTHS, "kept"))
+  sample("break_even_range_fresh", break_even(ranges, "range", LENGTHS, "fresh"))
+  local spin = load(work.SPIN)()
+  local argument = math.max(1, math.floor(measure.loops_a_second(spin) / 1e6))
+  local calls = measure_lengths(sample, "calls", FEW, spin, function(n) return work.copies(argument, n) end)
+  sample("break_even_1_fresh", break_even(calls, "calls", FEW, "fresh"))
 end
 
 -- What progress costs: by processor time, for it is less than what else the machine does; of so many items that a bar
@@ -132,9 +151,7 @@ end
 --- Measures all of it.
 -- @tparam function sample takes a key and a value
 return function(sample)
-  local least = measure_lengths(sample)
-  sample("break_even_kept", break_even(least, "kept"))
-  sample("break_even_fresh", break_even(least, "fresh"))
+  measure_break_even(sample)
   measure_many(sample)
   measure_function(sample, "format", format, work.floats(200000))
   measure_function(sample, "rows", deviation, work.list(100000, row))

@@ -8,7 +8,7 @@ local IDLE_ROUNDS, IDLE_S = 400, 0.002
 local STREAM_ROUNDS, CALLS_A_ROUND = 30, 1000
 local STARTS, STARTED_WORKERS = 30, 8
 local MANY_WORKERS = 64
-local TEN = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+local ONE, TEN = {1}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 
 local function nothing() end
 
@@ -45,12 +45,15 @@ local function measure_calls(sample, pool, pair)
     sample("apply_idle", measure.time(pool.apply, pool, nothing))
     bare.sleep(IDLE_S)
     sample("ten_idle", measure.time(pool.map, pool, itself, TEN))
+    bare.sleep(IDLE_S)
+    sample("one_idle", measure.time(pool.map, pool, itself, ONE))
   end
   local n, repeated = CALLS_A_ROUND, measure.repeated
   for _ = 1, STREAM_ROUNDS do
     sample("ping_stream", pair:ping(n))
     sample("apply_stream", measure.time(repeated, n, pool.apply, pool, nothing) / n)
     sample("ten_stream", measure.time(repeated, n, pool.map, pool, itself, TEN) / n)
+    sample("one_stream", measure.time(repeated, n, pool.map, pool, itself, ONE) / n)
   end
 end
 

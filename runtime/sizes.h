@@ -275,6 +275,12 @@
 #define MOONS_SHARE_NS 2000000
 #endif
 
+/* Calls that take no longer than this together, in ns, are run by the thread that waits for them: a worker that sleeps needs as
+** long to be woken and to tell that it is done. */
+#ifndef MOONS_CALLER_NS
+#define MOONS_CALLER_NS 20000.0
+#endif
+
 /* After this many ns Moons gives up a call that was told to end and has not: it is in something that cannot be stopped.
 ** Another worker takes the place of its own. Long against the longest that a script has to wait for a core, short
 ** against a person's patience. */

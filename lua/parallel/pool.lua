@@ -32,11 +32,12 @@ local function merge(options, first)
   return merged
 end
 
--- The plan of single calls (`core.job`): their values come home all, and their errors are raised.
-local function plan_of_call(options, workers)
+-- The plans of single calls (`core.job`), of those that are waited for and of others: their values come home all, and
+-- their errors are raised.
+local function plans_of_call(options, workers)
   local merged = merge(options, {pack = true})
   merged.errors, merged.progress = nil, nil
-  return {options = merged, pool = workers}
+  return {options = merged, pool = workers, is_awaited = true}, {options = merged, pool = workers}
 end
 
 --- Makes a pool.
@@ -54,10 +55,12 @@ function Pool.new(options, more)
   options.seed = nil -- what calls have is their own
   options.reports_all = options.report ~= nil or nil
   local workers = core.new_workers(n_workers, seed)
+  local plan_of_apply, plan_of_submit = plans_of_call(options, workers)
   local self = {
     options = options,
     workers = workers,
-    plan_of_call = plan_of_call(options, workers),
+    plan_of_apply = plan_of_apply,
+    plan_of_submit = plan_of_submit,
     open = {}, -- futures that are not done: they are called though nobody keeps them
     told = {},
     is_closed = false,
@@ -69,7 +72,8 @@ end
 -- own.
 -- @treturn table the pool
 function Pool.of_state()
-  local self = {options = {}, plan_of_call = plan_of_call({}), open = {}, told = {}, is_closed = false}
+  local self = {options = {}, open = {}, told = {}, is_closed = false}
+  self.plan_of_apply, self.plan_of_submit = plans_of_call(self.options)
   return setmetatable(self, Pool)
 end
 
@@ -172,7 +176,7 @@ end
 function Pool:apply(f, ...)
   check_self(self, "apply")
   check.callable("apply", 1, f)
-  local job <close> = Run.make_job(self.plan_of_call, f, ...)
+  local job <close> = Run.make_job(self.plan_of_apply, f, ...)
   return job:values()
 end
 
@@ -181,7 +185,7 @@ end
 function Pool:submit(f, ...)
   check_self(self, "submit")
   check.callable("submit", 1, f)
-  local future = Future.new(Run.of(Run.make_job(self.plan_of_call, f, ...)), true, self)
+  local future = Future.new(Run.of(Run.make_job(self.plan_of_submit, f, ...)), true, self)
   Future.tidy()
   return future
 end

@@ -7,6 +7,8 @@
 ** `is_given_up`. A backend knows no jobs: which chunk comes next is the submitter's affair, and `owner` only says which
 ** chunks belong together. Workers are numbered from 0, and a chunk may ask for the first few of them only.
 **
+** A thread that is none of the backend's may have a worker for a moment, to run short calls itself (run_here).
+**
 ** A call may submit chunks and wait for them (a map within a map). The waiting thread then asks whether it can run
 ** chunks itself, withdraws what has not been begun, and runs it, so that it never waits for what nobody has begun.
 **
@@ -77,6 +79,11 @@ typedef struct moons__backend_functions {
   /* Where no worker uses one of the cores, returns 1: the calling thread may wait busily. A worker that was woken and has
   ** not begun gets the calling thread's core. */
   int (*make_way)(moons__backend *backend);
+
+  /* Runs a chunk that was not submitted on the calling thread, which is none of the backend's, and passes it to its `done`.
+  ** Calls there cannot be given up, and nobody looks after their time. Returns 0, with nothing done, where chunks run or wait
+  ** or there is no memory. */
+  int (*run_here)(moons__backend *backend, moons__chunk *chunk);
 
   /* The innermost worker of the calling thread, of depth 0 where it makes no calls; NULL: the thread has none of this
   ** backend. */

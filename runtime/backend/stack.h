@@ -28,7 +28,8 @@ typedef struct moons__stack {
   const moons__worker_config *config;
   uv_mutex_t *mutex;
   moons__alarm *alarm; /* looks after the calls */
-  unsigned number;     /* of the workers, from 1, as reports tell it */
+  unsigned
+      number; /* of the workers, from 1, as reports tell it; 0: of a thread that is not the backend's */
 
   moons__station *stations;
   unsigned n_stations;

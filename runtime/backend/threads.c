@@ -44,13 +44,17 @@ struct moons__backend {
 
   moons__patience patience; /* of threads that wait for a chunk */
   atomic_uint n_submitted;  /* changed when the mutex is free again, for threads that wait busily */
-  atomic_uint n_running;    /* threads that run a chunk */
+  atomic_uint n_running;    /* threads that run a chunk; grows under the mutex */
+
+  moons__stack
+      guest; /* of whatever thread runs calls while it waits; without workers before the first does */
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t left;   /* a thread has ended, or was given up */
   moons__chunk_list queue;
   moons__park park;    /* threads that sleep until there is a chunk, or the end */
   unsigned n_spinning; /* threads that wait busily for a chunk */
+  int has_guest;       /* a thread that waits runs a chunk */
   thread *threads;     /* those that run */
   thread *over;        /* those that have ended, to be joined */
   unsigned n_threads;  /* that there should be */
@@ -105,6 +109,7 @@ static moons__chunk *dequeue(moons__backend *b, thread *t) {
   arrive(b, t);
   moons__chunk *chunk = moons__chunk_dequeue(&b->queue, t->sleeper.number);
   if (chunk == NULL && !b->closing) chunk = wait_for_chunk(b, t);
+  if (chunk != NULL) atomic_fetch_add_explicit(&b->n_running, 1, memory_order_relaxed);
   uv_mutex_unlock(&b->mutex);
   return chunk;
 }
@@ -265,7 +270,6 @@ static void thread_main(void *data) {
   moons__chunk *chunk;
   int goes_on = 1;
   while (goes_on && (chunk = dequeue(t->backend, t)) != NULL) {
-    atomic_fetch_add_explicit(&t->backend->n_running, 1, memory_order_relaxed);
     goes_on = run_on(t, chunk);
     atomic_fetch_sub_explicit(&t->backend->n_running, 1, memory_order_relaxed);
   }
@@ -474,6 +478,35 @@ static int can_run(moons__backend *b) {
 
 static void run(moons__backend *b, moons__chunk *chunk) { run_on(uv_key_get(&b->current), chunk); }
 
+/* Whether a thread that waits may run a chunk: while there are others, that would be one call more than there may be at once,
+** and it would be made before those that came first. */
+static int enter_guest(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  int may_enter = !b->has_guest && b->queue.n == 0 &&
+                  atomic_load_explicit(&b->n_running, memory_order_relaxed) == 0;
+  if (may_enter) b->has_guest = 1;
+  uv_mutex_unlock(&b->mutex);
+  return may_enter;
+}
+
+static void leave_guest(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  b->has_guest = 0;
+  uv_mutex_unlock(&b->mutex);
+}
+
+/* Only the guest itself looks at its worker: a signal handler on its thread ends its call. */
+static int run_here(moons__backend *b, moons__chunk *chunk) {
+  if (!enter_guest(b)) return 0;
+  int is_ready = b->guest.n_stations > 0 || moons__stack_open(&b->guest) == 0;
+  if (is_ready) {
+    moons__stack_run(&b->guest, chunk);
+    moons__stack_finish(&b->guest, chunk, 0);
+  }
+  leave_guest(b);
+  return is_ready;
+}
+
 /* Opening and closing. */
 
 /* Ends the threads; those that are given up meanwhile are not waited for. */
@@ -498,6 +531,7 @@ static void end_threads(moons__backend *b) {
 static void close_threads(moons__backend *b) {
   end_threads(b);
   moons__alarm_stop(b->alarm);
+  moons__stack_close(&b->guest);
   let_go(b);
 }
 
@@ -529,6 +563,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
     return error;
   }
   b->cores = moons__machine_cores();
+  b->guest = (moons__stack){.config = &b->config.worker, .mutex = &b->mutex, .alarm = b->alarm};
   error = grow(b, config->n_workers, config->n_had);
   if (error) {
     end_threads(b);
@@ -549,6 +584,7 @@ const moons__backend_functions moons__backend_threads = {
     .share = share,
     .cancel = cancel,
     .make_way = make_way,
+    .run_here = run_here,
     .here = here,
     .can_run = can_run,
     .run = run,

@@ -78,6 +78,10 @@ static void add_call(line *l, const moons__running *r) {
     add(l, " of ");
     add(l, r->position != NULL ? r->position : "?");
   }
+  if (r->worker == 0) {
+    add(l, " (on the script's thread)");
+    return;
+  }
   add(l, " (worker ");
   add_number(l, r->worker);
   add(l, ")");

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -366,6 +367,20 @@ static int run_all(lua_State *L, command *c) {
   return run_prompt(L, c);
 }
 
+/* Whether no prompt comes: there, Ctrl-C ends a call and not the process, so that it must be possible to give it up. */
+static int is_batch(const command *c) {
+  int has_work = c->script < c->argc || c->executes || c->shows_version;
+  return !c->is_interactive && (has_work || !isatty(STDIN_FILENO));
+}
+
+/* The script's thread runs short calls itself where its stack, which may be as full of C functions as Lua lets a state have, has
+** room for them. */
+static void lend_thread(const command *c) {
+  struct rlimit limit;
+  if (!is_batch(c) || getrlimit(RLIMIT_STACK, &limit) != 0) return;
+  if (limit.rlim_cur >= 2 * MOONS_STACK_RESERVE_BYTES) moons__runtime_lend(runtime);
+}
+
 /* The protected part of main. Argument: the command. Result: whether all went well. */
 static int protected_main(lua_State *L) {
   command *c = lua_touserdata(L, 1);
@@ -466,6 +481,7 @@ int main(int argc, char **argv) {
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
   moons__signals_open(&programs);
   moons__crash_open(program_name, moons__runtime_share_roster(runtime));
+  lend_thread(&c);
   int succeeded = run_state(&c);
   moons_runtime_free(runtime);
   moons__children_close(programs.children, &programs); /* of calls that were given up */

@@ -168,6 +168,16 @@ static void choose_chunks(lua_State *L, moons__job_data *j, const moons_job_opti
   moons__chunker_init(&j->chunker, options->n_workers, 0, cost);
 }
 
+/* A call on this thread has a state as new, since a kept one is a worker's, as what `init` has set up is; and nothing looks after
+** its time, or reports which worker it had. */
+static void choose_thread(lua_State *L, moons__job_data *j, const moons_job_options *options) {
+  int has_init = lua_getfield(L, OPTIONS, "init") != LUA_TNIL;
+  lua_pop(L, 1);
+  j->suits_caller = options->fresh && !has_init && options->timeout_ns == 0 && !options->report &&
+                    !options->until;
+  j->is_awaited = flag_of(L, PLAN, "is_awaited");
+}
+
 static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *options) {
   moons_job_options_init(options);
   read_options(L, options);
@@ -183,6 +193,7 @@ static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *optio
     read_call(L, j);
   choose_seed(L, j, options);
   choose_report(L, j, options);
+  choose_thread(L, j, options);
 }
 
 static void make_first_setup(lua_State *L, moons__job_data *j) {
@@ -204,6 +215,7 @@ static void make_first_setup(lua_State *L, moons__job_data *j) {
 **   is_rows      they are rows of arguments
 **   first, step  where they follow a rule
 **   chunk        how many calls travel together; nil: by measurement
+**   is_awaited   nothing else is done before its values are taken
 ** Returns the job, and how many workers it uses. */
 int moons__core_job(lua_State *L) {
   luaL_checkany(L, 2);

@@ -327,6 +327,13 @@ static void drop_items(lua_State *L, const moons__job_data *j) {
   lua_pop(L, 1);
 }
 
+static void measure(moons__job_data *j, uint32_t n_calls) {
+  if (j->first_here != 0 && j->taken.first == j->first_here)
+    moons__chunker_measured_here(&j->chunker, n_calls, j->taken.busy_ns);
+  else
+    moons__chunker_measured(&j->chunker, n_calls, j->taken.busy_ns);
+}
+
 /* Puts the results of the chunk that was taken where they belong. Leaves the stack as it was. */
 static void harvest_chunk(lua_State *L, harvest *h) {
   moons__job_data *j = h->job;
@@ -337,7 +344,7 @@ static void harvest_chunk(lua_State *L, harvest *h) {
   drop_taken(j);
   if (!j->taken.is_cut) harvest_lost(L, h);
   if (j->source == MOONS__FROM_ITERATOR) drop_items(L, j);
-  moons__chunker_measured(&j->chunker, h->n_read, j->taken.busy_ns);
+  measure(j, h->n_read);
   lua_settop(L, HARVEST_JOB);
 }
 
@@ -410,6 +417,7 @@ int moons__core_collect(lua_State *L) {
 int moons__core_finish(lua_State *L) {
   moons__job_data *j = moons__check_job(L);
   lua_settop(L, 1);
+  j->is_awaited = 1;
   while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
     moons__feed(L, j, 0);
     if (!moons__is_stopped(j)) collect(L, &(harvest){.job = j}, -1);

@@ -231,12 +231,28 @@ static int encode_range(moons__job_data *j, uint32_t n_items) {
   return moons__batch_integer_range(&j->writer, (int64_t)first, j->step, n_items);
 }
 
+static uint64_t n_left(const moons__job_data *j) {
+  return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
+}
+
+/* Whether this thread runs the chunk itself: the last calls of the map, when there is nothing else to do and waking a worker
+** takes as long. No call can be given up here. So it must be one that is known to be short, that reaches nothing outside of Lua
+** where it might wait, and that no hook of the script's is to watch over. */
+static int is_for_caller(lua_State *L, const moons__job_data *j, uint32_t n_items,
+                         moons__libraries needs) {
+  return j->is_awaited && j->suits_caller && n_items == n_left(j) &&
+         moons__chunker_is_short(&j->chunker, n_items) &&
+         ((j->libraries | needs) & MOONS__LIBRARIES_OUTSIDE) == 0 && !moons__has_hook(L);
+}
+
 /* Hands the chunk that was encoded to the job. */
 static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   moons__libraries needs = j->encoder.needs;
   moons__complete_setup(L, j);
   if (n_items == 0) return;
   moons__batch_needs(&j->writer, needs);
+  if (moons__job_lend(j->job, is_for_caller(L, j, n_items, needs)))
+    j->first_here = (uint64_t)j->next;
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
@@ -246,6 +262,7 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
   if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;
+  if (j->first_here != 0) moons__run_hook(L); /* that a signal has set meanwhile */
 }
 
 /* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that
@@ -256,10 +273,6 @@ static void end_chunk(lua_State *L, moons__job_data *j, uint32_t n_items, int st
   lua_Integer number = j->next++;
   moons__push_own_error(L, j, number, status);
   moons__put_error(L, j, number);
-}
-
-static uint64_t n_left(const moons__job_data *j) {
-  return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
 }
 
 /* Puts the chunk of the items before one that could not be read, and raises the error on top. What they are read

@@ -82,6 +82,10 @@ static lua_State *main_of(lua_State *L) {
   return main;
 }
 
+int moons__has_hook(lua_State *L) {
+  return lua_gethook(L) != NULL || lua_gethook(main_of(L)) != NULL;
+}
+
 /* Runs an instruction, as code of the module's, and with it the hook that is set. */
 static void run_instruction(lua_State *L) {
   static const char CODE[] = "return";

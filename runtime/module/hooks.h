@@ -23,6 +23,9 @@ int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_argu
 int moons__core_note_hook(lua_State *L);
 int moons__core_ended_by_hook(lua_State *L);
 
+/* Whether a hook is set that moons__run_hook would run. */
+int moons__has_hook(lua_State *L);
+
 /* Lets a hook run that was set while this thread was waiting in C, as a signal handler or a deadline does to end the
 ** script: it raises an error. */
 void moons__run_hook(lua_State *L);

@@ -45,6 +45,8 @@ typedef struct moons__job_data {
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
   int is_short;      /* a worker that it needs could not be started */
+  int suits_caller;  /* by its options, this thread may run calls of it */
+  int is_awaited;    /* this thread does nothing before they are over */
 
   /* Random numbers of a pool's job (module/state.h). */
   uint64_t n_seeds_before; /* that calls before it have taken */
@@ -65,7 +67,9 @@ typedef struct moons__job_data {
   lua_Integer first, step;              /* a range of integers */
   lua_Number number_first, number_step; /* a range of floats */
   moons__chunker chunker;
-  uint64_t function;   /* a number for it (chunk.h); 0: none */
+  uint64_t function; /* a number for it (chunk.h); 0: none */
+  uint64_t
+      first_here; /* number of the first call of the chunk that this thread runs; 0: there is none */
   moons__buffer bytes; /* of the chunk being made */
   moons__batch_writer writer;
   int item_is_open; /* in the writer */

@@ -46,6 +46,7 @@ void moons__chunker_init(moons__chunker *c, unsigned n_workers, uint32_t fixed,
   if (cost == NULL) return;
   c->call_ns = cost->call_ns;
   c->is_trusted = cost->n_maps >= MAPS_TO_TRUST;
+  c->is_ready_here = cost->is_ready_here;
 }
 
 static uint32_t calls_in(const moons__chunker *c, double ns) {
@@ -63,9 +64,15 @@ static uint32_t most_at_first(const moons__chunker *c, uint64_t n_left) {
   return share < 1 ? 1 : share > MOONS_CHUNK_MAX_CALLS ? MOONS_CHUNK_MAX_CALLS : (uint32_t)share;
 }
 
+int moons__chunker_is_short(const moons__chunker *c, uint64_t n_calls) {
+  return c->is_trusted && !c->was_surprised && c->fixed == 0 && c->call_ns > 0 &&
+         (double)n_calls * c->call_ns <= MOONS_CALLER_NS;
+}
+
 static uint32_t by_measurement(moons__chunker *c, uint64_t n_left) {
   if (c->most == 0) c->most = most_at_first(c, n_left);
   if (c->call_ns <= 0) return 1;
+  if (n_left <= c->most && moons__chunker_is_short(c, n_left)) return (uint32_t)n_left;
   uint32_t n = calls_in(c, MOONS_CHUNK_TARGET_NS);
   if (n > c->most) n = c->most;
   uint64_t share = n_left / (2 * (uint64_t)c->n_workers);
@@ -104,7 +111,23 @@ void moons__chunker_measured(moons__chunker *c, uint32_t n_calls, uint64_t busy_
     c->most = n_calls < MOONS_CHUNK_MAX_CALLS / 2 ? 2 * n_calls : MOONS_CHUNK_MAX_CALLS;
 }
 
+/* The first time its state has to be made there, which says nothing of the calls: workers have done that before. Of a few short
+** calls after a pause, the caches that have to be filled again are most: as long as the chunk was short, that is no surprise. */
+void moons__chunker_measured_here(moons__chunker *c, uint32_t n_calls, uint64_t busy_ns) {
+  int is_ready = c->is_ready_here;
+  c->is_ready_here = 1;
+  if (n_calls == 0 || !is_ready) return;
+  if ((double)busy_ns > MOONS_CALLER_NS) {
+    moons__chunker_measured(c, n_calls, busy_ns);
+    return;
+  }
+  c->call_ns = (3 * c->call_ns + (double)busy_ns / n_calls) / 4;
+  c->has_measured = 1;
+}
+
+/* After a surprise the state may have to be made again. */
 void moons__chunker_tell(const moons__chunker *c, moons__cost *cost) {
+  cost->is_ready_here = c->is_ready_here && !c->was_surprised;
   if (!c->has_measured) return;
   cost->call_ns = c->call_ns;
   cost->n_maps = c->was_surprised ? 0 : cost->n_maps + 1;

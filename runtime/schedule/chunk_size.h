@@ -16,6 +16,7 @@ typedef struct moons__cost {
   uint64_t function; /* a number that stands for it; 0: none */
   double call_ns;    /* smoothed duration of a call; 0: not known */
   unsigned n_maps;   /* in a row that told no surprise */
+  int is_ready_here; /* the thread that waits has run calls of it */
   uint64_t last_used;
 } moons__cost;
 
@@ -42,6 +43,7 @@ typedef struct moons__chunker {
   int is_trusted; /* several maps have told that duration */
   int has_measured;
   int was_surprised; /* calls took far longer than was known */
+  int is_ready_here; /* the thread that waits has run calls of the function */
 } moons__chunker;
 
 /* `cost` is what is known of the function, or NULL. */
@@ -53,11 +55,16 @@ void moons__chunker_init(moons__chunker *chunker, unsigned n_workers, uint32_t f
 ** that no worker is left alone with the last one. */
 uint32_t moons__chunker_next(moons__chunker *chunker, uint64_t n_left);
 
+/* Whether so many calls are over before a worker has been woken for them: as several maps have told, and where nobody has
+** asked for chunks of a size. They are one chunk then. */
+int moons__chunker_is_short(const moons__chunker *chunker, uint64_t n_calls);
+
 /* How many chunks to keep under way, so that no worker has to wait for the next. */
 unsigned moons__chunker_ahead(const moons__chunker *chunker);
 
-/* Takes note of a chunk's duration. */
+/* Takes note of the duration of a chunk that a worker has run; or of one that the thread that waits has run itself. */
 void moons__chunker_measured(moons__chunker *chunker, uint32_t n_calls, uint64_t busy_ns);
+void moons__chunker_measured_here(moons__chunker *chunker, uint32_t n_calls, uint64_t busy_ns);
 
 /* Adds what was measured to what is known of the function. */
 void moons__chunker_tell(const moons__chunker *chunker, moons__cost *cost);

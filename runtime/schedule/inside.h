@@ -38,6 +38,7 @@ struct moons_runtime {
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
   unsigned n_threads;          /* that count as those of pools of calls */
+  int lends;                   /* the thread that waits may run calls */
   moons__console *console;     /* NULL: the host takes what is printed */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
@@ -54,6 +55,7 @@ struct moons_job {
   moons__plan *plans[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
   unsigned n_plans;
   unsigned depth; /* 1, or one more than that of the call in which the job was made */
+  int is_lent;    /* chunks that are put run at once on the thread that puts them; its own */
 
   uv_mutex_t mutex;      /* guards all that follows */
   moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */

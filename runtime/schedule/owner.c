@@ -265,12 +265,23 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chun
   return *chunk != NULL ? 0 : MOONS_ENOMEM;
 }
 
+int moons__job_lend(moons_job *job, int wants) {
+  job->is_lent = wants && job->runtime->lends && moons__runtime_depth(job->runtime) == 0;
+  return job->is_lent;
+}
+
+/* Runs the chunk that was put on this thread, where that is lent. Returns 0 where it does not. */
+static int run_new(const moons_job *job, moons__chunk *chunk) {
+  const moons_runtime *r = job->runtime;
+  return job->is_lent && r->functions->run_here(r->backend, chunk);
+}
+
 /* Submits the chunk that was put, where it can run: whoever waits for it shall learn that no thread can be started. Returns
 ** that error, with the chunk dropped. */
 static int submit_new(moons_job *job, moons__chunk_list *started, moons__shortage *shortage) {
   moons_runtime *r = job->runtime;
   moons__chunk *chunk = moons__chunk_take(started);
-  if (chunk == NULL) return 0;
+  if (chunk == NULL || run_new(job, chunk)) return 0;
   *shortage = (moons__shortage){.n_wanted = atomic_load(&r->n_started)};
   int error = r->functions->submit(r->backend, chunk, &shortage->n_had);
   if (!error) return 0;

@@ -253,6 +253,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   r->functions = functions;
   r->fork_number = moons__fork_number();
   r->parent = parent;
+  r->lends = parent != NULL && parent->lends && functions->run_here != NULL;
   r->options = *options;
   r->options.backend = functions->name;
   if (r->options.stack_bytes == 0) r->options.stack_bytes = MOONS_STACK_BYTES;
@@ -282,6 +283,8 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
 void moons_runtime_free(moons_runtime *r) {
   if (r != NULL && !moons__runtime_is_forked(r)) r->functions->close(r->backend);
 }
+
+void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 

@@ -51,6 +51,15 @@ int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void 
 enum { MOONS__SHORTAGE_BYTES = 320 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);
 
+/* From now on the thread that waits for calls of this runtime, or of those that are made on it, may run short ones itself. It is
+** one thread, it has room for a call on its C stack, and a signal handler on it that ends what it waits for calls
+** moons__runtime_cancel_here; the runtime has a `stop_signal` and no `open`. */
+void moons__runtime_lend(moons_runtime *runtime);
+
+/* Where `wants`, chunks that are put from now on run at once on the calling thread, if it may run calls and is in none. Nobody
+** gives up a call there. Otherwise they run on workers. Returns whether they run here. */
+int moons__job_lend(moons_job *job, int wants);
+
 /* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
 moons__kept *moons__runtime_code(const moons_runtime *runtime);
 

@@ -19,6 +19,11 @@ typedef unsigned moons__libraries;
 #define MOONS__LIBRARIES_PACKAGE ((moons__libraries)1 << 9)
 #define MOONS__LIBRARIES_ALL ((moons__libraries)0x3FF)
 
+/* Through which calls reach what is not Lua's own: files, programs, C libraries, other states. */
+#define MOONS__LIBRARIES_OUTSIDE                                                                   \
+  (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG | MOONS__LIBRARIES_PACKAGE | \
+   MOONS__LIBRARIES_PARALLEL)
+
 /* Not a standard library, and not opened here: calls of the module `parallel` will be made. */
 #define MOONS__LIBRARIES_PARALLEL ((moons__libraries)1 << 10)
 

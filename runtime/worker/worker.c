@@ -27,7 +27,7 @@ struct moons__worker {
   uint64_t clock;      /* chunks so far: tells which loaded set-up was used last */
   moons__buffer spare; /* memory of the last chunk's arguments, for the next one's results */
   const moons__worker *outer;
-  unsigned number; /* from 1; 0: nobody asks */
+  unsigned number; /* from 1; 0: of a thread that waits */
 
   /* For a signal handler on any thread. */
   moons__entry *entry;

@@ -21,7 +21,7 @@ typedef struct moons__worker moons__worker;
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer);
 
-/* Which of the runtime's workers it is, from 1, for what calls report. Between chunks. */
+/* Which of the runtime's workers it is, from 1, for what calls report; 0: that of a thread that waits. Between chunks. */
 void moons__worker_number(moons__worker *worker, unsigned number);
 
 /* Closes its states. Accepts NULL. */
@@ -80,7 +80,7 @@ typedef struct moons__running {
   const char *position; /* of the function, "script.lua:3"; NULL: not known yet */
   uint64_t call;        /* its number */
   int is_setting_up;    /* no call yet, but what comes before the first */
-  unsigned worker;      /* its number */
+  unsigned worker;      /* its number; 0: that of a thread that waits */
   int is_here;          /* on the calling thread, */
   int is_innermost;     /* and nothing runs in it */
 } moons__running;

@@ -243,6 +243,51 @@ static void few_chunks(void) {
   CHECK(run(&c, 1000000, 100) < 300);
 }
 
+/* A chunker for a function of which maps have told that its calls take 1 us. */
+static moons__chunker trusting(const moons__cost *before) {
+  moons__cost cost = {.function = 1, .call_ns = 1000, .n_maps = 3};
+  moons__chunker c;
+  if (before != NULL) cost = *before;
+  moons__chunker_init(&c, 2, 0, &cost);
+  return c;
+}
+
+static void short_ones_are_known(void) {
+  uint32_t most = (uint32_t)(MOONS_CALLER_NS / 1000);
+  moons__chunker c = trusting(NULL);
+  CHECK(moons__chunker_is_short(&c, most) && !moons__chunker_is_short(&c, most + 1));
+  moons__chunker_init(&c, 2, 5, &(moons__cost){.call_ns = 1000, .n_maps = 3});
+  CHECK(!moons__chunker_is_short(&c, 1)); /* whoever asks for chunks wants them on workers */
+  moons__chunker_init(&c, 2, 0, &(moons__cost){.call_ns = 1000, .n_maps = 2});
+  CHECK(!moons__chunker_is_short(&c, 1));
+  moons__chunker_init(&c, 2, 0, NULL);
+  CHECK(!moons__chunker_is_short(&c, 1));
+}
+
+/* The first chunk here makes the state, and the first after a pause fills caches: neither tells of the calls. */
+static void here_is_slow_at_first(void) {
+  moons__chunker c = trusting(NULL);
+  moons__cost cost = {.function = 1, .call_ns = 1000, .n_maps = 3};
+  moons__chunker_measured_here(&c, 1, (uint64_t)(10 * MOONS_CALLER_NS));
+  CHECK(moons__chunker_is_short(&c, 10));
+  moons__chunker_tell(&c, &cost);
+  CHECK(cost.is_ready_here && cost.n_maps == 3 && cost.call_ns == 1000);
+  c = trusting(&cost);
+  moons__chunker_measured_here(&c, 1, (uint64_t)(0.75 * MOONS_CALLER_NS));
+  CHECK(!c.was_surprised && moons__chunker_is_short(&c, 4));
+  moons__chunker_measured_here(&c, 0, 1000);
+  CHECK(moons__chunker_is_short(&c, 4));
+}
+
+static void here_is_surprised(void) {
+  moons__cost cost = {.function = 1, .call_ns = 1000, .n_maps = 9, .is_ready_here = 1};
+  moons__chunker c = trusting(&cost);
+  moons__chunker_measured_here(&c, 1, (uint64_t)(50 * MOONS_CALLER_NS));
+  CHECK(!moons__chunker_is_short(&c, 1));
+  moons__chunker_tell(&c, &cost);
+  CHECK(!cost.is_ready_here && cost.n_maps == 0);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"chunks of one call until something is measured", starts_small},
@@ -263,6 +308,9 @@ int main(int argc, char **argv) {
       {"no numbers make a chunk of nothing", odd_numbers},
       {"every call is in a chunk", all_calls_are_made},
       {"a million cheap calls travel in a few hundred chunks", few_chunks},
+      {"few calls that are known to be short are for the thread that waits", short_ones_are_known},
+      {"what is slow only at first does not make them long", here_is_slow_at_first},
+      {"a long call there sends them back to workers", here_is_surprised},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
