@@ -463,6 +463,7 @@ int moons__core_values(lua_State *L) {
   do /* a chunk without calls: the only one was given up, and is tried again */
     moons__check(L, take_chunk(L, j, -1));
   while (j->taken.n_calls == 0);
+  measure(j, j->taken.n_calls);
   moons__batch_open(&h.reader, j->taken.bytes, j->taken.n_bytes);
   lua_pushcfunction(L, read_values);
   lua_pushvalue(L, 1);
