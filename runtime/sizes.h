@@ -141,6 +141,12 @@
 #define MOONS_SETUPS_KEPT 4
 #endif
 
+/* Arrays that a state holds beyond this many bytes have it collect garbage, which may hold some: Lua knows nothing of their size.
+** Large against what a collection touches of a state that works on such arrays. */
+#ifndef MOONS_ARRAYS_BYTES
+#define MOONS_ARRAYS_BYTES ((size_t)64 << 20)
+#endif
+
 /* How many functions with their captures a kept state (fresh = false) holds decoded. */
 #ifndef MOONS_FUNCTIONS_PER_STATE
 #define MOONS_FUNCTIONS_PER_STATE 16

@@ -51,7 +51,7 @@ struct moons__heap {
   char *run, *run_end; /* what is left of the run */
   span *last;          /* the span that ends at the top */
   uint32_t bins_filled;
-  uint32_t made_userdata;
+  uint32_t made_userdata; /* since the mark was cleared; stays at the most it can be */
   block *free_blocks[N_CLASSES];
   span *bins[N_BINS];
   span *holes;
@@ -529,7 +529,8 @@ static void *block_move_down(moons__arena *arena, void *at, size_t old_bytes, si
 
 /* A userdata that cannot be followed for lack of memory counts as alive for ever. */
 static void userdata_born(moons__arena *arena, const void *at) {
-  arena->heap->made_userdata = 1;
+  if (arena->heap->made_userdata < UINT32_MAX) arena->heap->made_userdata++;
+  if (arena->newest == NULL) arena->newest = at;
   if (!arena->counts_userdata || at == NULL) return;
   arena->n_userdata++;
   (void)moons__ptrmap_put(&arena->userdata, at, 1);
@@ -611,6 +612,13 @@ void moons__arena_count_userdata(moons__arena *arena, int on) {
 
 int moons__arena_made_userdata(const moons__arena *arena) {
   return arena->heap->made_userdata != 0;
+}
+
+void moons__arena_begin_view(moons__arena *arena) { arena->newest = NULL; }
+
+void moons__arena_end_view(moons__arena *arena) {
+  if (arena->heap->made_userdata < UINT32_MAX) arena->heap->made_userdata--;
+  if (arena->counts_userdata) maybe_userdata_died(arena, arena->newest);
 }
 
 void moons__arena_clear_mark(moons__arena *arena) { arena->heap->made_userdata = 0; }

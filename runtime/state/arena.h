@@ -43,4 +43,9 @@ void moons__arena_count_userdata(moons__arena *arena, int on);
 int moons__arena_made_userdata(const moons__arena *arena);
 void moons__arena_clear_mark(moons__arena *arena);
 
+/* Around the making of one userdata that owns nothing: it leaves no mark, and does not count. Lua may make others in between,
+** in a finalizer, but only after that one; these leave theirs. */
+void moons__arena_begin_view(moons__arena *arena);
+void moons__arena_end_view(moons__arena *arena);
+
 #endif

@@ -33,6 +33,9 @@ typedef unsigned moons__libraries;
 /* Nor this: a program may draw random numbers with math.random, so each call has to be seeded. */
 #define MOONS__LIBRARIES_RANDOM ((moons__libraries)1 << 12)
 
+/* Nor this: arrays come to the state. */
+#define MOONS__LIBRARIES_ARRAYS ((moons__libraries)1 << 13)
+
 /* The libraries that a program needs which names this global; all of them where the global can
 ** reach anything (require, load, _G, debug, ...). 0: no standard name. */
 moons__libraries moons__libraries_of_global(const char *name, size_t n_bytes);

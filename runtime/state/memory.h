@@ -34,7 +34,8 @@ typedef struct moons__arena {
   int counts_userdata;  /* whether userdata are followed from birth to death */
   size_t n_userdata;    /* alive of those that were made since counting began */
   moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */
-  void *owner;            /* what whoever has only the state wants to find; not the arena's */
+  const void *newest; /* the first userdata made since this was NULL (moons__arena_begin_view) */
+  void *owner;        /* what whoever has only the state wants to find; not the arena's */
 } moons__arena;
 
 /* Bytes that its pages hold by now. */

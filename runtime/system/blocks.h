@@ -13,6 +13,9 @@
 /* The same where either size is that of a large block. */
 void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes);
 
+/* Makes a large block of zeros, of which what is not touched costs nothing. NULL: no memory. */
+void *moons__block_zeros(size_t n_bytes);
+
 _Static_assert((MOONS_LARGE_BLOCK_BYTES & (MOONS_LARGE_BLOCK_BYTES - 1)) == 0,
                "one comparison serves for both sizes");
 

@@ -91,3 +91,7 @@ void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes)
   if (!is_mapping(new_bytes)) return unmap(block, old_bytes, new_bytes);
   return remap(block, mapped_bytes(old_bytes), mapped_bytes(new_bytes));
 }
+
+void *moons__block_zeros(size_t n_bytes) {
+  return n_bytes <= SIZE_MAX / 2 ? map(mapped_bytes(n_bytes)) : NULL;
+}

@@ -9,3 +9,5 @@ void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes)
   free(block);
   return NULL;
 }
+
+void *moons__block_zeros(size_t n_bytes) { return calloc(n_bytes, 1); }

@@ -1,0 +1,57 @@
+/*
+** Memory outside all states, which the states of a process share: a block lives as long as anybody counts as its user, and lists
+** of blocks go beside bytes that speak of them. A block holds what it holds by address in this process alone, so that one on
+** a file that other processes map could stand in its place.
+*/
+#ifndef MOONS_SYSTEM_SHARED_H
+#define MOONS_SYSTEM_SHARED_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct moons__shared {
+  uint64_t id; /* of no other block that this process ever has */
+  char *bytes;
+  size_t n_bytes;
+  atomic_uint n_users;   /* who hold it */
+  atomic_uint n_readers; /* maps, and chunks of them, that read it now */
+  atomic_uint n_writers; /* maps that write to it now */
+} moons__shared;
+
+/* Makes a block of zeros; the caller is its first user. NULL: no memory. Any thread, as all functions here. */
+moons__shared *moons__shared_new(size_t n_bytes);
+
+/* Add and remove a user; the last one frees it. Release accepts NULL. */
+moons__shared *moons__shared_share(moons__shared *block);
+void moons__shared_release(moons__shared *block);
+
+/* {== Lists =================================================================================== */
+
+/* Blocks beside the bytes of messages, which tell them by their place in the list. Made by one thread; once it is shared, it
+** no longer changes. */
+typedef struct moons__shared_list {
+  atomic_uint n_users;
+  unsigned n, capacity;
+  moons__shared *blocks[];
+} moons__shared_list;
+
+/* Adds a block, which the list shares, at the end of a list that has one user; *list is NULL for an empty one. Returns 0 or
+** MOONS_ENOMEM with nothing changed. */
+int moons__shared_list_add(moons__shared_list **list, moons__shared *block);
+
+/* Adds all of another. */
+int moons__shared_list_add_all(moons__shared_list **list, const moons__shared_list *others);
+
+/* The block with this id; NULL: there is none. Accepts NULL. */
+moons__shared *moons__shared_list_find(const moons__shared_list *list, uint64_t id);
+
+/* Add and remove a user of the list; the last one frees it. Both accept NULL. */
+moons__shared_list *moons__shared_list_share(moons__shared_list *list);
+void moons__shared_list_release(moons__shared_list *list);
+
+/* Note that all blocks of it are read, or are no longer. Both accept NULL. */
+void moons__shared_list_begin_reading(const moons__shared_list *list);
+void moons__shared_list_end_reading(const moons__shared_list *list);
+
+#endif
