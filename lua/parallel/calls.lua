@@ -26,11 +26,13 @@ end
 --- Calls `f(x)` for each x, in parallel.
 -- @function parallel.map
 -- @tparam function f or a value with `__call`
--- @param xs a sequence (with a field `n` where it has holes), a range, or an iterator function that
--- is called until it returns nil
+-- @param xs a sequence (with a field `n` where it has holes), a range, an array or its rows, or an iterator
+-- function that is called until it returns nil
 -- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
--- `timeout`, `memory`, `retries`, `progress`, and `report`, a table that is filled: `report[i]` says what call i has
--- used, in the fields `seconds`, `cpu` (seconds of a processor), `memory` (bytes), `worker`, `host` and `tries`
+-- `timeout`, `memory`, `retries`, `progress`; `into`, an array that takes the numbers that calls return, each at its
+-- place (with `pack` the row), and is returned in the place of a table; and `report`, a table that is filled:
+-- `report[i]` says what call i has used, in the fields `seconds`, `cpu` (seconds of a processor), `memory` (bytes),
+-- `worker`, `host` and `tries`
 -- @treturn table the first value of each call, in the order of `xs`, with `pack` all values, packed; and how many
 -- calls there were in the field `n`
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index; how many they are in the field `n`,
@@ -137,6 +139,22 @@ parallel.as_completed = Future.as_completed
 -- @tparam[opt=1] number step
 -- @treturn table the range
 parallel.range = range.new
+
+--- An array of numbers of one kind, in memory outside all states: a source and a sink of maps, which workers read
+-- and write where it lies. An index counts from 1 over all numbers, row by row; one that is out of range is an error.
+--
+-- To read: `#a`, `a[i]`, `a:get(i, j)`, `a:row(i)`, `a:column(j)`, `a:unpack([i [, j]])`, `a:totable([i [, j]])`,
+-- `a:sum()`, `a:mean()`, `a:min()`, `a:max()`, `a:dot(b)`, `a:copy([type])`, `a.type`, `a.shape`; `a:rows()` is the
+-- sequence of its rows, for maps. To write, where it was made and while no map uses it: `a[i] = v`, `a:set(i, j, v)`,
+-- `a:fill(v)`.
+-- @function parallel.array
+-- @param source how many numbers; a table of two integers, `{rows, columns}`; a list of numbers, or of rows of the
+-- same length; or an array, to be copied. Without numbers all are 0. A list of two integers is written `{3.0, 4.0}`
+-- @tparam[opt="float64"] string type `"float64"`, `"float32"`, `"int64"`, `"int32"` or `"uint8"`; of a copy that of
+-- the other array
+-- @return the array
+-- @raise where a number does not fit the type (only float32 rounds), or there is no memory
+parallel.array = core.array
 
 --- How many cores this process may really use: affinity and container quota counted.
 -- @function parallel.cpus

@@ -57,12 +57,22 @@ end
 
 local why_no_list = check.why_no_list
 
---- Checks that an argument is a sequence, a range, or an iterator.
-function check.sequence(where, number, value)
+-- Checks an array as items.
+local function check_array(where, number, value, is_rows)
+  if is_rows and core.array_kind(value) == "array" then
+    refuse(where, number, "rows of arguments", "an array of numbers: write a:rows()")
+  end
+end
+
+--- Checks that an argument is a sequence, a range, an array, or an iterator.
+-- @tparam boolean is_rows its items must be rows of arguments
+function check.sequence(where, number, value, is_rows)
   if type(value) == "function" then
     return
+  elseif type(value) == "userdata" and core.array_kind(value) then
+    return check_array(where, number, value, is_rows)
   elseif type(value) ~= "table" then
-    refuse(where, number, "table, range or iterator function", type(value))
+    refuse(where, number, "table, range, array or iterator function", type(value))
   end
   local n = check.integer(rawget(value, "n"))
   local why = not n and why_no_list(value)
@@ -159,6 +169,9 @@ local OPTIONS = {
   errors = function(value)
     return value == "raise" or value == "collect", '"raise" or "collect"'
   end,
+  into = function(value)
+    return core.array_kind(value) == "array", "an array (parallel.array)"
+  end,
   report = function(value)
     return type(value) == "table", "a table, to be filled"
   end,
@@ -187,6 +200,7 @@ local OTHER_NAMES = {
   memory_limit = "memory", max_memory = "memory", mem = "memory",
   retry = "retries", max_retries = "retries", tries = "retries",
   on_error = "errors", return_exceptions = "errors", error = "errors",
+  out = "into", output = "into", dest = "into", target = "into",
   stats = "report", timing = "report", timings = "report", profile = "report", usage = "report",
   verbose = "progress", progress_bar = "progress", bar = "progress",
   maxtasksperchild = "fresh", isolated = "fresh", keep = "fresh",
@@ -233,6 +247,29 @@ local function describe_unknown(name, where)
   local meant = find_option(name)
   local hint = meant and ("; did you mean '%s'?"):format(meant) or ""
   return ("unknown option '%s' to '%s'%s"):format(name, where, hint)
+end
+
+--- Checks that an array can take the results of a map.
+-- @tparam userdata into the array
+-- @tparam integer n how many calls there are; -1: nobody knows
+-- @tparam boolean is_packed each returns a row
+function check.into(into, n, is_packed)
+  local _, n_numbers, n_rows, n_columns = core.array_kind(into)
+  local room = is_packed and n_rows or n_numbers
+  if n >= 0 and n ~= room then
+    local what = is_packed and ("%d rows of %d numbers"):format(n_rows, n_columns) or ("%d numbers"):format(n_numbers)
+    blame(("option 'into': the array has %s, and there are %d calls"):format(what, n))
+  end
+end
+
+--- Checks that a map can use arrays now.
+-- @param items of the map
+-- @tparam ?userdata into
+function check.arrays(items, into)
+  local why = core.why_not_use(items, into)
+  if why then
+    blame((into and core.why_not_use(items, nil) == nil and "option 'into': " or "") .. why)
+  end
 end
 
 --- Checks a table of options.

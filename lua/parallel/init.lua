@@ -5,7 +5,7 @@ local version, give_calls = ...
 
 local NAMES = {
   "map", "starmap", "run", "first", "imap", "istarmap", "imap_unordered", "apply", "submit", "map_async",
-  "starmap_async", "delayed", "pool", "as_completed", "range", "cpus", "clock", "sleep",
+  "starmap_async", "delayed", "pool", "as_completed", "range", "array", "cpus", "clock", "sleep",
 }
 
 local parallel = {_VERSION = version}

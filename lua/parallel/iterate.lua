@@ -79,6 +79,9 @@ function Iteration:take()
   self.current = i < self.last and i + 1 or nil
   local value, failure = self.results[i], self.errors[i]
   self.results[i], self.errors[i] = nil, nil
+  if self.run.stores and not failure then
+    value = self.run.job:stored(i)
+  end
   if failure and self.raises then
     errors.raise(failure)
   end

@@ -49,6 +49,9 @@ function Pool.new(options, more)
     core.blame("bad argument #2 to 'pool' (one argument expected: write parallel.pool {workers = 4, ...})")
   end
   options = check.options("pool", 1, type(options) == "number" and {workers = options} or options)
+  if options.into then
+    core.blame("option 'into' of 'pool': it is an option of a map, for its results alone")
+  end
   local n_workers = options.workers or core.workers()
   local seed = options.seed
   options = merge(options, {workers = n_workers})
@@ -110,6 +113,9 @@ local function finish(pool, f, items, is_rows, options)
 end
 
 local function find(pool, f, items, is_rows, options)
+  if options.into then
+    core.blame("option 'into' of 'first': there is one result, which it returns")
+  end
   return Run.new(f, items, is_rows, merge(options, {["until"] = true}), pool.workers):find()
 end
 
@@ -145,7 +151,7 @@ local function map_method(name, use, is_rows)
   return function(self, f, items, options)
     check_self(self, name)
     check.callable(name, 1, f)
-    check.sequence(name, 2, items)
+    check.sequence(name, 2, items, is_rows)
     return use(self, f, items, is_rows, options_of(self, name, 3, options))
   end
 end
@@ -163,7 +169,7 @@ Pool.starmap_async = map_method("starmap_async", begin_future, true)
 --- As `parallel.run`.
 function Pool:run(calls, options)
   check_self(self, "run")
-  check.sequence("run", 1, calls)
+  check.sequence("run", 1, calls, true)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
   return finish(self, f, rows, true, options)

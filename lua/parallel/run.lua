@@ -1,6 +1,7 @@
 --- A map in flight: its job, where its items come from, and what has come home.
 -- @module parallel.run
 
+local check = require "parallel.check"
 local core = require "parallel.core"
 local errors = require "parallel.errors"
 local source = require "parallel.source"
@@ -41,9 +42,17 @@ local function new_progress(option, n)
   return progress.new(option, n)
 end
 
+-- Checks the arrays of a map, which few have.
+local function check_arrays(items, n, options)
+  if options.into then
+    check.into(options.into, n, options.pack)
+  end
+  check.arrays(items, options.into)
+end
+
 --- Begins a map; nothing is sent yet.
 -- @tparam function f
--- @param items a sequence, a range, or an iterator function
+-- @param items a sequence, a range, an array, or an iterator function
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked; not changed
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
@@ -54,11 +63,14 @@ end
 function Run.new(f, items, is_rows, options, pool, n_chunks)
   local n, first, step = source.measure(items, is_rows)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
+  if options.into or type(items) == "userdata" then
+    check_arrays(items, n, options)
+  end
   local progress = new_progress(options.progress, n)
   -- The run is its own plan: a table more would be felt in a map of ten short calls.
   local self = {
     options = options, pool = pool, items = items, is_rows = is_rows, n = n, first = first, step = step, chunk = chunk,
-    progress = progress, packs = options.pack, job = nil, most_chunks = nil,
+    progress = progress, packs = options.pack, stores = options.into ~= nil, job = nil, most_chunks = nil,
   }
   local job, n_workers = Run.make_job(self, f)
   self.job, self.most_chunks = job, n_workers * CHUNKS_PER_WORKER

@@ -66,14 +66,19 @@ static int read_rule(lua_State *L, moons__job_data *j) {
   return 1;
 }
 
-/* Where the items of a map come from. */
-static void read_items(lua_State *L, moons__job_data *j) {
+/* Where the items of a map come from, which are of this type. */
+static void read_items(lua_State *L, moons__job_data *j, int type) {
   int top = lua_gettop(L);
   j->chunker.fixed = (uint32_t)integer_of(L, PLAN, "chunk");
   j->is_rows = flag_of(L, PLAN, "is_rows");
   j->n = integer_of(L, PLAN, "n");
   j->has_ended = j->n == 0;
-  if (!read_rule(L, j)) j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
+  if (type == LUA_TUSERDATA) {
+    lua_getiuservalue(L, JOB, MOONS__VALUE_SOURCE);
+    moons__use_items(L, j, lua_gettop(L));
+  } else if (!read_rule(L, j)) {
+    j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
+  }
   lua_settop(L, top);
 }
 
@@ -109,8 +114,12 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   if (workers != NULL && workers->is_closed) /* as encoding may have done */
     luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
   moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
-  moons__shortage shortage;
-  moons__check_made(L, moons__job_make(&j->job, runtime, options, &shortage), &shortage);
+  moons__shortage shortage = {0};
+  moons__luggage luggage;
+  int error = moons__pack_luggage(j, &luggage);
+  if (!error) error = moons__job_make(&j->job, runtime, options, &luggage, &shortage);
+  moons__shared_list_release(luggage.shared);
+  moons__check_made(L, error, &shortage);
   moons__leave_setup(j);
   if (workers != NULL) moons__link_job(j, workers);
 }
@@ -187,10 +196,13 @@ static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *optio
   j->keeps = !options->fresh;
   choose_chunks(L, j, options);
   read_pool(L);
-  if (keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE) != LUA_TNIL)
-    read_items(L, j);
+  int type = keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE);
+  if (type != LUA_TNIL)
+    read_items(L, j, type);
   else
     read_call(L, j);
+  if (lua_getfield(L, OPTIONS, "into") != LUA_TNIL) moons__use_into(L, j, lua_gettop(L));
+  lua_pop(L, 1);
   choose_seed(L, j, options);
   choose_report(L, j, options);
   choose_thread(L, j, options);

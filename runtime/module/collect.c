@@ -44,7 +44,10 @@ static void pack_values(lua_State *L, int n) {
 /* Pushes the values of a message; returns how many. */
 static int decode(lua_State *L, const char *bytes, size_t n_bytes) {
   lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_CLASSES);
-  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = lua_gettop(L)};
+  const moons__job_data *j = lua_touserdata(L, HARVEST_JOB);
+  moons__decoder decoder = {.L = L, .trusted = 1, .class_index = lua_gettop(L), .shared = j->given};
+  if (j->given != NULL)
+    decoder.arrival = moons__is_worker(L) ? MOONS__AS_HELD_VIEW : MOONS__AS_HANDLE;
   int n = moons__decode(&decoder, bytes, n_bytes);
   lua_remove(L, decoder.class_index);
   return n;
@@ -126,6 +129,7 @@ static void harvest_usage(lua_State *L, harvest *h) {
 static void harvest_item(lua_State *L, harvest *h) {
   switch (h->item.kind) {
   case MOONS__ITEM_STRING: lua_pushlstring(L, h->item.bytes, h->item.n_bytes); break;
+  case MOONS__ITEM_STORED: return;
   case MOONS__ITEM_MESSAGE: push_decoded(L, h->item.bytes, h->item.n_bytes, h->job->pack); break;
   case MOONS__ITEM_ERROR:
     push_failure(L, h);
@@ -144,7 +148,7 @@ static void put_next(lua_State *L, harvest *h) {
 
 /* Puts `n` plain values of one kind where they belong. An error leaves the others to be read. */
 static void harvest_plain(lua_State *L, harvest *h, moons__item_kind kind, uint32_t n) {
-  if (kind == MOONS__ITEM_NIL) {
+  if (kind == MOONS__ITEM_NIL || kind == MOONS__ITEM_STORED) {
     moons__batch_skip(&h->reader, n);
     h->n_read += n;
     return;
@@ -286,7 +290,7 @@ static int lacks_room(const moons__job_data *j) {
 static int make_results(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, HARVEST_JOB);
   if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_RESULTS) == LUA_TNIL) {
-    j->n_room = first_room(j->n);
+    j->n_room = j->into != NULL ? 0 : first_room(j->n);
     lua_createtable(L, (int)j->n_room, 1);
     lua_replace(L, HARVEST_RESULTS);
     lua_pushvalue(L, HARVEST_RESULTS);
@@ -309,8 +313,11 @@ static void push_results(lua_State *L, moons__job_data *j) {
 
 /* Frees what was taken, or leaves its memory to the arguments of the next chunk. */
 static void drop_taken(moons__job_data *j) {
-  int is_range = j->source == MOONS__FROM_INTEGERS || j->source == MOONS__FROM_FLOATS;
-  if (is_range || j->bytes.bytes != NULL || j->taken.n_bytes > MOONS_SPARE_BYTES)
+  int has_rule = j->source == MOONS__FROM_INTEGERS || j->source == MOONS__FROM_FLOATS ||
+                 j->source == MOONS__FROM_ARRAY;
+  moons__shared_list_release(j->given);
+  j->given = NULL;
+  if (has_rule || j->bytes.bytes != NULL || j->taken.n_bytes > MOONS_SPARE_BYTES)
     free(j->taken.bytes);
   else
     j->bytes = (moons__buffer){.bytes = j->taken.bytes, .capacity = j->taken.n_bytes};
@@ -387,7 +394,7 @@ static int wait_for_job(lua_State *L, const moons__job_data *j, int64_t timeout_
 static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   drop_taken(j); /* left by an error */
   int error = wait_for_job(L, j, timeout_ns);
-  return error ? error : moons_job_take(j->job, 0, &j->taken);
+  return error ? error : moons__job_take_with(j->job, 0, &j->taken, &j->given);
 }
 
 /* Waits for a chunk, and notes its results and errors. Returns 0 or an error. */

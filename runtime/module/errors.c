@@ -77,6 +77,7 @@ static void push_item(lua_State *L, moons__job_data *j, lua_Integer index) {
   case MOONS__FROM_FLOATS:
     lua_pushnumber(L, j->number_first + (lua_Number)(index - 1) * j->number_step);
     return;
+  case MOONS__FROM_ARRAY: moons__push_array_item(L, j, index); return;
   case MOONS__FROM_CALL: lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE); return;
   case MOONS__FROM_TABLE:
   case MOONS__FROM_ITERATOR:

@@ -38,6 +38,13 @@ static void keep_item(lua_State *L, lua_Integer number) {
   lua_pop(L, 1);
 }
 
+/* An iterator may have more items than there is room for results. */
+static void check_room(lua_State *L, const moons__job_data *j, lua_Integer number) {
+  if (number > moons__places_in_sink(j))
+    luaL_error(L, "option 'into': the array has room for %I results, and there is an item %I",
+               (LUAI_UACINT)moons__places_in_sink(j), (LUAI_UACINT)number);
+}
+
 /* Pushes the next item; returns 0 at the end of an iterator. */
 static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
   if (j->source == MOONS__FROM_TABLE) {
@@ -47,6 +54,7 @@ static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
   lua_pushvalue(L, ARG_SOURCE);
   lua_call(L, 0, 1);
   f->ended = lua_isnil(L, -1);
+  if (!f->ended) check_room(L, j, number_of(j, f));
   if (!f->ended) keep_item(L, number_of(j, f));
   return !f->ended;
 }
@@ -222,8 +230,12 @@ static int encode_from_source(lua_State *L, moons__job_data *j, feed *f) {
   return call_encoding(L, j, ARG_FEED);
 }
 
-/* Puts a rule for the items of a range. */
-static int encode_range(moons__job_data *j, uint32_t n_items) {
+/* Puts a rule for the items of a range or an array. */
+static int encode_rule(moons__job_data *j, uint32_t n_items) {
+  if (j->source == MOONS__FROM_ARRAY) {
+    moons__batch_part part = moons__part_of_items(j);
+    return moons__batch_array(&j->writer, &part, n_items);
+  }
   uint64_t n_before = (uint64_t)j->next - 1;
   if (j->source == MOONS__FROM_FLOATS)
     return moons__batch_float_range(&j->writer, j->number_first, j->number_step, n_before, n_items);
@@ -249,7 +261,11 @@ static int is_for_caller(lua_State *L, const moons__job_data *j, uint32_t n_item
 static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   moons__libraries needs = j->encoder.needs;
   moons__complete_setup(L, j);
-  if (n_items == 0) return;
+  moons__shared_list *shared = moons__take_shared(j);
+  if (n_items == 0) {
+    moons__shared_list_release(shared);
+    return;
+  }
   moons__batch_needs(&j->writer, needs);
   if (moons__job_lend(j->job, is_for_caller(L, j, n_items, needs)))
     j->first_here = (uint64_t)j->next;
@@ -257,7 +273,8 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   size_t n_bytes = j->bytes.n_bytes;
   j->bytes = (moons__buffer){0};
   moons__shortage shortage;
-  int error = moons__job_put_chunk(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, &shortage);
+  int error =
+      moons__job_put_with(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, shared, &shortage);
   if (error == MOONS_ETHREAD) j->is_short = 1;
   if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
   if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
@@ -292,7 +309,7 @@ static int feed_chunk(lua_State *L, moons__job_data *j) {
     status = encode_from_source(L, j, &f);
     if (status != LUA_OK && f.stage == FETCHING) return fail_to_read(L, j, f.n_encoded);
   } else {
-    moons__check(L, encode_range(j, f.wanted));
+    moons__check(L, encode_rule(j, f.wanted));
     f.n_encoded = f.wanted;
   }
   end_chunk(L, j, f.n_encoded, status);

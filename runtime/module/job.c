@@ -106,6 +106,7 @@ void moons__close_job(lua_State *L, moons__job_data *j) {
   moons__workers_data *workers = j->workers;
   tell_cost(j);
   unlink_job(j);
+  moons__leave_arrays(j);
   moons_job_free(j->job);
   j->job = NULL;
   if (workers != NULL) moons__workers_let_go(workers);
@@ -183,14 +184,18 @@ static void set_n_errors(lua_State *L) {
   lua_setmetatable(L, errors);
 }
 
-/* job:outcome(): what a map returns: its results, with how many calls there were in `n`, and where they are
+/* job:outcome(): what a map returns: the array that has its results, or these, with how many calls there were in `n`, and where they are
 ** collected, the errors, with how many they are in `n`. Also of a job that is closed. */
 static int job_outcome(lua_State *L) {
   moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
   settle_seeds(L, j);
-  moons__push_table(L, MOONS__VALUE_RESULTS);
-  lua_pushinteger(L, j->next - 1);
-  lua_setfield(L, -2, "n");
+  if (j->stores) {
+    lua_getiuservalue(L, 1, MOONS__VALUE_INTO);
+  } else {
+    moons__push_table(L, MOONS__VALUE_RESULTS);
+    lua_pushinteger(L, j->next - 1);
+    lua_setfield(L, -2, "n");
+  }
   if (!j->collects) return 1;
   moons__push_table(L, MOONS__VALUE_ERRORS);
   set_n_errors(L);
@@ -272,6 +277,7 @@ void moons__make_job_types(lua_State *L) {
       {"pending", job_pending},
       {"is_in_use", job_is_in_use},
       {"note_caller", job_note_caller},
+      {"stored", moons__core_stored},
       {"close", job_close},
       {NULL, NULL},
   };

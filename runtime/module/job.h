@@ -1,6 +1,6 @@
 /*
 ** Jobs as objects of a Lua state, as the files that work on them see them: begin.c makes them, sending.c their set-up, feed.c
-** puts items into them, collect.c takes results out of them, errors.c makes error values of those that failed; job.c is what
+** puts items into them, arrays.c knows what arrays they use, collect.c takes results out of them, errors.c makes error values of those that failed; job.c is what
 ** the script asks them. hooks.c calls what may run the script's code meanwhile.
 */
 #ifndef MOONS_MODULE_JOB_H
@@ -19,14 +19,15 @@ enum {
   MOONS__VALUE_SOURCE,  /* of the items: a table or a function */
   MOONS__VALUE_RESULTS, /* number -> result; nil: there are none yet */
   MOONS__VALUE_ERRORS,  /* number -> error value; nil: there are none yet */
-  MOONS__VALUE_CLASSES, /* number -> class */
+  MOONS__VALUE_CLASSES, /* number -> class, and each array that is read -> true */
   MOONS__VALUE_SENT,    /* what went with the set-up (wire.h) */
   MOONS__VALUE_POOL,    /* the workers, where they are not the state's */
   MOONS__VALUE_ITEMS, /* number -> item, of an iterator, until its result is there; nil: there are none */
   MOONS__VALUE_CALLER, /* where in the script it was begun, where that is not where results are taken */
   MOONS__VALUE_REPORT, /* the option, a table; nil: nobody asks for it */
   MOONS__VALUE_HOST,   /* the name of this machine, where there is a report */
-  MOONS__N_VALUES = MOONS__VALUE_HOST
+  MOONS__VALUE_INTO,   /* the option, an array; nil: results go into a table */
+  MOONS__N_VALUES = MOONS__VALUE_INTO
 };
 
 typedef struct moons__job_data {
@@ -48,6 +49,13 @@ typedef struct moons__job_data {
   int suits_caller;  /* by its options, this thread may run calls of it */
   int is_awaited;    /* this thread does nothing before they are over */
 
+  /* Arrays. Those that are noted here belong to the user values. */
+  moons__buffer arrays; /* the address of each that the job reads: they count it */
+  moons__array *into;   /* that takes the results, and counts it as well; NULL: a table does */
+  int stores;           /* there is one, also after the job is closed */
+  moons__array *items;  /* of the calls; NULL: they are no array */
+  int gives_rows;       /* these are rows of it, and not numbers */
+
   /* Random numbers of a pool's job (module/state.h). */
   uint64_t n_seeds_before; /* that calls before it have taken */
   int is_uncounted;        /* how many it takes itself is known at its end */
@@ -58,6 +66,7 @@ typedef struct moons__job_data {
     MOONS__FROM_ITERATOR,
     MOONS__FROM_INTEGERS,
     MOONS__FROM_FLOATS,
+    MOONS__FROM_ARRAY,
     MOONS__FROM_CALL
   } source;
   int is_rows;                          /* items are rows of arguments */
@@ -76,6 +85,7 @@ typedef struct moons__job_data {
 
   /* Collecting. */
   moons_chunk taken;          /* whose results are being read; its bytes are owned */
+  moons__shared_list *given;  /* blocks that these speak of; owned; NULL: none */
   uint64_t n_reported_before; /* in the report, of its pool */
   lua_Integer n_room; /* elements that the table of results was made with; 0: it just grows */
 } moons__job_data;
@@ -110,6 +120,31 @@ lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
 /* Puts one call, with the values from stack index `first` on as its arguments. Where they cannot be sent,
 ** that error is noted. */
 void moons__feed_call(lua_State *L, moons__job_data *j, int first);
+
+/* {== Arrays (arrays.c) ======================================================================== */
+
+/* Note the items of a map, at a stack index, that are an array or its rows; and the array that takes the results, nil: none. They
+** can be used so. */
+void moons__use_items(lua_State *L, moons__job_data *j, int items);
+void moons__use_into(lua_State *L, moons__job_data *j, int into);
+
+/* What goes with the job beside the set-up that was encoded last. The caller releases luggage->shared, also after MOONS_ENOMEM. */
+int moons__pack_luggage(moons__job_data *j, moons__luggage *luggage);
+
+/* The list of blocks that the encoder has put since this was asked last, NULL for none; the caller's. */
+moons__shared_list *moons__take_shared(moons__job_data *j);
+
+/* How many calls there is room for in the array that takes the results; no end where there is none. */
+lua_Integer moons__places_in_sink(const moons__job_data *j);
+
+/* The items of an array from the next one on. */
+moons__batch_part moons__part_of_items(const moons__job_data *j);
+
+/* Pushes the item with this number, from 1, of an array. */
+void moons__push_array_item(lua_State *L, const moons__job_data *j, lua_Integer number);
+
+/* Arrays no longer count the job. */
+void moons__leave_arrays(moons__job_data *j);
 
 /* Whether a failure has ended the map before its time. */
 static inline int moons__is_stopped(const moons__job_data *j) {

@@ -71,6 +71,9 @@ static int open_core(lua_State *L) {
   moons__pristine_note_standard(L);
   static const luaL_Reg FUNCTIONS[] = {
       {"job", moons__core_job},
+      {"array", moons__core_array},
+      {"array_kind", moons__core_array_kind},
+      {"why_not_use", moons__core_why_not_use},
       {"cpus", core_cpus},
       {"workers", core_workers},
       {"is_worker", core_is_worker},

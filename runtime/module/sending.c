@@ -21,6 +21,8 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
   e->needs = 0;
   e->put_first = NULL;
   e->put_more = NULL;
+  e->arrays = &j->arrays;
+  e->sink = j->into;
   e->may_want = j->n_setups < MOONS_SETUPS_PER_JOB;
   moons__push_table(L, MOONS__VALUE_CLASSES);
   e->class_index = lua_gettop(L);
@@ -43,6 +45,7 @@ static int encode_setup(lua_State *L) {
   e->is_setup = 1;
   e->is_kept = j->keeps;
   j->setup.n_bytes = 0;
+  moons__shared_list_release(moons__take_shared(j)); /* of a try that failed */
   j->classes.n_known = 0;
   lua_getiuservalue(L, 1, MOONS__VALUE_FUNCTION);
   lua_getiuservalue(L, 1, MOONS__VALUE_INIT);
@@ -79,6 +82,15 @@ static int lacks_libraries(lua_State *L, moons__job_data *j, moons__libraries ne
   return 0;
 }
 
+/* Gives the job the set-up that was just made. */
+static void extend(lua_State *L, moons__job_data *j) {
+  moons__luggage luggage;
+  int error = moons__pack_luggage(j, &luggage);
+  if (!error) error = moons__job_extend(j->job, j->setup.bytes, j->setup.n_bytes, &luggage);
+  moons__shared_list_release(luggage.shared);
+  moons__check(L, error);
+}
+
 void moons__complete_setup(lua_State *L, moons__job_data *j) {
   moons__libraries needs = j->encoder.needs;
   int wants_modules = j->encoder.wants_modules;
@@ -86,8 +98,10 @@ void moons__complete_setup(lua_State *L, moons__job_data *j) {
   if (j->n_setups == MOONS_SETUPS_PER_JOB) return;
   int lacks = lacks_libraries(L, j, needs);
   if (!lacks && !wants_modules) return;
+  moons__shared_list *of_chunk = moons__take_shared(j);
   lua_getiuservalue(L, 1, MOONS__VALUE_SENT);
   moons__make_setup(L, j, lacks ? needs | MOONS__LIBRARIES_ALL : j->libraries);
   j->n_setups++;
-  moons__check(L, moons_job_extend(j->job, j->setup.bytes, j->setup.n_bytes));
+  extend(L, j);
+  j->encoder.shared = of_chunk;
 }

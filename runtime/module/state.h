@@ -97,6 +97,9 @@ void moons__make_job_types(lua_State *L);
 int moons__core_new_workers(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
+int moons__core_array(lua_State *L);
+int moons__core_array_kind(lua_State *L);
+int moons__core_why_not_use(lua_State *L);
 int moons__core_next(lua_State *L);
 int moons__core_now(lua_State *L);
 int moons__core_sleep(lua_State *L);
@@ -110,5 +113,6 @@ int moons__core_feed(lua_State *L);
 int moons__core_collect(lua_State *L);
 int moons__core_finish(lua_State *L);
 int moons__core_values(lua_State *L);
+int moons__core_stored(lua_State *L);
 
 #endif

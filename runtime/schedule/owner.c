@@ -14,10 +14,27 @@ void moons_job_options_init(moons_job_options *options) {
   *options = (moons_job_options){.fresh = 1};
 }
 
+/* While a job has plans, and chunks run, their blocks are in use. */
+static void begin_use(const moons__plan *plan) {
+  const moons__sink *sink = &plan->luggage.sink;
+  moons__shared_list_begin_reading(plan->luggage.shared);
+  if (sink->block != NULL)
+    atomic_fetch_add_explicit(&sink->block->n_writers, 1, memory_order_relaxed);
+}
+
+/* Release: who finds a block in no use reads what was written, and writes after all that was read. */
+static void end_use(moons__plan *plan) {
+  const moons__sink *sink = &plan->luggage.sink;
+  moons__shared_list_end_reading(plan->luggage.shared);
+  if (sink->block != NULL)
+    atomic_fetch_sub_explicit(&sink->block->n_writers, 1, memory_order_release);
+  moons__plan_release(plan);
+}
+
 static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
   for (unsigned i = 0; i < job->n_plans; i++)
-    moons__plan_release(job->plans[i]);
+    end_use(job->plans[i]);
   free(job);
 }
 
@@ -65,33 +82,34 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
 }
 
 static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options,
-                              moons__scope *scope, int is_foreign) {
+                              const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
   if (setup == NULL) return NULL;
-  moons__plan *plan = moons__plan_new(options, setup, scope, is_foreign);
+  moons__plan *plan = moons__plan_new(options, setup, luggage, scope, is_foreign);
   moons__setup_release(setup);
   return plan;
 }
 
 /* The call in which the job is made, if any, is that of all its plans: its limits hold for them, and its end ends them. */
-static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *options) {
+static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *options,
+                                    const moons__luggage *luggage) {
   moons__scope *scope;
   int is_foreign;
   if (moons__runtime_find_scope(r, &scope, &is_foreign)) return NULL;
-  moons__plan *plan = make_plan(r, options, scope, is_foreign);
+  moons__plan *plan = make_plan(r, options, luggage, scope, is_foreign);
   moons__scope_release(scope);
   return plan;
 }
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
   moons__shortage shortage;
-  return moons__job_make(job, r, options, &shortage);
+  return moons__job_make(job, r, options, &(moons__luggage){0}, &shortage);
 }
 
 /* Only a job that is made outside of calls adds workers: a map within a call uses those that there are. Depth is counted on
 ** this runtime for the workers, whose states are one for each depth, and with the parents' to bound the nesting. */
 int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
-                    moons__shortage *shortage) {
+                    const moons__luggage *luggage, moons__shortage *shortage) {
   *job = NULL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
   unsigned depth = moons__runtime_own_depth(r);
@@ -100,12 +118,13 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
-  new->plans[0] = make_first_plan(r, options);
+  new->plans[0] = make_first_plan(r, options, luggage);
   if (new->plans[0] == NULL || uv_mutex_init(&new->mutex)) {
     moons__plan_release(new->plans[0]);
     free(new);
     return MOONS_ENOMEM;
   }
+  begin_use(new->plans[0]);
   new->n_plans = 1;
   new->runtime = r;
   new->depth = depth + 1;
@@ -141,8 +160,9 @@ static void uncount_bytes(moons__chunk *chunk, size_t n_bytes) {
 
 static void chunk_free(moons__chunk *chunk) {
   uncount_bytes(chunk, SIZE_MAX);
-  free(chunk->bytes);
+  moons__chunk_drop_arguments(chunk);
   moons__buffer_free(&chunk->results);
+  moons__shared_list_release(chunk->given);
   free(chunk);
 }
 
@@ -221,8 +241,7 @@ static void chunk_done(moons__chunk *chunk) {
   moons__runtime_count(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);
-  free(chunk->bytes);
-  chunk->bytes = NULL;
+  moons__chunk_drop_arguments(chunk);
   uncount_bytes(chunk, chunk->n_bytes);
   moons__job_finish(&job->chunks, chunk);
   if (job->chunks.stopped) drop_waiting(job);
@@ -241,14 +260,20 @@ static void chunk_done(moons__chunk *chunk) {
 int moons__job_is_forked(const moons_job *job) { return moons__runtime_is_forked(job->runtime); }
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
+  return moons__job_extend(job, setup, setup_bytes, &(moons__luggage){0});
+}
+
+int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
+                      const moons__luggage *luggage) {
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   if (job->n_plans == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
   moons_job_options options = job->plans[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
   const moons__plan *first = job->plans[0];
-  moons__plan *plan = make_plan(job->runtime, &options, first->scope, first->is_foreign);
+  moons__plan *plan = make_plan(job->runtime, &options, luggage, first->scope, first->is_foreign);
   if (plan == NULL) return MOONS_ENOMEM;
+  begin_use(plan);
   uv_mutex_lock(&job->mutex); /* `cancelled` changes under it, in all plans at once */
   atomic_init(&plan->cancelled, atomic_load(&job->plans[0]->cancelled));
   job->plans[job->n_plans++] = plan;
@@ -294,16 +319,17 @@ static int submit_new(moons_job *job, moons__chunk_list *started, moons__shortag
 
 int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes, size_t n_bytes) {
   moons__shortage shortage;
-  return moons__job_put_chunk(job, first, n_calls, bytes, n_bytes, &shortage);
+  return moons__job_put_with(job, first, n_calls, bytes, n_bytes, NULL, &shortage);
 }
 
 /* Of the chunks of a job that may run, all have been started but that which comes now. */
-int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
-                         size_t n_bytes, moons__shortage *shortage) {
+int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
+                        size_t n_bytes, moons__shared_list *shared, moons__shortage *shortage) {
   moons__chunk *chunk;
   int error = new_chunk(job, n_calls, &chunk);
   if (error) {
     free(bytes);
+    moons__shared_list_release(shared);
     return error;
   }
   chunk->owner = job;
@@ -315,6 +341,8 @@ int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void 
   chunk->n_calls = n_calls;
   chunk->bytes = bytes;
   chunk->n_bytes = n_bytes;
+  chunk->shared = shared;
+  moons__shared_list_begin_reading(shared);
   if (count_bytes(chunk, n_bytes)) {
     chunk_free(chunk);
     return MOONS_ENOMEM;
@@ -330,7 +358,7 @@ int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void 
 }
 
 /* Gives what a finished chunk holds to the taker. */
-static void hand_over(moons__chunk *from, moons_chunk *to, int is_cut) {
+static void hand_over(moons__chunk *from, moons_chunk *to, moons__shared_list **given, int is_cut) {
   *to = (moons_chunk){.first = from->first,
                       .n_calls = from->n_calls,
                       .bytes = from->results.bytes,
@@ -338,6 +366,8 @@ static void hand_over(moons__chunk *from, moons_chunk *to, int is_cut) {
                       .is_cut = is_cut,
                       .busy_ns = from->busy_ns};
   from->results = (moons__buffer){0};
+  *given = from->given;
+  from->given = NULL;
   chunk_free(from);
 }
 
@@ -360,6 +390,14 @@ void moons__job_report_to(moons_job *job, moons__queue *queue) {
 
 /* One thread uses a job at a time, so what it has waited for is still there. */
 int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
+  moons__shared_list *given = NULL;
+  int error = moons__job_take_with(job, timeout_ns, chunk, &given);
+  moons__shared_list_release(given);
+  return error;
+}
+
+int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
+                         moons__shared_list **given) {
   int error = moons_job_wait(job, timeout_ns);
   if (error) return error;
   uv_mutex_lock(&job->mutex);
@@ -367,7 +405,7 @@ int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
   int is_cut = job->chunks.stopped;
   uv_mutex_unlock(&job->mutex);
   if (finished == NULL) return MOONS_EEND;
-  hand_over(finished, chunk, is_cut);
+  hand_over(finished, chunk, given, is_cut);
   return 0;
 }
 

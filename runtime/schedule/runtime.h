@@ -10,6 +10,7 @@
 
 #include "base/kept.h"
 #include "moons.h"
+#include "worker/plan.h"
 
 struct moons__console;
 struct moons__children;
@@ -39,13 +40,18 @@ void moons__runtime_cancel_here(void);
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons_runtime *parent, moons__shortage *shortage);
 
-/* Does what moons_job_new does, and fills in the shortage in the same way. */
+/* Does what moons_job_new does, and fills in the shortage in the same way. The job shares the luggage. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
-                    moons__shortage *shortage);
+                    const moons__luggage *luggage, moons__shortage *shortage);
 
-/* Does what moons_job_put does, and fills in the shortage in the same way. */
-int moons__job_put_chunk(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
-                         size_t n_bytes, moons__shortage *shortage);
+/* Do what moons_job_extend, moons_job_put (whose shortage is filled in too) and moons_job_take do, with blocks that the bytes speak of: luggage as that of make; a list
+** that belongs to the job from here on; one that the caller releases, which stays as it was where nothing was taken. */
+int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
+                      const moons__luggage *luggage);
+int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
+                        size_t n_bytes, moons__shared_list *shared, moons__shortage *shortage);
+int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
+                         moons__shared_list **given);
 
 /* Says in words what was missing, and what a person can do about it. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 320 };

@@ -3,7 +3,7 @@
 ** read them, and few bytes against what a call costs. Counts and lengths stand before what they count, and are filled in
 ** afterwards; that of a segment with each item, so that a batch is whole after any item: a chunk may be taken away from the
 ** worker that writes it. Reading checks every length against what is left: bytes from elsewhere cannot make it read beyond
-** them.
+** them, nor beyond the block of an array.
 */
 #include "wire/batch.h"
 
@@ -23,6 +23,8 @@ enum {
   MESSAGES,
   ERRORS,
   USAGES,
+  OF_ARRAY,
+  STORED,
   NO_SEGMENT = -1
 };
 
@@ -119,6 +121,16 @@ int moons__batch_float_range(moons__batch_writer *w, double first, double step, 
   return put_range(w, FLOAT_RANGE, rule, sizeof rule, n_items);
 }
 
+int moons__batch_array(moons__batch_writer *w, const moons__batch_part *part, uint32_t n_items) {
+  return put_range(w, OF_ARRAY, part, sizeof *part, n_items);
+}
+
+int moons__batch_stored(moons__batch_writer *w, uint32_t n_items) {
+  int error = need_segment(w, STORED, 0);
+  if (!error) add_to_count(w, n_items);
+  return error;
+}
+
 static int segment_of(moons__item_kind kind) {
   switch (kind) {
   case MOONS__ITEM_STRING: return STRINGS;
@@ -179,12 +191,33 @@ void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes
   if (!take(r, &r->needs, sizeof r->needs)) r->at = r->end;
 }
 
+static int is_part(const moons__batch_part *part) {
+  if (part->type >= MOONS__N_ELEMENTS) return 0;
+  if (part->kind == MOONS__ITEM_ROW || part->kind == MOONS__ITEM_NUMBERS) return 1;
+  int is_float = moons__element_is_float((moons__element)part->type);
+  return part->columns == 1 && part->kind == (is_float ? MOONS__ITEM_FLOAT : MOONS__ITEM_INTEGER);
+}
+
+/* Finds where the items lie; all of them must lie in the block. */
+static int open_array(moons__batch_reader *r) {
+  moons__batch_part *part = &r->part;
+  size_t end;
+  if (!take(r, part, sizeof *part) || !is_part(part)) return 0;
+  const moons__shared *block = moons__shared_list_find(r->shared, part->block);
+  size_t size = moons__element_bytes((moons__element)part->type);
+  if (block == NULL || __builtin_mul_overflow(part->columns, size, &r->item_bytes)) return 0;
+  if (__builtin_add_overflow(part->first, r->n_left, &end)) return 0;
+  if (__builtin_mul_overflow(end, r->item_bytes, &end) || end > block->n_bytes) return 0;
+  r->number_at = block->bytes + part->first * r->item_bytes;
+  return 1;
+}
+
 /* A range keeps its rule in the reader, which counts along: nothing of it is left in the bytes. */
 static int open_range(moons__batch_reader *r) {
   if (r->segment == INTEGER_RANGE) return take(r, &r->integer, 8) && take(r, &r->integer_step, 8);
   if (r->segment == FLOAT_RANGE)
     return take(r, &r->number_first, 8) && take(r, &r->number_step, 8) && take(r, &r->n_before, 8);
-  return 1;
+  return r->segment != OF_ARRAY || open_array(r);
 }
 
 /* Opens the next segment; returns 0, with the reader where it was, where there is none. A reader that stands before bytes
@@ -192,7 +225,7 @@ static int open_range(moons__batch_reader *r) {
 static int open_segment(moons__batch_reader *r) {
   const char *start = r->at;
   unsigned char kind;
-  if (take(r, &kind, 1) && kind <= USAGES && take(r, &r->n_left, sizeof r->n_left)) {
+  if (take(r, &kind, 1) && kind <= STORED && take(r, &r->n_left, sizeof r->n_left)) {
     r->segment = kind;
     if (open_range(r)) return 1;
   }
@@ -221,6 +254,19 @@ moons__usage moons__item_usage(const moons__item *item) {
   return usage;
 }
 
+static moons__item_kind next_of_array(moons__batch_reader *r, moons__item *item) {
+  const char *at = r->number_at;
+  r->number_at += r->item_bytes;
+  item->type = (moons__element)r->part.type;
+  item->bytes = at;
+  item->n_bytes = r->item_bytes;
+  if (r->part.kind == MOONS__ITEM_FLOAT)
+    item->number = moons__element_float(item->type, at);
+  else if (r->part.kind == MOONS__ITEM_INTEGER)
+    item->integer = moons__element_integer(item->type, at);
+  return (moons__item_kind)r->part.kind;
+}
+
 static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *item) {
   switch (r->segment) {
   case INTEGERS: return take(r, &item->integer, 8) ? MOONS__ITEM_INTEGER : MOONS__ITEM_MALFORMED;
@@ -234,6 +280,8 @@ static moons__item_kind next_of_segment(moons__batch_reader *r, moons__item *ite
   case FLOAT_RANGE: /* multiplies, as the caller's range does: sums would be rounded in another way */
     item->number = r->number_first + (double)r->n_before++ * r->number_step;
     return MOONS__ITEM_FLOAT;
+  case OF_ARRAY: return next_of_array(r, item);
+  case STORED: return MOONS__ITEM_STORED;
   default: return next_bytes(r, item);
   }
 }
@@ -274,13 +322,20 @@ static uint32_t find_strings(moons__batch_reader r, uint64_t *to, uint32_t n) {
   return n;
 }
 
-/* The segment is one of plain values, a range or one of strings, for the last item was such a one. */
+static uint32_t copy_part(const moons__batch_reader *r, char *to, uint32_t n) {
+  if (r->part.kind <= MOONS__ITEM_FLOAT)
+    moons__element_widen((moons__element)r->part.type, r->number_at, n, to);
+  return n;
+}
+
+/* The segment is one of plain values, a range, an array or one of strings, for the last item was of such a one. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *r, uint64_t *to, uint32_t n_most) {
   uint32_t n = r->n_left < n_most ? r->n_left : n_most;
   switch (r->segment) {
   case INTEGER_RANGE: copy_integer_range(r, (char *)to, n); return n;
   case FLOAT_RANGE: copy_float_range(r, (char *)to, n); return n;
   case STRINGS: return find_strings(*r, to, n);
+  case OF_ARRAY: return copy_part(r, (char *)to, n);
   default: return copy_plain(r, to, n);
   }
 }
@@ -307,12 +362,19 @@ void moons__batch_skip(moons__batch_reader *r, uint32_t n) {
     while (n-- > 0)
       next_bytes(r, &item);
     break;
+  case OF_ARRAY: r->number_at += n * r->item_bytes; break;
+  case STORED: break;
   default: r->at += (size_t)n * 8;
   }
 }
 
 uint32_t moons__batch_plain_next(moons__batch_reader *r, moons__item_kind *kind) {
-  if (!find_items(r) || r->segment > NILS) return 0;
+  if (!find_items(r)) return 0;
+  if (r->segment == STORED) {
+    *kind = MOONS__ITEM_STORED;
+    return r->n_left;
+  }
+  if (r->segment > NILS) return 0;
   *kind = (moons__item_kind)r->segment;
   /* No more than there are bytes for, so that each can be read without a check. */
   return r->n_left <= left(r) / 8 ? r->n_left : (uint32_t)(left(r) / 8);

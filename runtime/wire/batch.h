@@ -1,11 +1,12 @@
 /*
 ** The calls of one chunk as bytes, and their results: plain values, which are numbers, booleans and nil, side by side as
 ** a block where they are of one kind, evenly spaced numbers as a rule, strings as their bytes, all else as messages (wire.h)
-** and errors; before a result may stand what its call has used. Knows no Lua.
+** and errors; before a result may stand what its call has used. Items of an array are read where they lie, in a block beside
+** the bytes; results that are put into one leave but their number here. Knows no Lua.
 **
 ** batch   = needs:u32 segment*
 ** segment = kind:byte n_items:u32, then by kind: 8 bytes an item; first, step and, of floats, the items before, 8 bytes
-**           each; for each item a length:u64 and that many bytes
+**           each; for each item a length:u64 and that many bytes; of an array, a moons__batch_part; nothing
 */
 #ifndef MOONS_WIRE_BATCH_H
 #define MOONS_WIRE_BATCH_H
@@ -14,6 +15,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/element.h"
+#include "system/shared.h"
 
 typedef enum moons__item_kind {
   MOONS__ITEM_INTEGER,
@@ -23,7 +26,10 @@ typedef enum moons__item_kind {
   MOONS__ITEM_STRING,
   MOONS__ITEM_MESSAGE,
   MOONS__ITEM_ERROR,
-  MOONS__ITEM_USAGE,    /* no result: of the call whose result comes next */
+  MOONS__ITEM_USAGE,   /* no result: of the call whose result comes next */
+  MOONS__ITEM_ROW,     /* `bytes` are numbers of an array, of `type`: a table of these */
+  MOONS__ITEM_NUMBERS, /* the same, each an argument */
+  MOONS__ITEM_STORED, /* the result lies in an array; while it is none yet, `bytes` are its numbers there */
   MOONS__ITEM_END,      /* no more items */
   MOONS__ITEM_MALFORMED /* the bytes are no batch */
 } moons__item_kind;
@@ -35,8 +41,9 @@ typedef struct moons__item {
   moons__item_kind kind;
   int64_t integer;
   double number;
-  const char *bytes; /* into the batch */
+  const char *bytes; /* into the batch, or an array */
   size_t n_bytes;
+  moons__element type; /* of an array's */
 } moons__item;
 
 /* What a call has used, its last try where there were several. */
@@ -72,6 +79,20 @@ int moons__batch_integer_range(moons__batch_writer *writer, int64_t first, int64
 int moons__batch_float_range(moons__batch_writer *writer, double first, double step,
                              uint64_t n_before, uint32_t n_items);
 
+/* Items of an array: numbers one by one (kind INTEGER or FLOAT, as its type is), or rows (kind ROW or NUMBERS). */
+typedef struct moons__batch_part {
+  uint64_t block;   /* its id */
+  uint64_t first;   /* item, from 0 */
+  uint64_t columns; /* numbers an item */
+  uint32_t type;
+  uint32_t kind;
+} moons__batch_part;
+int moons__batch_array(moons__batch_writer *writer, const moons__batch_part *part,
+                       uint32_t n_items);
+
+/* Results that lie in an array. */
+int moons__batch_stored(moons__batch_writer *writer, uint32_t n_items);
+
 /* Plain values of one kind side by side: begin makes room for up to `n_most` at *room, the user puts some there, 8 bytes
 ** each, and end says how many. */
 int moons__batch_plain_begin(moons__batch_writer *writer, moons__item_kind kind, uint32_t n_most,
@@ -102,14 +123,20 @@ typedef struct moons__batch_reader {
   int64_t integer, integer_step;    /* the next of a range of integers */
   double number_first, number_step; /* a range of floats */
   uint64_t n_before;                /* of the next item of it */
+  const moons__shared_list *shared; /* where the blocks of arrays are; NULL: nowhere */
+  const char *number_at;            /* the next item of an array */
+  size_t item_bytes;                /* from one of them to the next */
+  moons__batch_part part;
   uint32_t needs;
 } moons__batch_reader;
 
-/* The bytes must live as long as the reader and the items. */
+/* The bytes must live as long as the reader and the items. Where they may speak of arrays, the user then sets `shared`, which
+** must live as long too. */
 void moons__batch_open(moons__batch_reader *reader, const void *bytes, size_t n_bytes);
 
 /* Copies the plain values that follow the last item and are of its kind, 8 bytes each, without reading them; of strings the
-** addresses, for moons__batch_string; at most `n_most`. Returns how many. The last item was a plain value or a string. */
+** addresses, for moons__batch_string; at most `n_most`. Returns how many. The last item was a plain value or a string; or a row, and then
+** those that follow are counted, and not copied: they lie one behind the other. */
 uint32_t moons__batch_look_ahead(const moons__batch_reader *reader, uint64_t *to, uint32_t n_most);
 
 /* The bytes of a string that a look ahead has found. They lie in the batch. */
@@ -126,7 +153,7 @@ void moons__batch_next(moons__batch_reader *reader, moons__item *item);
 moons__usage moons__item_usage(const moons__item *item);
 
 /* How many plain values of one kind come next, side by side, and which kind; 0 where something else comes. That many can
-** then be read by the functions below; those of nil are skipped. */
+** then be read by the functions below; those of nil, and results that lie in an array, which count here too, are skipped. */
 uint32_t moons__batch_plain_next(moons__batch_reader *reader, moons__item_kind *kind);
 
 static inline void moons__batch_plain(moons__batch_reader *reader, void *value) {

@@ -410,6 +410,44 @@ static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top)
   keep_shared(d, tag, at);
 }
 
+/* What the list beside the message has in this place, checked to be that; or NULL. */
+static moons__shared *take_block(decoder *d) {
+  uint64_t place = take_varint(d), id;
+  memcpy(&id, take(d, sizeof id), sizeof id);
+  if (d->shared == NULL || place >= d->shared->n) return NULL;
+  moons__shared *block = d->shared->blocks[place];
+  return block->id == id ? block : NULL;
+}
+
+static void decode_array(decoder *d, unsigned tag, const char *at) {
+  moons__shared *block = take_block(d);
+  if (block == NULL) {
+    malformed(d, "an array of nothing");
+    return;
+  }
+  unsigned type = take_byte(d), flags = take_byte(d);
+  moons__extent extent = {.is_matrix = (flags & WIRE_IS_MATRIX) != 0};
+  if (type >= MOONS__N_ELEMENTS) malformed(d, "an array of an unknown type");
+  extent.type = (moons__element)type;
+  extent.rows = take_varint(d);
+  extent.columns = take_varint(d);
+  size_t n, n_bytes;
+  if (!moons__extent_measure(&extent, &n, &n_bytes) || n_bytes != block->n_bytes)
+    malformed(d, "an array of another size");
+  moons__array_push(d->L, block, &extent, flags & WIRE_IS_OWN ? MOONS__AS_HANDLE : d->arrival);
+  keep_shared(d, tag, at);
+}
+
+static void decode_rows(decoder *d, unsigned tag, const char *at, int top) {
+  int how;
+  decode_value(d, top);
+  moons__array_at(d->L, -1, &how);
+  if (how != MOONS__IS_ARRAY) malformed(d, "rows of nothing");
+  moons__array_push_rows(d->L, -1);
+  lua_remove(d->L, -2);
+  keep_shared(d, tag, at);
+}
+
 static void decode_string(decoder *d, unsigned tag, const char *at, size_t n_bytes) {
   lua_pushlstring(d->L, take(d, n_bytes), n_bytes);
   keep_shared(d, tag, at);
@@ -455,6 +493,8 @@ static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
   case WIRE_FUNCTION:
   case WIRE_DEFERRED_FUNCTION: decode_function(d, tag, at, top); break;
   case WIRE_MARSHAL: decode_marshalled(d, tag, at, top); break;
+  case WIRE_NUMBERS: decode_array(d, tag, at); break;
+  case WIRE_ROWS: decode_rows(d, tag, at, top); break;
   default: malformed(d, "an unknown tag");
   }
   d->depth--;

@@ -132,7 +132,7 @@ static void refuse_userdata(encoder *e, int index) {
 
 static void encode_userdata(encoder *e, int index, int depth) {
   const void *userdata = lua_topointer(e->L, index);
-  if (put_reference(e, userdata)) return;
+  if (put_reference(e, userdata) || moons__wire_array(e, index, depth)) return;
   if (may_be_named(e, userdata) && moons__wire_named(e, index, 0)) return;
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
@@ -225,6 +225,8 @@ void moons__encoder_end(moons__encoder *e) {
   moons__buffer_free(&e->owners);
   free(e->shapes);
   e->shapes = NULL;
+  moons__shared_list_release(e->shared);
+  e->shared = NULL;
 }
 
 /* An encoder makes many messages, most of which leave its slots empty: these are cleared only where something is in

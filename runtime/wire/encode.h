@@ -244,6 +244,7 @@ void moons__wire_table(moons__encoder *e, int index, int depth, int as_metatable
 void moons__wire_function(moons__encoder *e, int index, int depth);
 
 /* The same where that is how the value travels; returns 0 where it is not. */
+int moons__wire_array(moons__encoder *e, int index, int depth);        /* an array, or its rows */
 int moons__wire_named(moons__encoder *e, int index, int as_metatable); /* by its name in a module */
 int moons__wire_marshalled(moons__encoder *e, int index, int depth);   /* by its __marshal */
 

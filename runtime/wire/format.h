@@ -48,6 +48,9 @@ enum wire_tag {
   WIRE_NAMED,             /* length:varint, path (names.h) */
   WIRE_CLASS,             /* number:varint of a class that both sides know */
   WIRE_MARSHAL, /* n_values:varint, a function and its arguments; later*, END: then it is called */
+  WIRE_NUMBERS, /* an array: its place in the list of blocks beside the message:varint, the block's id:8 bytes,
+                   type:byte, flags:byte, rows:varint, columns:varint */
+  WIRE_ROWS, /* value: the array that these are the rows of */
   WIRE_CONTENT,
   WIRE_PLACE,
   WIRE_END,
@@ -69,6 +72,12 @@ enum wire_place {
   WIRE_PLACE_SEARCHERS, /* the list of package.searchers; a number stands for what a new state has there */
   WIRE_PLACE_ABSENT, /* name: of a global that the script has not; nil */
   WIRE_N_PLACES
+};
+
+/* The flags of an array. */
+enum {
+  WIRE_IS_MATRIX = 1,
+  WIRE_IS_OWN = 2 /* of whoever gets it */
 };
 
 /* The flags of a table. */

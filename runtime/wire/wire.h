@@ -6,6 +6,7 @@
 ** common are one again on the other side. Functions bring the script's globals that they name, and in a set-up the
 ** modules written in Lua that they hold or require, as these are now. What standard libraries, modules in C and the
 ** host hold goes by name.
+** Arrays are not copied: both sides see the same memory, which whoever has the bytes holds in a list of blocks beside them.
 ** Classes (tables with metamethods, and metatables) that came from the caller are known by number
 ** on both sides, so that an object is of the same class again when it comes home.
 **
@@ -21,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "base/ptrmap.h"
+#include "state/array_type.h"
 #include "state/libraries.h"
 #include "wire/names.h"
 
@@ -60,7 +62,17 @@ struct moons__encoder {
   int (*put_more)(moons__encoder *encoder);
   const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */
 
+  /* Arrays travel as places in a list of blocks beside the message. */
+  unsigned n_shared_before; /* blocks in that list, before those below */
+  moons__buffer *
+      arrays; /* gets the address of each array that is sent, once: it counts as read by a job from then on,
+                               and is kept in the table of classes; NULL: nobody asks */
+  const moons__array *sink; /* takes what calls return, so none may get it; NULL: there is none */
+  int gives_away; /* arrays that may be written to are copied, and are the other side's own */
+
   /* Told to the user. */
+  moons__shared_list *
+      shared; /* blocks that messages speak of; the user takes it, or end releases it; NULL: none */
   moons__libraries needs; /* what the values can reach on the other side */
   int changes_standard;   /* a standard global was replaced, and is sent */
   int wants_modules;      /* some were marked with 1 */
@@ -119,9 +131,11 @@ int moons__wire_is_true(const char *bytes, size_t n_bytes);
 typedef struct moons__decoder {
   /* Set by the user. */
   lua_State *L;
-  moons__classes *classes; /* where received classes are noted; NULL: nowhere */
-  int class_index;         /* stack index of a table number -> class; 0: none */
-  int trusted;             /* the bytes come from this process: functions may be loaded */
+  moons__classes *classes;          /* where received classes are noted; NULL: nowhere */
+  int class_index;                  /* stack index of a table number -> class; 0: none */
+  int trusted;                      /* the bytes come from this process: functions may be loaded */
+  const moons__shared_list *shared; /* the blocks beside the message; NULL: none */
+  moons__arrival arrival;           /* how arrays come into the state */
 
   /* Told to the user. */
   int made_finalizer; /* a metatable with __gc was given to a table */

@@ -38,6 +38,7 @@ static int open_libraries(lua_State *L) {
   if (config->preload != NULL && (libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);
   if (libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
+  if (libraries & MOONS__LIBRARIES_ARRAYS) moons__array_open(L);
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "moons.h"
+#include "wire/raise.h"
 
 /* Upvalue `seed` of the function that runs is math.randomseed. `number`: which call of the seed it is. */
 static void seed_random(lua_State *L, const moons__call *c, uint64_t number) {
@@ -24,16 +25,31 @@ static void push_number(lua_State *L, const moons__item *item) {
     lua_pushnumber(L, item->number);
 }
 
+/* Pushes a row like that of an item, which lies at `at`: as a table, or as its numbers. Returns how many values these are. */
+static int push_row(lua_State *L, const moons__item *item, const char *at) {
+  size_t n = item->n_bytes / moons__element_bytes(item->type);
+  if (item->kind == MOONS__ITEM_ROW) {
+    moons__array_push_row(L, item->type, at, n);
+    return 1;
+  }
+  luaL_checkstack(L, n < LUAI_MAXSTACK ? (int)n : LUAI_MAXSTACK, "a row has too many arguments");
+  moons__array_push_numbers(L, item->type, at, n);
+  return (int)n;
+}
+
 /* Pushes the arguments; returns how many. */
 static int push_arguments(lua_State *L, moons__call *c) {
   switch (c->item.kind) {
   case MOONS__ITEM_INTEGER:
   case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
   case MOONS__ITEM_STRING: lua_pushlstring(L, c->item.bytes, c->item.n_bytes); return 1;
+  case MOONS__ITEM_ROW:
+  case MOONS__ITEM_NUMBERS: return push_row(L, &c->item, c->item.bytes);
   case MOONS__ITEM_MESSAGE: break;
   default: return luaL_error(L, "malformed bytes: no arguments");
   }
-  moons__decoder decoder = {.L = L, .trusted = 1, .classes = &c->classes};
+  moons__decoder decoder = {.L = L, .trusted = 1, .classes = &c->classes, .shared = c->shared};
+  decoder.arrival = c->session->fresh ? MOONS__AS_VIEW : MOONS__AS_HELD_VIEW;
   decoder.class_index = lua_upvalueindex(MOONS__CALLER_CLASSES);
   int n = moons__decode(&decoder, c->item.bytes, c->item.n_bytes);
   if (decoder.made_finalizer) c->session->workshop->sandbox.made_finalizer = 1;
@@ -51,6 +67,7 @@ static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
   e->names = &s->names;
   e->names_refreshed = s->names_known;
   e->classes = &c->classes;
+  e->gives_away = 1;
   e->own_start = e->own_end = NULL;
   if (s->fresh && !s->workshop->sandbox.loaded_module && !s->rebuilds) {
     e->own_start = s->slot->arena.heap;
@@ -119,8 +136,52 @@ static int put_without_message(lua_State *L, int index, moons__call *c) {
   return put_plain(L, index, &c->result) || put_string(L, index, c);
 }
 
+/* What goes to an array. */
+
+/* The number of the call that runs, or has run last in this go. */
+static uint64_t number_of(const moons__call *c) {
+  return c->index + (c->n_begun > 0 ? c->n_begun - 1 : 0);
+}
+
+static int has_sink(const moons__call *c) { return c->plan->luggage.sink.block != NULL; }
+
+/* Writes a result as the sink has numbers. Returns 0 where it is none that fits. */
+static int convert(lua_State *L, const moons__call *c, int index, char *at) {
+  return moons__array_put(L, index, c->plan->luggage.sink.type, at) == NULL;
+}
+
+/* Raises the error of a result that does not fit: which it is, of those that the call has returned. */
+static void refuse_result(lua_State *L, const moons__call *c, int index) {
+  moons__element type = c->plan->luggage.sink.type;
+  char number[8];
+  const char *why = moons__array_put(L, index, type, number);
+  const char *text = moons__array_describe(L, index);
+  luaL_error(L,
+             "result %d of call %I is %s, which an array of %s cannot hold (option 'into'): it %s",
+             index, (LUAI_UACINT)number_of(c), text, moons__element_name(type), why);
+}
+
+/* Puts results from stack index 1 on where they wait for the call to end: only then are they written to the sink. */
+static void put_to_sink(lua_State *L, moons__call *c) {
+  const moons__sink *sink = &c->plan->luggage.sink;
+  size_t size = moons__element_bytes(sink->type);
+  int n = lua_gettop(L);
+  if (c->plan->options.pack && (size_t)n != sink->n_numbers)
+    luaL_error(L, "call %I returned %d values for a row of %I numbers (option 'into')",
+               (LUAI_UACINT)number_of(c), n, (LUAI_UACINT)sink->n_numbers);
+  moons__check(L, moons__buffer_reserve(&c->message, sink->n_numbers * size));
+  for (int i = 1; i <= (int)sink->n_numbers; i++) {
+    if (!convert(L, c, i, c->message.bytes + c->message.n_bytes)) refuse_result(L, c, i);
+    c->message.n_bytes += size;
+  }
+  c->result.kind = MOONS__ITEM_STORED;
+}
+
 static void put_results(lua_State *L, moons__call *c) {
-  if (c->plan->options.pack || !put_without_message(L, 1, c)) put_message(L, c);
+  if (has_sink(c))
+    put_to_sink(L, c);
+  else if (c->plan->options.pack || !put_without_message(L, 1, c))
+    put_message(L, c);
 }
 
 /* The stage is written before each step, for the error that ends it carries no such mark. */
@@ -144,7 +205,7 @@ int moons__call_main(lua_State *L) {
 static int send_value(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   lua_remove(L, 1);
-  put_message(L, c);
+  put_results(L, c);
   return 0;
 }
 
@@ -159,7 +220,7 @@ static int call_directly(lua_State *L, moons__call *c) {
   lua_pushvalue(L, MOONS__SESSION_FUNCTION);
   push_number(L, &c->item);
   int status = lua_pcall(L, 1, 1, MOONS__SESSION_HANDLER);
-  if (status != LUA_OK || put_without_message(L, -1, c)) return status;
+  if (status != LUA_OK || (!has_sink(c) && put_without_message(L, -1, c))) return status;
   c->stage = MOONS__CALL_SENDING;
   lua_pushcfunction(L, send_value);
   lua_insert(L, -2);
@@ -186,11 +247,21 @@ static int keep_string(lua_State *L, int at, moons__call *c, unsigned n, uint64_
   return 1;
 }
 
+/* The same for the sink. */
+static int keep_stored(lua_State *L, int at, moons__call *c, unsigned n) {
+  char *place = (char *)c->plain + n * moons__element_bytes(c->plan->luggage.sink.type);
+  if (!convert(L, c, at, place)) return 0;
+  c->kind = MOONS__ITEM_STORED;
+  atomic_store_explicit(&c->n_plain, n + 1, memory_order_release);
+  return 1;
+}
+
 /* Takes the result at `at` where it is of the kind of those before it. */
 static int keep_result(lua_State *L, int at, moons__call *c) {
   moons__item_kind kind = MOONS__ITEM_STRING;
   unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
   uint64_t value;
+  if (has_sink(c)) return keep_stored(L, at, c, n);
   int is_plain = get_plain(L, at, &kind, &value);
   if (n > 0 && kind != c->kind) return 0;
   if (!is_plain && !keep_string(L, at, c, n, &value)) return 0;
@@ -206,8 +277,13 @@ static int is_over(const moons__call *c) {
          atomic_load_explicit(&c->plan->cancelled, memory_order_relaxed);
 }
 
-/* Looks what the calls of this go are given; returns how many that are. */
+static int is_row(const moons__call *c) {
+  return c->item.kind == MOONS__ITEM_ROW || c->item.kind == MOONS__ITEM_NUMBERS;
+}
+
+/* Looks what the calls of this go are given; returns how many that are. Rows stay where they are. */
 static unsigned look_at_given(moons__call *c) {
+  if (is_row(c)) return 1 + moons__batch_look_ahead(c->arguments, NULL, c->n_in_one_go - 1);
   if (c->item.kind == MOONS__ITEM_INTEGER)
     memcpy(&c->given[0], &c->item.integer, sizeof c->given[0]);
   else if (c->item.kind == MOONS__ITEM_FLOAT)
@@ -221,9 +297,11 @@ static void push_given_string(lua_State *L, const moons__call *c, unsigned i) {
   lua_pushlstring(L, bytes, n_bytes);
 }
 
-static void push_given(lua_State *L, const moons__call *c, unsigned i) {
+/* Pushes what the i-th call is given; returns how many values that is. */
+static int push_given(lua_State *L, const moons__call *c, unsigned i) {
   lua_Integer integer;
   lua_Number number;
+  if (is_row(c)) return push_row(L, &c->item, c->item.bytes + i * c->item.n_bytes);
   switch (c->item.kind) {
   case MOONS__ITEM_INTEGER:
     memcpy(&integer, &c->given[i], sizeof integer);
@@ -235,6 +313,7 @@ static void push_given(lua_State *L, const moons__call *c, unsigned i) {
     break;
   default: push_given_string(L, c, i);
   }
+  return 1;
 }
 
 /* `n_begun` is also for a signal handler: of the call that runs it says which one that is.
@@ -249,19 +328,19 @@ static int call_some(lua_State *L) {
   int is_kept;
   do {
     lua_pushvalue(L, 2);
-    push_given(L, c, c->n_begun++);
+    int n_arguments = push_given(L, c, c->n_begun++);
     sandbox->cpu_begun_ns = MOONS__UNKNOWN;
-    lua_call(L, 1, 1);
+    lua_call(L, n_arguments, 1);
     moons__sandbox_flush(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
     is_kept = keep_result(L, 2 + (int)c->n_begun, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
-  if (is_kept || put_without_message(L, -1, c)) return 0; /* or one of another kind */
+  if (is_kept || (!has_sink(c) && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);
-  put_message(L, c);
+  put_results(L, c);
   return 0;
 }
 
@@ -342,10 +421,11 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
 
 int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
 
-/* A string may need more memory than there is, so it is pushed within the protected call: by those that are made in one go, or
-** by the caller. */
+/* A string or a row may need more memory than there is, so it is pushed within the protected call: by those that are made in one
+** go, or by the caller. */
 static int may_go_on(const moons__call *c) {
-  return c->item.kind == MOONS__ITEM_STRING ? !c->seeds && !c->plan->options.pack : is_direct(c);
+  if (c->item.kind != MOONS__ITEM_STRING && !is_row(c)) return is_direct(c);
+  return !c->seeds && !c->plan->options.pack;
 }
 
 int moons__call_run_some(moons__call *c) {

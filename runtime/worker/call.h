@@ -1,5 +1,5 @@
 /*
-** One call: arguments from bytes, the function, results or an error to bytes. While it runs it touches
+** One call: arguments from bytes or an array, the function, results or an error to bytes. While it runs it touches
 ** nothing but its state and what stands here, so that it can be given up (stop.h).
 */
 #ifndef MOONS_WORKER_CALL_H
@@ -18,15 +18,18 @@ typedef struct moons__call {
   const moons__plan *plan;
   moons__classes classes; /* that came with the arguments; outer: those of the set-up */
   moons__encoder encoder;
-  moons__item item;      /* the arguments */
-  uint64_t index;        /* number of the call */
-  int seeds;             /* its random numbers */
-  int is_timed;          /* its function may call os.clock */
-  moons__item result;    /* a plain value, a string, a message or an error; END: none yet */
+  moons__item item;                 /* the arguments */
+  uint64_t index;                   /* number of the call */
+  int seeds;                        /* its random numbers */
+  int is_timed;                     /* its function may call os.clock */
+  const moons__shared_list *shared; /* blocks that the arguments speak of */
+  moons__item
+      result; /* a plain value, a string, a message, numbers for the sink or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 
   /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`, as a look ahead gives them; and the
-  ** first results, all of one kind: plain values (batch.h), or where in `strings` each string ends. */
+  ** first results, all of one kind: plain values (batch.h), where in `strings` each string ends, or numbers as the sink has them,
+  ** side by side. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more begin in this go; set by another thread */
@@ -46,8 +49,8 @@ int moons__call_main(lua_State *L);
 ** where there is no memory for that; or 1 where it was given up. */
 int moons__call_run(moons__call *call);
 
-/* The same for the call and those after it, in a kept state, as long as arguments are numbers or strings, and results plain
-** values or short strings of one kind: `plain` holds the results of the first of them, and `result` that of the next, or
+/* The same for the call and those after it, in a kept state, as long as arguments are numbers, strings or rows, and results
+** plain values or short strings of one kind: `plain` holds the results of the first of them, and `result` that of the next, or
 ** none. */
 int moons__call_run_some(moons__call *call);
 

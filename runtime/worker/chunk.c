@@ -20,13 +20,24 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
                          .n_calls = chunk->n_calls - n_kept,
                          .n_skipped = chunk->n_skipped + n_kept,
                          .n_bytes = chunk->n_bytes,
+                         .shared = moons__shared_list_share(chunk->shared),
                          .owner = chunk->owner,
                          .done = chunk->done,
                          .n_workers = chunk->n_workers,
                          .depth = chunk->depth};
+  moons__shared_list_begin_reading(rest->shared);
   rest->bytes = bytes;
   chunk->n_calls = n_kept;
   return rest;
+}
+
+/* Blocks count as read as long as a chunk waits or runs; a call that was given up holds them, but counts no more. */
+void moons__chunk_drop_arguments(moons__chunk *chunk) {
+  free(chunk->bytes);
+  chunk->bytes = NULL;
+  moons__shared_list_end_reading(chunk->shared);
+  moons__shared_list_release(chunk->shared);
+  chunk->shared = NULL;
 }
 
 void moons__chunk_insert(moons__chunk_list *list, moons__chunk *before, moons__chunk *chunk) {

@@ -20,10 +20,13 @@ typedef struct moons__chunk {
   unsigned n_tries;   /* that the first call has had */
   char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
   size_t n_bytes;
+  moons__shared_list *
+      shared; /* blocks that arguments speak of; NULL: none; shared. Those of items of an array are the plan's */
 
   /* What has become of the calls. */
-  moons__buffer results; /* batch.h; as many as calls were run */
-  size_t counted_bytes;  /* of arguments and results, with the call that made the job */
+  moons__buffer results;     /* batch.h; as many as calls were run */
+  moons__shared_list *given; /* blocks that these speak of; NULL: none; owned */
+  size_t counted_bytes;      /* of arguments and results, with the call that made the job */
   uint32_t n_run;
   uint32_t n_failed, n_retried, n_restored;
   uint32_t n_lost; /* calls that were given up with their worker, or that no worker is left for */
@@ -43,6 +46,9 @@ typedef struct moons__chunk {
   struct moons__chunk *next_of_owner,
       *before_of_owner; /* the owner's, of chunks that it has submitted */
 } moons__chunk;
+
+/* Frees the arguments. */
+void moons__chunk_drop_arguments(moons__chunk *chunk);
 
 /* Moves the calls after the first `n_kept` into a new chunk, whose arguments are `bytes`: from malloc, and the same as those
 ** of the chunk. NULL: no memory, with nothing changed. */

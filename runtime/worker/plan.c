@@ -24,6 +24,10 @@ int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes
          (n_bytes == 0 || memcmp(setup->bytes, bytes, n_bytes) == 0);
 }
 
+int moons__setup_is_same(const moons__setup *a, const moons__setup *b) {
+  return a == b || moons__setup_is(a, b->bytes, b->n_bytes, b->hash);
+}
+
 /* Relaxed: whoever shares is, or stands beside, a user already, so it cannot go meanwhile. */
 moons__setup *moons__setup_share(moons__setup *setup) {
   atomic_fetch_add_explicit(&setup->n_users, 1, memory_order_relaxed);
@@ -38,10 +42,12 @@ void moons__setup_release(moons__setup *setup) {
 }
 
 moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
-                             moons__scope *scope, int is_foreign) {
+                             const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL) return NULL;
   plan->setup = moons__setup_share(setup);
+  plan->luggage = *luggage;
+  moons__shared_list_share(luggage->shared);
   plan->scope = moons__scope_share(scope);
   plan->is_foreign = is_foreign;
   plan->options = *options;
@@ -49,11 +55,6 @@ moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *set
   plan->options.setup_bytes = setup->n_bytes;
   atomic_init(&plan->n_users, 1);
   return plan;
-}
-
-int moons__plan_has_same_setup(const moons__plan *a, const moons__plan *b) {
-  if (a->setup == b->setup) return 1;
-  return moons__setup_is(a->setup, b->setup->bytes, b->setup->n_bytes, b->setup->hash);
 }
 
 void moons__plan_share(moons__plan *plan) {
@@ -64,6 +65,7 @@ void moons__plan_release(moons__plan *plan) {
   if (plan == NULL) return;
   if (atomic_fetch_sub_explicit(&plan->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__setup_release(plan->setup);
+  moons__shared_list_release(plan->luggage.shared);
   moons__scope_release(plan->scope);
   free(plan);
 }

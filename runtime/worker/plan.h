@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/element.h"
 #include "moons.h"
+#include "system/shared.h"
 #include "worker/scope.h"
 
 /* The bytes of a set-up. Many jobs in a row may have the same. */
@@ -25,25 +27,39 @@ moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash)
 /* Whether it has these bytes. */
 int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes, uint64_t hash);
 
+/* Whether both have the same bytes. */
+int moons__setup_is_same(const moons__setup *a, const moons__setup *b);
+
 /* Add and remove a user; the last one frees it. Any thread; release accepts NULL. */
 moons__setup *moons__setup_share(moons__setup *setup);
 void moons__setup_release(moons__setup *setup);
 
+/* An array that takes what calls return. */
+typedef struct moons__sink {
+  moons__shared *block; /* NULL: there is none */
+  moons__element type;
+  size_t n_numbers; /* that a call returns */
+} moons__sink;
+
+/* What goes with a job of memory outside all states: the blocks that it speaks of, that of the sink among them. */
+typedef struct moons__luggage {
+  moons__shared_list *shared; /* NULL: none */
+  moons__sink sink;
+} moons__luggage;
+
 typedef struct moons__plan {
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
-  moons__scope *scope;  /* of the call that has made the job; NULL: none has */
-  int is_foreign;       /* that call runs on workers of another runtime, which look after it */
-  atomic_int cancelled; /* set by anyone: calls that have not begun do not begin */
+  moons__luggage luggage; /* shared */
+  moons__scope *scope;    /* of the call that has made the job; NULL: none has */
+  int is_foreign;         /* that call runs on workers of another runtime, which look after it */
+  atomic_int cancelled;   /* set by anyone: calls that have not begun do not begin */
   atomic_uint n_users;
 } moons__plan;
 
-/* A plan with these options but this set-up, which it shares, as it does the scope. NULL: no memory. */
+/* A plan with these options but this set-up, which it shares, as it does the luggage and the scope. NULL: no memory. */
 moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
-                             moons__scope *scope, int is_foreign);
-
-/* Whether both have the same set-up. */
-int moons__plan_has_same_setup(const moons__plan *a, const moons__plan *b);
+                             const moons__luggage *luggage, moons__scope *scope, int is_foreign);
 
 /* Adds a user. */
 void moons__plan_share(moons__plan *plan);

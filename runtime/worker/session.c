@@ -105,6 +105,8 @@ static int apply_setup(lua_State *L) {
   moons__decoder decoder = {.L = L, .trusted = 1, .class_index = classes};
   decoder.places_index = is_kept ? classes - 1 : 0;
   decoder.classes = &x->loaded->classes;
+  decoder.shared = x->plan->luggage.shared;
+  decoder.arrival = is_kept ? MOONS__AS_HELD_VIEW : MOONS__AS_VIEW;
   x->stage = RECEIVING;
   moons__setup_apply(&decoder, x->plan->options.setup, x->plan->options.setup_bytes);
   x->made_finalizer = decoder.made_finalizer;
@@ -211,20 +213,19 @@ static int complete(moons__session *s, const moons__plan *plan) {
 
 /* Loaded set-ups. */
 
-static void loaded_open(moons__loaded_setup *loaded, moons__plan *plan) {
-  *loaded = (moons__loaded_setup){.plan = plan, .caller = LUA_NOREF, .places = LUA_NOREF};
-  moons__plan_share(plan);
+static void loaded_open(moons__loaded_setup *loaded, const moons__plan *plan) {
+  *loaded = (moons__loaded_setup){.caller = LUA_NOREF, .places = LUA_NOREF};
+  loaded->setup = moons__setup_share(plan->setup);
 }
 
 static void loaded_close(moons__loaded_setup *loaded) {
-  moons__plan_release(loaded->plan);
+  moons__setup_release(loaded->setup);
   moons__classes_free(&loaded->classes);
   *loaded = (moons__loaded_setup){.caller = LUA_NOREF, .places = LUA_NOREF};
 }
 
 static int loaded_is(const moons__loaded_setup *loaded, const moons__plan *plan) {
-  if (loaded->plan == NULL || loaded->plan == plan) return loaded->plan == plan;
-  return moons__plan_has_same_setup(loaded->plan, plan);
+  return loaded->setup != NULL && moons__setup_is_same(loaded->setup, plan->setup);
 }
 
 /* Sessions. */
@@ -275,11 +276,12 @@ int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons
 }
 
 /* Whether userdata in the state may own something outside it: files, C libraries, what the host adds, a finalizer that
-** `debug` gives, jobs of a map within. All others are Lua's own, buffers of long strings and the state of gmatch, which own
+** `debug` gives, jobs of a map within, copies of arrays. All others are Lua's own, buffers of long strings and the state of gmatch, which own
 ** memory of the state alone. */
 static int has_owners(const moons__session *s) {
   static const moons__libraries OWNING = MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG |
-                                         MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL;
+                                         MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL |
+                                         MOONS__LIBRARIES_ARRAYS;
   return (s->base->libraries & OWNING) != 0 || s->workshop->config.open != NULL;
 }
 

@@ -18,7 +18,7 @@
 
 /* A set-up as it is in a state. */
 typedef struct moons__loaded_setup {
-  moons__plan *plan; /* whose set-up it is, by which it is found again; shared */
+  moons__setup *setup; /* by which it is found again; shared */
   uint64_t last_used;
   int uses_seed;          /* `init` could draw random numbers */
   uint64_t seed;          /* what it drew them from */

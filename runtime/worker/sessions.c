@@ -22,7 +22,7 @@ _Static_assert(MOONS_COW_MIN_BYTES <= MOONS_ARENA_KEEP_BYTES, "what a slot keeps
 /* {== Bases =================================================================================== */
 
 /* The sets that differ for a base: others are marks of what a call uses. */
-#define OPENED (MOONS__LIBRARIES_ALL | MOONS__LIBRARIES_PARALLEL)
+#define OPENED (MOONS__LIBRARIES_ALL | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_ARRAYS)
 
 static moons__base *find_base(const moons__sessions *s, moons__libraries libraries,
                               moons__libraries allowed) {

@@ -43,6 +43,7 @@ struct moons__worker {
   int goes_on;          /* after the call others are made in one go */
   int is_setting_up;    /* what runs is no call yet */
   char *given_up_bytes; /* of the chunk that was given up, which the call may still use */
+  moons__shared_list *given_up_shared;
   moons__plan *given_up_plan;
 
   _Atomic(moons__scope *)
@@ -112,6 +113,7 @@ void moons__worker_close(moons__worker *w) {
   moons__buffer_free(&w->spare);
   moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
   free(w->given_up_bytes);
+  moons__shared_list_release(w->given_up_shared);
   moons__plan_release(w->given_up_plan);
   free(w);
 }
@@ -163,9 +165,19 @@ static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
 
 /* Chunks. */
 
+/* Writes what `n` calls from the next one on have returned to the sink. It is as large as there are calls to come, and the thread
+** that puts results is the only one that has these calls: nobody else writes to their places. */
+static void store(const moons__chunk *chunk, const void *bytes, size_t n) {
+  const moons__sink *sink = &chunk->plan->luggage.sink;
+  size_t n_bytes = sink->n_numbers * moons__element_bytes(sink->type);
+  memcpy(sink->block->bytes + (size_t)(chunk->first + chunk->n_run - 1) * n_bytes, bytes,
+         n * n_bytes);
+}
+
 /* Takes the outcome of a call to the results; 1 where there is no memory for it. */
 static int put_result(moons__batch_writer *results, const moons__item *item) {
   switch (item->kind) {
+  case MOONS__ITEM_STORED: return moons__batch_stored(results, 1);
   case MOONS__ITEM_INTEGER: return moons__batch_integer(results, item->integer);
   case MOONS__ITEM_FLOAT: return moons__batch_float(results, item->number);
   case MOONS__ITEM_BOOLEAN: return moons__batch_boolean(results, item->integer);
@@ -197,6 +209,21 @@ static int put_strings(moons__worker *w, uint32_t n) {
   return 1;
 }
 
+static int put_stored(moons__worker *w, uint32_t n) {
+  if (moons__batch_stored(&w->results, n)) return MOONS_ENOMEM;
+  store(w->chunk, w->call.plain, n);
+  return 0;
+}
+
+static int copy_plain(moons__worker *w, uint32_t n) {
+  const moons__call *c = &w->call;
+  char *room;
+  if (moons__batch_plain_begin(&w->results, c->kind, n, &room)) return MOONS_ENOMEM;
+  memcpy(room, c->plain, n * sizeof c->plain[0]);
+  moons__batch_plain_end(&w->results, n);
+  return 0;
+}
+
 /* Puts the values that calls made in one go gave. Returns 0 where there is no memory for them: they are lost. */
 static int put_plain(moons__worker *w) {
   moons__call *c = &w->call;
@@ -204,10 +231,7 @@ static int put_plain(moons__worker *w) {
   if (n == 0) return 1;
   atomic_store_explicit(&c->n_plain, 0, memory_order_relaxed);
   if (c->kind == MOONS__ITEM_STRING) return put_strings(w, n);
-  char *room;
-  if (moons__batch_plain_begin(&w->results, c->kind, n, &room)) return 0;
-  memcpy(room, c->plain, n * sizeof c->plain[0]);
-  moons__batch_plain_end(&w->results, n);
+  if (c->kind == MOONS__ITEM_STORED ? put_stored(w, n) : copy_plain(w, n)) return 0;
   w->chunk->n_run += n;
   return 1;
 }
@@ -267,6 +291,7 @@ static int put_outcome(moons__worker *w, const moons__item *item) {
   if (put_usage(w)) return 0;
   if (!count_outcome(w->chunk, item)) return put_too_much(w);
   if (put_result(&w->results, item)) return 0;
+  if (item->kind == MOONS__ITEM_STORED) store(w->chunk, item->bytes, 1);
   if (item->kind == MOONS__ITEM_ERROR) note_failed(w->chunk);
   if (w->chunk->plan->options.until && is_true(item)) w->chunk->found = 1;
   w->chunk->n_run++;
@@ -421,6 +446,18 @@ static int is_over(const moons__worker *w) {
   return atomic_load_explicit(&chunk->plan->cancelled, memory_order_relaxed);
 }
 
+/* Takes the blocks that the outcome speaks of to the chunk: where the call has ended, for one that is given up may still add to
+** them. Returns 0 or MOONS_ENOMEM. */
+static int put_given(moons__worker *w) {
+  moons__encoder *e = &w->call.encoder;
+  if (e->shared == NULL) return 0;
+  int error = moons__shared_list_add_all(&w->chunk->given, e->shared);
+  moons__shared_list_release(e->shared);
+  e->shared = NULL;
+  e->n_shared_before = w->chunk->given != NULL ? w->chunk->given->n : 0;
+  return error;
+}
+
 /* Makes the calls of the chunk. Returns 1 where one was given up. */
 static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   while (!is_over(w)) {
@@ -430,7 +467,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
-    if (!put_plain(w) || outcome != 0) break;
+    if (!put_plain(w) || outcome != 0 || put_given(w)) break;
     if (w->call.result.kind != MOONS__ITEM_END && !put_outcome(w, &w->call.result)) break;
     w->n_tries = 0;
   }
@@ -450,6 +487,9 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   moons__batch_reader arguments;
   w->call.arguments = &arguments;
   moons__batch_open(&arguments, chunk->bytes, chunk->n_bytes);
+  arguments.shared = chunk->plan->luggage.shared;
+  w->call.shared = chunk->shared;
+  w->call.encoder.n_shared_before = chunk->given != NULL ? chunk->given->n : 0;
   for (uint32_t i = 0; i < chunk->n_skipped; i++)
     moons__batch_next(&arguments, &w->call.item);
   w->is_setting_up = 1;
@@ -688,6 +728,7 @@ static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
 static void keep_bytes(moons__worker *w) {
   moons__chunk *chunk = w->chunk;
   w->given_up_bytes = chunk->bytes;
+  w->given_up_shared = moons__shared_list_share(chunk->shared);
   w->given_up_plan = chunk->plan;
   moons__plan_share(chunk->plan);
   chunk->bytes = chunk->n_run < chunk->n_calls ? malloc(chunk->n_bytes) : NULL;

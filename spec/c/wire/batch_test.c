@@ -383,7 +383,12 @@ static void round_trips(void) {
 /* Reads plain values that lie side by side, as far as there are any. */
 static void read_plain(moons__batch_reader *r) {
   moons__item_kind kind;
-  for (uint32_t n = moons__batch_plain_next(r, &kind); n > 0; n--)
+  uint32_t n = moons__batch_plain_next(r, &kind);
+  if (n > 0 && kind == MOONS__ITEM_STORED) {
+    moons__batch_skip(r, n);
+    return;
+  }
+  for (; n > 0; n--)
     moons__batch_next_integer(r);
 }
 
@@ -488,6 +493,104 @@ static void usage_of_wrong_size(void) {
   moons__buffer_free(&out);
 }
 
+/* Items of an array: those of a block beside the bytes. */
+
+static moons__shared_list *list_of(moons__shared *block) {
+  moons__shared_list *list = NULL;
+  CHECK(moons__shared_list_add(&list, block) == 0);
+  return list;
+}
+
+static moons__shared *bytes_block(void) {
+  moons__shared *block = moons__shared_new(12);
+  for (int i = 0; i < 12; i++)
+    block->bytes[i] = (char)(i + 1);
+  return block;
+}
+
+static moons__batch_reader open_part(moons__buffer *out, const moons__batch_part *part, uint32_t n,
+                                     const moons__shared_list *list) {
+  moons__batch_writer w;
+  out->n_bytes = 0;
+  CHECK(moons__batch_begin(&w, out) == 0 && moons__batch_array(&w, part, n) == 0);
+  moons__batch_reader r = open_batch(out);
+  r.shared = list;
+  return r;
+}
+
+static void arrays_in_place(void) {
+  moons__buffer out = {0};
+  moons__shared *block = bytes_block();
+  moons__shared_list *list = list_of(block);
+  moons__batch_part part = {.block = block->id, .first = 2, .columns = 1, .type = MOONS__UINT8};
+  part.kind = MOONS__ITEM_INTEGER;
+  moons__batch_reader r = open_part(&out, &part, 4, list);
+  uint64_t ahead[8];
+  check_integer(&r, 3);
+  CHECK(moons__batch_look_ahead(&r, ahead, 2) == 2 && ahead[0] == 4 && ahead[1] == 5);
+  CHECK(moons__batch_look_ahead(&r, ahead, 8) == 3);
+  moons__batch_skip(&r, 2);
+  check_integer(&r, 6);
+  check_end(&r);
+  part = (moons__batch_part){.block = block->id, .first = 1, .columns = 3, .type = MOONS__UINT8};
+  part.kind = MOONS__ITEM_ROW;
+  r = open_part(&out, &part, 3, list);
+  moons__item item = next_item(&r);
+  CHECK(item.kind == MOONS__ITEM_ROW && item.n_bytes == 3 && item.bytes == block->bytes + 3);
+  CHECK(moons__batch_look_ahead(&r, NULL, 9) == 2);
+  moons__batch_skip(&r, 1);
+  CHECK(next_item(&r).bytes == block->bytes + 9);
+  check_end(&r);
+  moons__shared_list_release(list);
+  moons__shared_release(block);
+  moons__buffer_free(&out);
+}
+
+static void arrays_are_checked(void) {
+  moons__buffer out = {0};
+  moons__shared *block = bytes_block();
+  moons__shared_list *list = list_of(block);
+  uint64_t id = block->id;
+  const moons__batch_part WRONG[] = {
+      {id, 9, 1, MOONS__UINT8, MOONS__ITEM_INTEGER},       /* beyond the end */
+      {id, UINT64_MAX, 1, MOONS__UINT8, MOONS__ITEM_ROW},  /* wraps around */
+      {id, 0, UINT64_MAX, MOONS__INT32, MOONS__ITEM_ROW},  /* the same */
+      {id, 0, 1, MOONS__UINT8, MOONS__ITEM_FLOAT},         /* read as another type */
+      {id, 0, 2, MOONS__UINT8, MOONS__ITEM_INTEGER},       /* rows as numbers */
+      {id, 0, 1, MOONS__N_ELEMENTS, MOONS__ITEM_INTEGER},  /* no type */
+      {id, 0, 1, MOONS__UINT8, MOONS__ITEM_MESSAGE},       /* no kind */
+      {id + 1000, 0, 1, MOONS__UINT8, MOONS__ITEM_INTEGER} /* no block */
+  };
+  for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+    moons__batch_reader r = open_part(&out, &WRONG[i], 4, list);
+    CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  }
+  moons__batch_part right = {id, 8, 1, MOONS__UINT8, MOONS__ITEM_INTEGER};
+  moons__batch_reader r = open_part(&out, &right, 4, NULL);
+  CHECK(next_item(&r).kind == MOONS__ITEM_MALFORMED);
+  r = open_part(&out, &right, 4, list);
+  check_integer(&r, 9);
+  moons__shared_list_release(list);
+  moons__shared_release(block);
+  moons__buffer_free(&out);
+}
+
+static void stored_ones_are_counted(void) {
+  moons__buffer out = {0};
+  moons__batch_writer w;
+  moons__item_kind kind;
+  CHECK(moons__batch_begin(&w, &out) == 0);
+  CHECK(moons__batch_stored(&w, 1) == 0 && moons__batch_stored(&w, 255) == 0);
+  CHECK(moons__batch_integer(&w, 7) == 0 && moons__batch_stored(&w, 1) == 0);
+  moons__batch_reader r = open_batch(&out);
+  CHECK(moons__batch_plain_next(&r, &kind) == 256 && kind == MOONS__ITEM_STORED);
+  moons__batch_skip(&r, 256);
+  check_integer(&r, 7);
+  CHECK(next_item(&r).kind == MOONS__ITEM_STORED);
+  check_end(&r);
+  moons__buffer_free(&out);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"an empty batch ends at once", empty_ends},
@@ -504,6 +607,9 @@ int main(int argc, char **argv) {
       {"any mixture of items comes back in order", round_trips},
       {"a batch that ends early is malformed", truncated_is_malformed},
       {"any bytes give items, the end or a refusal", garbage},
+      {"items of an array are read in place", arrays_in_place},
+      {"items of an array lie in its block, or are malformed", arrays_are_checked},
+      {"results in an array are counted", stored_ones_are_counted},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
