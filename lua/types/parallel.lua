@@ -1,9 +1,10 @@
 ---@meta parallel
 -- Definitions of the module `parallel` for LuaLS, the language server of editors. Nothing loads this file.
 
----A sequence (with a field `n` where it has holes), a range, a grid or a sample, or an iterator function, which is
----called until it returns nil.
----@alias parallel.Items<T> T[]|{n: integer, [integer]: T}|parallel.Range|parallel.Settings|fun(): T?
+---A sequence (with a field `n` where it has holes), a range, an array or its rows, a grid or a sample, or an iterator
+---function, which is called until it returns nil.
+---@alias parallel.Sequence parallel.Range|parallel.Array|parallel.Rows|parallel.Settings
+---@alias parallel.Items<T> T[]|{n: integer, [integer]: T}|parallel.Sequence|fun(): T?
 
 ---@class parallel.MapOptions
 ---@field workers? integer how many calls run at once; by default one for each core
@@ -15,6 +16,7 @@
 ---@field timeout? number seconds that one call may run, with all that it starts
 ---@field memory? integer bytes that one call may hold, with all that it starts
 ---@field retries? integer how often a call that failed is tried again; 0 by default
+---@field into? parallel.Array takes the first value of each call, or with `pack` a row of all; the map then gives it
 ---@field errors? "raise"|"collect" `"collect"`: all calls run, and the errors of failed ones are returned
 ---@field report? table<integer, parallel.Use> is filled: what call i has used
 ---@field progress? boolean|fun(done: integer, total?: integer, failed: integer) true: a bar, or lines, on stderr
@@ -162,6 +164,14 @@ function parallel.pool(options) end
 ---@return fun(): parallel.Future? next
 function parallel.as_completed(futures) end
 
+---@alias parallel.ArrayType "float64"|"float32"|"int64"|"int32"|"uint8"
+
+---Numbers of one kind in memory outside all states. A table of two integers is a size: rows and columns.
+---@param of integer|integer[]|number[]|number[][]|parallel.Range|parallel.Array how many zeros, a size, or numbers
+---@param type? parallel.ArrayType "float64" by default
+---@return parallel.Array array
+function parallel.array(of, type) end
+
 ---A sequence of evenly spaced numbers that is never built.
 ---@param first number
 ---@param last number
@@ -290,6 +300,79 @@ function pool:terminate() end
 
 ---@return parallel.Stats stats
 function pool:stats() end
+
+---The rows of an array, as a sequence.
+---@class parallel.Rows
+---@field [integer] number[]
+
+---Numbers of one kind, row by row. In calls it is read-only, unless they have made it.
+---@class parallel.Array
+---@field type parallel.ArrayType
+---@field shape integer[] {n}, or {rows, columns}
+---@field [integer] number
+local array = {}
+
+---A number by row and column; of a list by its place alone.
+---@param i integer
+---@param j? integer
+---@return number value
+function array:get(i, j) end
+
+---Writes a number: `a:set(i, j, value)`, of a list `a:set(i, value)`.
+---@param i integer
+---@param j integer|number
+---@param value? number
+function array:set(i, j, value) end
+
+---@param i integer
+---@return number[] row
+function array:row(i) end
+
+---@param j integer
+---@return number[] column
+function array:column(j) end
+
+---The rows as a sequence, for maps.
+---@return parallel.Rows rows
+function array:rows() end
+
+---The numbers i to j.
+---@param i? integer
+---@param j? integer
+---@return number ...
+function array:unpack(i, j) end
+
+---A table of the numbers i to j; of a matrix, of the rows i to j.
+---@param i? integer
+---@param j? integer
+---@return number[]|number[][] list
+function array:totable(i, j) end
+
+---@return number sum
+function array:sum() end
+
+---@return number mean
+function array:mean() end
+
+---@return number least
+function array:min() end
+
+---@return number most
+function array:max() end
+
+---The sum of the products with another one's numbers.
+---@param other parallel.Array
+---@return number product
+function array:dot(other) end
+
+---Sets all numbers.
+---@param value number
+---@return parallel.Array array itself
+function array:fill(value) end
+
+---@param type? parallel.ArrayType its own by default
+---@return parallel.Array array
+function array:copy(type) end
 
 ---What a call or a map will give.
 ---@class parallel.Future
