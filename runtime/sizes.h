@@ -152,6 +152,12 @@
 #define MOONS_FUNCTIONS_PER_STATE 16
 #endif
 
+/* After this many calls in a state that was put back for each, a proof is tried that its calls leave nothing behind: it takes as
+** long as some dozens of calls, and short maps would not earn it. */
+#ifndef MOONS_PROVE_AFTER
+#define MOONS_PROVE_AFTER 200
+#endif
+
 /* Least that a call allocates before it starts a garbage collection, in bytes: a cycle touches every
 ** page of the image, and small images would otherwise collect every few kilobytes. */
 #ifndef MOONS_FIRST_COLLECTION_BYTES

@@ -9,6 +9,7 @@
 #include "module/errors.h"
 #include "module/sending.h"
 #include "system/machine.h"
+#include "worker/plan.h"
 
 /* Where things stand while a job is made. */
 enum { JOB = 1, PLAN, OPTIONS, FUNCTION, FIRST_ARGUMENT };
@@ -105,6 +106,15 @@ static moons__workers_data *given_workers(lua_State *L) {
   return workers;
 }
 
+/* When a proof is tried, where the plan says so. */
+static void choose_proof(lua_State *L, moons__job_data *j) {
+  if (lua_getfield(L, PLAN, "prove_after") != LUA_TNIL) {
+    lua_Integer n = lua_tointeger(L, -1);
+    moons__job_prove_after(j->job, n < MOONS__PROVE_NEVER ? (unsigned)n : MOONS__PROVE_NEVER);
+  }
+  lua_pop(L, 1);
+}
+
 /* Makes the job with the set-up that was encoded, for the workers that were given or, where none were, the
 ** state's. */
 static void start_job(lua_State *L, moons__job_data *j, moons_job_options *options) {
@@ -121,6 +131,7 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   moons__shared_list_release(luggage.shared);
   moons__check_made(L, error, &shortage);
   moons__leave_setup(j);
+  choose_proof(L, j);
   if (workers != NULL) moons__link_job(j, workers);
 }
 
@@ -228,6 +239,7 @@ static void make_first_setup(lua_State *L, moons__job_data *j) {
 **   first, step  where they follow a rule
 **   chunk        how many calls travel together; nil: by measurement
 **   is_awaited   nothing else is done before its values are taken
+**   prove_after  of tests: after how many calls in a state a proof is tried (plan.h); math.maxinteger: never
 ** Returns the job, and how many workers it uses. */
 int moons__core_job(lua_State *L) {
   luaL_checkany(L, 2);

@@ -134,6 +134,10 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   return 0;
 }
 
+void moons__job_prove_after(moons_job *job, unsigned n_calls) {
+  job->plans[0]->prove_after = n_calls;
+}
+
 /* What a chunk's bytes count with: the call that the job is part of. All plans of a job have its scope. */
 static moons__budget *budget_of(const moons__chunk *chunk) {
   const moons_job *job = chunk->owner;
@@ -274,6 +278,7 @@ int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
   moons__plan *plan = make_plan(job->runtime, &options, luggage, first->scope, first->is_foreign);
   if (plan == NULL) return MOONS_ENOMEM;
   begin_use(plan);
+  plan->prove_after = first->prove_after;
   uv_mutex_lock(&job->mutex); /* `cancelled` changes under it, in all plans at once */
   atomic_init(&plan->cancelled, atomic_load(&job->plans[0]->cancelled));
   job->plans[job->n_plans++] = plan;

@@ -53,6 +53,10 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
 int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
                          moons__shared_list **given);
 
+/* How many calls a state makes before a proof is tried that they leave nothing behind (plan.h); for tests. Before the first
+** chunk is put. */
+void moons__job_prove_after(moons_job *job, unsigned n_calls);
+
 /* Says in words what was missing, and what a person can do about it. Ends with a zero byte; returns `text`. */
 enum { MOONS__SHORTAGE_BYTES = 320 };
 const char *moons__shortage_text(const moons__shortage *shortage, char text[MOONS__SHORTAGE_BYTES]);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sizes.h"
+
 moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash) {
   moons__setup *setup = malloc(sizeof *setup + n_bytes);
   if (setup == NULL) return NULL;
@@ -50,6 +52,7 @@ moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *set
   moons__shared_list_share(luggage->shared);
   plan->scope = moons__scope_share(scope);
   plan->is_foreign = is_foreign;
+  plan->prove_after = MOONS_PROVE_AFTER;
   plan->options = *options;
   plan->options.setup = setup->bytes; /* the caller's bytes are gone when the calls run */
   plan->options.setup_bytes = setup->n_bytes;

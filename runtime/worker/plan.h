@@ -47,17 +47,22 @@ typedef struct moons__luggage {
   moons__sink sink;
 } moons__luggage;
 
+enum { MOONS__PROVE_NEVER = INT32_MAX };
+
 typedef struct moons__plan {
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
   moons__luggage luggage; /* shared */
   moons__scope *scope;    /* of the call that has made the job; NULL: none has */
-  int is_foreign;         /* that call runs on workers of another runtime, which look after it */
-  atomic_int cancelled;   /* set by anyone: calls that have not begun do not begin */
+  unsigned
+      prove_after; /* a state is looked at for a proof (proof.h) after as many calls, or never */
+  int is_foreign;  /* that call runs on workers of another runtime, which look after it */
+  atomic_int cancelled; /* set by anyone: calls that have not begun do not begin */
   atomic_uint n_users;
 } moons__plan;
 
-/* A plan with these options but this set-up, which it shares, as it does the luggage and the scope. NULL: no memory. */
+/* A plan with these options but this set-up, which it shares, as it does the luggage and the scope; proofs are tried after the
+** usual number of calls. NULL: no memory. */
 moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
                              const moons__luggage *luggage, moons__scope *scope, int is_foreign);
 
