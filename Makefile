@@ -6,6 +6,7 @@
 #   make SANITIZE=thread               build/tsan
 #   make PORTABLE=1                    build/portable   without what only one system has
 #   make LTO=1                         build/lto
+#   make IMAGES=1                      build/images     proves at once, and checks states against their images
 # V=1 prints commands in full, and not a short line for each file.
 # WERROR= (empty) turns warnings back into warnings, for a compiler newer than ours.
 
@@ -18,7 +19,7 @@ SYSTEM     := $(shell uname -s)
 comma   := ,
 variant := $(findstring clang,$(notdir $(CC)))
 variant += $(if $(findstring thread,$(SANITIZE)),tsan,$(if $(SANITIZE),asan))
-variant += $(if $(PORTABLE),portable) $(if $(LTO),lto)
+variant += $(if $(PORTABLE),portable) $(if $(LTO),lto) $(if $(IMAGES),images)
 empty   :=
 BUILD   := build$(addprefix /,$(subst $(empty) ,-,$(strip $(variant))))
 
@@ -57,6 +58,9 @@ ifneq ($(SANITIZE),)
 endif
 ifneq ($(LTO),)
   CFLAGS   += -flto
+endif
+ifneq ($(IMAGES),)
+  CFLAGS   += -DMOONS_CHECK_IMAGES -DMOONS_PROVE_AFTER=0
 endif
 
 ifeq ($(SYSTEM),Darwin)
@@ -216,7 +220,7 @@ portable: ## build without what only one system has
 
 ifneq ($(BUILD),build)
 build/moons:
-	@$(MAKE) --no-print-directory SANITIZE= PORTABLE= LTO= CC=cc $@
+	@$(MAKE) --no-print-directory SANITIZE= PORTABLE= LTO= IMAGES= CC=cc $@
 endif
 
 lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have

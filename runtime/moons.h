@@ -165,6 +165,8 @@ typedef struct moons_stats {
   uint64_t n_restored;                  /* calls in a state that was put back */
   uint64_t busy_ns;                     /* time spent on chunks, summed over the workers */
   uint64_t sent_bytes, received_bytes;  /* arguments to calls, results from calls */
+  uint64_t
+      n_proved; /* calls that are proved to leave their state as it was, so that it need not be put back */
 } moons_stats;
 
 /* Any thread. */

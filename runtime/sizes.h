@@ -158,6 +158,30 @@
 #define MOONS_PROVE_AFTER 200
 #endif
 
+/* Calls that leave nothing but garbage behind leave it where it is until there is this much of it, in bytes: putting the state
+** back costs a few of such calls, and what is written to stays in the nearest caches. Below what starts a collection. */
+#ifndef MOONS_GARBAGE_BYTES
+#define MOONS_GARBAGE_BYTES ((size_t)64 << 10)
+#endif
+
+/* A call that takes this much more than the image, in bytes, is made again in a state that was put back: it may have come upon
+** the limit of a stack (16 MB in Lua), which depends on what lies below the call. */
+#ifndef MOONS_PROVED_BYTES
+#define MOONS_PROVED_BYTES ((size_t)8 << 20)
+#endif
+
+/* A proof that needs more is not made: bytes; instructions gone through, each as often as what it reads grows; and entries of
+** captured tables. The longest takes some 50 ms, as much as 10000 calls in a state of 50 KB that is put back. */
+#ifndef MOONS_PROOF_BYTES
+#define MOONS_PROOF_BYTES ((size_t)32 << 20)
+#endif
+#ifndef MOONS_PROOF_STEPS
+#define MOONS_PROOF_STEPS 300000
+#endif
+#ifndef MOONS_PROOF_ENTRIES
+#define MOONS_PROOF_ENTRIES 1000000
+#endif
+
 /* Least that a call allocates before it starts a garbage collection, in bytes: a cycle touches every
 ** page of the image, and small images would otherwise collect every few kilobytes. */
 #ifndef MOONS_FIRST_COLLECTION_BYTES

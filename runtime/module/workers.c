@@ -98,6 +98,7 @@ static int pool_stats(lua_State *L) {
   set_count(L, "sent", stats.sent_bytes);
   set_count(L, "received", stats.received_bytes);
   set_count(L, "restored", stats.n_restored);
+  set_count(L, "proved", stats.n_proved);
   return 1;
 }
 

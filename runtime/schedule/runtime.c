@@ -318,6 +318,7 @@ void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
   r->stats.n_retried += chunk->n_retried;
   r->stats.n_lost += chunk->n_lost;
   r->stats.n_restored += chunk->n_restored;
+  r->stats.n_proved += chunk->n_proved;
   r->stats.busy_ns += chunk->busy_ns;
   r->stats.sent_bytes += chunk->n_bytes;
   r->stats.received_bytes += chunk->results.n_bytes;

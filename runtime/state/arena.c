@@ -488,7 +488,9 @@ static void *block_try(moons__arena *arena, size_t n_bytes) {
 /* Reclaiming sorts all free blocks, so it comes only where nothing else is left. */
 static void *block_alloc(moons__arena *arena, size_t n_bytes) {
   void *at = block_try(arena, n_bytes);
-  return at != NULL || !reclaim(arena->heap) ? at : block_try(arena, n_bytes);
+  if (at != NULL) return at;
+  arena->was_refused = 1;
+  return reclaim(arena->heap) ? block_try(arena, n_bytes) : NULL;
 }
 
 static span *span_of(void *at) { return (span *)(void *)((char *)at - HEADER_BYTES); }

@@ -31,6 +31,7 @@ typedef struct moons__arena {
   size_t hole_bytes;    /* in the midst, that were given back and count for neither */
   size_t touched_bytes; /* the furthest that blocks have reached since the last trim */
   size_t peak_bytes;    /* the same, since the last moons__arena_begin_peak */
+  int was_refused;      /* a block could not be had; the user takes it back */
   int counts_userdata;  /* whether userdata are followed from birth to death */
   size_t n_userdata;    /* alive of those that were made since counting began */
   moons__ptrmap userdata; /* block -> 1 while it is a userdata, 0 once it is free */

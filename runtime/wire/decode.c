@@ -44,6 +44,11 @@ static void malformed(decoder *d, const char *what) {
   luaL_error(d->L, "malformed bytes: %s at byte %d", what, (int)(d->at - d->start));
 }
 
+/* Refuses what is more than data, where that is all that is wanted. */
+static void check_data(decoder *d) {
+  if (d->is_data) luaL_error(d->L, "more than data");
+}
+
 /* Bytes. */
 
 static size_t left(const decoder *d) { return (size_t)(d->end - d->at); }
@@ -174,6 +179,7 @@ static void decode_elements(decoder *d, int table, lua_Integer n) {
 static void check_key(decoder *d) {
   int type = lua_type(d->L, -1);
   if (type == LUA_TSTRING) return;
+  if (type > LUA_TSTRING) check_data(d);
   lua_Number key = type == LUA_TNUMBER ? lua_tonumber(d->L, -1) : 0;
   if (type == LUA_TNIL || key != key) malformed(d, "a key is nil or not a number");
 }
@@ -194,6 +200,7 @@ static void decode_pairs(decoder *d, int table) {
 ** end. */
 static void decode_metatable(decoder *d, int table, unsigned flags) {
   lua_State *L = d->L;
+  check_data(d);
   decode_value(d, table);
   if (!lua_istable(L, -1)) malformed(d, "a metatable is no table");
   if (flags & WIRE_LATE_METATABLE) {
@@ -211,6 +218,7 @@ static void decode_metatable(decoder *d, int table, unsigned flags) {
 static void decode_class(decoder *d, int table) {
   lua_State *L = d->L;
   uint64_t number = take_varint(d);
+  check_data(d);
   if (number > INT_MAX) malformed(d, "no such class");
   if (d->class_index == 0 || d->classes == NULL) return;
   lua_pushvalue(L, table);
@@ -354,6 +362,7 @@ static void fill_function(decoder *d, int function) {
 ** turned into one that take() refuses. */
 static void decode_function(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
+  check_data(d);
   if (!d->trusted) malformed(d, "a function from elsewhere");
   take_byte(d);
   uint64_t n_bytes;
@@ -396,6 +405,7 @@ static void fill_places(decoder *d) {
 /* The value exists only when the function has been called, so nothing in its arguments can refer to it. */
 static void decode_marshalled(decoder *d, unsigned tag, const char *at, int top) {
   lua_State *L = d->L;
+  check_data(d);
   if (!d->trusted) malformed(d, "a call from elsewhere");
   size_t n_values = take_count(d, 1);
   if (n_values == 0 || n_values > INT_MAX) malformed(d, "nothing to call");
@@ -420,6 +430,7 @@ static moons__shared *take_block(decoder *d) {
 }
 
 static void decode_array(decoder *d, unsigned tag, const char *at) {
+  check_data(d);
   moons__shared *block = take_block(d);
   if (block == NULL) {
     malformed(d, "an array of nothing");
@@ -440,6 +451,7 @@ static void decode_array(decoder *d, unsigned tag, const char *at) {
 
 static void decode_rows(decoder *d, unsigned tag, const char *at, int top) {
   int how;
+  check_data(d);
   decode_value(d, top);
   moons__array_at(d->L, -1, &how);
   if (how != MOONS__IS_ARRAY) malformed(d, "rows of nothing");
@@ -478,6 +490,7 @@ static void decode_number(decoder *d, unsigned tag) {
 
 /* Reads a value that may hold others. */
 static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
+  if (d->has_no_tables) check_data(d);
   if (++d->depth > MAX_DEPTH) malformed(d, "nested too deeply");
   need_stack(d, top);
   switch (tag & ~(unsigned)WIRE_SHARED) {
@@ -502,6 +515,7 @@ static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
 
 /* Reads a value that has a name on both sides. */
 static void decode_known(decoder *d, unsigned tag, const char *at) {
+  check_data(d);
   switch (tag & ~(unsigned)WIRE_SHARED) {
   case WIRE_GLOBALS: lua_rawgeti(d->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;
   case WIRE_NAMED: decode_named(d); break;
@@ -558,6 +572,7 @@ static void add_to_places(decoder *d, lua_Integer n) {
 /* Notes a value for a place, to be put there when all is whole. Others may come within it. */
 /* What changes more than globals is for trusted bytes alone. */
 static void decode_place(decoder *d, int top) {
+  check_data(d);
   need_list(d, SLOT_PLACES);
   unsigned where = take_byte(d);
   if (where >= WIRE_N_PLACES) malformed(d, "no such place");

@@ -113,6 +113,7 @@ static void encode_marshalled(encoder *e, int index, int depth) {
 int moons__wire_marshalled(encoder *e, int index, int depth) {
   need_stack(e, index);
   if (!push_marshal(e->L, index)) return 0;
+  if (e->is_data) moons__wire_refuse(e, "a value with __marshal is more than data");
   encode_marshalled(e, index, depth);
   return 1;
 }
@@ -132,6 +133,7 @@ static void refuse_userdata(encoder *e, int index) {
 
 static void encode_userdata(encoder *e, int index, int depth) {
   const void *userdata = lua_topointer(e->L, index);
+  if (e->is_data) moons__wire_refuse(e, "a userdata is more than data");
   if (put_reference(e, userdata) || moons__wire_array(e, index, depth)) return;
   if (may_be_named(e, userdata) && moons__wire_named(e, index, 0)) return;
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);

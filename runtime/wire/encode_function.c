@@ -240,6 +240,7 @@ static void function_put(encoder *e, int index, int depth) {
 }
 
 void moons__wire_function(encoder *e, int index, int depth) {
+  if (e->is_data) moons__wire_refuse(e, "a function is more than data");
   const void *function = lua_topointer(e->L, index);
   if (put_reference(e, function)) return;
   size_t outer = e->owner;

@@ -55,6 +55,7 @@ struct moons__encoder {
   int is_kept;        /* in a set-up: of a state that others are set up in */
   int is_setup;       /* marks what is sent in that table; modules in Lua go by value */
   int may_want;       /* no set-up: the other side can get more modules */
+  int is_data;        /* functions, and what has a __marshal, are refused */
 
   /* Of a set-up. `put_first` puts what must be there before the first value. `put_more` puts or queues more that goes along
   ** at the end, and returns 0 when nothing is left. */
@@ -131,9 +132,12 @@ int moons__wire_is_true(const char *bytes, size_t n_bytes);
 typedef struct moons__decoder {
   /* Set by the user. */
   lua_State *L;
-  moons__classes *classes;          /* where received classes are noted; NULL: nowhere */
-  int class_index;                  /* stack index of a table number -> class; 0: none */
-  int trusted;                      /* the bytes come from this process: functions may be loaded */
+  moons__classes *classes; /* where received classes are noted; NULL: nowhere */
+  int class_index;         /* stack index of a table number -> class; 0: none */
+  int trusted;             /* the bytes come from this process: functions may be loaded */
+  int is_data; /* refuses what is more than data: functions, metatables, classes, names, calls, places; and keys that
+                              are tables */
+  int has_no_tables;                /* refuses tables */
   const moons__shared_list *shared; /* the blocks beside the message; NULL: none */
   moons__arrival arrival;           /* how arrays come into the state */
 

@@ -37,6 +37,7 @@ static int open_libraries(lua_State *L) {
   moons__install(L, &o->workshop->sandbox);
   if (config->preload != NULL && (libraries & MOONS__LIBRARIES_PACKAGE))
     config->preload(L, config->preload_data);
+  moons__models_note(&o->workshop->models, L, libraries);
   if (libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
   if (libraries & MOONS__LIBRARIES_ARRAYS) moons__array_open(L);
   return 0;

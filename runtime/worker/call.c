@@ -25,10 +25,17 @@ static void push_number(lua_State *L, const moons__item *item) {
     lua_pushnumber(L, item->number);
 }
 
-/* Pushes a row like that of an item, which lies at `at`: as a table, or as its numbers. Returns how many values these are. */
-static int push_row(lua_State *L, const moons__item *item, const char *at) {
+/* Whether a call that goes by the lane may not be given tables: nothing was proved of calls with these. */
+static int has_no_tables(const moons__call *c) {
+  return c->session->in_lane && moons__lane_arguments(&c->session->lane) < MOONS__ARGUMENTS_TABLES;
+}
+
+/* Pushes a row like that of the item, which lies at `at`: as a table, or as its numbers. Returns how many values these are. */
+static int push_row(lua_State *L, const moons__call *c, const char *at) {
+  const moons__item *item = &c->item;
   size_t n = item->n_bytes / moons__element_bytes(item->type);
   if (item->kind == MOONS__ITEM_ROW) {
+    if (has_no_tables(c)) luaL_error(L, "a row is more than strings");
     moons__array_push_row(L, item->type, at, n);
     return 1;
   }
@@ -44,13 +51,15 @@ static int push_arguments(lua_State *L, moons__call *c) {
   case MOONS__ITEM_FLOAT: push_number(L, &c->item); return 1;
   case MOONS__ITEM_STRING: lua_pushlstring(L, c->item.bytes, c->item.n_bytes); return 1;
   case MOONS__ITEM_ROW:
-  case MOONS__ITEM_NUMBERS: return push_row(L, &c->item, c->item.bytes);
+  case MOONS__ITEM_NUMBERS: return push_row(L, c, c->item.bytes);
   case MOONS__ITEM_MESSAGE: break;
   default: return luaL_error(L, "malformed bytes: no arguments");
   }
   moons__decoder decoder = {.L = L, .trusted = 1, .classes = &c->classes, .shared = c->shared};
   decoder.arrival = c->session->fresh ? MOONS__AS_VIEW : MOONS__AS_HELD_VIEW;
   decoder.class_index = lua_upvalueindex(MOONS__CALLER_CLASSES);
+  decoder.is_data = c->session->in_lane;
+  decoder.has_no_tables = has_no_tables(c);
   int n = moons__decode(&decoder, c->item.bytes, c->item.n_bytes);
   if (decoder.made_finalizer) c->session->workshop->sandbox.made_finalizer = 1;
   return n;
@@ -69,6 +78,7 @@ static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
   e->classes = &c->classes;
   e->gives_away = 1;
   e->own_start = e->own_end = NULL;
+  e->is_data = s->in_lane;
   if (s->fresh && !s->workshop->sandbox.loaded_module && !s->rebuilds) {
     e->own_start = s->slot->arena.heap;
     e->own_end = (const char *)e->own_start + s->image.n_bytes;
@@ -301,7 +311,7 @@ static void push_given_string(lua_State *L, const moons__call *c, unsigned i) {
 static int push_given(lua_State *L, const moons__call *c, unsigned i) {
   lua_Integer integer;
   lua_Number number;
-  if (is_row(c)) return push_row(L, &c->item, c->item.bytes + i * c->item.n_bytes);
+  if (is_row(c)) return push_row(L, c, c->item.bytes + i * c->item.n_bytes);
   switch (c->item.kind) {
   case MOONS__ITEM_INTEGER:
     memcpy(&integer, &c->given[i], sizeof integer);
@@ -321,7 +331,9 @@ static int push_given(lua_State *L, const moons__call *c, unsigned i) {
 ** one by one. */
 static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
-  moons__sandbox *sandbox = &c->session->workshop->sandbox;
+  const moons__session *s = c->session;
+  moons__sandbox *sandbox = &s->workshop->sandbox;
+  int in_lane = s->in_lane;
   unsigned n_given = look_at_given(c);
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
@@ -332,10 +344,12 @@ static int call_some(lua_State *L) {
     sandbox->cpu_begun_ns = MOONS__UNKNOWN;
     lua_call(L, n_arguments, 1);
     moons__sandbox_flush(sandbox);
+    if (in_lane && moons__session_is_odd(s)) return 0;
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
     is_kept = keep_result(L, 2 + (int)c->n_begun, c);
-  } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default);
+  } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default &&
+           (!in_lane || moons__session_has_room(s)));
   if (is_kept || (!has_sink(c) && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
@@ -399,6 +413,11 @@ static int finish(moons__call *c, int error) {
   return error;
 }
 
+/* Whether the call must be made again: of those that go by the lane whatever fails, and whatever has come upon a limit. */
+static int is_odd(const moons__call *c, int status) {
+  return c->session->in_lane && (status != LUA_OK || moons__session_is_odd(c->session));
+}
+
 /* Makes calls in one of the ways above, and puts the failure of the one that fails. */
 static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) {
   lua_State *L = c->session->slot->L;
@@ -410,11 +429,13 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
   moons__stop_begin(stop, L);
   int status = make_calls(L, c);
   int is_told = moons__stop_reason_of(stop) != 0;
-  if (status != LUA_OK && !is_told) error = put_error(c, status);
+  c->is_odd = is_odd(c, status);
+  if (status != LUA_OK && !is_told && !c->is_odd) error = put_error(c, status);
   moons__session_unwind(c->session);
   moons__stop_reason reason = moons__stop_end(stop);
   if (reason == MOONS__STOP(LOST)) return 1;
   if (status != LUA_OK || reason != 0) c->result.kind = MOONS__ITEM_ERROR;
+  if (reason != 0) c->is_odd = 0; /* it has not failed by itself */
   if (reason != 0) error = put_end(c, reason, is_told && status != LUA_OK);
   return finish(c, error);
 }
@@ -434,4 +455,18 @@ int moons__call_run_some(moons__call *c) {
   if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
     c->result.kind = MOONS__ITEM_END; /* all have given a plain value: none is left to fail */
   return outcome;
+}
+
+void moons__call_take_odd(moons__call *c) {
+  if (c->n_begun == 0) return;
+  const uint64_t *given = &c->given[c->n_begun - 1];
+  if (is_row(c))
+    c->item.bytes += (c->n_begun - 1) * c->item.n_bytes;
+  else if (c->item.kind == MOONS__ITEM_INTEGER)
+    memcpy(&c->item.integer, given, sizeof *given);
+  else if (c->item.kind == MOONS__ITEM_FLOAT)
+    memcpy(&c->item.number, given, sizeof *given);
+  else if (c->n_begun > 1)
+    c->item.bytes = moons__batch_string(*given, &c->item.n_bytes);
+  c->n_begun = 0;
 }

@@ -18,18 +18,19 @@ typedef struct moons__call {
   const moons__plan *plan;
   moons__classes classes; /* that came with the arguments; outer: those of the set-up */
   moons__encoder encoder;
-  moons__item item;                 /* the arguments */
-  uint64_t index;                   /* number of the call */
-  int seeds;                        /* its random numbers */
+  moons__item item; /* the arguments */
+  uint64_t index;   /* number of the call */
+  int seeds;        /* its random numbers */
+  int is_again;     /* it is made again, in a state that was put back */
+  int is_odd; /* it must be: it has gone by the lane (lane.h), and has not come to its end as it should */
   int is_timed;                     /* its function may call os.clock */
   const moons__shared_list *shared; /* blocks that the arguments speak of */
   moons__item
       result; /* a plain value, a string, a message, numbers for the sink or an error; END: none yet */
   moons__buffer message; /* `bytes` of the result */
 
-  /* Of calls made in one go, in a kept state, the arguments, the first of which is `item`, as a look ahead gives them; and the
-  ** first results, all of one kind: plain values (batch.h), where in `strings` each string ends, or numbers as the sink has them,
-  ** side by side. */
+  /* Of calls made in one go the arguments, the first of which is `item`, as a look ahead gives them; and the first results, all of
+  ** one kind: plain values (batch.h), where in `strings` each string ends, or numbers as the sink has them, side by side. */
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more begin in this go; set by another thread */
@@ -45,13 +46,18 @@ typedef struct moons__call {
 /* The function behind a session's caller: takes a moons__call as light userdata. */
 int moons__call_main(lua_State *L);
 
-/* Makes the call in the state of the session, which has begun it. Returns 0 with its result; MOONS_ENOMEM
-** where there is no memory for that; or 1 where it was given up. */
+/* Makes the call in the state of the session, which has begun it. Returns 0 with its result, or where it `is_odd` with
+** none; MOONS_ENOMEM where there is no memory for that; or 1 where it was given up. */
 int moons__call_run(moons__call *call);
 
-/* The same for the call and those after it, in a kept state, as long as arguments are numbers, strings or rows, and results
-** plain values or short strings of one kind: `plain` holds the results of the first of them, and `result` that of the next, or
+/* The same for the call and those after it, in a state that is not put back between them, as long as arguments are numbers, strings
+** or rows, and results plain values or short strings of one kind: `plain` holds the results of the first of them, and `result`
+** that of the next, or
 ** none. */
 int moons__call_run_some(moons__call *call);
+
+/* Of calls in one go the last of which is odd: makes that one the call, its arguments `item` again. The results of those before it
+** have been taken from `plain`. */
+void moons__call_take_odd(moons__call *call);
 
 #endif

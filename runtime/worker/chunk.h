@@ -28,7 +28,7 @@ typedef struct moons__chunk {
   moons__shared_list *given; /* blocks that these speak of; NULL: none; owned */
   size_t counted_bytes;      /* of arguments and results, with the call that made the job */
   uint32_t n_run;
-  uint32_t n_failed, n_retried, n_restored;
+  uint32_t n_failed, n_retried, n_restored, n_proved;
   uint32_t n_lost; /* calls that were given up with their worker, or that no worker is left for */
   int found;       /* a call gave what the job goes on until */
   int failed;      /* a call failed */

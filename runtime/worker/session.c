@@ -393,14 +393,75 @@ static int must_put_back(const moons__session *s) {
   return s->dirty || s->slot->holds != &s->image;
 }
 
+static void restore(moons__session *s) {
+  moons__image_restore(s->rebuilds ? &s->base->image : &s->image);
+  s->dirty = s->is_clean = 0;
+}
+
+/* Pushes the function by which calls are seeded, or nil. */
+static void push_randomseed(moons__session *s) {
+  lua_getupvalue(s->slot->L, MOONS__SESSION_CALLER, MOONS__CALLER_SEED);
+}
+
+/* Compare a state that was put back with what calls leave of it. */
+static void begin_check(moons__session *s) {
+  push_randomseed(s);
+  moons__image_check_begin(&s->check, s->slot->L, -1);
+  lua_pop(s->slot->L, 1);
+}
+
+static void end_check(moons__session *s) {
+  push_randomseed(s);
+  moons__image_check_end(&s->check, s->slot->L, -1, s->loaded[0].position);
+  lua_pop(s->slot->L, 1);
+}
+
+/* Tries to prove what is due. That leaves garbage of its own. */
+static void prove(moons__session *s, int are_numbers) {
+  if (must_put_back(s)) restore(s);
+  s->is_late = s->dirty = 1;
+  push_randomseed(s);
+  moons__lane_prove(&s->lane, s->slot->L, MOONS__SESSION_FUNCTION, -1, &s->workshop->models,
+                    are_numbers);
+}
+
+/* Whether the next call goes by the lane. Not where its memory is reported: what earlier ones have left would count. */
+static int choose_lane(moons__session *s, const moons__plan *plan, moons__way way, int seeds) {
+  int are_numbers = way == MOONS__WAY_NUMBERS;
+  if (!s->fresh || s->rebuilds || way == MOONS__WAY_RESTORED || plan->options.report) return 0;
+  if (moons__lane_is_due(&s->lane, plan, are_numbers)) prove(s, are_numbers);
+  return moons__lane_is_open(&s->lane, plan, are_numbers, seeds);
+}
+
+/* Puts a fresh state back where the next call needs that: one that goes by the lane does not mind garbage. Returns whether it
+** was. */
+static int put_back_if_needed(moons__session *s) {
+  int is_mine = s->slot->holds == &s->image;
+  if (!must_put_back(s) || (s->in_lane && s->is_clean && is_mine)) return 0;
+  restore(s);
+  if (s->in_lane) begin_check(s);
+  return 1;
+}
+
+/* Charges what the state holds; where there is too little memory for garbage too, without that. */
+static int charge_call(moons__session *s, const moons__plan *plan) {
+  if (charge(s, plan) == 0) return 0;
+  if (!s->in_lane) return -1;
+  restore(s);
+  return charge(s, plan);
+}
+
 /* Puts the state back where it is a fresh one, and then charges what it holds: before that it holds what the last call has
-** left. */
+** left. A call that goes by the lane does not mind garbage, unless there is too little memory for both. */
 static int put_back(moons__session *s, const moons__plan *plan) {
-  int is_put_back = s->fresh && must_put_back(s);
-  if (is_put_back) moons__image_restore(s->rebuilds ? &s->base->image : &s->image);
+  int is_put_back = s->fresh && put_back_if_needed(s);
+  if (s->fresh && !s->in_lane) s->lane.n_restored++;
+  int error = plan->scope != NULL ? charge_call(s, plan) : 0;
   s->dirty = 1;
-  if (plan->scope != NULL && charge(s, plan)) return -1;
-  return is_put_back && s->rebuilds ? complete(s, plan) : 0;
+  s->is_clean = 0;
+  if (error || !is_put_back || !s->rebuilds) return error;
+  s->is_late = 1;
+  return complete(s, plan);
 }
 
 /* Files that a call has set as the defaults, and nothing else keeps, are closed. */
@@ -427,10 +488,14 @@ void moons__session_leave(moons__session *s) {
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
 }
 
-int moons__session_begin_call(moons__session *s, const moons__plan *plan) {
+int moons__session_begin_call(moons__session *s, const moons__plan *plan, moons__way way,
+                              int seeds) {
   moons__sandbox_begin(&s->workshop->sandbox);
   moons__sandbox_use(&s->workshop->sandbox, &s->slot->arena);
   if (s->fresh) s->workshop->sandbox.warns = s->warns;
+  s->is_late = 0;
+  s->in_lane = choose_lane(s, plan, way, seeds);
+  s->slot->arena.was_refused = 0;
   if (put_back(s, plan)) {
     uncharge(s);
     return -1;
@@ -448,15 +513,27 @@ static void close_limited(moons__session *s) {
   moons__arena_limit(&s->slot->arena, 0);
 }
 
+/* Nothing of a call that has gone by the lane must be closed: what userdata it has made are Lua's own, and own nothing outside the
+** state. */
+static void leave_lane(moons__session *s, int is_whole) {
+  s->is_clean = is_whole && !moons__session_is_odd(s) && moons__session_has_room(s);
+  if (!s->is_clean) return;
+  lua_settop(s->slot->L, MOONS__SESSION_TOP);
+  moons__arena_clear_mark(&s->slot->arena);
+  end_check(s);
+}
+
 /* The limit goes first: cleaning up must not fail for want of memory. What the state holds counts for the call until its
 ** finalizers have run, and what it has printed is written before it counts as over. */
-int moons__session_end_call(moons__session *s) {
+int moons__session_end_call(moons__session *s, int is_whole) {
   moons__arena_limit(&s->slot->arena, 0);
   moons__sandbox *sandbox = &s->workshop->sandbox;
   if (!s->fresh) {
     lua_settop(s->slot->L, MOONS__SESSION_TOP);
     if (sandbox->set_default && call_protected(s, reset_defaults, NULL) != LUA_OK)
       lua_pop(s->slot->L, 1);
+  } else if (s->in_lane) {
+    leave_lane(s, is_whole);
   } else if (must_close(s)) {
     close_limited(s);
   }

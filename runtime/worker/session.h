@@ -13,6 +13,8 @@
 #include "wire/names.h"
 #include "wire/wire.h"
 #include "worker/base.h"
+#include "worker/check_image.h"
+#include "worker/lane.h"
 #include "worker/plan.h"
 #include "worker/workshop.h"
 
@@ -38,11 +40,16 @@ typedef struct moons__session {
   moons__libraries reached; /* by any set-up or argument so far */
   int names_known;          /* no module was loaded since they were looked at */
   int fresh;
-  int rebuilds;        /* the set-up cannot lie in the image: it is made anew for each call */
-  int dirty;           /* a call was made since the image was put back */
-  int in_call;         /* a call has begun, and has not ended: it runs, or was given up */
-  size_t memory_bytes; /* the most that the call may hold; 0: no limit of its own */
-  int warns;           /* whether `warn` is on when a call begins */
+  int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
+  int dirty;                /* a call was made since the image was put back */
+  moons__lane lane;         /* fresh: whether calls must begin in a state that was put back */
+  moons__image_check check; /* of that */
+  int in_lane;              /* the call that has begun need not */
+  int is_clean;             /* what the last call has left is but garbage */
+  int is_late; /* beginning the call has taken long: it has done more than to put the state back */
+  int in_call; /* a call has begun, and has not ended: it runs, or was given up */
+  size_t memory_bytes;         /* the most that the call may hold; 0: no limit of its own */
+  int warns;                   /* whether `warn` is on when a call begins */
   moons__loaded_setup *loaded; /* owned; fresh: one */
   unsigned n_loaded, n_most_loaded;
   const moons__loaded_setup *last_loaded; /* kept: the one that was entered last, if any */
@@ -90,15 +97,36 @@ void moons__session_collect(moons__session *session);
 /* Ends the calls of a chunk: gives back memory that the last one needed. */
 void moons__session_leave(moons__session *session);
 
-/* Makes the state ready for the next call. Returns 0, or -1 with workshop->failure saying why. */
-int moons__session_begin_call(moons__session *session, const moons__plan *plan);
+/* How a call may be made. */
+typedef enum moons__way {
+  MOONS__WAY_ANY,     /* its arguments may be anything */
+  MOONS__WAY_NUMBERS, /* they are numbers */
+  MOONS__WAY_RESTORED /* in a state that was put back, whatever is proved */
+} moons__way;
+
+/* Makes the state ready for the next call, whose random numbers are seeded where it `seeds`. Returns 0, or -1 with
+** workshop->failure saying why. */
+int moons__session_begin_call(moons__session *session, const moons__plan *plan, moons__way way,
+                              int seeds);
+
+/* Whether the running call, which goes by the lane, has come upon what depends on what lies in the state besides: memory was
+** refused, or a stack has become large. */
+static inline int moons__session_is_odd(const moons__session *session) {
+  const moons__arena *arena = &session->slot->arena;
+  return arena->was_refused || arena->touched_bytes > session->image.n_bytes + MOONS_PROVED_BYTES;
+}
+
+/* Whether more calls may follow before the state is put back. */
+static inline int moons__session_has_room(const moons__session *session) {
+  return moons__memory_reach(&session->slot->arena) <= session->image.n_bytes + MOONS_GARBAGE_BYTES;
+}
 
 /* Where code was ended in its midst, its own cleaning up in Lua was ended too. In a state that is kept, jobs that it
 ** had under way would go on, which the collector closes. To be called before the end of what runs (stop.h). */
 void moons__session_unwind(moons__session *session);
 
-/* Ends a call: runs finalizers where the call left any, and writes out what it printed. Returns 1 where
-** these did not end and the thread was given up, otherwise 0. */
-int moons__session_end_call(moons__session *session);
+/* Ends a call: runs finalizers where the call left any, and writes out what it printed. `is_whole`: it has come to its end, with
+** a result. Returns 1 where finalizers did not end and the thread was given up, otherwise 0. */
+int moons__session_end_call(moons__session *session, int is_whole);
 
 #endif

@@ -105,6 +105,7 @@ void moons__worker_close(moons__worker *w) {
   moons__worker_end(w);
   moons__roster_leave(w->entry);
   moons__sandbox_free(&w->workshop.sandbox);
+  moons__models_free(&w->workshop.models);
   moons__buffer_free(&w->workshop.reporter.traceback);
   moons__buffer_free(&w->workshop.failure);
   moons__classes_free(&w->call.classes);
@@ -360,13 +361,14 @@ moons__scope *moons__worker_scope(moons__worker *w) {
   return moons__scope_share(scope);
 }
 
-/* In a kept state, calls without limits of their own may be made in one go; but not the first of a chunk,
+/* In a state that is not put back, calls without limits of their own may be made in one go; but not the first of a chunk,
 ** nor when others are to share the calls: nobody can take any of a go that has begun. */
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
-  return !c->plan->options.fresh && c->plan->options.timeout_ns == 0 && !c->plan->options.report &&
-         !c->is_timed && c->plan->options.n_retries == 0 && !c->plan->options.until &&
-         w->chunk->n_run > 0 && !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+  return (!c->plan->options.fresh || c->session->in_lane) && c->plan->options.timeout_ns == 0 &&
+         !c->plan->options.report && !c->is_timed && c->plan->options.n_retries == 0 &&
+         !c->plan->options.until && w->chunk->n_run > 0 &&
+         !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
 /* What a call uses, from its arguments to its end: numbers at its begin, and then what has been added to them. */
@@ -398,34 +400,81 @@ static int must_collect(const moons__worker *w) {
          !w->call.plan->options.fresh && w->call.result.kind == MOONS__ITEM_ERROR;
 }
 
-/* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
-** given up. */
-static int run_call(moons__worker *w) {
+/* Whether the call, or the last of some, has come to its end with a result. */
+static int is_whole(const moons__call *c, int outcome) {
+  return outcome == 0 && !c->is_odd && c->result.kind != MOONS__ITEM_ERROR;
+}
+
+/* How the next call may be made. */
+static moons__way way_of(const moons__call *c) {
+  if (c->is_again) return MOONS__WAY_RESTORED;
+  int are_numbers = c->item.kind <= MOONS__ITEM_FLOAT || c->item.kind == MOONS__ITEM_NUMBERS;
+  return are_numbers ? MOONS__WAY_NUMBERS : MOONS__WAY_ANY;
+}
+
+/* Counts the calls that were made, but none that is made again. */
+static void count_made(moons__worker *w) {
+  const moons__call *c = &w->call;
+  uint32_t n_made = !c->is_odd && c->result.kind != MOONS__ITEM_END;
+  n_made += atomic_load_explicit(&c->n_plain, memory_order_relaxed);
+  if (c->session->in_lane) {
+    w->chunk->n_proved += n_made;
+    moons__lane_note(&c->session->lane, n_made, c->is_odd);
+  } else if (c->plan->options.fresh) {
+    w->chunk->n_restored++;
+  }
+}
+
+/* Makes the call, or some in one go. Returns 0 with the outcome in w->call.result, or where it is odd with none, MOONS_ENOMEM, or
+** 1 where it was given up. */
+static int run_once(moons__worker *w) {
   moons__call *c = &w->call;
   meter used = {0};
   start_clock(w);
-  if (moons__session_begin_call(c->session, c->plan)) {
+  c->is_odd = 0;
+  if (moons__session_begin_call(c->session, c->plan, way_of(c), c->seeds)) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
     if (moons__worker_is_lost(w)) return 1;
     leave_scope(w, 0);
     return 0;
   }
-  if (c->session->rebuilds) start_clock(w); /* setting up is no part of the call */
+  if (c->session->is_late) start_clock(w); /* what it has done is no part of the call */
   uint32_t n_left = w->chunk->n_calls - w->chunk->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
-  w->goes_on = may_go_on(w);
+  w->goes_on = !c->is_again && may_go_on(w);
   begin_meter(w, &used);
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
-  if (outcome == 1 || moons__session_end_call(c->session)) return 1;
+  if (outcome == 1 || moons__session_end_call(c->session, is_whole(c, outcome))) return 1;
   end_meter(w, &used);
   if (must_collect(w)) moons__session_collect(c->session);
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
   leave_scope(w, 0);
-  if (c->plan->options.fresh) w->chunk->n_restored++;
+  count_made(w);
   return outcome;
+}
+
+/* Makes the call again, in a state that was put back, so that its error, or what it does at a limit, is what it would have been
+** without any proof. Its time begins anew. Of some calls in one go the last is meant. */
+static int run_again(moons__worker *w) {
+  moons__call *c = &w->call;
+  if (!put_plain(w)) return MOONS_ENOMEM;
+  moons__call_take_odd(c);
+  c->index = w->chunk->first + w->chunk->n_run;
+  atomic_store_explicit(&w->running, c->index + 1, memory_order_relaxed);
+  c->is_again = 1;
+  int outcome = run_once(w);
+  c->is_again = 0;
+  return outcome;
+}
+
+/* Makes the call once. Returns 0 with its outcome in w->call.result, MOONS_ENOMEM, or 1 where it was
+** given up. */
+static int run_call(moons__worker *w) {
+  int outcome = run_once(w);
+  return outcome == 0 && w->call.is_odd ? run_again(w) : outcome;
 }
 
 /* Makes a call, and again where it fails and may be tried again. */

@@ -11,6 +11,7 @@
 #include "wire/names.h"
 #include "wire/report.h"
 #include "worker/config.h"
+#include "worker/proof.h"
 #include "worker/sandbox.h"
 
 /* Stack index of the message handler, where a state has one. */
@@ -22,6 +23,7 @@ typedef struct moons__workshop {
   moons__reporter reporter;
   moons__buffer failure; /* why the last set-up failed (failure.h) */
   lua_CFunction make_call;
+  moons__models models;     /* of C functions, for proofs */
   moons__stop_reason ended; /* why the last function below was made to end; 0: it was not */
 } moons__workshop;
 
