@@ -170,6 +170,12 @@
 #define MOONS_PROVED_BYTES ((size_t)8 << 20)
 #endif
 
+/* From so many calls on it is told, where warnings are on, why a function could not be proved to leave no trace: putting its state
+** back has taken some 10 ms by then. */
+#ifndef MOONS_UNPROVED_CALLS
+#define MOONS_UNPROVED_CALLS 100000
+#endif
+
 /* A proof that needs more is not made: bytes; instructions gone through, each as often as what it reads grows; and entries of
 ** captured tables. The longest takes some 50 ms, as much as 10000 calls in a state of 50 KB that is put back. */
 #ifndef MOONS_PROOF_BYTES

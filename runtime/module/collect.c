@@ -341,6 +341,11 @@ static void measure(moons__job_data *j, uint32_t n_calls) {
     moons__chunker_measured(&j->chunker, n_calls, j->taken.busy_ns);
 }
 
+static void warn_of_unproved(lua_State *L, const moons__job_data *j) {
+  const char *line = moons__job_take_unproved(j->job);
+  if (line != NULL) lua_warning(L, line, 0);
+}
+
 /* Puts the results of the chunk that was taken where they belong. Leaves the stack as it was. */
 static void harvest_chunk(lua_State *L, harvest *h) {
   moons__job_data *j = h->job;
@@ -352,6 +357,7 @@ static void harvest_chunk(lua_State *L, harvest *h) {
   if (!j->taken.is_cut) harvest_lost(L, h);
   if (j->source == MOONS__FROM_ITERATOR) drop_items(L, j);
   measure(j, h->n_read);
+  warn_of_unproved(L, j);
   lua_settop(L, HARVEST_JOB);
 }
 

@@ -134,6 +134,10 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *
   return 0;
 }
 
+const char *moons__job_take_unproved(moons_job *job) {
+  return moons__setup_take_unproved(job->plans[0]->setup);
+}
+
 void moons__job_prove_after(moons_job *job, unsigned n_calls) {
   job->plans[0]->prove_after = n_calls;
 }

@@ -53,6 +53,10 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
 int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
                          moons__shared_list **given);
 
+/* A line for a person, once for a function that is called often: why each of its calls needs a state that was put back. NULL:
+** there is none. It lives as long as the job. */
+const char *moons__job_take_unproved(moons_job *job);
+
 /* How many calls a state makes before a proof is tried that they leave nothing behind (plan.h); for tests. Before the first
 ** chunk is put. */
 void moons__job_prove_after(moons_job *job, unsigned n_calls);

@@ -4,6 +4,7 @@
 */
 #include "worker/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@ moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash)
   moons__setup *setup = malloc(sizeof *setup + n_bytes);
   if (setup == NULL) return NULL;
   atomic_init(&setup->n_users, 1);
+  atomic_init(&setup->n_unproved, 0);
+  atomic_init(&setup->is_unproved, 0);
   setup->hash = hash;
   setup->n_bytes = n_bytes;
   if (n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
@@ -28,6 +31,22 @@ int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes
 
 int moons__setup_is_same(const moons__setup *a, const moons__setup *b) {
   return a == b || moons__setup_is(a, b->bytes, b->n_bytes, b->hash);
+}
+
+/* One thread alone makes the count pass the mark, and writes the line; releasing it orders that before the reading. */
+void moons__setup_note_unproved(moons__setup *setup, uint64_t n_calls, const char *position,
+                                const char *reason) {
+  unsigned long long before = atomic_fetch_add(&setup->n_unproved, n_calls);
+  if (before >= MOONS_UNPROVED_CALLS || before + n_calls < MOONS_UNPROVED_CALLS) return;
+  snprintf(setup->unproved, sizeof setup->unproved,
+           "parallel: the state is put back after each call of %s: %s", position, reason);
+  atomic_store_explicit(&setup->is_unproved, 1, memory_order_release);
+}
+
+const char *moons__setup_take_unproved(moons__setup *setup) {
+  if (!atomic_load_explicit(&setup->is_unproved, memory_order_relaxed)) return NULL;
+  return atomic_exchange_explicit(&setup->is_unproved, 0, memory_order_acquire) ? setup->unproved
+                                                                                : NULL;
 }
 
 /* Relaxed: whoever shares is, or stands beside, a user already, so it cannot go meanwhile. */

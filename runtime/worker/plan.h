@@ -13,9 +13,14 @@
 #include "system/shared.h"
 #include "worker/scope.h"
 
+enum { MOONS__UNPROVED_BYTES = 320 };
+
 /* The bytes of a set-up. Many jobs in a row may have the same. */
 typedef struct moons__setup {
   atomic_uint n_users;
+  atomic_ullong n_unproved;             /* calls of which nothing could be proved (proof.h) */
+  atomic_int is_unproved;               /* whether `unproved` says why, and nobody has been told */
+  char unproved[MOONS__UNPROVED_BYTES]; /* a line for a person */
   uint64_t hash;
   size_t n_bytes;
   char bytes[];
@@ -29,6 +34,14 @@ int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes
 
 /* Whether both have the same bytes. */
 int moons__setup_is_same(const moons__setup *a, const moons__setup *b);
+
+/* Counts calls, of the function at `position`, whose state is put back for this reason; where there are many by now,
+** that is to be told. Any thread. */
+void moons__setup_note_unproved(moons__setup *setup, uint64_t n_calls, const char *position,
+                                const char *reason);
+
+/* The line that is to be told, once, or NULL. It lives as long as the set-up. Any thread. */
+const char *moons__setup_take_unproved(moons__setup *setup);
 
 /* Add and remove a user; the last one frees it. Any thread; release accepts NULL. */
 moons__setup *moons__setup_share(moons__setup *setup);

@@ -531,6 +531,15 @@ static void fail_calls(moons__worker *w) {
     ;
 }
 
+/* Counts calls of which nothing could be proved, for whoever asks why they take long. */
+static void note_unproved(const moons__worker *w) {
+  const moons__lane *lane = &w->call.session->lane;
+  const moons__chunk *chunk = w->chunk;
+  if (chunk->n_restored == 0 || lane->reason[0] == '\0') return;
+  moons__setup_note_unproved(chunk->plan->setup, chunk->n_restored, w->call.loaded->position,
+                             lane->reason);
+}
+
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
 static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   moons__batch_reader arguments;
@@ -558,7 +567,9 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   }
   if (run_calls(w, &arguments)) return 1; /* the state is still needed: it must be closed */
   moons__session_leave(w->call.session);
-  return moons__worker_is_lost(w);
+  if (moons__worker_is_lost(w)) return 1;
+  note_unproved(w);
+  return 0;
 }
 
 static void take_spare(moons__worker *w, moons__chunk *chunk) {
