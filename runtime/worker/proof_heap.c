@@ -79,6 +79,26 @@ static value take_metatable(prover *x, const char *name) {
   return moons__heap_take(x, of);
 }
 
+/* Whether the table on top has elements beyond its first n. Then it has more than one length, and Lua gives one or the other by
+** what was read last: it keeps a hint in the table. */
+static int has_holes(lua_State *L) {
+  lua_Unsigned n = 0, last = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1) continue;
+    lua_Unsigned i = (lua_Unsigned)lua_tointeger(L, -2);
+    if (i > last) last = i;
+    n++;
+  }
+  return n != last;
+}
+
+static void check_holes(prover *x, const object *o) {
+  if (o->is_measured && o->has_holes)
+    moons__proof_fail(x, "asks for the length of %s%s%s, which has holes",
+                      o->name[0] ? "the captured table '" : "a captured table", o->name,
+                      o->name[0] ? "'" : "");
+}
+
 /* Makes the table on top a member of the crowd; returns 0 where it was one. */
 static int enter_crowd(prover *x) {
   object *crowd = the_crowd(x);
@@ -90,6 +110,8 @@ static int enter_crowd(prover *x) {
   if (!lua_checkstack(x->L, LUA_MINSTACK))
     moons__proof_fail(x, "reads captured tables that are nested too deeply");
   moons__value_grow(x, &crowd->metatables, take_metatable(x, "a captured table"));
+  crowd->has_holes |= (unsigned char)has_holes(x->L);
+  check_holes(x, crowd);
   return 1;
 }
 
@@ -561,22 +583,66 @@ value moons__heap_event(prover *x, value a, value b, const char *name) {
   return first_result(x, callee, &arguments);
 }
 
-static void note_order(prover *x, value v) {
+void moons__heap_note_order(prover *x, value v) {
   EACH_OBJECT(x, v, number) table_of(x, number)->is_ordered = 1;
 }
 
-void moons__heap_note_order(prover *x, value v) { note_order(x, v); }
+static void measure(prover *x, object *o) {
+  if (o->is_measured) return;
+  o->is_measured = 1;
+  if (o->kind == OUTSIDE) {
+    push_object(x, o);
+    o->has_holes = (unsigned char)has_holes(x->L);
+    lua_pop(x->L, 1);
+  }
+  check_holes(x, o);
+}
+
+void moons__heap_note_length(prover *x, value v) {
+  moons__heap_note_order(x, v);
+  EACH_OBJECT(x, v, number) {
+    object *o = table_of(x, number);
+    if (o->kind == OUTSIDE || o->kind == CROWD) measure(x, o);
+  }
+}
+
+/* All that lies below a table that was there before goes home with it. */
+static void note_outside(prover *x, object *o) {
+  if (o->kind != OUTSIDE || o->is_result) return;
+  o->is_result = 1;
+  push_object(x, o);
+  (void)take_crowd(x);
+  measure(x, the_crowd(x));
+}
+
+static void note_made(prover *x, object *o) {
+  if (o->is_result) return;
+  o->is_result = 1;
+  moons__heap_note_result(x, o->any);
+  moons__heap_note_result(x, o->keys);
+  for (unsigned i = 0; i < o->n_fields; i++)
+    moons__heap_note_result(x, o->fields[i].is);
+}
+
+void moons__heap_note_result(prover *x, value v) {
+  EACH_OBJECT(x, v, number) {
+    object *o = table_of(x, number);
+    if (o->kind == CROWD) measure(x, o);
+    note_outside(x, o);
+    if (o->kind == TABLE) note_made(x, o);
+  }
+}
 
 value moons__heap_length(prover *x, value v) {
   value is = VALUE_SCALAR;
-  note_order(x, v);
+  moons__heap_note_length(x, v);
   moons__value_join(x, &is, moons__heap_event(x, v, v, "__len"));
   return is;
 }
 
 void moons__heap_next(prover *x, value v, value *keys, value *values) {
   *keys = *values = VALUE_SCALAR;
-  note_order(x, v);
+  moons__heap_note_order(x, v);
   EACH_OBJECT(x, v, number) {
     object *o = table_of(x, number);
     (void)metatables_of(x, o);

@@ -110,6 +110,9 @@ typedef struct object {
       has_any_string; /* `any` is also what is under strings, of which some are no fields */
   unsigned char has_addresses;      /* a key may be hashed by its address */
   unsigned char is_ordered;         /* its order or size is asked for */
+  unsigned char is_measured;        /* of those that were there before: its length is asked for */
+  unsigned char has_holes;          /* and it may have several */
+  unsigned char is_result;          /* it goes home */
   unsigned char is_metatable;       /* of a table made in the call */
   unsigned char may_lose_metatable; /* or be given none */
   uint32_t with_metatable;          /* what stands for it once it has a metatable; 0: nothing yet */
@@ -251,8 +254,12 @@ value moons__heap_event(prover *x, value a, value b, const char *name);
 /* Fails where a value may have no text but its address. */
 void moons__heap_to_text(prover *x, value v);
 
-/* Notes that order or size of tables is asked for. */
+/* Notes that order or size of tables is asked for; that their length is. */
 void moons__heap_note_order(prover *x, value v);
+void moons__heap_note_length(prover *x, value v);
+
+/* Notes that a result goes home, which asks for the length of all tables in it. */
+void moons__heap_note_result(prover *x, value v);
 
 /* {== Code (proof_code.c) ===================================================================== */
 

@@ -234,7 +234,7 @@ static tuple base_rawset(prover *x, const tuple *arguments) {
 }
 
 static tuple base_rawlen(prover *x, const tuple *arguments) {
-  moons__heap_note_order(x, first(x, arguments));
+  moons__heap_note_length(x, first(x, arguments));
   return scalars(x, arguments);
 }
 
