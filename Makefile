@@ -106,7 +106,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec asan tsan portable install clean help FORCE
+.PHONY: all deps demo test spec check-images asan tsan portable install clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -177,6 +177,11 @@ test: deps ## build everything, run every check
 
 spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
 	$(SPECS) $(ARGS)
+
+# The folders in which calls do much; those with the large states take an hour.
+check-images: ## the specs with proofs at once, states compared with their images after proved calls
+	@$(MAKE) --no-print-directory spec IMAGES=1 \
+	  ARGS='--exclude-tags=large $(or $(ARGS),spec/state spec/map spec/wire spec/regression)'
 
 # What measuring finds in its environment: the compiler, how to compile a C program or module for this build, what to link
 # it with, and Lua as the command has it.

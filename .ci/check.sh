@@ -118,6 +118,10 @@ specs 'specs' 1800 ARGS='-o TAP'
 specs_again 'specs, built without what only one system has' 1800 build/portable/report PORTABLE=1 \
   ARGS='-o TAP --exclude-tags=linux spec/c spec/embed spec/limits spec/map spec/pool spec/regression spec/state'
 
+# Proofs at once, and states compared with their images: of the specs that do much in calls.
+specs_again 'specs with proofs checked against images' 2400 build/images/report IMAGES=1 \
+  ARGS='-o TAP --exclude-tags=large spec/state spec/map spec/wire spec/regression'
+
 # Older sanitizers want their shadow where a kernel with much address randomness may put code.
 if setarch -R true 2>/dev/null; then fixed_addresses='setarch -R'; fi
 

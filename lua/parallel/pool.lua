@@ -239,7 +239,7 @@ end
 
 --- What the pool has done so far.
 -- @treturn table `workers`; calls `done`, `failed`, `retried`, `lost` (given up with their worker); seconds `busy`;
--- bytes `sent` and `received`; states `restored`
+-- bytes `sent` and `received`; states `restored`; calls `proved` to leave theirs as it was, so that it need not be
 function Pool:stats()
   check_self(self, "stats")
   return self.workers:stats()

@@ -58,9 +58,18 @@ static uint64_t part(summing *s, uint64_t which) {
 
 static uint64_t sum_metatable(summing *s) { return lua_getmetatable(s->L, -1) ? part(s, 1) : 1; }
 
+/* Lua notes the metatable of its buffers (lauxlib.c) in the registry when a string first needs one. */
+static int is_of_buffers(lua_State *L, int key) {
+  return lua_type(L, key) == LUA_TSTRING && strcmp(lua_tostring(L, key), "_UBOX*") == 0;
+}
+
 static uint64_t sum_table(summing *s) {
   uint64_t sum = sum_metatable(s);
   for (lua_pushnil(s->L); lua_next(s->L, -2);) {
+    if (is_of_buffers(s->L, -2)) {
+      lua_pop(s->L, 1);
+      continue;
+    }
     lua_pushvalue(s->L, -2);
     uint64_t key = part(s, 2);
     sum += part(s, key);

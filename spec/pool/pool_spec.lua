@@ -81,7 +81,7 @@ script.on_hosts("a pool", function(case, passes)
     local stats = pool:stats()
     equal({stats.failed, stats.retried, stats.lost}, {5, 0, 0})
     assert(stats.done == 196 or stats.done == 201, stats.done)
-    for _, name in ipairs {"sent", "received", "busy", "restored"} do
+    for _, name in ipairs {"sent", "received", "busy", "restored", "proved"} do
       assert(stats[name] > 0, name)
     end
   ]])
