@@ -2,8 +2,8 @@
 -- without any, and both must give the same.
 local script = require "support.script"
 
--- What the scripts begin with: `both(f, items, options)` maps with proofs and without, compares results, errors and what
--- `check()` tells of the caller's things, and returns the results, and how many calls were proved.
+-- What the scripts begin with: `both(f, items, options)` maps with proofs and without, compares results or errors, and
+-- returns the results, and how many calls were proved.
 local PRELUDE = [[
   local core = require "parallel.core"
   local job = core.job

@@ -1,5 +1,5 @@
--- Small functions as scripts map them: a list of {name, function, items}. `leaves` says of a function that it does leave a
--- trace, so that nothing may be proved of it.
+-- Small functions as scripts map them: a list of {name, function, items}. `leaves` says of a function that it does
+-- leave a trace, so that nothing may be proved of it.
 local idioms = {}
 
 local function add(name, f, items, leaves)
@@ -76,7 +76,11 @@ add("a row of a product of matrices", function(i)
   end
   return row
 end, few)
-add("steps of Euclid", function(n) local a, b, c = n, 12, 0 while b ~= 0 do a, b, c = b, a % b, c + 1 end return c end, few)
+add("steps of Euclid", function(n)
+  local a, b, c = n, 12, 0
+  while b ~= 0 do a, b, c = b, a % b, c + 1 end
+  return c
+end, few)
 add("an integral", function(n)
   local function f(x) return math.exp(-x ^ 2) end
   local sum = 0
@@ -86,7 +90,9 @@ end, few)
 
 -- Captured records.
 add("a field", function(i) return people[i].age end, few)
-add("the name of a friend of a friend", function(i) return people[people[people[i].friends[1]].friends[2]].name end, few)
+add("the name of a friend of a friend", function(i)
+  return people[people[people[i].friends[1]].friends[2]].name
+end, few)
 add("a count of those who fit", function(city)
   local n = 0
   for _, p in ipairs(people) do if p.city == city and p.age > 30 then n = n + 1 end end
@@ -143,7 +149,11 @@ add("words without stops", function(text)
   return words
 end, texts)
 add("trimming", function(text) return text:match "^%s*(.-)%s*$" end, texts)
-add("fields", function(text) local t = {} for f in (text .. ","):gmatch "(.-)[,;]" do t[#t + 1] = f end return t end, texts)
+add("fields", function(text)
+  local t = {}
+  for f in (text .. ","):gmatch "(.-)[,;]" do t[#t + 1] = f end
+  return t
+end, texts)
 add("a date", function(text)
   local y, m, d = text:match "(%d+)-(%d+)-(%d+)"
   return y and os.time {year = tonumber(y), month = tonumber(m), day = tonumber(d), hour = 12} or false
@@ -157,9 +167,15 @@ add("capitals by a function", function(text) return (text:gsub("%f[%a]%a", strin
 add("a template", function(text) return ("%-20s|%5.1f|%s"):format(text, #text / 3, text:upper()) end, texts)
 add("names for numbers", function(text) return (text:gsub("%w+", {a = "1", cat = "2"})) end, texts)
 add("a palindrome", function(text) return text:reverse() == text end, texts)
-add("a checksum", function(text) local h = 5381 for i = 1, #text do h = (h * 33 + text:byte(i)) & 0xFFFFFFFF end return h end, texts)
-add("arithmetic on text", function(n) return tostring(n) + 1 .. "" end, few)
-add("packed bytes", function(n) return string.unpack("<i4", string.pack("<i4", n)) + utf8.len(utf8.char(n + 200)) end, few)
+add("a checksum", function(text)
+  local h = 5381
+  for i = 1, #text do h = (h * 33 + text:byte(i)) & 0xFFFFFFFF end
+  return h
+end, texts)
+add("sums of text", function(n) return tostring(n) + 1 .. "" end, few)
+add("packed bytes", function(n)
+  return string.unpack("<i4", string.pack("<i4", n)) + utf8.len(utf8.char(n + 200))
+end, few)
 add("parsing a query", function(text)
   local t = {}
   for key, value in text:gmatch "(%w+)=(%w+)" do t[key] = value end
@@ -261,8 +277,13 @@ add("goto", function(n)
   ::done::
   return found or 0
 end, few)
-add("a list moved and unpacked", function(n) return {table.unpack(table.move({n, n + 1}, 1, 2, 2, {0}))} end, few)
-add("a record changed in place", function(r) r.total, r.b = r.a + r.b, nil return r end, {{a = 1, b = 2}, {a = 3, b = 4}})
+add("a list moved and unpacked", function(n)
+  return {table.unpack(table.move({n, n + 1}, 1, 2, 2, {0}))}
+end, few)
+add("a record changed in place", function(r)
+  r.total, r.b = r.a + r.b, nil
+  return r
+end, {{a = 1, b = 2}, {a = 3, b = 4}})
 
 -- These leave a trace, or reach out.
 local cache, buffer, calls = {}, {}, 0
