@@ -201,9 +201,7 @@ static void call_other(prover *x, uint32_t number, const tuple *arguments, tuple
   for (unsigned k = 0; k < arguments->n; k++)
     moons__tuple_add(x, &with_self, arguments->at[k]);
   moons__value_join(x, &with_self.rest, arguments->rest);
-  if (++x->depth > MAX_DEPTH) moons__proof_fail(x, "calls metamethods nested too deeply");
   tuple more = moons__proof_call(x, callee, &with_self, 1);
-  x->depth--;
   add_results(x, results, &more);
 }
 
@@ -234,14 +232,17 @@ static void call_object(prover *x, uint32_t number, const tuple *arguments, int 
   }
 }
 
-/* The string metatable has a __call as rarely as it has anything but __index, so it is not followed. */
+/* A C function may be handed itself to call, and again and again, as pcall(pcall, ...) does. The string metatable has a __call as
+** rarely as it has anything but __index, so it is not followed. */
 tuple moons__proof_call(prover *x, value callee, const tuple *arguments, int by_c) {
   tuple results = {.n = RETURN_VALUES};
   for (unsigned k = 0; k < RETURN_VALUES; k++)
     results.at[k] = VALUE_SCALAR;
   if ((callee.kinds & STRING) != 0 && moons__heap_strings_have(x, "__call"))
     moons__proof_fail(x, "may call a string");
+  moons__proof_enter(x);
   EACH_OBJECT(x, callee, number) call_object(x, number, arguments, by_c, &results);
+  moons__proof_leave(x);
   return results;
 }
 

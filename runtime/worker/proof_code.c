@@ -620,7 +620,7 @@ static rule *const RULES[MOONS__N_OPCODES] = {
 static void make_step(prover *x, instance *i, state *scratch, size_t pc) {
   step t = {.x = x, .i = i, .pc = pc, .code = moons__prototype_code(i->p, pc), .s = scratch};
   unsigned op = moons__code_op(t.code);
-  if (++x->n_steps > MOONS_PROOF_STEPS) moons__proof_fail(x, "takes too long to be looked at");
+  moons__proof_step(x);
   x->pc = pc;
   memcpy(scratch, i->states[pc], state_bytes(i));
   if (op >= MOONS__N_OPCODES || RULES[op] == NULL)

@@ -427,16 +427,8 @@ value moons__heap_set_metatable(prover *x, value v, value metatable) {
 
 /* {== Access ================================================================================== */
 
-static void enter(prover *x) {
-  if (++x->depth > MAX_DEPTH) moons__proof_fail(x, "follows metamethods nested too deeply");
-}
-
-static void leave(prover *x) { x->depth--; }
-
 static value first_result(prover *x, value callee, const tuple *arguments) {
-  enter(x);
   tuple results = moons__proof_call(x, callee, arguments, 1);
-  leave(x);
   return moons__tuple_get(x, &results, 0);
 }
 
@@ -449,9 +441,9 @@ static value index_by(prover *x, value v, value by, value key) {
     if (is_function(moons__object(x, number))) {
       moons__value_join(x, &is, first_result(x, one, &arguments));
     } else {
-      enter(x);
+      moons__proof_enter(x);
       moons__value_join(x, &is, moons__heap_index(x, one, key));
-      leave(x);
+      moons__proof_leave(x);
     }
   }
   if ((by.kinds & STRING) != 0) moons__proof_fail(x, "has a string as an __index");
@@ -545,9 +537,9 @@ static void store_by(prover *x, value v, value by, value key, value is) {
     if (is_function(moons__object(x, number))) {
       (void)first_result(x, one, &arguments);
     } else {
-      enter(x);
+      moons__proof_enter(x);
       moons__heap_store(x, one, key, is);
-      leave(x);
+      moons__proof_leave(x);
     }
   }
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "sizes.h"
 #include "state/bytecode.h"
 #include "worker/proof.h"
 
@@ -169,7 +170,7 @@ struct instance {
   uint64_t *calls_by_c;    /* the same, with a C function or a metamethod between */
 };
 
-enum { MAX_DEPTH = 20, MAX_INSTANCES = 256, MAX_OBJECTS = 1024, SET_WORDS = MAX_OBJECTS / 64 };
+enum { MAX_DEPTH = 40, MAX_INSTANCES = 256, MAX_OBJECTS = 1024, SET_WORDS = MAX_OBJECTS / 64 };
 
 /* {== The prover ============================================================================== */
 
@@ -205,7 +206,7 @@ struct prover {
   int catches;               /* errors are caught */
   uint64_t version;          /* grows as any value does */
   size_t n_steps, n_looked;
-  int depth;         /* of metamethods */
+  int depth;         /* of calls and metamethods that are looked at within each other */
   instance *running; /* the instance and the instruction at hand */
   size_t pc;
 };
@@ -213,6 +214,18 @@ struct prover {
 /* Ends the proof: `format` says why, as in "line 12 FORMAT". Does not return. */
 _Noreturn void moons__proof_fail(prover *x, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Counts what takes time; fails the proof where it is too much. */
+static inline void moons__proof_step(prover *x) {
+  if (++x->n_steps > MOONS_PROOF_STEPS) moons__proof_fail(x, "takes too long to be looked at");
+}
+
+/* From enter to leave something is looked at within something else, which may lead to itself without end. */
+static inline void moons__proof_enter(prover *x) {
+  moons__proof_step(x);
+  if (++x->depth > MAX_DEPTH) moons__proof_fail(x, "calls functions nested too deeply");
+}
+static inline void moons__proof_leave(prover *x) { x->depth--; }
 
 /* Memory that stays until the end, zeroed. Fails the proof where there is none, or too much was taken. */
 void *moons__proof_take(prover *x, size_t n_bytes);

@@ -171,7 +171,7 @@ describe("a proof", function()
       equal(results[2], results[1])
       for i = 1, 500 do equal(tostring(errors[2][i]), tostring(errors[1][i])) end
     end
-    both(f, numbers(500), {chunk = 100}) -- with its message, and the traceback
+    both(f, numbers(500), {chunk = 500}) -- with its message, and the traceback
   ]])
 
   case("leaves strings that a go gave in their places where one of it fails", [[

@@ -214,6 +214,14 @@ static void refuses_what_reaches_out(void) {
       {"local t = {1, nil, 3} local u = {t} return function() return {{u}} end", "which has holes"},
       {"local t = {} for i = 1, 20 do t[i] = {1, [i] = i} end return function(i) return #t[i] end",
        "which has holes"},
+      {"return function(...) return pcall(pcall, ...) end", NULL},
+      {"return function(...) local t = {pcall, pcall} return t[1](table.unpack(t)) end", "deeply"},
+      {"return function() local f f = coroutine.wrap(function() return f() end) "
+       "local g = coroutine.wrap(f) f = g return g() end",
+       "deeply"},
+      {"local m = {} m.__index = setmetatable({}, m) m.__call = m.__index "
+       "return function(n) return m.__index[n] end",
+       "deeply"},
       {"math.random = print return function() return math.random() end", "nothing is known"},
       {"debug.setmetatable(1, {__index = string}) return function(n) return n end", "metatable"},
       {NULL, NULL},
