@@ -106,7 +106,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec check-images asan tsan portable install clean help FORCE
+.PHONY: all deps demo test spec check-images fuzz asan tsan portable install clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -182,6 +182,9 @@ spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t thre
 check-images: ## the specs with proofs at once, states compared with their images after proved calls
 	@$(MAKE) --no-print-directory spec IMAGES=1 \
 	  ARGS='--exclude-tags=large $(or $(ARGS),spec/state spec/map spec/wire spec/regression)'
+
+fuzz: all ## make random functions, look for wrong proofs: make fuzz ARGS='--seconds 600'
+	@$(BUILD)/moons -b inline spec/fuzz/trace_fuzz.lua $(ARGS)
 
 # What measuring finds in its environment: the compiler, how to compile a C program or module for this build, what to link
 # it with, and Lua as the command has it.

@@ -1,0 +1,12 @@
+-- What chance makes of functions and of what they capture: a call that was proved to leave no trace leaves none.
+local script = require "support.script"
+
+local SECONDS = "60"
+
+describe("a minute of random functions", function()
+  it("come to the same, whether they are proved or the state is put back", function()
+    local words = {"-b", "inline", "spec/fuzz/trace_fuzz.lua", "--seed", "1", "--seconds", SECONDS}
+    local result = script.moons(words, {timeout = 300})
+    assert.equal(0, result.code, result.stdout .. result.stderr) -- 2: nothing can be proved
+  end)
+end)
