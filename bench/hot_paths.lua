@@ -20,6 +20,13 @@ local function square(x) return x ^ 2 end
 -- Any global may be meant: its state needs all libraries.
 local function square_all(x) return x ^ (_G.exponent or 2) end
 
+-- Its state is put back after each call.
+-- luacheck: globals last
+local function square_and_note(x)
+  last = x
+  return x ^ 2
+end
+
 local function itself(x) return x end
 
 local function is_even(x) return x % 2 == 0 end
@@ -68,6 +75,7 @@ local function floats() return work.floats(1000, 0.1) end
 -- the same every time, so that making them does not count.
 local PATHS = {
   {"call_small", 20000, function() return map_range(square, OPTIONS) end},
+  {"call_put_back", 20000, function() return map_range(square_and_note, OPTIONS) end},
   {"call_all", 5000, function() return map_range(square_all, OPTIONS) end},
   {"call_kept", 50000, function() return map_range(square, KEPT) end},
   {"filter_kept", 50000, function() return map_range(is_even, KEPT) end},
