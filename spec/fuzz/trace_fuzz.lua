@@ -53,9 +53,13 @@ end
 
 -- How a lane has failed by itself: calls that see what those before them did.
 local function check_trace(lane, program, outcomes, order)
-  local at = not program.flags.random and lanes.find_trace(outcomes, order)
+  if program.flags.random then
+    return
+  end
+  local at, before = lanes.find_trace(outcomes, order)
   if at then
-    return ("%s: call %d (row %d) differs from one before it with the same arguments"):format(lane, at, order[at])
+    local wrong = ("%s: call %d (row %d) differs from call %d"):format(lane, at, order[at], before)
+    return wrong, outcomes[before], outcomes[at]
   end
 end
 
@@ -151,7 +155,7 @@ local function with_lines(program, lines)
 end
 
 local function shrunk(program, wrong)
-  program.flags.endless = true -- as a loop without the line that ends it
+  program.flags.timed = true -- a loop without the line that ends it has no end
   local lines = shrink(program.lines, function(lines)
     local ran, again = pcall(check, with_lines(program, lines), 0)
     return ran and kind_of(again) == kind_of(wrong)

@@ -37,7 +37,8 @@ end
 local function options_of(flags, init)
   return {
     errors = "collect", pack = true, seed = 7, workers = 1, init = init,
-    timeout = (flags.endless or flags.bare) and TIMEOUT_S or nil, memory = flags.memory and MEMORY_BYTES or nil,
+    timeout = (flags.endless or flags.timed or flags.bare) and TIMEOUT_S or nil,
+    memory = flags.memory and MEMORY_BYTES or nil,
   }
 end
 
@@ -97,12 +98,13 @@ end
 
 --- Compares calls with the same row in one lane: none has seen anything of those before it.
 -- @treturn ?integer the number of the first call that differs from one before it
+-- @treturn ?integer the number of that
 function lanes.find_trace(outcomes, order)
   local first = {}
   for i, row in ipairs(order) do
     first[row] = first[row] or i
     if not same(outcomes[first[row]], outcomes[i]) then
-      return i
+      return i, first[row]
     end
   end
 end
