@@ -297,6 +297,7 @@ function pool:terminate() end
 ---@field sent integer bytes
 ---@field received integer bytes
 ---@field restored integer states
+---@field proved integer calls that are proved to leave their state as it was, so that it need not be put back
 
 ---@return parallel.Stats stats
 function pool:stats() end
