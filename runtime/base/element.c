@@ -11,6 +11,8 @@ static const char *const NAMES[MOONS__N_ELEMENTS] = {"float64", "float32", "int6
 
 static const char OUT_OF_RANGE[] = "is out of range";
 
+static const double TWO_TO_63 = 9223372036854775808.0;
+
 moons__element moons__element_find(const char *name) {
   int type = 0;
   while (type < MOONS__N_ELEMENTS && strcmp(NAMES[type], name) != 0)
@@ -71,7 +73,7 @@ const char *moons__element_put_float(moons__element type, char *at, double n) {
   }
   if (type == MOONS__FLOAT32) return put_as_float(at, n);
   if (isnan(n)) return "is no integer";
-  if (!(n >= -0x1p63 && n < 0x1p63)) return OUT_OF_RANGE;
+  if (n < -TWO_TO_63 || n >= TWO_TO_63) return OUT_OF_RANGE;
   if (n != floor(n)) return "has a fraction";
   return moons__element_put_integer(type, at, (int64_t)n);
 }

@@ -207,7 +207,8 @@ size_t moons__prototype_line(const moons__prototype *p, size_t instruction) {
   ptrdiff_t i;
   size_t line = base_line(p, instruction, &i);
   while (i++ < (ptrdiff_t)instruction) {
-    int difference = (signed char)p->lines.at[i];
+    unsigned byte = (unsigned char)p->lines.at[i];
+    int difference = byte < 0x80 ? (int)byte : (int)byte - 0x100;
     if (difference != NO_DIFFERENCE) line = (size_t)((ptrdiff_t)line + difference);
   }
   return line;

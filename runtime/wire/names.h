@@ -86,8 +86,8 @@ void moons__names_note_received(lua_State *L);
 void moons__names_note_by_name(moons__names *names, lua_State *L, moons__module *module);
 void moons__names_forget_by_name(moons__names *names, lua_State *L);
 
-/* Whether a path begins at the module `parallel` or one of its parts. */
-int moons__names_is_parallel(const char *path);
+/* Whether a name begins at the module `parallel` or one of its parts. */
+int moons__names_is_parallel(const char *name);
 
 /* The standard global at which a name begins: "math" for math.floor, "print" for print. NULL where it begins at another
 ** module. Points into the path. */

@@ -50,7 +50,7 @@ static uint64_t identity(lua_State *L) {
 
 /* Adds the value on top, which it pops, as part `which` of a whole; and what it holds, where it has not come up before. */
 static uint64_t part(summing *s, uint64_t which) {
-  uint64_t hash = moons__hash(which, &(uint64_t){identity(s->L)}, sizeof(uint64_t));
+  uint64_t it = identity(s->L), hash = moons__hash(which, &it, sizeof it);
   visit(s);
   lua_pop(s->L, 1);
   return hash;

@@ -13,7 +13,7 @@
 
 /* Zero-initialised: nothing is proved. */
 typedef struct moons__lane {
-  signed char verdicts
+  int verdicts
       [MOONS__ARGUMENTS_OTHER]; /* by what arguments are; 1: proved, -1: not, 0: nobody has tried */
   int draws;                    /* proved only where calls are seeded */
   uint64_t n_restored;          /* calls in a state that was put back */

@@ -35,14 +35,19 @@ _Noreturn void moons__proof_fail(prover *x, const char *format, ...) {
     lua_error(x->L);
 }
 
+static _Noreturn void fail_for_memory(prover *x) {
+  moons__proof_fail(x, "takes too much memory to be looked at");
+}
+
 void *moons__proof_take(prover *x, size_t n_bytes) {
   x->n_bytes += n_bytes;
-  block *b = NULL;
-  if (x->n_bytes <= MOONS_PROOF_BYTES) b = calloc(1, sizeof *b + n_bytes);
-  if (b == NULL) moons__proof_fail(x, "takes too much memory to be looked at");
-  b->next = x->blocks;
-  x->blocks = b;
-  return b->bytes;
+  block *b = x->n_bytes <= MOONS_PROOF_BYTES ? calloc(1, sizeof *b + n_bytes) : NULL;
+  if (b != NULL) {
+    b->next = x->blocks;
+    x->blocks = b;
+    return b->bytes;
+  }
+  fail_for_memory(x);
 }
 
 /* Objects. */
@@ -63,8 +68,7 @@ uint32_t moons__object_for(prover *x, object_kind kind, const void *made) {
   uint64_t number = moons__ptrmap_get(&x->numbers, made);
   if (number != MOONS__PTRMAP_NONE) return (uint32_t)number;
   uint32_t new_number = new_object(x, kind, made);
-  if (moons__ptrmap_put(&x->numbers, made, new_number))
-    moons__proof_fail(x, "takes too much memory to be looked at");
+  if (moons__ptrmap_put(&x->numbers, made, new_number)) fail_for_memory(x);
   return new_number;
 }
 
@@ -121,8 +125,7 @@ static int write_dump(lua_State *L, const void *bytes, size_t n_bytes, void *out
 static const moons__prototype *read_function(prover *x) {
   moons__prototype *p = moons__proof_take(x, sizeof *p);
   x->dump.n_bytes = 0;
-  if (lua_dump(x->L, write_dump, &x->dump, 0))
-    moons__proof_fail(x, "takes too much memory to be looked at");
+  if (lua_dump(x->L, write_dump, &x->dump, 0)) fail_for_memory(x);
   char *bytes = moons__proof_take(x, x->dump.n_bytes + 1);
   memcpy(bytes, x->dump.bytes, x->dump.n_bytes);
   if (x->n_prototypes == MAX_INSTANCES) moons__proof_fail(x, "leads to too many functions");
@@ -210,10 +213,10 @@ static void call_object(prover *x, uint32_t number, const tuple *arguments, int 
   object *o = moons__object(x, number);
   switch (o->kind) {
   case FUNCTION:
-    if (o->instance == NULL) open_function(x, number);
-    call_instance(x, o->instance, arguments, by_c, results);
+  case CLOSURE: /* has its instance since it was made */
+    call_instance(x, o->instance != NULL ? o->instance : open_function(x, number), arguments, by_c,
+                  results);
     break;
-  case CLOSURE: call_instance(x, o->instance, arguments, by_c, results); break;
   case C_FUNCTION: {
     if (o->model == MODEL_NONE)
       moons__proof_fail(x, "calls %s%s%s, of which nothing is known", o->name[0] ? "'" : "",
@@ -241,7 +244,7 @@ tuple moons__proof_call(prover *x, value callee, const tuple *arguments, int by_
   if ((callee.kinds & STRING) != 0 && moons__heap_strings_have(x, "__call"))
     moons__proof_fail(x, "may call a string");
   moons__proof_enter(x);
-  EACH_OBJECT(x, callee, number) call_object(x, number, arguments, by_c, &results);
+  EACH_OBJECT(x, callee, number) { call_object(x, number, arguments, by_c, &results); }
   moons__proof_leave(x);
   return results;
 }

@@ -117,7 +117,7 @@ static int enter_crowd(prover *x) {
 
 /* Where what the crowd has under the key on top, which it pops, is noted. */
 static value *crowd_place(prover *x, object *crowd) {
-  value key = lua_type(x->L, -1) == LUA_TSTRING ? (value){.kinds = STRING} : VALUE_SCALAR;
+  value key = {.kinds = lua_type(x->L, -1) == LUA_TSTRING ? STRING : SCALAR};
   field *f = NULL;
   if (key.kinds == STRING) {
     size_t n_bytes;
@@ -337,7 +337,7 @@ static value metamethod_in(prover *x, uint32_t metatable, const char *name) {
 static value metamethod_of(prover *x, uint32_t number, const char *name) {
   value is = {0};
   value metatables = metatables_of(x, table_of(x, number));
-  EACH_OBJECT(x, metatables, m) moons__value_join(x, &is, metamethod_in(x, m, name));
+  EACH_OBJECT(x, metatables, m) { moons__value_join(x, &is, metamethod_in(x, m, name)); }
   return is;
 }
 
@@ -353,7 +353,7 @@ static value string_metatable(prover *x) {
 static value string_metamethod(prover *x, const char *name) {
   value is = {0};
   value metatable = string_metatable(x);
-  EACH_OBJECT(x, metatable, m) moons__value_join(x, &is, metamethod_in(x, m, name));
+  EACH_OBJECT(x, metatable, m) { moons__value_join(x, &is, metamethod_in(x, m, name)); }
   return is;
 }
 
@@ -374,8 +374,7 @@ value moons__heap_metamethod(prover *x, value v, const char *name) {
 /* __metatable stands for a metatable where there is one. */
 value moons__heap_metatables(prover *x, value v) {
   value is = moons__heap_metamethod(x, v, "__metatable");
-  EACH_OBJECT(x, v, number)
-  moons__value_join(x, &is, metatables_of(x, table_of(x, number)));
+  EACH_OBJECT(x, v, number) { moons__value_join(x, &is, metatables_of(x, table_of(x, number))); }
   if ((v.kinds & STRING) != 0) moons__value_join(x, &is, string_metatable(x));
   moons__value_join(x, &is, VALUE_SCALAR);
   return is;
@@ -409,7 +408,7 @@ static uint32_t with_metatable(prover *x, uint32_t number) {
 
 value moons__heap_set_metatable(prover *x, value v, value metatable) {
   value is = {0};
-  EACH_OBJECT(x, metatable, m) check_metatable(x, m);
+  EACH_OBJECT(x, metatable, m) { check_metatable(x, m); }
   EACH_OBJECT(x, v, number) {
     object *o = table_of(x, number);
     if (o->kind == OUTSIDE || o->kind == CROWD)
@@ -552,7 +551,7 @@ static void store_raw(prover *x, uint32_t number, value key, value is) {
 }
 
 void moons__heap_store_raw(prover *x, value v, value key, value is) {
-  EACH_OBJECT(x, v, number) store_raw(x, number, key, is);
+  EACH_OBJECT(x, v, number) { store_raw(x, number, key, is); }
 }
 
 void moons__heap_store(prover *x, value v, value key, value is) {
@@ -576,7 +575,7 @@ value moons__heap_event(prover *x, value a, value b, const char *name) {
 }
 
 void moons__heap_note_order(prover *x, value v) {
-  EACH_OBJECT(x, v, number) table_of(x, number)->is_ordered = 1;
+  EACH_OBJECT(x, v, number) { table_of(x, number)->is_ordered = 1; }
 }
 
 static void measure(prover *x, object *o) {

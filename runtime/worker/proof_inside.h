@@ -54,14 +54,16 @@ value moons__value_of_string(prover *x, const char *bytes, size_t n_bytes);
 
 /* The number of a string, from 1; 0: there are too many. Bytes of a number, which are those that were given. */
 uint32_t moons__key_of(prover *x, const char *bytes, size_t n_bytes);
-const char *moons__key_bytes(const prover *x, uint32_t key, size_t *n_bytes);
+const char *moons__key_bytes(const prover *x, uint32_t number, size_t *n_bytes);
 
 /* The next object of a set after `*at`, which begins at 0; 0 at the end. */
 uint32_t moons__set_next(const prover *x, uint32_t set, unsigned *at);
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): it declares `number` */
 #define EACH_OBJECT(x, v, number)                                                                  \
   for (unsigned at_ = 0, number = moons__set_next(x, (v).set, &at_); (number) != 0;                \
        (number) = moons__set_next(x, (v).set, &at_))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Values in a row: arguments, or results. Beyond the first `n` come any number of `rest`. */
 enum { TUPLE_VALUES = 16, RETURN_VALUES = 4 };
@@ -285,7 +287,7 @@ void moons__code_run(prover *x, instance *i);
 tuple moons__proof_call(prover *x, value callee, const tuple *arguments, int by_c);
 
 /* The instance of a closure that the running function makes. */
-instance *moons__proof_closure(prover *x, const moons__prototype *p, uint32_t *object);
+instance *moons__proof_closure(prover *x, const moons__prototype *p, uint32_t *number);
 
 /* {== C functions (proof_library.c) =========================================================== */
 
@@ -293,7 +295,7 @@ instance *moons__proof_closure(prover *x, const moons__prototype *p, uint32_t *o
 enum { MODEL_NONE, MODEL_NEXT, MODEL_IPAIRS_STEP, MODEL_TEXTS, MODEL_TYPE };
 
 /* What a C function gives; and what resuming a coroutine of these functions does. */
-tuple moons__library_call(prover *x, unsigned model, const tuple *arguments);
+tuple moons__library_call(prover *x, unsigned number, const tuple *arguments);
 tuple moons__library_resume(prover *x, value functions, const tuple *arguments);
 
 /* The model of the C function on top of L; MODEL_NONE: it has none. */

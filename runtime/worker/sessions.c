@@ -17,7 +17,9 @@
 #include "wire/setup.h"
 
 /* What a restored image needs of the slot is there, whichever image was there before. */
+/* NOLINTBEGIN(misc-redundant-expression): they may be set apart */
 _Static_assert(MOONS_COW_MIN_BYTES <= MOONS_ARENA_KEEP_BYTES, "what a slot keeps holds any image");
+/* NOLINTEND(misc-redundant-expression) */
 
 /* {== Bases =================================================================================== */
 
@@ -44,7 +46,7 @@ static void drop_base(moons__sessions *s, moons__base *base) {
 
 /* Adds a base that is not open yet; NULL: no memory. */
 static moons__base *add_base(moons__sessions *s) {
-  moons__base **bases = realloc(s->bases, (s->n_bases + 1) * sizeof *bases);
+  moons__base **bases = realloc(s->bases, ((size_t)s->n_bases + 1) * sizeof *bases);
   if (bases == NULL) return NULL;
   s->bases = bases;
   moons__base *base = calloc(1, sizeof *base);
