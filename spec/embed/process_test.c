@@ -303,7 +303,7 @@ int main(int argc, char **argv) {
       {"a host that waits for signals gets them #threads", host_waits},
       {"workers block all signals but those that they cause", blocked_signals},
 #ifdef __linux__
-      {"workers have the cores of the thread that makes the runtime", cores},
+      {"workers have the cores of the thread that makes the runtime #linux", cores},
 #endif
       {"threads have names #linux", thread_names},
       {"the child of a fork is refused its parent's runtime and may have its own #unsanitized",
