@@ -79,8 +79,8 @@ MOONS_API uint64_t moons_random_seed(void);
 
 /* {== Runtimes ================================================================================ */
 
-/* A pool of workers. Their threads start when there are calls for them, with the cores of the thread that makes the runtime,
-** whichever starts them. On Linux they are scheduled as threads that compute (SCHED_BATCH): they get their share of the
+/* A pool of workers. Their threads start when there are calls for them. On Linux they have the cores of the thread that makes
+** the runtime, whichever starts them, and are scheduled as threads that compute (SCHED_BATCH): they get their share of the
 ** processor, but do not interrupt a thread that wakes one of them.
 **
 ** Where threads have names, workers are named moons/0, moons/1, ...; the thread that watches them is moons/t, the
