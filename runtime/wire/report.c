@@ -141,10 +141,11 @@ int moons__report(moons__encoder *encoder, moons__reporter *reporter, int status
   lua_State *L = encoder->L;
   moons__buffer *out = encoder->out;
   description d = {.prefix = prefix, .out = out};
-  d.failure.kind = status == LUA_ERRMEM ? MOONS__FAILURE_MEMORY : kind;
+  int has_no_memory = status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK);
+  d.failure.kind = has_no_memory ? MOONS__FAILURE_MEMORY : kind;
   d.failure.traceback = reporter->traceback.bytes;
   d.failure.traceback_bytes = reporter->traceback.n_bytes;
-  if (status == LUA_ERRMEM || !lua_checkstack(L, 2 * LUA_MINSTACK)) {
+  if (has_no_memory) {
     lua_pop(L, 1);
     return moons__report_text(reporter, d.failure.kind, moons_error_text(MOONS_ENOMEM), out);
   }

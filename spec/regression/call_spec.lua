@@ -120,4 +120,14 @@ describe("a fault that was mended", function()
       assert(err.message:find "os.exit", err.message)
     ]]
   end)
+
+  it("a call that has too little memory for its stack fails for memory, also after others in one go", function()
+    script.passes [[
+      for _, memory in ipairs {1, 1000, 10000} do
+        local _, errors = parallel.map(function(x) return ("x"):rep(x) end, {100000, 100000, 100000},
+          {memory = memory, errors = "collect", chunk = 3, fresh = false})
+        for i = 1, 3 do equal(errors[i].kind, "memory") end
+      end
+    ]]
+  end)
 end)
