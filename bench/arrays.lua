@@ -14,26 +14,12 @@ end
 
 -- The standard deviation of a row, which comes as a table, or as ten numbers.
 
-local function deviation(row)
-  local sum, squares = 0, 0
-  for i = 1, #row do
-    sum = sum + row[i]
-  end
-  local mean = sum / #row
-  for i = 1, #row do
-    squares = squares + (row[i] - mean) ^ 2
-  end
-  return (squares / #row) ^ 0.5
-end
+local deviation = load(work.DEVIATION)()
 
 local function deviation_of(a, b, c, d, e, f, g, h, i, j)
   local mean = (a + b + c + d + e + f + g + h + i + j) / 10
   return (((a - mean) ^ 2 + (b - mean) ^ 2 + (c - mean) ^ 2 + (d - mean) ^ 2 + (e - mean) ^ 2 + (f - mean) ^ 2 +
     (g - mean) ^ 2 + (h - mean) ^ 2 + (i - mean) ^ 2 + (j - mean) ^ 2) / 10) ^ 0.5
-end
-
-local function row(i)
-  return work.list(10, function(j) return (i * 7 + j * j) % 101 / 10 end)
 end
 
 local function check(results, xs, f)
@@ -55,7 +41,7 @@ local function measure_numbers(sample)
 end
 
 local function measure_rows(sample)
-  local rows = work.list(N_ROWS, row)
+  local rows = work.list(N_ROWS, work.row)
   local m = parallel.array(rows)
   local kept, fresh = {workers = WORKERS, fresh = false}, {workers = WORKERS}
   check(parallel.starmap(deviation_of, m:rows(), kept), rows, deviation)

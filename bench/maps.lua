@@ -123,21 +123,7 @@ local format = load([[
   return function(x) return string.format("%.3f", math.sin(helper(x))) end
 ]])()
 
-local function deviation(row)
-  local sum, squares = 0, 0
-  for i = 1, #row do
-    sum = sum + row[i]
-  end
-  local mean = sum / #row
-  for i = 1, #row do
-    squares = squares + (row[i] - mean) ^ 2
-  end
-  return (squares / #row) ^ 0.5
-end
-
-local function row(i)
-  return work.list(10, function(j) return (i * 7 + j * j) % 101 / 10 end)
-end
+local deviation = load(work.DEVIATION)()
 
 local function measure_function(sample, name, f, xs)
   check(f, xs)
@@ -154,6 +140,6 @@ return function(sample)
   measure_break_even(sample)
   measure_many(sample)
   measure_function(sample, "format", format, work.floats(200000))
-  measure_function(sample, "rows", deviation, work.list(100000, row))
+  measure_function(sample, "rows", deviation, work.list(100000, work.row))
   measure_progress(sample)
 end

@@ -16,6 +16,21 @@ work.SPIN = [[
   end
 ]]
 
+--- The source of a function that gives the standard deviation of a row.
+work.DEVIATION = [[
+  return function(row)
+    local sum, squares = 0, 0
+    for i = 1, #row do
+      sum = sum + row[i]
+    end
+    local mean = sum / #row
+    for i = 1, #row do
+      squares = squares + (row[i] - mean) ^ 2
+    end
+    return (squares / #row) ^ 0.5
+  end
+]]
+
 --- What f makes of 1 to n, in a loop as one would write it.
 function work.list(n, f)
   local list = {}
@@ -34,6 +49,11 @@ end
 --- The same value n times.
 function work.copies(value, n)
   return work.list(n, function() return value end)
+end
+
+--- A row of ten numbers, another one for each i.
+function work.row(i)
+  return work.list(10, function(j) return (i * 7 + j * j) % 101 / 10 end)
 end
 
 function work.records(n)

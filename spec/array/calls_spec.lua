@@ -5,13 +5,7 @@ local start = [==[
   local a = parallel.array(parallel.range(1, 100), "int32")
   local MODES = {{}, {fresh = false}, {chunk = 1, workers = 2}, {fresh = false, chunk = 3, workers = 2}}
 
-  local function refused(expected, f, ...)
-    local ok, err = pcall(f, ...)
-    assert(not ok, "no error: " .. expected)
-    assert(tostring(err):find(expected, 1, true), tostring(err))
-    return err
-  end
-]==]
+]==] .. require "array.refused"
 
 script.on_hosts("in calls an array", function(case)
   case("that is captured is the same numbers", [[

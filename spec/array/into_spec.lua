@@ -14,13 +14,7 @@ local start = [==[
     return all
   end
 
-  local function refused(expected, f, ...)
-    local ok, err = pcall(f, ...)
-    assert(not ok, "no error: " .. expected)
-    assert(tostring(err):find(expected, 1, true), tostring(err))
-    return err
-  end
-]==]
+]==] .. require "array.refused"
 
 script.on_hosts("results in an array", function(case)
   case("are those that a table would have, and the array is returned", [[

@@ -5,13 +5,7 @@ local script = require "support.script"
 local HOSTS = {script.hosts[1], script.lua54}
 
 -- What the scripts begin with.
-local HEAD = [[
-  local function n_threads()
-    local n = 0
-    local file <close> = io.open "/proc/self/status"
-    for line in file:lines() do n = tonumber(line:match "^Threads:%s*(%d+)") or n end
-    return n
-  end
+local HEAD = require "support.threads" .. [[
   local folder = os.tmpname()
   os.remove(folder)
   local function exists(i)

@@ -2,13 +2,7 @@
 local script = require "support.script"
 
 -- What the scripts begin with. A function is known to be short once some maps of it were.
-local HEAD = [[
-  local function n_threads()
-    local n = 0
-    local file <close> = io.open "/proc/self/status"
-    for line in file:lines() do n = tonumber(line:match "^Threads:%s*(%d+)") or n end
-    return n
-  end
+local HEAD = require "support.threads" .. [[
   local function learn(f, item, options)
     for _ = 1, 8 do pcall(parallel.map, f, {item}, options) end
   end
