@@ -286,7 +286,7 @@ function Future:begin()
   if not fed then
     settle(self, err, true)
   end
-  if run.job:is_short() then
+  if run.job:lacks_worker() then
     errors.raise(err)
   end
   Future.tidy()

@@ -38,7 +38,7 @@ function Iteration:feed()
   local fed, n_unsent = run:try_to_feed(math.max(1, math.min(run.most_chunks, lead)))
   if fed then
     self.n_unsent = self.n_unsent + n_unsent
-  elseif run.job:is_short() then
+  elseif run.job:lacks_worker() then
     errors.raise(n_unsent)
   else
     self.has_failed, self.failure = true, n_unsent

@@ -275,7 +275,7 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   moons__shortage shortage;
   int error =
       moons__job_put_with(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, shared, &shortage);
-  if (error == MOONS_ETHREAD) j->is_short = 1;
+  if (error == MOONS_ETHREAD) j->lacks_worker = 1;
   if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
   if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;

@@ -223,11 +223,11 @@ static int job_is_closed(lua_State *L) {
   return 1;
 }
 
-/* job:is_short(): whether a worker that it needs could not be started: the error of feeding it was that. Also of a job that is
+/* job:lacks_worker(): whether a worker that it needs could not be started: the error of feeding it was that. Also of a job that is
 ** closed. */
-static int job_is_short(lua_State *L) {
+static int job_lacks_worker(lua_State *L) {
   const moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
-  lua_pushboolean(L, j->is_short);
+  lua_pushboolean(L, j->lacks_worker);
   return 1;
 }
 
@@ -271,7 +271,7 @@ void moons__make_job_types(lua_State *L) {
       {"is_stopped", job_is_stopped},
       {"has_ended", job_has_ended},
       {"is_closed", job_is_closed},
-      {"is_short", job_is_short},
+      {"lacks_worker", job_lacks_worker},
       {"report", job_report},
       {"ready", job_ready},
       {"pending", job_pending},

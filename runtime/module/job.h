@@ -45,7 +45,7 @@ typedef struct moons__job_data {
   int keeps;         /* states: not fresh for each call */
   int collects;      /* failures do not stop it */
   int has_failed;    /* a call, or an item that could not be sent */
-  int is_short;      /* a worker that it needs could not be started */
+  int lacks_worker;  /* a worker that it needs could not be started */
   int suits_caller;  /* by its options, this thread may run calls of it */
   int is_awaited;    /* this thread does nothing before they are over */
 
