@@ -257,8 +257,9 @@ static int keep_string(lua_State *L, int at, moons__call *c, unsigned n, uint64_
   return 1;
 }
 
-/* The same for the sink. */
-static int keep_stored(lua_State *L, int at, moons__call *c, unsigned n) {
+/* Takes the result at `at` for the sink. */
+static int keep_stored(lua_State *L, int at, moons__call *c) {
+  unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
   char *place = (char *)c->plain + n * moons__element_bytes(c->plan->luggage.sink.type);
   if (!convert(L, c, at, place)) return 0;
   c->kind = MOONS__ITEM_STORED;
@@ -271,7 +272,6 @@ static int keep_result(lua_State *L, int at, moons__call *c) {
   moons__item_kind kind = MOONS__ITEM_STRING;
   unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
   uint64_t value;
-  if (has_sink(c)) return keep_stored(L, at, c, n);
   int is_plain = get_plain(L, at, &kind, &value);
   if (n > 0 && kind != c->kind) return 0;
   if (!is_plain && !keep_string(L, at, c, n, &value)) return 0;
@@ -311,19 +311,18 @@ static void push_given_string(lua_State *L, const moons__call *c, unsigned i) {
 static int push_given(lua_State *L, const moons__call *c, unsigned i) {
   lua_Integer integer;
   lua_Number number;
-  if (is_row(c)) return push_row(L, c, c->item.bytes + i * c->item.n_bytes);
   switch (c->item.kind) {
   case MOONS__ITEM_INTEGER:
     memcpy(&integer, &c->given[i], sizeof integer);
     lua_pushinteger(L, integer);
-    break;
+    return 1;
   case MOONS__ITEM_FLOAT:
     memcpy(&number, &c->given[i], sizeof number);
     lua_pushnumber(L, number);
-    break;
-  default: push_given_string(L, c, i);
+    return 1;
+  case MOONS__ITEM_STRING: push_given_string(L, c, i); return 1;
+  default: return push_row(L, c, c->item.bytes + i * c->item.n_bytes);
   }
-  return 1;
 }
 
 /* `n_begun` is also for a signal handler: of the call that runs it says which one that is.
@@ -333,7 +332,7 @@ static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   const moons__session *s = c->session;
   moons__sandbox *sandbox = &s->workshop->sandbox;
-  int in_lane = s->in_lane;
+  int in_lane = s->in_lane, stores = has_sink(c);
   unsigned n_given = look_at_given(c);
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
@@ -347,10 +346,11 @@ static int call_some(lua_State *L) {
     if (in_lane && moons__session_is_odd(s)) return 0;
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
-    is_kept = keep_result(L, 2 + (int)c->n_begun, c);
+    int at = 2 + (int)c->n_begun;
+    is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default &&
            (!in_lane || moons__session_has_room(s)));
-  if (is_kept || (!has_sink(c) && put_without_message(L, -1, c))) return 0; /* or of another kind */
+  if (is_kept || (!stores && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);
   lua_settop(L, 1);
