@@ -11,6 +11,7 @@ static const char *const NAMES[MOONS__N_ELEMENTS] = {"float64", "float32", "int6
 
 static const char OUT_OF_RANGE[] = "is out of range";
 
+/* Beyond this a double has no int64_t: converting it is undefined in C. */
 static const double TWO_TO_63 = 9223372036854775808.0;
 
 moons__element moons__element_find(const char *name) {
@@ -31,6 +32,7 @@ static const char *put_as_double(char *at, int64_t n) {
   return NULL;
 }
 
+/* Rounds to the nearest float32, which is the point of that type; but what is finite must stay so. */
 static const char *put_as_float(char *at, double n) {
   float narrow = (float)n;
   if (isinf(narrow) && !isinf(n)) return OUT_OF_RANGE;
@@ -38,6 +40,7 @@ static const char *put_as_float(char *at, double n) {
   return NULL;
 }
 
+/* The cast wraps around where the number is out of range, and then it is another one. */
 static const char *put_int32(char *at, int64_t n) {
   int32_t narrow = (int32_t)n;
   if (narrow != n) return OUT_OF_RANGE;
@@ -66,6 +69,7 @@ const char *moons__element_put_integer(moons__element type, char *at, int64_t n)
   }
 }
 
+/* To the types of integers a float goes as Lua's own conversion takes it: if it has no fraction. */
 const char *moons__element_put_float(moons__element type, char *at, double n) {
   if (type == MOONS__FLOAT64) {
     memcpy(at, &n, sizeof n);
@@ -78,6 +82,7 @@ const char *moons__element_put_float(moons__element type, char *at, double n) {
   return moons__element_put_integer(type, at, (int64_t)n);
 }
 
+/* What is read eight bytes at a time (batch.h): floats as doubles, integers as int64_t. */
 void moons__element_widen(moons__element type, const char *from, size_t n, char *to) {
   size_t size = moons__element_bytes(type);
   if (size == 8) {

@@ -21,6 +21,7 @@ static void blame(lua_State *L, const char *format, ...) {
   lua_error(L);
 }
 
+/* The second argument of parallel.array. */
 static moons__element check_type(lua_State *L) {
   if (lua_isnil(L, TYPE)) return MOONS__FLOAT64;
   moons__element type = MOONS__N_ELEMENTS;
@@ -43,6 +44,7 @@ static moons__array *make(lua_State *L, const moons__extent *extent) {
 
 /* {== Of a size =============================================================================== */
 
+/* A size: an integer, 0 or more. */
 static uint64_t check_count(lua_State *L, int index, const char *what) {
   int is_integer;
   lua_Integer n = lua_tointegerx(L, index, &is_integer);
@@ -123,6 +125,7 @@ static void push_row(lua_State *L, lua_Integer i, lua_Integer columns) {
           (LUAI_UACINT)i, (LUAI_UACINT)n, (LUAI_UACINT)columns);
 }
 
+/* All rows must be as long as the first. */
 static void make_of_rows(lua_State *L, moons__extent *extent) {
   lua_geti(L, SOURCE, 1);
   lua_Integer columns = length_of(L, lua_gettop(L));
@@ -157,6 +160,7 @@ static void make_of_list(lua_State *L, moons__extent *extent) {
 
 /* {== Of arrays =============================================================================== */
 
+/* Number by number where the types differ, and refused where one does not fit. */
 static void make_of_array(lua_State *L, moons__array *from, moons__extent *extent) {
   const char *why = moons__array_why_not_read(L, from);
   if (why != NULL) blame(L, "%s", why);

@@ -31,6 +31,7 @@ moons__array *moons__array_at(lua_State *L, int index, int *how) {
   return *how == MOONS__IS_ARRAY ? userdata : NULL;
 }
 
+/* A finalizer may still reach it: then it is an array of nothing. */
 void moons__array_drop(moons__array *a) {
   if (a->holds) moons__shared_release(a->block);
   a->block = &no_block;
@@ -57,6 +58,7 @@ static void set_doubles(lua_State *L, const char *at, size_t n) {
   }
 }
 
+/* The table has room for all, so setting them allocates nothing more. */
 void moons__array_push_row(lua_State *L, moons__element type, const char *at, size_t n) {
   size_t size = moons__element_bytes(type);
   lua_createtable(L, n < INT32_MAX ? (int)n : INT32_MAX, 0);

@@ -6,10 +6,12 @@
 
 #include <math.h>
 
+/* The sum so far as rounded, and what rounding has taken from it. */
 typedef struct float_sum {
   double sum, lost;
 } float_sum;
 
+/* Of the two the smaller loses digits: which these were, the larger one's difference to the sum tells exactly. */
 static inline void add(float_sum *s, double x) {
   double sum = s->sum + x;
   s->lost += fabs(s->sum) >= fabs(x) ? (s->sum - sum) + x : (x - sum) + s->sum;
@@ -29,6 +31,7 @@ static inline double get(const moons__array *a, size_t i) {
                      : (double)moons__element_integer(a->extent.type, at);
 }
 
+/* The same exactly, of a type of integers. */
 static inline int64_t get_integer(const moons__array *a, size_t i) {
   return moons__element_integer(a->extent.type, a->data + i * size_of(a));
 }
@@ -51,6 +54,7 @@ int moons__array_sum(const moons__array *a, moons__number *sum) {
   return 1;
 }
 
+/* Returns 0 where a product or the sum is beyond 64 bits. */
 static int dot_integers(const moons__array *a, const moons__array *b, int64_t *sum) {
   int64_t product;
   for (size_t i = 0; i < a->n; i++)
@@ -70,8 +74,10 @@ int moons__array_dot(const moons__array *a, const moons__array *b, moons__number
   return 1;
 }
 
+/* Also of integers by floats: their sum may be beyond 64 bits where their mean is not. */
 double moons__array_mean(const moons__array *a) { return sum_floats(a) / (double)a->n; }
 
+/* A nan is less than nothing and more than nothing: the first one is the answer. */
 static double extreme_float(const moons__array *a, int most) {
   double best = get(a, 0);
   for (size_t i = 1; i < a->n && !isnan(best); i++) {
@@ -106,6 +112,7 @@ void moons__array_fill(moons__array *a, const char *element) {
   }
 }
 
+/* Between two types number by number, each checked. */
 size_t moons__array_convert(const moons__array *from, moons__array *to, const char **why) {
   if (from->extent.type == to->extent.type) {
     if (from->n > 0) memcpy(to->data, from->data, from->n * size_of(from));

@@ -144,6 +144,7 @@ static int array_len(lua_State *L) {
   return 1;
 }
 
+/* a:get(i, j); of a list a:get(i) */
 static int array_get(lua_State *L) {
   const array *a = check_readable(L);
   int after;
@@ -152,6 +153,7 @@ static int array_get(lua_State *L) {
   return 1;
 }
 
+/* a:set(i, j, value); of a list a:set(i, value) */
 static int array_set(lua_State *L) {
   const array *a = check_writable(L);
   int value;
@@ -160,6 +162,7 @@ static int array_set(lua_State *L) {
   return 0;
 }
 
+/* a:row(i) */
 static int array_row(lua_State *L) {
   const array *a = check_readable(L);
   size_t i = check_place(L, 2, "row", (size_t)a->extent.rows);
@@ -168,6 +171,7 @@ static int array_row(lua_State *L) {
   return 1;
 }
 
+/* a:column(j) */
 static int array_column(lua_State *L) {
   const array *a = check_readable(L);
   size_t i = check_place(L, 2, "column", (size_t)a->extent.columns), rows = (size_t)a->extent.rows;
@@ -180,6 +184,7 @@ static int array_column(lua_State *L) {
   return 1;
 }
 
+/* a:unpack([i [, j]]) */
 static int array_unpack(lua_State *L) {
   const array *a = check_readable(L);
   size_t first, n = check_range(L, "index", a->n, &first);
@@ -209,6 +214,7 @@ static int array_totable(lua_State *L) {
 
 /* {== All at once ============================================================================= */
 
+/* Pushes a result: of integers one, where any was a float a float. */
 static int push_number(lua_State *L, const moons__number *n) {
   if (n->is_float)
     lua_pushnumber(L, n->number);
@@ -217,6 +223,7 @@ static int push_number(lua_State *L, const moons__number *n) {
   return 1;
 }
 
+/* a:sum() */
 static int array_sum(lua_State *L) {
   moons__number sum;
   if (!moons__array_sum(check_readable(L), &sum))
@@ -224,6 +231,7 @@ static int array_sum(lua_State *L) {
   return push_number(L, &sum);
 }
 
+/* a:dot(b) */
 static int array_dot(lua_State *L) {
   const array *a = check_readable(L);
   int how;
@@ -270,6 +278,7 @@ static int array_fill(lua_State *L) {
   return 1;
 }
 
+/* a:copy([type]): the copy is this state's own, also in a call. */
 static int array_copy(lua_State *L) {
   const array *a = check_readable(L);
   moons__extent extent = a->extent;
@@ -318,6 +327,7 @@ static int rows_len(lua_State *L) {
   return 1;
 }
 
+/* rows[i], as a table; nothing else is there to index. */
 static int rows_index(lua_State *L) {
   array *a = check_rows(L);
   moons__array_check_reading(L, a);
@@ -346,6 +356,7 @@ static ledger *push_ledger(lua_State *L) {
   return lua_touserdata(L, -1);
 }
 
+/* Of handles, and of views of kept states: others hold nothing. */
 static int array_gc(lua_State *L) {
   array *a = lua_touserdata(L, 1);
   ledger *l = push_ledger(L);
@@ -408,6 +419,7 @@ static void push_metatable(lua_State *L, const char *key) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, key);
 }
 
+/* A weak table: an array that comes to a state again is the one that is there. */
 static void make_known(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -454,6 +466,7 @@ static void note_known(lua_State *L, const moons__shared *block) {
   lua_pop(L, 1);
 }
 
+/* Pushes the array of this block that the state has; returns 0 where it has none. */
 static int push_known(lua_State *L, const moons__shared *block) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &KNOWN) == LUA_TTABLE) {
     int is_known = lua_rawgeti(L, -1, (lua_Integer)block->id) != LUA_TNIL;

@@ -27,6 +27,7 @@ typedef struct reader {
   int malformed;
 } reader;
 
+/* The next bytes. Where fewer are left the dump is malformed, which the end of reading tells: what takes them goes on. */
 static const unsigned char *take(reader *r, size_t n_bytes) {
   if (n_bytes > (size_t)(r->end - r->at)) {
     r->malformed = 1;
@@ -54,6 +55,7 @@ static size_t take_size(reader *r) {
   return 0;
 }
 
+/* Its length and 1 stands before it; 0 stands for none. */
 static moons__constant take_string(reader *r) {
   size_t size = take_size(r);
   if (size == 0) return (moons__constant){0};
@@ -106,6 +108,7 @@ static void take_upvalues(reader *r, moons__prototype *p) {
   p->upvalues = take(r, p->n_upvalues * UPVALUE_BYTES);
 }
 
+/* A difference to the line before for each instruction, and every so often a line as it is. */
 static void take_lines(reader *r, moons__prototype *p) {
   p->lines.n = take_count(r, 1);
   p->lines.at = take(r, p->lines.n);
@@ -119,6 +122,7 @@ static void take_lines(reader *r, moons__prototype *p) {
   p->absolute_lines.end = r->at;
 }
 
+/* Of local variables, which are passed over, and of upvalues. */
 static void take_names(reader *r, moons__prototype *p) {
   for (size_t n = take_count(r, 3); n > 0; n--) { /* local variables */
     take_string(r);
@@ -134,6 +138,7 @@ static void take_names(reader *r, moons__prototype *p) {
 
 static void take_function(reader *r, moons__prototype *p, int depth);
 
+/* The depth is limited, for the bytes may come from anywhere. */
 static void take_inner(reader *r, moons__prototype *p, int depth) {
   size_t n = take_count(r, 1);
   if (n > 0) p->inner = make(r, n, sizeof *p->inner);
@@ -202,6 +207,7 @@ static size_t base_line(const moons__prototype *p, size_t instruction, ptrdiff_t
   return line;
 }
 
+/* Counted from the last line that stands there as it is. */
 size_t moons__prototype_line(const moons__prototype *p, size_t instruction) {
   if (instruction >= p->lines.n) return 0;
   ptrdiff_t i;

@@ -191,6 +191,7 @@ void moons__batch_open(moons__batch_reader *r, const void *bytes, size_t n_bytes
   if (!take(r, &r->needs, sizeof r->needs)) r->at = r->end;
 }
 
+/* Whether the bytes can be such a part: they may come from anywhere. */
 static int is_part(const moons__batch_part *part) {
   if (part->type >= MOONS__N_ELEMENTS) return 0;
   if (part->kind == MOONS__ITEM_ROW || part->kind == MOONS__ITEM_NUMBERS) return 1;
@@ -254,6 +255,7 @@ moons__usage moons__item_usage(const moons__item *item) {
   return usage;
 }
 
+/* An item of an array lies in its block, where it is read when the call begins. */
 static moons__item_kind next_of_array(moons__batch_reader *r, moons__item *item) {
   const char *at = r->number_at;
   r->number_at += r->item_bytes;
@@ -299,6 +301,7 @@ static void copy_integer_range(const moons__batch_reader *r, char *to, uint32_t 
     memcpy(to, &integer, sizeof integer);
 }
 
+/* As next_of_segment computes them: not by adding the step. */
 static void copy_float_range(const moons__batch_reader *r, char *to, uint32_t n) {
   for (uint32_t i = 0; i < n; i++, to += sizeof(double)) {
     double number = r->number_first + (double)(r->n_before + i) * r->number_step;

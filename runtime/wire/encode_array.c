@@ -52,6 +52,7 @@ static const char *why_not_send(const encoder *e, moons__array *a) {
          "have ended; send a copy, or have the results put into another one";
 }
 
+/* The block goes beside the message: its place there, and its id, by which the other side sees that it is the one that is meant. */
 static void put_array(encoder *e, int index, moons__array *a) {
   const char *why = why_not_send(e, a);
   if (why != NULL) moons__wire_refuse(e, why);

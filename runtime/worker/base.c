@@ -9,6 +9,7 @@
 #include "state/pristine.h"
 #include "worker/install.h"
 
+/* What open_libraries gets. */
 typedef struct opening {
   const moons__base *base;
   moons__workshop *workshop;
@@ -58,6 +59,7 @@ int moons__base_open(moons__base *base, moons__workshop *w, moons__libraries lib
   return -1;
 }
 
+/* Copied whole: it is small, and the images of sessions take turns with it. */
 int moons__base_keep(moons__base *base, moons__workshop *w) {
   return moons__image_take_copy(&base->image, &base->slot) ? moons__workshop_fail_for_memory(w) : 0;
 }

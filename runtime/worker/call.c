@@ -187,6 +187,7 @@ static void put_to_sink(lua_State *L, moons__call *c) {
   c->result.kind = MOONS__ITEM_STORED;
 }
 
+/* With `pack` all results go, in a message: how many there are is part of them. */
 static void put_results(lua_State *L, moons__call *c) {
   if (has_sink(c))
     put_to_sink(L, c);
@@ -225,6 +226,7 @@ static int is_direct(const moons__call *c) {
   return c->item.kind <= MOONS__ITEM_FLOAT && !c->seeds && !c->plan->options.pack;
 }
 
+/* What is no plain value needs the encoder, which may raise an error: that is another protected call. */
 static int call_directly(lua_State *L, moons__call *c) {
   c->stage = MOONS__CALL_RUNNING;
   lua_pushvalue(L, MOONS__SESSION_FUNCTION);
@@ -406,6 +408,7 @@ static int put_end(moons__call *c, moons__stop_reason reason, int own) {
   return moons__report_text(&c->session->workshop->reporter, kind, text, &c->message);
 }
 
+/* Classes that came with the arguments were this call's alone. */
 static int finish(moons__call *c, int error) {
   c->result.bytes = c->message.bytes;
   c->result.n_bytes = c->message.n_bytes;
@@ -457,6 +460,7 @@ int moons__call_run_some(moons__call *c) {
   return outcome;
 }
 
+/* The arguments of the last call of a go take the place of the first one's. */
 void moons__call_take_odd(moons__call *c) {
   if (c->n_begun == 0) return;
   const uint64_t *given = &c->given[c->n_begun - 1];

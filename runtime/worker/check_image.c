@@ -16,6 +16,7 @@
 
 enum { ALL_OF_FIRST = 300, ONE_OF = 61, MAX_DEPTH = 20000 };
 
+/* `generator` is the userdata with the state of math.random, which each call seeds anew: its bytes do not count. */
 typedef struct summing {
   lua_State *L;
   uint64_t sum;
@@ -56,6 +57,7 @@ static uint64_t part(summing *s, uint64_t which) {
   return hash;
 }
 
+/* That a table has none counts too: it may be given one. */
 static uint64_t sum_metatable(summing *s) { return lua_getmetatable(s->L, -1) ? part(s, 1) : 1; }
 
 /* Lua notes the metatable of its buffers (lauxlib.c) in the registry when a string first needs one. */
@@ -77,6 +79,7 @@ static uint64_t sum_table(summing *s) {
   return sum;
 }
 
+/* What a function captures; its code nobody can change. */
 static uint64_t sum_function(summing *s) {
   uint64_t sum = 0;
   for (int i = 1; lua_getupvalue(s->L, -1, i) != NULL; i++)
@@ -84,6 +87,7 @@ static uint64_t sum_function(summing *s) {
   return sum;
 }
 
+/* Its bytes are compared as they are: what lies beyond them is not the state's. */
 static uint64_t sum_userdata(summing *s) {
   uint64_t sum = sum_metatable(s);
   if (lua_touserdata(s->L, -1) != s->generator)
@@ -94,6 +98,7 @@ static uint64_t sum_userdata(summing *s) {
   return sum;
 }
 
+/* Of a coroutine that was there before, whether it was resumed. */
 static uint64_t sum_thread(lua_State *co) {
   return (uint64_t)lua_status(co) << 32 | (uint64_t)lua_gettop(co);
 }
@@ -123,6 +128,7 @@ static void visit(summing *s) {
   s->depth--;
 }
 
+/* The sum of a table does not depend on the order of its fields, for that is nobody's to rely on. */
 static uint64_t sum_of(lua_State *L, int randomseed) {
   summing s = {.L = L, .sum = 1};
   int top = lua_gettop(L);

@@ -11,12 +11,14 @@ enum {
   AGAIN_SHARE = 8
 }; /* calls made again: so many, or this part of all, do not close the lane */
 
+/* What is proved of strings or tables is proved of numbers, which are among those. */
 static int verdict_on_numbers(const moons__lane *lane) {
   int others =
       lane->verdicts[MOONS__ARGUMENTS_STRINGS] > 0 || lane->verdicts[MOONS__ARGUMENTS_TABLES] > 0;
   return others ? 1 : lane->verdicts[MOONS__ARGUMENTS_NUMBERS];
 }
 
+/* 0 where neither was tried. */
 static int verdict_on_others(const moons__lane *lane) {
   int tables = lane->verdicts[MOONS__ARGUMENTS_TABLES];
   return tables > 0 ? tables : lane->verdicts[MOONS__ARGUMENTS_STRINGS];
@@ -60,6 +62,7 @@ moons__arguments moons__lane_arguments(const moons__lane *lane) {
                                                      : MOONS__ARGUMENTS_STRINGS;
 }
 
+/* A call that is made again costs twice: where that is often, putting the state back is cheaper. */
 void moons__lane_note(moons__lane *lane, uint64_t n_calls, int is_again) {
   lane->n_taken += n_calls;
   lane->n_again += (uint64_t)is_again;

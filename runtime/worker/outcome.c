@@ -61,6 +61,7 @@ static int copy_plain(moons__worker *w, uint32_t n) {
   return 0;
 }
 
+/* Acquire: who gives the call up takes what its thread has written. */
 int moons__outcome_put_go(moons__worker *w) {
   moons__call *c = &w->call;
   uint32_t n = atomic_load_explicit(&c->n_plain, memory_order_acquire);
@@ -122,6 +123,7 @@ static int put_too_much(moons__worker *w) {
   return 1;
 }
 
+/* What it used comes first, for the reader knows then whose it is. */
 int moons__outcome_put(moons__worker *w, const moons__item *item) {
   if (put_usage(w)) return 0;
   if (!count_outcome(w->chunk, item)) return put_too_much(w);

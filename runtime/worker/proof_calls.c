@@ -54,6 +54,7 @@ void *moons__proof_take(prover *x, size_t n_bytes) {
 
 object *moons__object(const prover *x, uint32_t number) { return x->objects[number]; }
 
+/* Numbers begin at 1. */
 static uint32_t new_object(prover *x, object_kind kind, const void *made) {
   if (x->n_objects == MAX_OBJECTS - 1)
     moons__proof_fail(x, "leads to too many tables and functions");
@@ -96,6 +97,7 @@ static void find_captured(instance *i) {
   }
 }
 
+/* All of it is known to hold nothing yet: what gets there is found by going through it. */
 static instance *new_instance(prover *x, const moons__prototype *p, uint32_t number) {
   if (x->n_instances == MAX_INSTANCES) moons__proof_fail(x, "leads to too many functions");
   instance *i = moons__proof_take(x, sizeof *i);
@@ -303,6 +305,7 @@ static void check_types(prover *x) {
     if (lua_getmetatable(L, -1)) moons__proof_fail(x, "a basic type has a metatable");
 }
 
+/* All tables among the arguments are one, which may hold itself: so tables of any depth are meant. */
 static value argument_value(prover *x) {
   if (x->arguments == MOONS__ARGUMENTS_NUMBERS) return VALUE_SCALAR;
   value v = VALUE_TEXT;
@@ -359,6 +362,7 @@ static int prove(lua_State *L) {
   return 0;
 }
 
+/* Also after a proof that has failed in its midst. */
 static void close_prover(prover *x) {
   for (unsigned i = 0; i < x->n_prototypes; i++)
     moons__prototype_free(x->prototypes[i]);

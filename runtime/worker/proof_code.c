@@ -50,6 +50,7 @@ static value get(const step *t, unsigned r) {
   return v;
 }
 
+/* Of a register that closures share, the cell keeps all that is ever put there. */
 static void set(const step *t, unsigned r, value v) {
   check_register(t, r);
   if (is_nothing(v)) v = VALUE_SCALAR; /* what gives nothing raises an error */
@@ -236,6 +237,7 @@ static void rule_getfield(step *t) {
   flow_next(t);
 }
 
+/* The object goes behind the method: read first, since both may be the same register. */
 static void rule_self(step *t) {
   value self = get(t, b(t));
   value method = moons__heap_index(t->x, self, get_or_constant(t));
@@ -429,6 +431,7 @@ static unsigned asks_type_of(const step *t) {
   return origin_of(t, a(t) + 1)->copy_of;
 }
 
+/* A call of `type` is noted, so that a test of what it gives tells the value's kinds apart. */
 static void rule_call(step *t) {
   tuple arguments = get_row(t, a(t) + 1, (int)b(t) - 1);
   unsigned type_of = asks_type_of(t);
@@ -461,6 +464,7 @@ static void rule_return1(step *t) {
   note_returned(t, &row);
 }
 
+/* What the closure shares with this function is the cell of the register from here on, for both. */
 static void rule_closure(step *t) {
   uint32_t number;
   unsigned n = moons__code_bx(t->code);
@@ -492,6 +496,7 @@ static void rule_forprep(step *t) {
   flow(t, t->pc + moons__code_bx(t->code) + 2);
 }
 
+/* Back to the body, or on. */
 static void rule_forloop(step *t) {
   for (unsigned r = a(t); r < a(t) + 4; r++)
     set(t, r, VALUE_SCALAR);
@@ -514,6 +519,7 @@ static void rule_tforprep(step *t) {
   flow(t, t->pc + 1 + moons__code_bx(t->code));
 }
 
+/* The iterator may be any function, and may go on as often as it likes. */
 static void rule_tforcall(step *t) {
   tuple arguments = get_row(t, a(t) + 1, 2);
   tuple results = moons__proof_call(t->x, get(t, a(t)), &arguments, 0);

@@ -171,6 +171,7 @@ static value take_crowd(prover *x) {
   return moons__value_of_object(x, x->crowd_object);
 }
 
+/* The object on top, which it pops: the same number whenever it is met. It is anchored, since proving makes garbage. */
 static value take_object(prover *x, object_kind kind, const void *address, const char *name) {
   lua_State *L = x->L;
   uint32_t number = moons__object_for(x, kind, address);
@@ -186,6 +187,7 @@ static value take_object(prover *x, object_kind kind, const void *address, const
   return moons__value_of_object(x, number);
 }
 
+/* Long strings are known as strings alone: keys of tables are short. */
 static value take_string(prover *x) {
   size_t n_bytes;
   const char *bytes = lua_tolstring(x->L, -1, &n_bytes);
@@ -214,6 +216,7 @@ value moons__heap_take(prover *x, const char *name) {
   }
 }
 
+/* It is met first as the upvalue _ENV. */
 static int is_globals(const object *o) { return strcmp(o->name, "_G") == 0; }
 
 /* The name of a field of a table; what is in _G has its own. */
@@ -234,6 +237,7 @@ static value metatables_of(prover *x, object *o) {
   return o->metatables;
 }
 
+/* How many tables lie in the table on top: of few, each is known by itself. */
 static size_t count_tables(lua_State *L) {
   size_t n = 0;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
@@ -278,6 +282,7 @@ static value outside_field(prover *x, const object *o, const char *key, size_t n
 
 /* {== Tables made in the call ================================================================= */
 
+/* Whatever is under any name. */
 static void read_fields(prover *x, const object *o, value *to) {
   for (unsigned i = 0; i < o->n_fields; i++)
     moons__value_join(x, to, o->fields[i].is);
@@ -294,6 +299,7 @@ static value made_field(prover *x, const object *o, value key) {
   return is;
 }
 
+/* Whether the key can only be this name. */
 static int is_name(prover *x, value key, const char *name) {
   return key.key != 0 && key.key == moons__key_of(x, name, strlen(name));
 }
@@ -305,6 +311,7 @@ static void check_metatable_key(prover *x, value key) {
     moons__proof_fail(x, "makes a metatable with __gc or __mode, or with names that are not known");
 }
 
+/* Sets of values only grow, so an earlier value of the field is not forgotten. */
 static void store_made(prover *x, object *o, value key, value is) {
   if (is_nothing(key)) key = VALUE_SCALAR;
   if (o->is_metatable) check_metatable_key(x, key);
@@ -334,6 +341,7 @@ static value metamethod_in(prover *x, uint32_t metatable, const char *name) {
   }
 }
 
+/* The metamethods of this name that a table may have, by any of its metatables. */
 static value metamethod_of(prover *x, uint32_t number, const char *name) {
   value is = {0};
   value metatables = metatables_of(x, table_of(x, number));
@@ -350,6 +358,7 @@ static value string_metatable(prover *x) {
   return is;
 }
 
+/* Strings share theirs, which `init` may have changed: so it is looked at as it is. */
 static value string_metamethod(prover *x, const char *name) {
   value is = {0};
   value metatable = string_metatable(x);
@@ -380,6 +389,7 @@ value moons__heap_metatables(prover *x, value v) {
   return is;
 }
 
+/* Fails where tables that are made in the call may get a finalizer, or become weak. */
 static void check_metatable(prover *x, uint32_t number) {
   object *m = table_of(x, number);
   if (m->kind == CROWD) moons__proof_fail(x, "gives tables one of many metatables");
@@ -426,6 +436,7 @@ value moons__heap_set_metatable(prover *x, value v, value metatable) {
 
 /* {== Access ================================================================================== */
 
+/* Calls what is found as a metamethod: that gives one value. */
 static value first_result(prover *x, value callee, const tuple *arguments) {
   tuple results = moons__proof_call(x, callee, arguments, 1);
   return moons__tuple_get(x, &results, 0);
@@ -520,6 +531,7 @@ value moons__heap_index_integer(prover *x, value v, lua_Integer i) {
   return is;
 }
 
+/* Says what would be written to, as the script knows it. */
 static _Noreturn void refuse_store(prover *x, const object *o, value key) {
   size_t n_bytes;
   if (is_globals(o) && key.key != 0)
@@ -543,6 +555,7 @@ static void store_by(prover *x, value v, value by, value key, value is) {
   }
 }
 
+/* Stores into each table that it may be; one that was there before ends the proof here. */
 static void store_raw(prover *x, uint32_t number, value key, value is) {
   object *o = table_of(x, number);
   if (o->kind == OUTSIDE || o->kind == CROWD) refuse_store(x, o, key);
@@ -578,6 +591,7 @@ void moons__heap_note_order(prover *x, value v) {
   EACH_OBJECT(x, v, number) { table_of(x, number)->is_ordered = 1; }
 }
 
+/* Looks once whether a table has holes: then Lua keeps a hint of its length, which reading moves. */
 static void measure(prover *x, object *o) {
   if (o->is_measured) return;
   o->is_measured = 1;

@@ -39,12 +39,14 @@ static uint32_t made_here(prover *x, object_kind kind, unsigned which) {
 
 /* {== Functions that take and give plain values =============================================== */
 
+/* Reads its arguments by lua_tonumber and its kin, which call nothing. */
 static tuple scalars(prover *x, const tuple *arguments) {
   (void)x;
   (void)arguments;
   return (tuple){.rest = VALUE_SCALAR};
 }
 
+/* The same, and gives strings. */
 static tuple texts(prover *x, const tuple *arguments) {
   (void)x;
   (void)arguments;
@@ -54,6 +56,7 @@ static tuple texts(prover *x, const tuple *arguments) {
 /* An operator of strings calls the metamethod of the other operand, which heap_event has called too. */
 static tuple string_operator(prover *x, const tuple *arguments) { return scalars(x, arguments); }
 
+/* Draws from the generator that each call seeds: allowed where it is seeded. */
 static tuple draw(prover *x, const tuple *arguments) {
   x->proof->draws = 1;
   return scalars(x, arguments);
@@ -178,6 +181,7 @@ static tuple base_pcall(prover *x, const tuple *arguments) {
   return protected(x, &results, any_error(x));
 }
 
+/* The handler is called with any error, below the function that has raised it. */
 static tuple base_xpcall(prover *x, const tuple *arguments) {
   tuple passed = from(x, arguments, 2), error = one(any_error(x));
   tuple results = moons__proof_call(x, first(x, arguments), &passed, 1);
@@ -195,12 +199,14 @@ static tuple base_select(prover *x, const tuple *arguments) {
   return results;
 }
 
+/* Raw, as next is. */
 static tuple base_next(prover *x, const tuple *arguments) {
   tuple results = {.n = 2};
   moons__heap_next(x, first(x, arguments), &results.at[0], &results.at[1]);
   return results;
 }
 
+/* __pairs gives three values of its own. */
 static tuple base_pairs(prover *x, const tuple *arguments) {
   value t = first(x, arguments);
   value next = moons__value_of_object(x, moons__object_of_model(x, MODEL_NEXT));
@@ -213,6 +219,7 @@ static tuple base_pairs(prover *x, const tuple *arguments) {
   return results;
 }
 
+/* Its step indexes with metamethods. */
 static tuple base_ipairs(prover *x, const tuple *arguments) {
   value step = moons__value_of_object(x, moons__object_of_model(x, MODEL_IPAIRS_STEP));
   return (tuple){.n = 3, .at = {step, first(x, arguments), VALUE_SCALAR}};
@@ -262,6 +269,7 @@ static value shuffle(prover *x, value t, value more) {
   return is;
 }
 
+/* With two arguments or three: the position may be any. */
 static tuple table_insert(prover *x, const tuple *arguments) {
   value more = VALUE_SCALAR;
   moons__value_join(x, &more, moons__tuple_all(x, arguments, 1));
@@ -273,6 +281,7 @@ static tuple table_remove(prover *x, const tuple *arguments) {
   return one(shuffle(x, first(x, arguments), VALUE_SCALAR));
 }
 
+/* The order function may be called with any two elements, in any order, and so may __lt. */
 static tuple table_sort(prover *x, const tuple *arguments) {
   value is = shuffle(x, first(x, arguments), VALUE_SCALAR);
   tuple passed = {.n = 2, .at = {is, is}};
@@ -292,6 +301,7 @@ static tuple table_unpack(prover *x, const tuple *arguments) {
   return results;
 }
 
+/* The table is made here, as by a constructor. */
 static tuple table_pack(prover *x, const tuple *arguments) {
   value is = moons__value_of_object(x, made_here(x, TABLE, 0));
   value all = VALUE_SCALAR;
@@ -337,6 +347,7 @@ static tuple coroutine_wrap(prover *x, const tuple *arguments) {
   return make_coroutine(x, WRAPPED, 2, arguments);
 }
 
+/* As a protected call: it gives whether the coroutine has come to its yield or end. */
 static tuple coroutine_resume(prover *x, const tuple *arguments) {
   value coroutines = first(x, arguments), functions = {0};
   EACH_OBJECT(x, coroutines, number) {
@@ -349,6 +360,7 @@ static tuple coroutine_resume(prover *x, const tuple *arguments) {
   return protected(x, &results, any_error(x));
 }
 
+/* What it gives is what any coroutine is resumed with. */
 static tuple coroutine_yield(prover *x, const tuple *arguments) {
   moons__value_grow(x, &x->yielded, moons__tuple_all(x, arguments, 0));
   tuple results = {.rest = VALUE_SCALAR};
@@ -490,6 +502,7 @@ static void note_model(moons__models *models, lua_State *L, unsigned number) {
   (void)moons__ptrmap_put(&models->numbers, address, number);
 }
 
+/* Libraries that are opened later are noted then. */
 void moons__models_note(moons__models *models, lua_State *L, moons__libraries libraries) {
   if ((libraries & MOONS__LIBRARIES_ALL & ~models->noted) == 0) return;
   for (unsigned number = 1; number < N_MODELS; number++) {

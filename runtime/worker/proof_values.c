@@ -44,6 +44,7 @@ static uint32_t keep_set(prover *x) {
   return x->set_table[slot];
 }
 
+/* The set with the objects of both. */
 static uint32_t join_sets(prover *x, uint32_t a, uint32_t b) {
   if (a == b || b == 0) return a;
   if (a == 0) return b;
@@ -94,6 +95,7 @@ static void need_keys(prover *x) {
   x->n_keys = 1;
 }
 
+/* Keys may hold zero bytes. */
 static int is_key(const key *k, const char *bytes, size_t n_bytes) {
   return k->n_bytes == n_bytes && memcmp(k->bytes, bytes, n_bytes) == 0;
 }
@@ -141,6 +143,7 @@ void moons__value_grow(prover *x, value *v, value more) {
 
 /* Tuples. */
 
+/* Beyond the places that there are, values are told apart no more. */
 void moons__tuple_add(prover *x, tuple *t, value v) {
   if (t->n < TUPLE_VALUES && is_nothing(t->rest))
     t->at[t->n++] = v;

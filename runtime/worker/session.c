@@ -263,6 +263,7 @@ int moons__session_open_fresh(moons__session *s, moons__workshop *workshop, moon
   return -1;
 }
 
+/* Only what the host adds: set-ups come one by one. */
 int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons__base *base) {
   if (begin_session(s, workshop, base, MOONS_FUNCTIONS_PER_STATE)) return -1;
   base->n_sessions++;
@@ -338,6 +339,7 @@ static moons__loaded_setup *find_loaded(moons__session *s, const moons__plan *pl
   return NULL;
 }
 
+/* What a set-up holds counts for the call that has brought it only while it is loaded. */
 static moons__loaded_setup *load_setup(moons__session *s, moons__plan *plan) {
   moons__loaded_setup *loaded = free_loaded(s);
   setting_up x = {.session = s, .loaded = loaded, .plan = plan};

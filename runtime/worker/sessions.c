@@ -35,6 +35,7 @@ static moons__base *find_base(const moons__sessions *s, moons__libraries librari
   return NULL;
 }
 
+/* The order of bases means nothing. */
 static void drop_base(moons__sessions *s, moons__base *base) {
   unsigned i = 0;
   while (s->bases[i] != base)
@@ -99,6 +100,7 @@ static size_t bytes_of(const moons__session *session) {
   return sizeof *session + session->image.n_bytes;
 }
 
+/* Whether memory is short is asked before the session has given back what it held. */
 static void close_at(moons__sessions *s, unsigned i) {
   moons__session *session = s->list[i].session;
   moons__base *base = session->base;

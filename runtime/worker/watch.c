@@ -53,6 +53,7 @@ static moons__chunk *share_chunk(moons__chunk *chunk, unsigned n_sharers) {
   return rest;
 }
 
+/* Of calls in one go none can be taken: it is cut short, and whoever wants them asks again. */
 moons__chunk *moons__worker_share(moons__worker *w, unsigned n_sharers) {
   moons__stop *stop = &w->workshop.sandbox.stop;
   moons__chunk *rest = NULL;
@@ -142,6 +143,7 @@ uint64_t moons__worker_watch(moons__worker *w, uint64_t now_ns) {
   return own_ns < outer_ns ? own_ns : outer_ns;
 }
 
+/* The clock of a call that was told runs from then on: it has some grace, and is told again and again. */
 static uint64_t watch_own(moons__worker *w, uint64_t now_ns) {
   if (moons__worker_is_lost(w)) return UINT64_MAX;
   uint64_t since_ns = cancelled_since(w);
@@ -193,6 +195,7 @@ static void keep_bytes(moons__worker *w) {
   if (chunk->bytes != NULL) memcpy(chunk->bytes, w->given_up_bytes, chunk->n_bytes);
 }
 
+/* What the calls before it have given stays; the call fails, or is tried again; those after it run elsewhere. */
 static void give_up_chunk(moons__worker *w) {
   moons__outcome_put_go(w);
   moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED

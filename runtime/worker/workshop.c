@@ -7,6 +7,7 @@
 
 #include "moons.h"
 
+/* The stop is entered here as for a call, so a set-up without end can be told to end, and be given up. */
 int moons__workshop_call(moons__workshop *w, const moons__slot *slot, lua_CFunction function,
                          void *data, int is_kept) {
   lua_State *L = slot->L;
@@ -44,6 +45,7 @@ static void fail_for_end(moons__workshop *w, lua_State *L, const char *prefix) {
   moons__report_text(&w->reporter, kind, text, &w->failure);
 }
 
+/* Where it was made to end, why it failed is that, and not what the code made of it. */
 int moons__workshop_fail(moons__workshop *w, lua_State *L, moons__names *names, int status,
                          moons__failure_kind kind, const char *prefix) {
   w->failure.n_bytes = 0;
