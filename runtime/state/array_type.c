@@ -400,15 +400,20 @@ static void make_array_metatable(lua_State *L, const char *key, int has_finalize
   lua_pop(L, 1);
 }
 
-static void push_methods(lua_State *L) {
-  static const luaL_Reg METHODS[] = {
-      {"get", array_get},       {"set", array_set},       {"row", array_row},
-      {"column", array_column}, {"unpack", array_unpack}, {"totable", array_totable},
-      {"sum", array_sum},       {"mean", array_mean},     {"min", array_min},
-      {"max", array_max},       {"dot", array_dot},       {"fill", array_fill},
-      {"copy", array_copy},     {"rows", array_rows},     {NULL, NULL},
-  };
-  luaL_newlib(L, METHODS);
+static const luaL_Reg METHODS[] = {
+    {"get", array_get},       {"set", array_set},       {"row", array_row},
+    {"column", array_column}, {"unpack", array_unpack}, {"totable", array_totable},
+    {"sum", array_sum},       {"mean", array_mean},     {"min", array_min},
+    {"max", array_max},       {"dot", array_dot},       {"fill", array_fill},
+    {"copy", array_copy},     {"rows", array_rows},     {NULL, NULL},
+};
+
+lua_CFunction moons__array_function(const char *name) {
+  if (strcmp(name, "__index") == 0) return array_index;
+  if (strcmp(name, "__len") == 0) return array_len;
+  for (const luaL_Reg *method = METHODS; method->name != NULL; method++)
+    if (strcmp(method->name, name) == 0) return method->func;
+  return NULL;
 }
 
 /* Pushes the metatable of this key; makes all of them where there is none yet. */
@@ -440,7 +445,7 @@ void moons__array_open(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   make_known(L);
   make_metatable(L, &ROWS, "rows of an array", MOONS__IS_ROWS, ROWS_FUNCTIONS);
-  push_methods(L);
+  luaL_newlib(L, METHODS);
   make_array_metatable(L, &VIEW, 0);
   make_array_metatable(L, &HANDLE, 1);
   lua_pop(L, 2);

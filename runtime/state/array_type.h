@@ -25,6 +25,9 @@ moons__array *moons__array_push(lua_State *L, moons__shared *block, const moons_
 ** is no memory. Returns NULL, with a text on top that says why, where it cannot be had. */
 moons__array *moons__array_push_new(lua_State *L, const moons__extent *extent);
 
+/* The function of arrays with this name: a method, or a metamethod that reads. NULL: there is none. */
+lua_CFunction moons__array_function(const char *name);
+
 /* Pushes the sequence of the rows of the array at a stack index. */
 void moons__array_push_rows(lua_State *L, int index);
 

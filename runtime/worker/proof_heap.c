@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sizes.h"
+#include "state/array.h"
 #include "worker/proof_inside.h"
 
 enum { FEW_TABLES = 8, MOST_FIELDS = 64, MAX_OUTSIDE = MAX_OBJECTS / 2, LONGEST_KEY = 64 };
@@ -197,6 +198,13 @@ static value take_string(prover *x) {
   return v;
 }
 
+/* Whether the userdata on top is an array that its state can neither write to nor free. */
+static int is_view(lua_State *L) {
+  int how;
+  const moons__array *a = moons__array_at(L, -1, &how);
+  return how == MOONS__IS_ARRAY && !a->may_write && !a->holds;
+}
+
 value moons__heap_take(prover *x, const char *name) {
   lua_State *L = x->L;
   const void *address = lua_topointer(L, -1);
@@ -212,7 +220,9 @@ value moons__heap_take(prover *x, const char *name) {
     return take_object(x, OUTSIDE, address, name);
   case LUA_TFUNCTION:
     return take_object(x, lua_iscfunction(L, -1) ? C_FUNCTION : FUNCTION, address, name);
-  default: return take_object(x, OPAQUE, &x->proof, name);
+  default:
+    if (is_view(L)) return take_object(x, ARRAY, address, name);
+    return take_object(x, OPAQUE, &x->proof, name);
   }
 }
 
@@ -229,7 +239,7 @@ static void name_field(char *to, const object *o, const char *key) {
 
 /* The metatables of a table. */
 static value metatables_of(prover *x, object *o) {
-  if (o->kind != OUTSIDE || o->is_met) return o->metatables;
+  if ((o->kind != OUTSIDE && o->kind != ARRAY) || o->is_met) return o->metatables;
   o->is_met = 1;
   push_object(x, o);
   o->metatables = take_metatable(x, o->name);
@@ -500,6 +510,23 @@ value moons__heap_index(prover *x, value v, value key) {
   return is;
 }
 
+/* They lie where the array's __index keeps them. */
+value moons__heap_array_methods(prover *x, value v, value key) {
+  value is = {0};
+  EACH_OBJECT(x, v, number) {
+    object *o = moons__object(x, number);
+    if (o->kind != ARRAY) continue;
+    int top = lua_gettop(x->L);
+    push_object(x, o);
+    if (luaL_getmetafield(x->L, -1, "__index") == LUA_TNIL || lua_getupvalue(x->L, -1, 1) == NULL)
+      lua_pushnil(x->L);
+    value methods = moons__heap_take(x, "methods of arrays");
+    lua_settop(x->L, top);
+    moons__value_join(x, &is, moons__heap_index(x, methods, key));
+  }
+  return is;
+}
+
 value moons__heap_contents(prover *x, value v) {
   value is = VALUE_SCALAR;
   EACH_OBJECT(x, v, number) {
@@ -536,8 +563,9 @@ static _Noreturn void refuse_store(prover *x, const object *o, value key) {
   size_t n_bytes;
   if (is_globals(o) && key.key != 0)
     moons__proof_fail(x, "sets the global '%s'", moons__key_bytes(x, key.key, &n_bytes));
-  if (o->name[0] != '\0') moons__proof_fail(x, "writes to the captured table '%s'", o->name);
-  moons__proof_fail(x, "writes to a captured table");
+  const char *what = o->kind == ARRAY ? "array" : "table";
+  if (o->name[0] != '\0') moons__proof_fail(x, "writes to the captured %s '%s'", what, o->name);
+  moons__proof_fail(x, "writes to a captured %s", what);
 }
 
 /* v[key] = is by a __newindex of it. */
@@ -558,7 +586,7 @@ static void store_by(prover *x, value v, value by, value key, value is) {
 /* Stores into each table that it may be; one that was there before ends the proof here. */
 static void store_raw(prover *x, uint32_t number, value key, value is) {
   object *o = table_of(x, number);
-  if (o->kind == OUTSIDE || o->kind == CROWD) refuse_store(x, o, key);
+  if (o->kind == OUTSIDE || o->kind == CROWD || o->kind == ARRAY) refuse_store(x, o, key);
   if (o->kind == OPAQUE) moons__proof_fail(x, "writes to a userdata");
   if (o->kind == TABLE) store_made(x, o, key, is);
 }

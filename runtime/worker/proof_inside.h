@@ -89,6 +89,7 @@ typedef enum object_kind {
   C_FUNCTION,
   COROUTINE, /* made in the call */
   WRAPPED,   /* what coroutine.wrap gives */
+  ARRAY,     /* the caller's, which calls can only read */
   OPAQUE     /* a userdata or a coroutine that was there before */
 } object_kind;
 
@@ -256,6 +257,9 @@ void moons__heap_store_raw(prover *x, value v, value key, value is);
 value moons__heap_metamethod(prover *x, value v, const char *name);
 
 int moons__heap_strings_have(prover *x, const char *name);
+
+/* The methods of arrays with this name. */
+value moons__heap_array_methods(prover *x, value v, value key);
 
 /* The metatables that getmetatable gives. */
 value moons__heap_metatables(prover *x, value v);

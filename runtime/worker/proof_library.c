@@ -10,6 +10,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "state/array_type.h"
 #include "state/pristine.h"
 #include "worker/proof_inside.h"
 
@@ -368,7 +369,55 @@ static tuple coroutine_yield(prover *x, const tuple *arguments) {
   return results;
 }
 
+/* {== Arrays ================================================================================== */
+
+/* Only what nothing can be written to has these functions called: others may wait for maps, and collect garbage. */
+static void check_arrays(prover *x, const tuple *arguments) {
+  value all = moons__tuple_all(x, arguments, 0);
+  EACH_OBJECT(x, all, number) {
+    if (moons__object(x, number)->kind == OPAQUE) moons__proof_fail(x, "uses a userdata");
+  }
+}
+
+/* Numbers of arrays. */
+static tuple array_numbers(prover *x, const tuple *arguments) {
+  check_arrays(x, arguments);
+  return scalars(x, arguments);
+}
+
+/* A new list of numbers. */
+static value new_numbers(prover *x, unsigned which) {
+  value is = moons__value_of_object(x, made_here(x, TABLE, which));
+  moons__heap_store_raw(x, is, VALUE_SCALAR, VALUE_SCALAR);
+  return is;
+}
+
+static tuple array_row(prover *x, const tuple *arguments) {
+  check_arrays(x, arguments);
+  return one(new_numbers(x, 0));
+}
+
+/* A matrix gives a list of rows. */
+static tuple array_totable(prover *x, const tuple *arguments) {
+  tuple results = array_row(x, arguments);
+  moons__heap_store_raw(x, results.at[0], VALUE_SCALAR, new_numbers(x, 1));
+  return results;
+}
+
+/* a[i], a.type, a.shape, a.method */
+static tuple array_index(prover *x, const tuple *arguments) {
+  value is = VALUE_TEXT, key = second(x, arguments);
+  check_arrays(x, arguments);
+  if ((key.kinds & STRING) == 0) return scalars(x, arguments);
+  moons__value_join(x, &is, new_numbers(x, 0));
+  moons__value_join(x, &is, moons__heap_array_methods(x, first(x, arguments), key));
+  return one(is);
+}
+
 /* {== All of them ============================================================================= */
+
+/* Stands for a library: functions of arrays, which are known where a state has no array yet. */
+static const char ARRAYS[] = "array";
 
 static const struct {
   const char *library, *name;
@@ -463,6 +512,18 @@ static const struct {
     {LUA_COLIBNAME, "status", texts},
     {LUA_COLIBNAME, "wrap", coroutine_wrap},
     {LUA_COLIBNAME, "yield", coroutine_yield},
+    {ARRAYS, "__index", array_index},
+    {ARRAYS, "__len", array_numbers},
+    {ARRAYS, "column", array_row},
+    {ARRAYS, "dot", array_numbers},
+    {ARRAYS, "get", array_numbers},
+    {ARRAYS, "max", array_numbers},
+    {ARRAYS, "mean", array_numbers},
+    {ARRAYS, "min", array_numbers},
+    {ARRAYS, "row", array_row},
+    {ARRAYS, "sum", array_numbers},
+    {ARRAYS, "totable", array_totable},
+    {ARRAYS, "unpack", array_numbers},
 };
 
 enum { N_MODELS = sizeof MODELS / sizeof MODELS[0] };
@@ -496,6 +557,15 @@ static int push_function(lua_State *L, const char *library, const char *name) {
   return lua_iscfunction(L, -1);
 }
 
+/* Pushes the function that a model is of; returns whether it is there. */
+static int push_modelled(lua_State *L, unsigned number) {
+  const char *library = MODELS[number].library, *name = MODELS[number].name;
+  if (name == NULL) return 0;
+  if (library != ARRAYS) return push_function(L, library, name);
+  lua_pushcfunction(L, moons__array_function(name));
+  return 1;
+}
+
 static void note_model(moons__models *models, lua_State *L, unsigned number) {
   const void *address = address_of(lua_tocfunction(L, -1)), *inner = inner_function(L);
   if (inner != NULL && moons__ptrmap_put(&models->inner, address, (uintptr_t)inner)) return;
@@ -507,9 +577,7 @@ void moons__models_note(moons__models *models, lua_State *L, moons__libraries li
   if ((libraries & MOONS__LIBRARIES_ALL & ~models->noted) == 0) return;
   for (unsigned number = 1; number < N_MODELS; number++) {
     int top = lua_gettop(L);
-    if (MODELS[number].name != NULL &&
-        push_function(L, MODELS[number].library, MODELS[number].name))
-      note_model(models, L, number);
+    if (push_modelled(L, number)) note_model(models, L, number);
     lua_settop(L, top);
   }
   models->noted |= libraries;

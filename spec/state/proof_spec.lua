@@ -120,6 +120,40 @@ describe("a proof", function()
     equal({count, total, string.n, Class.n}, {0, nil, nil, 0})
   ]])
 
+  case("reads captured arrays, which a call cannot write to", [[
+    local list, matrix = parallel.array {1, 2, 3, 4, n = 4}, parallel.array({{1, 2.5}, {3, 4}}, "float32")
+    proved(function(i) return list[i % #list + 1] * list:get(1) + list:sum() end, numbers(100))
+    proved(function(i)
+      local sum = 0
+      for j = 1, #list do sum = sum + list[j] end
+      return {sum, list:mean(), list.min(list), list:max(), list:dot(list), select("#", list:unpack()), list.type, i}
+    end, numbers(100))
+    proved(function(i)
+      local row, all = matrix:row(i % 2 + 1), matrix:totable()
+      row[1], all[1][2], all[3] = i, i, matrix:column(2)
+      return {row, all, matrix.shape, list:totable(2, 3)}
+    end, numbers(100))
+    proved(function(row) return row[1] + matrix:get(2, 2) end, matrix:rows())
+    proved(function(i) return pcall(function() return list[i] end) and 1 or 2 end, numbers(10))
+  ]])
+
+  case("is not found where a call may do more with an array", [[
+    local list = parallel.array {1, 2, 3}
+    unproved(function(i) return pcall(function() list[1] = i end) end, numbers(10))
+    unproved(function(i) return pcall(list.set, list, 1, i) end, numbers(10))
+    unproved(function(i) return list:copy():fill(i):sum() end, numbers(10))
+    unproved(function(i) return list[i % 2 == 0 and "sum" or "max"](list) end, numbers(10))
+    unproved(function(x) x[1] = 5 return x:sum() end, {parallel.array {1, 2}, parallel.array {3, 4}})
+    unproved(function() return #tostring(list) end, numbers(10))
+    local n = 0
+    local function init()
+      local methods = debug.getupvalue(debug.getmetatable(list).__index, 1) and
+        select(2, debug.getupvalue(debug.getmetatable(list).__index, 1))
+      methods.sum = function() n = n + 1 return n end
+    end
+    equal(unproved(function() return list:sum() end, numbers(10), {init = init}), {1, 1, 1, 1, 1, 1, 1, 1, 1, 1})
+  ]])
+
   case("goes by what init has changed", [[
     local seen = {}
     local function init()
