@@ -476,6 +476,7 @@ function Program:item()
     return one_of(random(2) == 1 and ITEMS or NUMBERS_ONLY)
   end
   local known = one_of {self.tables, self.harmless, self.harmful, self.classes}
+  self.flags.varies = self.flags.varies or #known > 0 -- in plain Lua it is the captured one itself
   return #known > 0 and one_of(known) or "{1, 2}"
 end
 

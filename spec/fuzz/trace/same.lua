@@ -1,6 +1,7 @@
 --- Whether two values are the same to the bit: numbers with type, sign and kind of NaN, tables with what they share
--- and their metatables, functions with code and upvalues. Policy: what no two states have alike, an address in a
--- text, is no difference; keys that are tables or functions are only counted.
+-- and their metatables, functions with code and upvalues, arrays with type, shape and
+-- numbers. Policy: what no two states have alike, an address in a text, is no difference; keys that are tables or
+-- functions are only counted.
 -- @module trace.same
 
 local HAS_ADDRESS = "0[xX]%x%x%x%x%x"
@@ -88,7 +89,15 @@ local function same_table(a, b, pairs_seen)
   return same_value(debug.getmetatable(a), debug.getmetatable(b), pairs_seen) and same_content(a, b, pairs_seen)
 end
 
-local BY_TYPE = {number = same_number, string = same_text, table = same_table, ["function"] = same_function}
+-- Arrays, the only userdata here: one that comes home twice is two.
+local function same_array(a, b, pairs_seen)
+  return a.type == b.type and same_value(a.shape, b.shape, pairs_seen) and
+    same_value(a:totable(), b:totable(), pairs_seen)
+end
+
+local BY_TYPE = {
+  number = same_number, string = same_text, table = same_table, ["function"] = same_function, userdata = same_array,
+}
 
 function same_value(a, b, pairs_seen)
   local kind = type(a)
