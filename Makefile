@@ -30,10 +30,15 @@ LUA := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua,$(if \
          $(shell $(PKG_CONFIG) --exists '$(name) >= 5.4 $(name) < 5.5' 2>&1 || echo no),,$(name))))
 UV  := $(if $(shell $(PKG_CONFIG) --exists 'libuv >= 1.34' 2>&1 || echo no),,libuv)
 
+SQLITE := $(if $(shell $(PKG_CONFIG) --exists 'sqlite3 >= 3.24' 2>&1 || echo no),,sqlite3)
+
 LUA_CFLAGS := $(if $(LUA),$(shell $(PKG_CONFIG) --cflags $(LUA)))
 LUA_LIBS   := $(if $(LUA),$(shell $(PKG_CONFIG) --libs $(LUA)))
 UV_CFLAGS  := $(if $(UV),$(shell $(PKG_CONFIG) --cflags $(UV)))
 UV_LIBS    := $(if $(UV),$(shell $(PKG_CONFIG) --libs $(UV)))
+# Where there is no SQLite, the option `store` says so.
+SQLITE_CFLAGS := $(if $(SQLITE),$(shell $(PKG_CONFIG) --cflags $(SQLITE)) -DMOONS_STORE=1)
+SQLITE_LIBS   := $(if $(SQLITE),$(shell $(PKG_CONFIG) --libs $(SQLITE)))
 
 # The command carries Lua inside it where the system has Lua as an archive.
 LUA_NAME    := $(patsubst -l%,lib%.a,$(filter -llua%,$(LUA_LIBS)))
@@ -45,7 +50,7 @@ LUA_ARCHIVE := $(firstword $(wildcard $(addsuffix /$(LUA_NAME),$(LUA_DIRS))))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion
 # Includes begin at runtime/: "wire/names.h".
-CPPFLAGS += -iquote runtime $(patsubst -I%,-isystem %,$(LUA_CFLAGS) $(UV_CFLAGS))
+CPPFLAGS += -iquote runtime $(patsubst -I%,-isystem %,$(LUA_CFLAGS) $(UV_CFLAGS) $(SQLITE_CFLAGS))
 LANGUAGE := -std=c11 -fPIC -fvisibility=hidden -pthread
 
 ifneq ($(SANITIZE),)
@@ -70,6 +75,7 @@ ifeq ($(SYSTEM),Darwin)
   SHARED   := -dynamiclib -install_name @rpath/libmoons.so
   MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel \
                 -Wl,-exported_symbol,_luaopen_parallel_experiment
+  STORE_MODULE := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel_store
   SYS_LIBS := -lm
 else
   CPPFLAGS += -D_GNU_SOURCE
@@ -79,6 +85,7 @@ else
   SHARED   := -shared -Wl,-soname,libmoons.so
   # Stays in memory: a call that was given up may still run when its state is closed.
   MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=runtime/module/parallel.map
+  STORE_MODULE := -shared -Wl,--version-script=runtime/store/store.map
   SYS_LIBS := -lm -ldl
 endif
 
@@ -88,15 +95,18 @@ endif
 TWIN_LEFT := $(if $(and $(filter Linux,$(SYSTEM)),$(if $(PORTABLE),,yes)),%_posix.c,%_linux.c)
 # Of the command alone.
 COMMAND   := $(wildcard runtime/command/*.c)
-SOURCES   := $(filter-out $(COMMAND) $(TWIN_LEFT),$(wildcard runtime/*/*.c))
+# Of the command and of parallel/store.so, not of the library.
+STORE     := $(if $(SQLITE),$(wildcard runtime/store/*.c))
+SOURCES   := $(filter-out $(COMMAND) runtime/store/% $(TWIN_LEFT),$(wildcard runtime/*/*.c))
 HEADERS   := $(wildcard runtime/*.h runtime/*/*.h)
 LUA_FILES := $(sort $(wildcard lua/parallel/*.lua lua/parallel/*/*.lua))
 LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FILES))
 
 OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/base/lua_sources.o
-OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so)
+OF_STORE := $(STORE:runtime/%.c=$(BUILD)/obj/%.o)
+OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so $(if $(SQLITE),parallel/store.so))
 COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
-SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(LUA_FILES)
+SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(STORE) $(LUA_FILES)
 
 # show WHAT: the short line, unless whole commands are printed.
 Q    := $(if $(V),,@)
@@ -112,10 +122,10 @@ show = $(if $(V),:,echo '$(1)')
 
 all: $(OUTPUTS) ## build the command, the libraries and the Lua module
 
-$(BUILD)/moons: $(COMMAND:runtime/%.c=$(BUILD)/obj/%.o) $(OBJECTS)
+$(BUILD)/moons: $(COMMAND:runtime/%.c=$(BUILD)/obj/%.o) $(OF_STORE) $(OBJECTS)
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(RUNTIMES) -pthread $(EXPORT) -o $@ $^ \
-	  $(WHOLE_LUA) $(UV_LIBS) $(SYS_LIBS)
+	  $(WHOLE_LUA) $(UV_LIBS) $(SQLITE_LIBS) $(SYS_LIBS)
 
 $(BUILD)/libmoons.a: $(OBJECTS)
 	@$(call show,ar $@)
@@ -129,6 +139,12 @@ $(BUILD)/libmoons.so: $(OBJECTS)
 $(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
+
+# What stock Lua loads; it takes Lua from the program too.
+$(BUILD)/parallel/store.so: $(OF_STORE) runtime/store/store.map
+	@mkdir -p $(@D)
+	@$(call show,ld $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STORE_MODULE) -o $@ $(OF_STORE) $(SQLITE_LIBS)
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
 	@mkdir -p $(@D)
@@ -274,6 +290,8 @@ install: all ## install under PREFIX (/usr/local)
 	install -m 644 $(BUILD)/libmoons.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/libmoons.so $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/parallel.so $(DESTDIR)$(PREFIX)/lib/lua/5.4
+	$(if $(SQLITE),install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/parallel)
+	$(if $(SQLITE),install -m 755 $(BUILD)/parallel/store.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/parallel)
 	install -d $(DESTDIR)$(PREFIX)/share/moons/types/parallel
 	install -m 644 lua/types/parallel.lua $(DESTDIR)$(PREFIX)/share/moons/types
 	install -m 644 lua/types/parallel/*.lua $(DESTDIR)$(PREFIX)/share/moons/types/parallel

@@ -25,6 +25,7 @@ missing_to_build() {
 }
 
 missing_to_check() {
+  known 'sqlite3 >= 3.24' || echo 'SQLite and its headers'
   for tool in gcc clang clang-format clang-tidy cppcheck luacheck gnuplot; do
     command -v "$tool" >/dev/null || echo "$tool"
   done
@@ -52,23 +53,23 @@ packages() {
   case $1 in
   apt-get)
     echo gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev
-    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson lua-penlight'
+    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind libsqlite3-dev gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson lua-penlight'
     ;;
   dnf)
     echo gcc make pkgconf-pkg-config lua lua-devel lua-static libuv-devel
-    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck valgrind gnuplot lua-lpeg lua-filesystem luarocks'
+    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck valgrind sqlite-devel gnuplot lua-lpeg lua-filesystem luarocks'
     ;;
   pacman)
     echo gcc make pkgconf lua54 libuv
-    check='clang cppcheck valgrind gnuplot luarocks'
+    check='clang cppcheck valgrind sqlite gnuplot luarocks'
     ;;
   apk)
     echo gcc musl-dev make pkgconf lua5.4 lua5.4-dev libuv-dev
-    check='clang clang-extra-tools cppcheck valgrind gnuplot lua5.4-lpeg lua5.4-filesystem lua5.4-cjson luarocks5.4'
+    check='clang clang-extra-tools cppcheck valgrind sqlite-dev gnuplot lua5.4-lpeg lua5.4-filesystem lua5.4-cjson luarocks5.4'
     ;;
   brew)
     echo pkgconf lua@5.4 libuv
-    check='llvm cppcheck gnuplot luarocks'
+    check='llvm cppcheck sqlite gnuplot luarocks'
     ;;
   esac
   [ "$for_what" = build ] || echo "$check"

@@ -11,9 +11,9 @@ case $objects in /*) ;; *) objects=$PWD/$objects ;; esac
 cd "$root/runtime"
 
 # From the lowest to the highest.
-floors='base system state wire worker backend schedule module command'
+floors='base system state wire worker backend schedule module store command'
 with_threads='system backend schedule'
-with_lua='state wire worker module command'
+with_lua='state wire worker module store command'
 
 # Values are trees: what encodes one calls itself. Its files are one room.
 room_of_many='wire/encode'
@@ -60,6 +60,7 @@ BEGIN { n = split(floors, names, " "); for (i = 1; i <= n; i++) height[names[i]]
   if (part[2] == "uv.h" && !has(with_threads, floor_of(FILENAME))) breach("only " with_threads " may include uv.h")
   if (part[2] ~ /^(lua|lauxlib|lualib)\.h$/ && !has(with_lua, floor_of(FILENAME)))
     breach("only " with_lua " may include " part[2])
+  if (part[2] == "sqlite3.h" && floor_of(FILENAME) != "store") breach("only store may include sqlite3.h")
 }' $files >"$found"
 
 breaches=0

@@ -30,9 +30,9 @@ end
 -- function that is called until it returns nil
 -- @tparam[opt] table options `workers`, `chunk`, `fresh`, `init`, `pack`, `seed`, `errors`,
 -- `timeout`, `memory`, `retries`, `progress`; `into`, an array that takes the numbers that calls return, each at its
--- place (with `pack` the row), and is returned in the place of a table; and `report`, a table that is filled:
--- `report[i]` says what call i has used, in the fields `seconds`, `cpu` (seconds of a processor), `memory` (bytes),
--- `worker`, `host` and `tries`
+-- place (with `pack` the row), and is returned in the place of a table; `store`, a file in which results are kept; and
+-- `report`, a table that is filled: `report[i]` says what call i has used, in the fields `seconds`, `cpu` (seconds of a
+-- processor), `memory` (bytes), `worker`, `host` and `tries`
 -- @treturn table the first value of each call, in the order of `xs`, with `pack` all values, packed; and how many
 -- calls there were in the field `n`
 -- @treturn ?table with `errors = "collect"`: the errors of failed calls, by index; how many they are in the field `n`,

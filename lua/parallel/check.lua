@@ -175,6 +175,17 @@ local OPTIONS = {
   report = function(value)
     return type(value) == "table", "a table, to be filled"
   end,
+  store = function(value)
+    local path = value
+    if type(value) == "table" then
+      path = value.path
+      for name in next, value do
+        path = (name == "path" or name == "version") and path or nil
+      end
+    end
+    return type(path) == "string" and path ~= "" and not path:find("\0", 1, true),
+      "the name of a file, or {path = ..., version = ...}"
+  end,
   progress = function(value)
     return type(value) == "boolean" or is_callable(value), "a boolean or a function"
   end,
@@ -203,6 +214,7 @@ local OTHER_NAMES = {
   out = "into", output = "into", dest = "into", target = "into",
   stats = "report", timing = "report", timings = "report", profile = "report", usage = "report",
   verbose = "progress", progress_bar = "progress", bar = "progress",
+  cache = "store", memo = "store", memory_file = "store", checkpoint = "store", database = "store", db = "store",
   maxtasksperchild = "fresh", isolated = "fresh", keep = "fresh",
 }
 

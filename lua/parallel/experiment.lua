@@ -1,4 +1,4 @@
---- Experiments: settings to try, and charts of what came of them.
+--- Experiments: settings to try, what came of them, and charts.
 --
 --     local experiment = require "parallel.experiment"
 --     local settings = experiment.grid {lr = {0.1, 0.01}, depth = parallel.range(2, 5)}
@@ -13,6 +13,7 @@ local experiment = {}
 local PARTS = {
   grid = "grid", sample = "sample", uniform = "distribution", log_uniform = "distribution",
   integers = "distribution", choice = "distribution", chart = "chart",
+  open = "open",
 }
 
 for name, part in pairs(PARTS) do

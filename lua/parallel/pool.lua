@@ -146,13 +146,30 @@ local function begin_future(pool, f, items, is_rows, options)
   return future
 end
 
+-- What does these with the option `store`.
+local STORED = {
+  map = "map", starmap = "map", run = "map", imap = "imap", istarmap = "imap", imap_unordered = "imap_unordered",
+}
+
+-- What maps with a store. Only here, and only where it is used, are its files needed.
+local function find_stored(name)
+  if not STORED[name] then
+    core.blame(("option 'store' is not for '%s': it is for maps that are waited for, and iterations"):format(name))
+  end
+  return require("parallel.experiment.stored")[STORED[name]]
+end
+
 -- Makes the method of this name, which checks its arguments and does what `use` does with them.
 local function map_method(name, use, is_rows)
   return function(self, f, items, options)
     check_self(self, name)
     check.callable(name, 1, f)
     check.sequence(name, 2, items, is_rows)
-    return use(self, f, items, is_rows, options_of(self, name, 3, options))
+    options = options_of(self, name, 3, options)
+    if options.store then
+      return find_stored(name)(self, f, items, is_rows, options)
+    end
+    return use(self, f, items, is_rows, options)
   end
 end
 
@@ -172,6 +189,9 @@ function Pool:run(calls, options)
   check.sequence("run", 1, calls, true)
   options = options_of(self, "run", 2, options)
   local f, rows = delayed.plan(calls)
+  if options.store then
+    return find_stored "run"(self, f, rows, true, options)
+  end
   return finish(self, f, rows, true, options)
 end
 
@@ -182,6 +202,9 @@ end
 function Pool:apply(f, ...)
   check_self(self, "apply")
   check.callable("apply", 1, f)
+  if self.options.store then
+    find_stored "apply"
+  end
   local job <close> = Run.make_job(self.plan_of_apply, f, ...)
   return job:values()
 end
@@ -191,6 +214,9 @@ end
 function Pool:submit(f, ...)
   check_self(self, "submit")
   check.callable("submit", 1, f)
+  if self.options.store then
+    find_stored "submit"
+  end
   local future = Future.new(Run.of(Run.make_job(self.plan_of_submit, f, ...)), true, self)
   Future.tidy()
   return future

@@ -19,6 +19,7 @@
 ---@field into? parallel.Array takes the first value of each call, or with `pack` a row of all; the map then gives it
 ---@field errors? "raise"|"collect" `"collect"`: all calls run, and the errors of failed ones are returned
 ---@field report? table<integer, parallel.Use> is filled: what call i has used
+---@field store? string|{path: string, version?: any} a file in which results are kept
 ---@field progress? boolean|fun(done: integer, total?: integer, failed: integer) true: a bar, or lines, on stderr
 
 ---What a call has used.

@@ -24,6 +24,7 @@
 #include "moons.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
+#include "store/sqlite.h"
 #include "system/blocks.h"
 #include "wire/traceback.h"
 #include "worker/program.h"
@@ -348,6 +349,12 @@ static void open_module(lua_State *L) {
   lua_pushcfunction(L, call_exit);
   lua_setfield(L, -2, "exit");
   lua_pop(L, 1);
+#if MOONS_STORE
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_parallel_store);
+  lua_setfield(L, -2, "parallel.store");
+  lua_pop(L, 1);
+#endif
   moons_open(L, runtime);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "parallel");

@@ -41,6 +41,12 @@ static int core_is_worker(lua_State *L) {
   return 1;
 }
 
+/* core.original(name): what a standard library had before the script changed it, as a table; nothing where that is not
+** known. */
+static int core_original(lua_State *L) {
+  return moons__pristine_push_library(L, luaL_checkstring(L, 1));
+}
+
 /* core.is_callable(value) */
 static int core_is_callable(lua_State *L) {
   luaL_checkany(L, 1);
@@ -80,10 +86,12 @@ static int open_core(lua_State *L) {
       {"runs_when_asked", core_runs_when_asked},
       {"now", moons__core_now},
       {"sleep", moons__core_sleep},
+      {"original", core_original},
       {"is_callable", core_is_callable},
       {"caller", core_caller},
       {"blame", core_blame},
       {"raise", core_raise},
+      {"captures", moons__core_captures},
       {"draw_seed", moons__core_draw_seed},
       {"note_computed", moons__core_note_computed},
       {"note_hook", moons__core_note_hook},

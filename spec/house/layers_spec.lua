@@ -51,11 +51,14 @@ describe("the check of layers", function()
     assert.truthy(output:find("wire/a", 1, true) and output:find("in a circle", 1, true))
   end)
 
-  it("tells a header of Lua's, or libuv's, on the wrong floor", function()
+  it("tells a header of Lua's, libuv's, or SQLite's, on the wrong floor", function()
     local _, output = check {
       ["runtime/system/a.c"] = "#include <lua.h>\n", ["runtime/state/b.c"] = "\n#include <uv.h>\n",
+      ["runtime/module/c.c"] = "#include <sqlite3.h>\n",
     }
-    assert.truthy(output:find("runtime/system/a.c:1: only state wire worker module command may include lua.h", 1, true))
+    local with_lua = "only state wire worker module store command may include lua.h"
+    assert.truthy(output:find("runtime/system/a.c:1: " .. with_lua, 1, true))
+    assert.truthy(output:find("runtime/module/c.c:1: only store may include sqlite3.h", 1, true))
     assert.truthy(output:find("runtime/state/b.c:2: only system backend schedule may include uv.h", 1, true))
   end)
 

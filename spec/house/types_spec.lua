@@ -61,13 +61,17 @@ describe("the definitions for editors", function()
   end
 
   -- The tables of their methods have those of the module's own, too: the page says which are public.
-  for class, page in pairs {pool = "doc/pools.md", future = "doc/pools.md", array = "doc/arrays.md"} do
+  for class, where in pairs {
+    pool = {"doc/pools.md", TYPES}, future = {"doc/pools.md", TYPES}, array = {"doc/arrays.md", TYPES},
+    store = {"doc/experiments.md", EXPERIMENT},
+  } do
+    local page, file = table.unpack(where)
     it(("have every method of a %s, and no others"):format(class), function()
       local methods, variable = {}, class == "array" and "a" or class
       for name in read(page):gmatch("`" .. variable .. ":([%w_]+)[`(]") do
         methods[#methods + 1] = name
       end
-      check_names(methods, functions_of(TYPES, class .. ":"))
+      check_names(methods, functions_of(file, class .. ":"))
     end)
   end
 

@@ -4,6 +4,7 @@
 -- @module parallel.experiment.gnuplot
 
 local core = require "parallel.core"
+local file = require "parallel.experiment.file"
 local plot = require "parallel.experiment.plot"
 
 local gnuplot = {}
@@ -27,21 +28,9 @@ local function fail(text)
   core.blame("cannot draw the chart: " .. text)
 end
 
--- Writes a file whole; returns nil and why where it cannot.
-local function write(path, bytes)
-  local file, why = io.open(path, "wb")
-  if not file then
-    return nil, why
-  end
-  local written
-  written, why = file:write(bytes)
-  local closed, why_not = file:close()
-  return written and closed, why or why_not
-end
-
 local function read(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a" or ""
+  local handle <close> = io.open(path, "rb")
+  return handle and handle:read "a" or ""
 end
 
 -- What gnuplot says of an error; its place in the script says nothing to others.
@@ -57,7 +46,7 @@ local function run(commands)
     os.remove(script)
     os.remove(errors)
   end)
-  local written, why = write(script, commands)
+  local written, why = file.write(script, commands)
   if not written then
     fail(tostring(why))
   end
@@ -75,26 +64,6 @@ local function run(commands)
   return picture
 end
 
--- An ending that no other process gives to its files now.
-local function unique_ending()
-  local name = os.tmpname()
-  os.remove(name)
-  return "." .. name:match "[^/_]*$" .. ".part"
-end
-
--- Puts a picture into a file, which it is whole or not at all.
-local function save(picture, file)
-  local part = file .. unique_ending()
-  local written, why = write(part, picture)
-  if written then
-    written, why = os.rename(part, file)
-  end
-  if not written then
-    os.remove(part)
-    fail(tostring(why))
-  end
-end
-
 --- Draws a chart.
 -- @tparam table chart what `chart.chart` has read: `title`, `note`, `series`, the axes `x` and `y`, `has_names`, `form`
 -- ("svg", "png" or "terminal"), `file`, `width` and `height`
@@ -103,7 +72,10 @@ function gnuplot.draw(chart)
   chart.columns = core.columns() or COLUMNS
   local picture = run(plot.script(chart))
   if chart.file then
-    save(picture, chart.file)
+    local written, why = file.replace(chart.file, picture)
+    if not written then
+      fail(tostring(why))
+    end
   else
     io.stdout:write((picture:gsub("[ \f]+\n", "\n"):gsub("^\f?\n*", ""):gsub("%s*$", "\n")))
   end

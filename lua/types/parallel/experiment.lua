@@ -84,6 +84,47 @@ function experiment.integers(low, high) end
 ---@return parallel.Distribution distribution
 function experiment.choice(values) end
 
+---A call in a store.
+---@class parallel.Row
+---@field item any
+---@field value any
+---@field error? string
+---@field seconds? number
+---@field host? string
+---@field started string UTC
+---@field tries? integer
+
+---What a store holds.
+---@class parallel.Store
+local store = {}
+
+---Iterates over the calls.
+---@return fun(): parallel.Row? next
+function store:rows() end
+
+---How many calls have succeeded, and how many have failed.
+---@return integer succeeded
+---@return integer failed
+function store:count() end
+
+---The call with the least, or the greatest, value.
+---@param by? string|fun(value: any, row: parallel.Row): number? a field of the values, or a function of them
+---@param which? "min"|"max" `"min"` by default
+---@return parallel.Row? row
+function store:best(by, which) end
+
+---Writes all calls as comma-separated values.
+---@param path string
+function store:csv(path) end
+
+---Closes the file.
+function store:close() end
+
+---Opens a store that is there.
+---@param path string
+---@return parallel.Store store
+function experiment.open(path) end
+
 ---Draws a chart, by gnuplot.
 ---@param spec parallel.Chart
 function experiment.chart(spec) end
