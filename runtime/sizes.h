@@ -323,6 +323,12 @@
 #define MOONS_CALLER_NS 20000.0
 #endif
 
+/* Up to this long together, in ns, the thread that waits makes its part of the calls beside the workers. None of them can be given
+** up meanwhile, so it is not long. */
+#ifndef MOONS_HELP_NS
+#define MOONS_HELP_NS 200000.0
+#endif
+
 /* After this many ns Moons gives up a call that was told to end and has not: it is in something that cannot be stopped.
 ** Another worker takes the place of its own. Long against the longest that a script has to wait for a core, short
 ** against a person's patience. */

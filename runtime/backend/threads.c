@@ -478,12 +478,12 @@ static int can_run(moons__backend *b) {
 
 static void run(moons__backend *b, moons__chunk *chunk) { run_on(uv_key_get(&b->current), chunk); }
 
-/* Whether a thread that waits may run a chunk: while there are others, that would be one call more than there may be at once,
-** and it would be made before those that came first. */
+/* Whether a thread that waits may run a chunk: where workers have less to do than they could, for there may be only so many calls at
+** once, and those that came first are not to wait for it. */
 static int enter_guest(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
-  int may_enter = !b->has_guest && b->queue.n == 0 &&
-                  atomic_load_explicit(&b->n_running, memory_order_relaxed) == 0;
+  unsigned n_running = atomic_load_explicit(&b->n_running, memory_order_relaxed);
+  int may_enter = !b->has_guest && b->queue.n + n_running < b->n_threads;
   if (may_enter) b->has_guest = 1;
   uv_mutex_unlock(&b->mutex);
   return may_enter;

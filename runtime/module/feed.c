@@ -247,14 +247,26 @@ static uint64_t n_left(const moons__job_data *j) {
   return j->n < 0 ? UINT64_MAX : (uint64_t)(j->n - j->next + 1);
 }
 
-/* Whether this thread runs the chunk itself: the last calls of the map, when there is nothing else to do and waking a worker
-** takes as long. No call can be given up here. So it must be one that is known to be short, that reaches nothing outside of Lua
-** where it might wait, and that no hook of the script's is to watch over. */
+/* Whether this thread may make calls of the map itself. None can be given up here. So they must reach nothing outside of Lua where
+** they might wait, and no hook of the script's is to watch over them. */
+static int may_help(lua_State *L, const moons__job_data *j, moons__libraries needs) {
+  return j->is_awaited && j->suits_caller &&
+         ((j->libraries | needs) & MOONS__LIBRARIES_OUTSIDE) == 0 && !moons__has_hook(L);
+}
+
+/* Whether it runs the chunk: the last calls of the map, which are known to be short, when there is nothing else to do and
+** waking a worker takes as long. */
 static int is_for_caller(lua_State *L, const moons__job_data *j, uint32_t n_items,
                          moons__libraries needs) {
-  return j->is_awaited && j->suits_caller && n_items == n_left(j) &&
-         moons__chunker_is_short(&j->chunker, n_items) &&
-         ((j->libraries | needs) & MOONS__LIBRARIES_OUTSIDE) == 0 && !moons__has_hook(L);
+  return n_items == n_left(j) && moons__chunker_is_short(&j->chunker, n_items) &&
+         may_help(L, j, needs);
+}
+
+/* Runs what no worker has begun meanwhile, after the last chunk. */
+static void help(lua_State *L, const moons__job_data *j) {
+  do
+    moons__run_hook(L); /* that a signal has set meanwhile */
+  while (moons__job_help(j->job));
 }
 
 /* Hands the chunk that was encoded to the job. */
@@ -279,7 +291,7 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
   if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;
-  if (j->first_here != 0) moons__run_hook(L); /* that a signal has set meanwhile */
+  if (j->first_here != 0) help(L, j);
 }
 
 /* Puts the chunk of `n_items`. Where `status` is no success, the error on top, which it pops, is that
@@ -302,6 +314,8 @@ static int fail_to_read(lua_State *L, moons__job_data *j, uint32_t n_items) {
 
 /* Puts a chunk of the next items. Returns whether there was one that cannot be sent. */
 static int feed_chunk(lua_State *L, moons__job_data *j) {
+  if (j->next == 1 && j->n > 0 && moons__job_lends(j->job) && may_help(L, j, 0))
+    moons__chunker_divide(&j->chunker, n_left(j));
   feed f = {.wanted = moons__chunker_next(&j->chunker, n_left(j))};
   int status = LUA_OK;
   begin_chunk(L, j);

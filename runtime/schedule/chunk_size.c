@@ -2,7 +2,8 @@
 ** Aims at chunks of a fixed duration (MOONS_CHUNK_TARGET_NS), long enough that handing one over costs little and short
 ** enough that the end of a map is even. Begins with one call and doubles; takes at most half of an even share of what
 ** is left; learns what calls of a function take, and trusts that once several maps have agreed. Never makes a chunk
-** larger than what was measured allows.
+** larger than what was measured allows. A map that is known to be short has one chunk for each worker, and the last for the
+** thread that waits for it.
 */
 #include "schedule/chunk_size.h"
 
@@ -10,6 +11,9 @@
 
 /* Chunks shorter than this cost more to hand over than they can win, in ns. */
 static const double LEAST_NS = 20000.0;
+
+/* A worker begins so much later than whoever wakes it, and a part of a short map is no shorter than this, in ns. */
+static const double WAKING_NS = 10000.0, LEAST_PART_NS = 8000.0;
 
 /* How many maps must agree before the duration that they tell is trusted; how many times longer than known
 ** is no agreement. */
@@ -64,14 +68,33 @@ static uint32_t most_at_first(const moons__chunker *c, uint64_t n_left) {
   return share < 1 ? 1 : share > MOONS_CHUNK_MAX_CALLS ? MOONS_CHUNK_MAX_CALLS : (uint32_t)share;
 }
 
-int moons__chunker_is_short(const moons__chunker *c, uint64_t n_calls) {
+static int is_within(const moons__chunker *c, uint64_t n_calls, double ns) {
   return c->is_trusted && !c->was_surprised && c->fixed == 0 && c->call_ns > 0 &&
-         (double)n_calls * c->call_ns <= MOONS_CALLER_NS;
+         (double)n_calls * c->call_ns <= ns;
+}
+
+int moons__chunker_is_short(const moons__chunker *c, uint64_t n_calls) {
+  return is_within(c, n_calls, c->part > 0 ? MOONS_HELP_NS : MOONS_CALLER_NS);
+}
+
+void moons__chunker_divide(moons__chunker *c, uint64_t n_calls) {
+  if (!is_within(c, n_calls, MOONS_HELP_NS) || is_within(c, n_calls, MOONS_CALLER_NS)) return;
+  double ns = (double)n_calls * c->call_ns - WAKING_NS;
+  unsigned n_parts = c->n_workers;
+  while (n_parts > 1 && ns < n_parts * LEAST_PART_NS)
+    n_parts--;
+  if (n_parts == 1) return;
+  c->n_given = n_parts - 1;
+  c->part = calls_in(c, ns / n_parts);
 }
 
 static uint32_t by_measurement(moons__chunker *c, uint64_t n_left) {
   if (c->most == 0) c->most = most_at_first(c, n_left);
   if (c->call_ns <= 0) return 1;
+  if (c->n_given > 0 && c->part < n_left) {
+    c->n_given--;
+    return c->part;
+  }
   if (n_left <= c->most && moons__chunker_is_short(c, n_left)) return (uint32_t)n_left;
   uint32_t n = calls_in(c, MOONS_CHUNK_TARGET_NS);
   if (n > c->most) n = c->most;

@@ -44,6 +44,8 @@ typedef struct moons__chunker {
   int has_measured;
   int was_surprised; /* calls took far longer than was known */
   int is_ready_here; /* the thread that waits has run calls of the function */
+  unsigned n_given;  /* parts that are still to be given to workers, where it helps */
+  uint32_t part;     /* calls of each; 0: it does not */
 } moons__chunker;
 
 /* `cost` is what is known of the function, or NULL. */
@@ -58,6 +60,10 @@ uint32_t moons__chunker_next(moons__chunker *chunker, uint64_t n_left);
 /* Whether so many calls are over before a worker has been woken for them: as several maps have told, and where nobody has
 ** asked for chunks of a size. They are one chunk then. */
 int moons__chunker_is_short(const moons__chunker *chunker, uint64_t n_calls);
+
+/* Divides the calls of a map among workers and the thread that waits, if that may help: where they take little more time than
+** waking a worker does. The last chunk is then that thread's. */
+void moons__chunker_divide(moons__chunker *chunker, uint64_t n_calls);
 
 /* How many chunks to keep under way, so that no worker has to wait for the next. */
 unsigned moons__chunker_ahead(const moons__chunker *chunker);

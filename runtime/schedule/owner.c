@@ -299,9 +299,25 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chun
   return *chunk != NULL ? 0 : MOONS_ENOMEM;
 }
 
+int moons__job_lends(const moons_job *job) {
+  return job->runtime->lends && moons__runtime_depth(job->runtime) == 0;
+}
+
 int moons__job_lend(moons_job *job, int wants) {
-  job->is_lent = wants && job->runtime->lends && moons__runtime_depth(job->runtime) == 0;
+  job->is_lent = wants && moons__job_lends(job);
   return job->is_lent;
+}
+
+int moons__job_help(moons_job *job) {
+  const moons_runtime *r = job->runtime;
+  if (!job->is_lent) return 0;
+  uv_mutex_lock(&job->mutex);
+  moons__chunk *chunk = moons__chunks_withdraw(job);
+  uv_mutex_unlock(&job->mutex);
+  if (chunk == NULL) return 0;
+  if (r->functions->run_here(r->backend, chunk)) return 1;
+  r->functions->submit(r->backend, chunk, NULL);
+  return 0;
 }
 
 /* Runs the chunk that was put on this thread, where that is lent. Returns 0 where it does not. */

@@ -74,6 +74,12 @@ void moons__runtime_lend(moons_runtime *runtime);
 ** gives up a call there. Otherwise they run on workers. Returns whether they run here. */
 int moons__job_lend(moons_job *job, int wants);
 
+/* Whether it would. */
+int moons__job_lends(const moons_job *job);
+
+/* Runs a chunk here that no worker has begun, where the last one was put for this thread. Returns 0 where there is none. */
+int moons__job_help(moons_job *job);
+
 /* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
 moons__kept *moons__runtime_code(const moons_runtime *runtime);
 

@@ -99,13 +99,38 @@ script.on_hosts("the thread that waits #linux", function(case)
     assert(not runs_here(function(pool) pool:map(call, {time}) end))
   ]])
 
+  case("makes its part of some more, and what no worker has begun", [[
+    local function busy(x)
+      local sum = x
+      for i = 1, 150 do sum = sum + i % 3 end
+      return sum, math.random(1 << 40)
+    end
+    local function bad(x) return x == 61 and error("no " .. x, 0) or busy(x) end
+    local pool <close> = parallel.pool(3)
+    for _, f in ipairs {busy, bad} do
+      learn(f, 1, {pack = true})
+      for n = 10, 200, 5 do
+        local items = parallel.range(1, n)
+        local results, errors = pool:map(f, items, {pack = true, seed = n, errors = "collect"})
+        local others = parallel.map(f, items, {pack = true, seed = n, errors = "collect", chunk = 7})
+        equal(results.n, n)
+        for i = 1, n do equal(results[i], others[i]) end
+        equal(f == bad and n > 60, next(errors) ~= nil)
+        assert(not next(errors) or errors[61].index == 61)
+      end
+    end
+    equal(pool:stats().failed, 28)
+    local ok, err = pcall(pool.map, pool, bad, parallel.range(1, 100))
+    equal({ok, err.index, err.message}, {false, 61, "no 61"})
+  ]])
+
   case("goes back to workers where a call takes longer than was known", [[
     assert(comes_to_run_here(spin, 1, function(pool) equal(pool:map(spin, {2}), {3}) end))
     equal(parallel.map(spin, {10000000}), {50000005000000})
     assert(not runs_here(function(pool) equal(pool:map(spin, {2}), {3}) end))
   ]])
 
-  case("makes calls only while no others run, and after those that came before", [[
+  case("makes calls only while workers have too little to do, and after those that came before", [[
     local function say(x) print(x) end
     learn(say, "learning")
     local pool <close> = parallel.pool(1)

@@ -288,6 +288,42 @@ static void here_is_surprised(void) {
   CHECK(!cost.is_ready_here && cost.n_maps == 0);
 }
 
+/* The sizes of the chunks that calls are divided into, and whether each is for the thread that waits, as digits. */
+static const char *division(unsigned n_workers, double call_ns, uint64_t n_calls) {
+  static char text[256];
+  moons__chunker c;
+  moons__chunker_init(&c, n_workers, 0, &(moons__cost){.call_ns = call_ns, .n_maps = 3});
+  moons__chunker_divide(&c, n_calls);
+  for (size_t n = 0; n_calls > 0 && n < sizeof text;) {
+    uint32_t size = moons__chunker_next(&c, n_calls);
+    n_calls -= size;
+    int is_here = n_calls == 0 && moons__chunker_is_short(&c, size);
+    n += (size_t)snprintf(text + n, sizeof text - n, "%u%s", size, is_here ? "!" : " ");
+  }
+  return text;
+}
+
+static void short_ones_are_divided(void) {
+  CHECK(strcmp(division(2, 1000, 20), "20!") == 0);
+  CHECK(strcmp(division(2, 1000, 30), "10 20!") == 0);
+  CHECK(strcmp(division(2, 1000, 100), "45 55!") == 0);
+  CHECK(strcmp(division(4, 1000, 110), "25 25 25 35!") == 0);
+  CHECK(strcmp(division(64, 1000, 42), "8 8 8 18!") == 0);
+  CHECK(strcmp(division(2, 10000, 10), "4 6!") == 0);
+}
+
+static void others_are_not_divided(void) {
+  moons__chunker c = trusting(NULL);
+  moons__chunker_divide(&c, (uint64_t)(MOONS_HELP_NS / 1000) + 1);
+  CHECK(c.part == 0 && c.n_given == 0);
+  moons__chunker_init(&c, 2, 0, &(moons__cost){.call_ns = 1000, .n_maps = 2});
+  moons__chunker_divide(&c, 50);
+  CHECK(c.part == 0 && c.n_given == 0); /* not trusted yet */
+  moons__chunker_init(&c, 1, 0, &(moons__cost){.call_ns = 1000, .n_maps = 3});
+  moons__chunker_divide(&c, 50);
+  CHECK(c.part == 0 && !moons__chunker_is_short(&c, 50)); /* there is nobody to divide them with */
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"chunks of one call until something is measured", starts_small},
@@ -311,6 +347,8 @@ int main(int argc, char **argv) {
       {"few calls that are known to be short are for the thread that waits", short_ones_are_known},
       {"what is slow only at first does not make them long", here_is_slow_at_first},
       {"a long call there sends them back to workers", here_is_surprised},
+      {"some more are divided between workers and that thread", short_ones_are_divided},
+      {"others are not divided", others_are_not_divided},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
