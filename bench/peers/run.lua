@@ -26,7 +26,7 @@ local peers_report = require "peers_report"
 local runners = require "runners"
 
 local N_SQUARES, SQUARES_ROUNDS = 1000000, 4
-local MAX_LENGTH, LENGTH_PATIENCE_S = 10000000, 1
+local MAX_LENGTH, MOST_BYTES, LENGTH_PATIENCE_S = 100000000, 100, 1 -- bytes for each item, of all that hold it
 local APPLIES, APPLY_ROUNDS = 200, 5
 local CALLS_US, SPIN_S, SPIN_ROUNDS = {1, 10, 100, 1000, 10000}, 0.2, 4
 local STARTS, MANY_WORKERS = 3, 8
@@ -68,11 +68,19 @@ local function rounds_of(length)
   return length <= 1000 and 20 or length <= 100000 and 6 or 2
 end
 
+-- How long a list may be for the memory that is free; where that is not known, a tenth of the longest.
+local function longest()
+  local file = io.open "/proc/meminfo"
+  local free_kb = file and file:read("a"):match "MemAvailable:%s*(%d+)"
+  if file then file:close() end
+  return free_kb and math.min(MAX_LENGTH, free_kb * 1024 // MOST_BYTES) or MAX_LENGTH // 10
+end
+
 -- x^2 over lists of all lengths. Who takes long at one is not asked for longer ones.
 local function measure_lengths(group)
   local left = table.move(group, 1, #group, 1, {})
-  local length = 10
-  while length <= MAX_LENGTH do
+  local length, most = 10, longest()
+  while length <= most do
     local work = "length_" .. length
     in_turns(left, rounds_of(length), work, "squares " .. length, true)
     for i = #left, 1, -1 do
