@@ -127,6 +127,14 @@ return {
     {"calls_cpu_1000", "1 ms, `map`, processor time", "µs", against = "bare_cpu_1000"},
   },
   {
+    part = "trace",
+    title = "Calls of 10 µs with `moons --trace`, 2 workers, time for each call",
+    {"plain", "without a trace", "µs"},
+    {"traced", "with a trace", "µs", against = "plain", at_least = 0.98},
+    {"plain_cpu", "without a trace, processor time", "µs"},
+    {"traced_cpu", "with a trace, processor time", "µs", against = "plain_cpu", at_least = 0.98},
+  },
+  {
     part = "pools",
     title = "Pools that have little to do",
     {"ping_idle", "two threads wake each other, after a pause", "µs"},

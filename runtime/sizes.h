@@ -390,4 +390,28 @@
 #define MOONS_PRINT_NS 20000000
 #endif
 
+/* In a chunk of at most so many calls it is noted when each began, so that a person who asks what runs (SIGUSR1) is told since
+** when. A map of calls that take 0.3 ms or more has such chunks. */
+#ifndef MOONS_FEW_CALLS
+#define MOONS_FEW_CALLS 16
+#endif
+
+/* The largest file that `moons --trace` writes, in bytes: some ten million calls. What shows traces takes several times as
+** much memory. */
+#ifndef MOONS_TRACE_BYTES
+#define MOONS_TRACE_BYTES 1000000000
+#endif
+
+/* A worker writes what it has of a trace in blocks of this many bytes, some 300 calls; and at the end of a chunk that took
+** long, or where it has kept some for so many ns: what a killed process has not written is lost. */
+#ifndef MOONS_TRACE_BLOCK_BYTES
+#define MOONS_TRACE_BLOCK_BYTES ((size_t)32 << 10)
+#endif
+#ifndef MOONS_TRACE_LONG_NS
+#define MOONS_TRACE_LONG_NS 1000000
+#endif
+#ifndef MOONS_TRACE_KEPT_NS
+#define MOONS_TRACE_KEPT_NS 100000000
+#endif
+
 #endif

@@ -19,6 +19,7 @@
 #include "system/park.h"
 #include "system/spin.h"
 #include "system/thread.h"
+#include "system/trace.h"
 
 /* What a thread owns, only that thread touches, but for what the mutex of the backend guards. */
 typedef struct thread {
@@ -257,6 +258,8 @@ static void name_thread(const thread *t) {
   char number[8];
   snprintf(number, sizeof number, "%u", t->sleeper.number);
   moons__thread_name(number);
+  moons__trace_name_thread(t->backend->config.worker.trace, t->backend->config.worker.pool,
+                           t->sleeper.number + 1);
 }
 
 static void thread_main(void *data) {

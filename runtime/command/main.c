@@ -20,12 +20,14 @@
 #include "command/crash.h"
 #include "command/keyboard.h"
 #include "command/prompt.h"
+#include "command/running.h"
 #include "command/signals.h"
 #include "moons.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
 #include "store/sqlite.h"
 #include "system/blocks.h"
+#include "system/trace.h"
 #include "wire/traceback.h"
 #include "worker/program.h"
 
@@ -37,6 +39,8 @@ static const char USAGE[] =
     "  -l mod      require library 'mod' into global 'mod'\n"
     "  -l g=mod    require library 'mod' into global 'g'\n"
     "  -j N        use N workers where a call does not say how many\n"
+    "  --trace FILE\n"
+    "              write when and where calls ran, for Perfetto and Chrome\n"
     "  -b NAME     run calls on this backend: threads, or inline (one by one, to debug)\n"
     "  -v          show version information\n"
     "  -h          show this help\n"
@@ -53,6 +57,7 @@ typedef struct command {
   char **argv;
   int script; /* its place in argv; argc where there is none */
   int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
+  const char *trace; /* the file; NULL: none is wanted */
   moons_options options;
 } command;
 
@@ -60,6 +65,7 @@ static const char *program_name = "moons";
 static atomic_int is_at_prompt;
 static moons_runtime *runtime;  /* NULL: there is none yet */
 static moons__starter programs; /* of the script */
+static moons__trace *trace;     /* NULL: there is none */
 
 static void complain(const char *message) {
   if (!atomic_load(&is_at_prompt)) fprintf(stderr, "%s: ", program_name);
@@ -126,8 +132,15 @@ static int have_flushed(void) {
   return has_flushed;
 }
 
+static void end_trace(void) {
+  const char *why = moons__trace_close(trace);
+  if (why != NULL)
+    fprintf(stderr, "%s: events are missing from the trace: %s\n", program_name, why);
+}
+
 /* exit() would wait for those files too: then the process ends without it. */
 static int end_process(int code) {
+  end_trace();
   if (!have_flushed()) _exit(code);
   return code;
 }
@@ -163,6 +176,30 @@ static int read_n_workers(command *c, const char *text) {
   return 1;
 }
 
+static const char TRACE[] = "--trace";
+
+/* --trace FILE, or --trace=FILE. */
+static int is_trace(const char *option) {
+  size_t n_bytes = sizeof TRACE - 1;
+  return strncmp(option, TRACE, n_bytes) == 0 &&
+         (option[n_bytes] == '\0' || option[n_bytes] == '=');
+}
+
+static int read_trace(command *c, int *i) {
+  const char *rest = c->argv[*i] + sizeof TRACE - 1;
+  if (*rest == '=')
+    c->trace = rest + 1;
+  else if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-')
+    c->trace = c->argv[++*i];
+  return c->trace != NULL && c->trace[0] != '\0';
+}
+
+static int read_long_option(command *c, int *i) {
+  if (is_trace(c->argv[*i])) return read_trace(c, i);
+  c->shows_help = strcmp(c->argv[*i], "--help") == 0;
+  return c->shows_help;
+}
+
 static int read_backend(command *c, const char *name) {
   c->options.backend = name;
   return moons__runtime_has_backend(name);
@@ -182,7 +219,8 @@ static int read_option(command *c, int *i) {
   case 'l': return option_value(c, i) != NULL;
   case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
   case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
-  default: return strcmp(c->argv[*i], "--help") == 0 && (c->shows_help = 1);
+  case '-': return read_long_option(c, i);
+  default: return 0;
   }
 }
 
@@ -436,8 +474,9 @@ static int run_state(command *c) {
 }
 
 /* What an option wants; NULL where it takes no value or is unknown. */
-static const char *wanted_by(char option) {
-  switch (option) {
+static const char *wanted_by(const char *option) {
+  if (is_trace(option)) return "the name of a file to write";
+  switch (option[1]) {
   case 'e': return "a string to execute";
   case 'l': return "the name of a module, or 'g=name'";
   case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
@@ -448,15 +487,27 @@ static const char *wanted_by(char option) {
 
 /* The option at argv[i] is unknown, or its value is missing or wrong. */
 static int refuse_option(const command *c, int i) {
-  const char *option = c->argv[i], *wanted = wanted_by(option[1]);
+  const char *option = c->argv[i], *wanted = wanted_by(option);
   const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
   if (wanted == NULL)
     fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
+  else if (option[1] == '-')
+    fprintf(stderr, "%s: --trace wants %s, and nothing follows it\n", program_name, wanted);
   else if (value == NULL)
     fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
   else
     fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
   if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
+  return EXIT_FAILURE;
+}
+
+/* What the trace calls this process. */
+static const char *traced_name(const command *c) {
+  return c->script < c->argc ? c->argv[c->script] : "moons";
+}
+
+static int refuse_trace(const command *c, const char *why) {
+  fprintf(stderr, "%s: --trace cannot write '%s': %s\n", program_name, c->trace, why);
   return EXIT_FAILURE;
 }
 
@@ -481,13 +532,18 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   if (c.shows_version) print_version();
+  const char *why = NULL;
+  if (c.trace != NULL) why = moons__trace_open(&trace, c.trace, traced_name(&c));
+  if (why != NULL) return refuse_trace(&c, why);
   moons__shortage shortage;
-  int error = moons__runtime_make(&runtime, &c.options, NULL, &shortage);
+  int error = moons__runtime_make(&runtime, &c.options, NULL, trace, &shortage);
   if (error) return refuse_runtime(&c, error, &shortage);
   programs.children =
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
-  moons__signals_open(&programs);
-  moons__crash_open(program_name, moons__runtime_share_roster(runtime));
+  const moons__roster *roster = moons__runtime_share_roster(runtime);
+  moons__running_open(program_name, roster);
+  moons__signals_open(&programs, trace);
+  moons__crash_open(program_name, roster);
   lend_thread(&c);
   int succeeded = run_state(&c);
   moons_runtime_free(runtime);

@@ -8,6 +8,8 @@
 ** decides: where it dies of it, so does the script; where it takes it as a key, as an editor does, the script goes
 ** on.
 **
+** SIGUSR1 asks what runs; that thread tells it.
+**
 ** At the prompt the first SIGINT ends what runs there, however long that takes, or the line that is typed.
 */
 #include "command/signals.h"
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "command/keyboard.h"
+#include "command/running.h"
 #include "schedule/runtime.h"
 #include "system/child.h"
 #include "wire/traceback.h"
@@ -28,6 +31,7 @@
 enum { PATIENCE_MS = 60 };
 
 static moons__starter *programs;   /* of the script */
+static moons__trace *trace;        /* NULL: there is none */
 static atomic_int left_to_program; /* SIGINT came while the script waited for a program */
 
 static int signal_pipe[2] = {-1, -1};
@@ -99,16 +103,32 @@ static void take_signal(int signal, siginfo_t *info, void *context) {
   errno = error;
 }
 
+/* On any thread. Where the pipe is full there are questions enough. */
+static void take_question(int signal, siginfo_t *info, void *context) {
+  (void)info, (void)context;
+  int error = errno;
+  unsigned char byte = (unsigned char)signal;
+  if (getpid() != script_process)
+    end_child(signal);
+  else
+    (void)!write(signal_pipe[1], &byte, 1);
+  errno = error;
+}
+
 /* The thread that ends what does not end by itself. It runs no Lua, so it gets through whatever the script does. The children
 ** of the runtime are there before anybody handles a signal. */
 static void *await_end(void *unused) {
   (void)unused;
   unsigned char byte;
-  if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+  do {
+    if (read(signal_pipe[0], &byte, 1) != 1) return NULL;
+    if (byte == SIGUSR1) moons__running_tell();
+  } while (byte == SIGUSR1);
   moons__children_end(programs->children, NULL);
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
   poll(&second, 1, PATIENCE_MS);
   moons__children_close(programs->children, NULL);
+  moons__trace_close(trace);
   _exit(128 + byte);
 }
 
@@ -126,23 +146,26 @@ static int start_without_signals(void *(*run)(void *data)) {
 
 /* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
 ** in the background. */
-static void catch_signal(int signal) {
-  struct sigaction action = {.sa_sigaction = take_signal, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
+static void catch_signal(int signal, void (*take)(int signal, siginfo_t *info, void *context)) {
+  struct sigaction action = {.sa_sigaction = take, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
   sigemptyset(&action.sa_mask);
   if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
     sigaction(signal, &action, NULL);
 }
 
-void moons__signals_open(moons__starter *script_programs) {
+void moons__signals_open(moons__starter *script_programs, moons__trace *script_trace) {
   programs = script_programs;
+  trace = script_trace;
   script_thread = pthread_self();
   script_process = getpid();
   if (pipe(signal_pipe) != 0) return;
   for (int i = 0; i < 2; i++)
     fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
   if (start_without_signals(await_end) != 0) return;
-  catch_signal(SIGINT);
-  catch_signal(SIGTERM);
+  fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
+  catch_signal(SIGINT, take_signal);
+  catch_signal(SIGTERM, take_signal);
+  catch_signal(SIGUSR1, take_question);
 }
 
 void moons__signals_tell(lua_State *L) { signalled_state = L; }

@@ -7,11 +7,12 @@
 
 #include <lua.h>
 
+#include "system/trace.h"
 #include "worker/program.h"
 
-/* Catches both signals from now on; where that fails, they do what they do by default. The script starts its programs
-** with `programs`, which stays. */
-void moons__signals_open(moons__starter *programs);
+/* Catches both signals from now on, and SIGUSR1, which asks what runs (running.h, to be opened before); where that fails, they do what they do by default. The script starts its programs
+** with `programs`, and what it runs is noted in `trace`, or nowhere; both stay. */
+void moons__signals_open(moons__starter *programs, moons__trace *trace);
 
 /* The state in which a signal raises an error; NULL: none. */
 void moons__signals_tell(lua_State *L);

@@ -35,7 +35,8 @@ static void own_runtime(lua_State *L, moons__state_data *state) {
   moons_options options;
   moons_options_init(&options);
   moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&state->runtime, &options, NULL, &shortage), &shortage);
+  moons__check_made(L, moons__runtime_make(&state->runtime, &options, NULL, NULL, &shortage),
+                    &shortage);
   state->owns_runtime = 1;
 }
 

@@ -122,8 +122,9 @@ int moons__core_new_workers(lua_State *L) {
     options.write_data = console;
   }
   moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, state->runtime, &shortage),
-                    &shortage);
+  moons__check_made(
+      L, moons__runtime_make(&workers->runtime, &options, state->runtime, NULL, &shortage),
+      &shortage);
   return 1;
 }
 

@@ -17,6 +17,7 @@
 #include "system/child.h"
 #include "system/console.h"
 #include "system/spin.h"
+#include "system/trace.h"
 #include "system/waiter.h"
 
 struct moons__shortage;
@@ -27,6 +28,8 @@ typedef struct commons {
   atomic_uint n_threads; /* of pools that calls have made */
   moons__kept code;      /* of the module, compiled */
   moons__roster roster;  /* of all their workers */
+  moons__trace *trace;   /* of all they run; NULL: none */
+  atomic_uint n_pools;   /* made so far */
   atomic_uint n_users;
 } commons;
 

@@ -44,9 +44,10 @@ int moons__runtime_has_backend(const char *name) { return find_backend(name) != 
 static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
 
 /* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
-static commons *get_commons(const moons_runtime *parent, size_t states_bytes) {
+static commons *get_commons(const moons_runtime *parent, size_t states_bytes, moons__trace *trace) {
   commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
   if (c == NULL) return NULL;
+  if (parent == NULL) c->trace = trace;
   if (parent == NULL) c->states.max_bytes = states_bytes;
   if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
   atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
@@ -87,6 +88,8 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stop_signal = r->options.stop_signal,
       .worker = {.state_bytes = r->options.state_bytes,
                  .states = &r->commons->states,
+                 .trace = r->commons->trace,
+                 .pool = atomic_fetch_add(&r->commons->n_pools, 1),
                  .roster = &r->commons->roster,
                  .open = r->options.open,
                  .open_data = r->options.open_data,
@@ -215,8 +218,8 @@ static int count_threads(moons_runtime *r) {
 }
 
 /* The parts of it that runtime_destroy must find. Whatever fails after these can be taken back in one way. */
-static int open_parts(moons_runtime *r, const moons_runtime *parent) {
-  r->commons = get_commons(parent, r->options.states_bytes);
+static int open_parts(moons_runtime *r, const moons_runtime *parent, moons__trace *trace) {
+  r->commons = get_commons(parent, r->options.states_bytes, trace);
   if (r->commons == NULL) return MOONS_ENOMEM;
   int error = open_process(r);
   if (error) release_commons(r->commons);
@@ -238,11 +241,12 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
   moons_options defaults;
   if (options == NULL) moons_options_init(&defaults);
-  return moons__runtime_make(runtime, options == NULL ? &defaults : options, NULL, &shortage);
+  return moons__runtime_make(runtime, options == NULL ? &defaults : options, NULL, NULL, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *parent, moons__shortage *shortage) {
+                        const moons_runtime *parent, moons__trace *trace,
+                        moons__shortage *shortage) {
   *runtime = NULL;
   const moons__backend_functions *functions = find_backend(options->backend);
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
@@ -262,7 +266,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   r->options.n_workers = n_workers;
   default_bytes(&r->options);
   atomic_init(&r->n_started, n_workers);
-  int error = open_parts(r, parent);
+  int error = open_parts(r, parent, trace);
   if (error) {
     free(r);
     return error;

@@ -15,6 +15,7 @@
 struct moons__console;
 struct moons__children;
 struct moons__roster;
+struct moons__trace;
 
 /* Why threads were missing. */
 typedef struct moons__shortage {
@@ -36,9 +37,10 @@ void moons__runtime_cancel_here(void);
 /* Does what moons_runtime_new does, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
 ** of both runtimes together may hold what the parent's may, and both share the list of programs that calls have started.
 ** Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives the
-** runtime. */
+** runtime. What runs is noted in `trace`, which stays, or where there is a parent in that one's; NULL: nowhere. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *parent, moons__shortage *shortage);
+                        const moons_runtime *parent, struct moons__trace *trace,
+                        moons__shortage *shortage);
 
 /* Does what moons_job_new does, and fills in the shortage in the same way. The job shares the luggage. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,

@@ -43,4 +43,7 @@ void moons__machine_host(char *name, size_t n_bytes);
 /* Names the thread that calls it, in at most 15 bytes, where the system has names of threads. */
 void moons__machine_name_thread(const char *name);
 
+/* A number of the thread that calls it, by which other programs know it too where the system has such numbers. */
+unsigned long long moons__machine_thread(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "system/machine.h"
@@ -143,3 +144,6 @@ void moons__machine_compute(void) {
 }
 
 void moons__machine_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+/* glibc has a function for it since 2.30 only. */
+unsigned long long moons__machine_thread(void) { return (unsigned long long)syscall(SYS_gettid); }

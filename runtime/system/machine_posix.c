@@ -1,11 +1,11 @@
 /*
 ** What POSIX tells: all cores that are online, all memory that there is.
 */
-#include "system/machine.h"
 #include <pthread.h>
-
 #include <stdint.h>
 #include <unistd.h>
+
+#include "system/machine.h"
 
 unsigned moons__machine_cpus(void) {
   long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -33,3 +33,14 @@ void moons__machine_name_thread(const char *name) { pthread_setname_np(name); }
 #else
 void moons__machine_name_thread(const char *name) { (void)name; }
 #endif
+
+/* Numbers in JSON are floats: those of macOS are small, and other systems have addresses below 2^53. */
+unsigned long long moons__machine_thread(void) {
+#ifdef __APPLE__
+  uint64_t thread = 0;
+  pthread_threadid_np(NULL, &thread);
+  return thread;
+#else
+  return (unsigned long long)(uintptr_t)pthread_self();
+#endif
+}

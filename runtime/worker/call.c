@@ -283,6 +283,12 @@ static int keep_result(lua_State *L, int at, moons__call *c) {
   return 1;
 }
 
+/* Takes the result at `at` where that is more than to keep it: a loop that makes short calls asks once for both. */
+static int keep_special(lua_State *L, int at, moons__call *c) {
+  if (c->is_traced) c->ended_ns[c->n_begun - 1] = moons_clock_ns();
+  return has_sink(c) ? keep_stored(L, at, c) : keep_result(L, at, c);
+}
+
 /* Whether no more calls of this go are to be made. Relaxed: to see it late costs one call more. */
 static int is_over(const moons__call *c) {
   return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
@@ -334,7 +340,7 @@ static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   const moons__session *s = c->session;
   moons__sandbox *sandbox = &s->workshop->sandbox;
-  int in_lane = s->in_lane, stores = has_sink(c);
+  int in_lane = s->in_lane, stores = has_sink(c), is_special = stores || c->is_traced;
   unsigned n_given = look_at_given(c);
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
@@ -349,7 +355,7 @@ static int call_some(lua_State *L) {
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
     int at = 2 + (int)c->n_begun;
-    is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
+    is_kept = is_special ? keep_special(L, at, c) : keep_result(L, at, c);
   } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default &&
            (!in_lane || moons__session_has_room(s)));
   if (is_kept || (!stores && put_without_message(L, -1, c))) return 0; /* or of another kind */

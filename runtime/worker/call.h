@@ -39,6 +39,8 @@ typedef struct moons__call {
   moons__item_kind kind;
   atomic_uint n_plain; /* written last, for whoever gives the call up */
   uint64_t plain[MOONS__CALLS_IN_ONE_GO];
+  uint64_t ended_ns[MOONS__CALLS_IN_ONE_GO]; /* when each ended, where `is_traced` */
+  int is_traced;
   char strings[MOONS__STRINGS_IN_ONE_GO];
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
 } moons__call;

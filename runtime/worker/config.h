@@ -17,9 +17,11 @@ typedef struct moons__worker_config {
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
-  void (*flush)(void *data); /* passes on what `write` keeps back; NULL: it keeps back nothing */
-  void *write_data;          /* of both */
-  moons__roster *roster;     /* where a crash finds the worker, or NULL; outlives the worker */
+  void (*flush)(void *data);  /* passes on what `write` keeps back; NULL: it keeps back nothing */
+  void *write_data;           /* of both */
+  struct moons__trace *trace; /* what it runs is noted there; NULL: nowhere; outlives the worker */
+  unsigned pool;              /* which of the runtimes of that process; 0: the script's own */
+  moons__roster *roster;      /* where a crash finds the worker, or NULL; outlives the worker */
   int stop_signal; /* sent to the thread of a call that must end; open (interrupt.h), or 0 */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */

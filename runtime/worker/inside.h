@@ -6,6 +6,7 @@
 
 #include "worker/call.h"
 #include "worker/chunk.h"
+#include "worker/row.h"
 #include "worker/session.h"
 #include "worker/sessions.h"
 
@@ -22,10 +23,12 @@ struct moons__worker {
   const moons__worker *outer;
   unsigned number; /* from 1; 0: of a thread that waits */
 
-  /* For a signal handler on any thread. */
+  /* For any thread, and for a signal handler: what runs. */
   moons__entry *entry;
   _Atomic uint64_t running;       /* number of the call that runs, and 1, or SET_UP; 0: none */
   _Atomic(const char *) position; /* of its function; NULL: not known yet */
+  char position_bytes[MOONS_POSITION_BYTES];
+  _Atomic uint64_t since_ns; /* when the call began, odd; or, even, what it is part of */
 
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__chunk *chunk; /* that runs; NULL: none */
@@ -33,6 +36,7 @@ struct moons__worker {
   unsigned n_tries;     /* that the call has had before */
   uint64_t begun_ns;    /* when the call that reports began; 0: it has not, or has ended */
   moons__usage usage;   /* of it, once it has ended */
+  moons__row row;       /* of the trace */
   int goes_on;          /* after the call others are made in one go */
   int is_setting_up;    /* what runs is no call yet */
   char *given_up_bytes; /* of the chunk that was given up, which the call may still use */
@@ -62,6 +66,10 @@ int moons__outcome_put(moons__worker *worker, const moons__item *item);
 
 /* Puts the values that calls made in one go gave. Returns 0 where there is no memory for them: they are lost. */
 int moons__outcome_put_go(moons__worker *worker);
+
+/* Adds the call, or the try, that has ended to the trace, where there is one; and the chunk. */
+void moons__outcome_trace(moons__worker *worker, const moons__item *item);
+void moons__outcome_trace_chunk(moons__worker *worker);
 
 /* Calls of the chunk that have not begun must not begin. Any thread. */
 int moons__worker_is_cancelled(const moons__worker *worker);

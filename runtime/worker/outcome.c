@@ -61,11 +61,41 @@ static int copy_plain(moons__worker *w, uint32_t n) {
   return 0;
 }
 
+/* A call that never began, since its set-up has failed, takes no time; one that has not ended was given up. */
+void moons__outcome_trace(moons__worker *w, const moons__item *item) {
+  moons__row *row = &w->row;
+  if (!moons__row_is_traced(row)) return;
+  uint64_t ended_ns = row->begun_ns != 0 && row->ended_ns != 0 ? row->ended_ns : moons_clock_ns();
+  int failed = item->kind == MOONS__ITEM_ERROR;
+  moons__row_call(row,
+                  &(moons__traced_call){.begun_ns = row->begun_ns != 0 ? row->begun_ns : ended_ns,
+                                        .ended_ns = ended_ns,
+                                        .number = w->chunk->first + w->chunk->n_run,
+                                        .n_tries = w->n_tries,
+                                        .failure = item->bytes,
+                                        .failure_bytes = failed ? item->n_bytes : 0});
+  row->begun_ns = 0;
+}
+
+void moons__outcome_trace_chunk(moons__worker *w) {
+  const moons__chunk *chunk = w->chunk;
+  if (!moons__row_is_traced(&w->row)) return;
+  moons__row_end(&w->row, &(moons__traced_chunk){.first = chunk->first,
+                                                 .n_run = chunk->n_run,
+                                                 .n_failed = chunk->n_failed});
+}
+
+static void trace_go(moons__worker *w, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    moons__row_next(&w->row, w->chunk->first + w->chunk->n_run + i, w->call.ended_ns[i]);
+}
+
 /* Acquire: who gives the call up takes what its thread has written. */
 int moons__outcome_put_go(moons__worker *w) {
   moons__call *c = &w->call;
   uint32_t n = atomic_load_explicit(&c->n_plain, memory_order_acquire);
   if (n == 0) return 1;
+  if (c->is_traced) trace_go(w, n);
   atomic_store_explicit(&c->n_plain, 0, memory_order_relaxed);
   if (c->kind == MOONS__ITEM_STRING) return put_strings(w, n);
   if (c->kind == MOONS__ITEM_STORED ? put_stored(w, n) : copy_plain(w, n)) return 0;
@@ -125,6 +155,7 @@ static int put_too_much(moons__worker *w) {
 
 /* What it used comes first, for the reader knows then whose it is. */
 int moons__outcome_put(moons__worker *w, const moons__item *item) {
+  moons__outcome_trace(w, item);
   if (put_usage(w)) return 0;
   if (!count_outcome(w->chunk, item)) return put_too_much(w);
   if (put_result(&w->results, item)) return 0;

@@ -4,6 +4,7 @@
 */
 #include "worker/roster.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 moons__entry *moons__roster_join(moons__roster *roster, const struct moons__worker *worker) {
@@ -15,6 +16,7 @@ moons__entry *moons__roster_join(moons__roster *roster, const struct moons__work
   moons__entry *entry = malloc(sizeof *entry);
   if (entry == NULL) return NULL;
   atomic_init(&entry->worker, worker);
+  atomic_init(&entry->n_holders, 0);
   entry->before = atomic_load(&roster->last);
   while (!atomic_compare_exchange_weak(&roster->last, &entry->before, entry)) {
   }
@@ -22,8 +24,21 @@ moons__entry *moons__roster_join(moons__roster *roster, const struct moons__work
 }
 
 void moons__roster_leave(moons__entry *entry) {
-  if (entry != NULL) atomic_store(&entry->worker, NULL);
+  if (entry == NULL) return;
+  atomic_store(&entry->worker, NULL);
+  while (atomic_load(&entry->n_holders) > 0)
+    sched_yield();
 }
+
+/* Whoever leaves sees that it is held, or is seen to have left: all of that is in one order (seq_cst). */
+const struct moons__worker *moons__roster_hold(moons__entry *entry) {
+  atomic_fetch_add(&entry->n_holders, 1);
+  const struct moons__worker *worker = atomic_load(&entry->worker);
+  if (worker == NULL) moons__roster_let_go(entry);
+  return worker;
+}
+
+void moons__roster_let_go(moons__entry *entry) { atomic_fetch_sub(&entry->n_holders, 1); }
 
 void moons__roster_free(moons__roster *roster) {
   moons__entry *e = atomic_load(&roster->last);

@@ -66,7 +66,7 @@ moons__chunk *moons__worker_share(moons__worker *w, unsigned n_sharers) {
   return rest;
 }
 
-/* From a signal handler, when the process is about to die: what it reads may be changing. */
+/* For a person who asks what runs, or a signal handler: what is read may be changing. */
 
 /* The calls of a go have begun one after the other from the one that is noted. */
 static uint64_t last_begun(const moons__worker *w, uint64_t running) {
@@ -80,6 +80,10 @@ int moons__worker_running(const moons__worker *w, moons__running *r) {
   const moons__interrupt *here = &w->workshop.sandbox.stop.here;
   *r = (moons__running){.position = position, .call = last_begun(w, running)};
   r->is_setting_up = running == MOONS__SET_UP;
+  uint64_t since_ns = atomic_load_explicit(&w->since_ns, memory_order_relaxed);
+  r->since_ns = since_ns;
+  r->is_earlier = !(since_ns & 1);
+  r->pool = w->workshop.config.pool;
   r->worker = w->number;
   r->is_here = moons__interrupt_is_here(here);
   r->is_innermost = moons__interrupt_is_innermost(here);
@@ -212,6 +216,7 @@ static void give_up_chunk(moons__worker *w) {
     fail_given_up(w, kind);
   chunk->is_given_up = 1;
   chunk->n_lost++;
+  moons__outcome_trace_chunk(w);
   keep_bytes(w);
   w->chunk = NULL;
 }

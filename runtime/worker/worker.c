@@ -30,6 +30,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
                    &(*worker)->cancelled_ns);
   (*worker)->workshop.sandbox.starter.children = config->children;
+  moons__row_open(&(*worker)->row, config->trace);
+  (*worker)->call.is_traced = config->trace != NULL;
   (*worker)->entry = moons__roster_join(config->roster, *worker);
   return 0;
 }
@@ -63,6 +65,7 @@ void moons__worker_close(moons__worker *w) {
   moons__encoder_end(&w->call.encoder);
   moons__buffer_free(&w->call.message);
   moons__buffer_free(&w->spare);
+  moons__row_close(&w->row);
   moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
   free(w->given_up_bytes);
   moons__shared_list_release(w->given_up_shared);
@@ -186,6 +189,7 @@ typedef struct meter {
 } meter;
 
 static void begin_meter(moons__worker *w, meter *m) {
+  if (w->call.is_traced) moons__row_begin_call(&w->row);
   if (!w->call.plan->options.report) return;
   m->touched_bytes = moons__arena_begin_peak(&w->call.session->slot->arena);
   m->cpu_ns = moons__machine_cpu_ns();
@@ -193,6 +197,7 @@ static void begin_meter(moons__worker *w, meter *m) {
 }
 
 static void end_meter(moons__worker *w, const meter *m) {
+  if (w->call.is_traced) w->row.ended_ns = moons_clock_ns();
   if (!w->call.plan->options.report) return;
   w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
   w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
@@ -233,6 +238,15 @@ static void count_made(moons__worker *w) {
   }
 }
 
+/* Notes for a person who asks what runs, and for how long. Chunks of many calls are made of short ones, for which the begin of
+** the chunk says enough: so only calls of small ones ask the clock. */
+static void note_begin(moons__worker *w) {
+  if (w->chunk->n_calls > MOONS_FEW_CALLS) return;
+  uint64_t now_ns = moons_clock_ns();
+  atomic_store_explicit(&w->since_ns, w->goes_on ? now_ns & ~UINT64_C(1) : now_ns | 1,
+                        memory_order_relaxed);
+}
+
 /* Makes the call, or some in one go. Returns 0 with the outcome in w->call.result, or where it is odd with none, MOONS_ENOMEM, or
 ** 1 where it was given up. */
 static int run_once(moons__worker *w) {
@@ -251,6 +265,7 @@ static int run_once(moons__worker *w) {
   uint32_t n_left = w->chunk->n_calls - w->chunk->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = !c->is_again && may_go_on(w);
+  note_begin(w);
   begin_meter(w, &used);
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
@@ -292,6 +307,7 @@ static int run_tries(moons__worker *w) {
     if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
     if (w->n_tries >= w->call.plan->options.n_retries || moons__worker_is_cancelled(w))
       return outcome;
+    if (w->call.is_traced) moons__outcome_trace(w, &w->call.result);
     w->n_tries++;
     w->chunk->n_retried++;
   }
@@ -351,6 +367,12 @@ static void note_unproved(const moons__worker *w) {
                              lane->reason);
 }
 
+/* A copy, since whoever looks at it may be late, and the set-up gone. */
+static void note_position(moons__worker *w) {
+  memcpy(w->position_bytes, w->call.loaded->position, sizeof w->position_bytes);
+  atomic_store_explicit(&w->position, w->position_bytes, memory_order_relaxed);
+}
+
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
 static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   moons__batch_reader arguments;
@@ -370,8 +392,8 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   stop_clock(w);
   leave_scope(w, !chunk->plan->options.fresh);
   w->is_setting_up = 0;
-  if (is_set_up)
-    atomic_store_explicit(&w->position, w->call.loaded->position, memory_order_relaxed);
+  if (w->call.is_traced) moons__row_set_up(&w->row, is_set_up ? w->call.loaded->position : NULL);
+  if (is_set_up) note_position(w);
   if (!is_set_up) {
     fail_calls(w);
     return 0;
@@ -424,11 +446,14 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   w->goes_on = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
+  atomic_store_explicit(&w->since_ns, moons_clock_ns() & ~UINT64_C(1), memory_order_relaxed);
+  if (w->call.is_traced) moons__row_begin(&w->row);
   take_spare(w, chunk);
   if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))
     is_given_up = run_whole(w, chunk);
   if (is_given_up) return 1;
   atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
+  moons__outcome_trace_chunk(w);
   w->chunk = NULL;
   atomic_store_explicit(&w->running, 0, memory_order_relaxed);
   moons__sandbox_pass_on(&w->workshop.sandbox);

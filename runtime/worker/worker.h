@@ -77,15 +77,18 @@ int moons__worker_is_lost(const moons__worker *worker);
 
 /* What runs in a worker. */
 typedef struct moons__running {
-  const char *position; /* of the function, "script.lua:3"; NULL: not known yet */
-  uint64_t call;        /* its number */
-  int is_setting_up;    /* no call yet, but what comes before the first */
-  unsigned worker;      /* its number; 0: that of a thread that waits */
-  int is_here;          /* on the calling thread, */
-  int is_innermost;     /* and nothing runs in it */
+  const char *position;  /* of the function, "script.lua:3"; NULL: not known yet */
+  uint64_t call;         /* its number */
+  int is_setting_up;     /* no call yet, but what comes before the first */
+  unsigned pool, worker; /* config.h; its number; 0: that of a thread that waits */
+  uint64_t since_ns;     /* when the call began, */
+  int is_earlier;        /* or what it is part of */
+  int is_here;           /* on the calling thread, */
+  int is_innermost;      /* and nothing runs in it */
 } moons__running;
 
-/* Tells what runs; returns 0 where nothing does. For signal handlers, when the process is about to die. */
+/* Tells what runs; returns 0 where nothing does. For whoever holds the worker in the roster, and for signal handlers when the
+** process is about to die: it goes on meanwhile, so what is told may be a moment old. */
 int moons__worker_running(const moons__worker *worker, moons__running *running);
 
 /* {== From one other thread at a time ========================================================= */

@@ -1,0 +1,17 @@
+/*
+** Texts as JSON has them.
+*/
+#ifndef MOONS_BASE_JSON_H
+#define MOONS_BASE_JSON_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+/* Appends the text as it stands between quotes. Bytes that are not UTF-8 become U+FFFD. Returns 0 or MOONS_ENOMEM. */
+int moons__json_text(moons__buffer *out, const char *text, size_t n_bytes);
+
+/* How many of the first `n_bytes` to keep so that no character of UTF-8 is cut. */
+size_t moons__json_whole(const char *text, size_t n_bytes);
+
+#endif

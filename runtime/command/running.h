@@ -1,0 +1,15 @@
+/*
+** What runs now, told on stderr to a person who asks: each call, its function, its worker, and for how long it has run.
+*/
+#ifndef MOONS_COMMAND_RUNNING_H
+#define MOONS_COMMAND_RUNNING_H
+
+#include "worker/roster.h"
+
+/* Of these workers; `program` begins the message. Both must stay. Once, before anybody asks. */
+void moons__running_open(const char *program, const moons__roster *roster);
+
+/* Tells it. On one thread at a time, which is neither a worker's nor in a signal handler. */
+void moons__running_tell(void);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+** Each worker writes into a block of its own; who ends the trace writes out what all of them have, so a short lock keeps each block
+** whole. Events are written as whole blocks, one after the other, under a lock. A block that cannot be written whole is taken out
+** again, and the trace is as it was before: so what is there is always well-formed, but for the end of the array.
+*/
+#include "system/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/json.h"
+#include "moons.h"
+#include "sizes.h"
+#include "system/fork.h"
+#include "system/machine.h"
+
+struct moons__trace {
+  uint64_t start_ns;
+  long process;
+  unsigned fork_number;
+  uv_mutex_t
+      list_mutex; /* guards the list of writers; taken before their locks, and those before `mutex` */
+  moons__trace_writer *writers;
+  uv_mutex_t mutex; /* guards what follows */
+  int fd;           /* -1: closed */
+  uint64_t n_bytes; /* written */
+  const char *why;  /* events are missing; NULL: none are */
+};
+
+/* Returns 0, or what failed as libuv has it. */
+static int write_all(int fd, const char *bytes, size_t n_bytes) {
+  while (n_bytes > 0) {
+    ssize_t n = write(fd, bytes, n_bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return uv_translate_sys_error(errno);
+    bytes += n;
+    n_bytes -= (size_t)n;
+  }
+  return 0;
+}
+
+/* Writes the block whole or not at all. What is no file, as a pipe, keeps what it got. The mutex is held. */
+static void write_block(moons__trace *t, const char *bytes, size_t n_bytes) {
+  int error = write_all(t->fd, bytes, n_bytes);
+  if (!error) {
+    t->n_bytes += n_bytes;
+    return;
+  }
+  t->why = uv_strerror(error);
+  if (ftruncate(t->fd, (off_t)t->n_bytes) == 0) lseek(t->fd, (off_t)t->n_bytes, SEEK_SET);
+}
+
+static int is_foreign(const moons__trace *t) { return t->fork_number != moons__fork_number(); }
+
+static void write_events(moons__trace *t, const char *events, size_t n_bytes) {
+  if (is_foreign(t)) return;
+  uv_mutex_lock(&t->mutex);
+  if (t->fd >= 0 && t->why == NULL) {
+    if (n_bytes > MOONS_TRACE_BYTES - t->n_bytes)
+      t->why = "it is as large as a trace may be";
+    else
+      write_block(t, events, n_bytes);
+  }
+  uv_mutex_unlock(&t->mutex);
+}
+
+/* Writers. */
+
+/* Held for some ns, or while a block is written. */
+static void hold(moons__trace_writer *w) {
+  while (atomic_flag_test_and_set_explicit(&w->is_busy, memory_order_acquire))
+    sched_yield();
+}
+
+static void let_go(moons__trace_writer *w) {
+  atomic_flag_clear_explicit(&w->is_busy, memory_order_release);
+}
+
+/* The writer is held. */
+static void write_out(moons__trace_writer *w) {
+  if (w->block.n_bytes > 0) write_events(w->trace, w->block.bytes, w->block.n_bytes);
+  w->block.n_bytes = 0;
+}
+
+void moons__trace_join(moons__trace_writer *w, moons__trace *t) {
+  w->trace = t;
+  if (t == NULL) return;
+  atomic_flag_clear(&w->is_busy);
+  w->written_ns = moons_clock_ns();
+  uv_mutex_lock(&t->list_mutex);
+  w->before = NULL;
+  w->next = t->writers;
+  if (w->next != NULL) w->next->before = w;
+  t->writers = w;
+  uv_mutex_unlock(&t->list_mutex);
+}
+
+void moons__trace_leave(moons__trace_writer *w) {
+  moons__trace *t = w->trace;
+  if (t == NULL) return;
+  uv_mutex_lock(&t->list_mutex);
+  *(w->before != NULL ? &w->before->next : &t->writers) = w->next;
+  if (w->next != NULL) w->next->before = w->before;
+  uv_mutex_unlock(&t->list_mutex);
+  write_out(w);
+  moons__buffer_free(&w->block);
+  w->trace = NULL;
+}
+
+static void note_missing(moons__trace *t, const char *why) {
+  uv_mutex_lock(&t->mutex);
+  if (t->why == NULL) t->why = why;
+  uv_mutex_unlock(&t->mutex);
+}
+
+char *moons__trace_begin(moons__trace_writer *w, size_t n_bytes) {
+  hold(w);
+  if (w->block.n_bytes + n_bytes > MOONS_TRACE_BLOCK_BYTES) write_out(w);
+  if (moons__buffer_reserve(&w->block, n_bytes) == 0) return w->block.bytes + w->block.n_bytes;
+  let_go(w);
+  note_missing(w->trace, moons_error_text(MOONS_ENOMEM));
+  return NULL;
+}
+
+void moons__trace_end(moons__trace_writer *w, const char *end) {
+  w->block.n_bytes = (size_t)(end - w->block.bytes);
+  let_go(w);
+}
+
+void moons__trace_rest(moons__trace_writer *w, int took_long, uint64_t now_ns) {
+  if (!took_long && now_ns - w->written_ns < MOONS_TRACE_KEPT_NS) return;
+  hold(w);
+  write_out(w);
+  let_go(w);
+  w->written_ns = now_ns;
+}
+
+static void write_all_out(moons__trace *t) {
+  uv_mutex_lock(&t->list_mutex);
+  for (moons__trace_writer *w = t->writers; w != NULL; w = w->next) {
+    hold(w);
+    write_out(w);
+    let_go(w);
+  }
+  uv_mutex_unlock(&t->list_mutex);
+}
+
+/* Names and places threads: those of the script's own workers first, then each pool's. */
+static void name_thread(moons__trace *t, const char *name, unsigned place) {
+  char events[256];
+  unsigned long long thread = moons__machine_thread();
+  int n = snprintf(events, sizeof events,
+                   ",\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%llu,\"name\":\"thread_name\",\"args\":"
+                   "{\"name\":\"%s\"}},\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%llu,\"name\":"
+                   "\"thread_sort_index\",\"args\":{\"sort_index\":%u}}",
+                   t->process, thread, name, t->process, thread, place);
+  write_events(t, events, (size_t)n);
+}
+
+void moons__trace_name_thread(moons__trace *t, unsigned pool, unsigned number) {
+  char name[48];
+  if (t == NULL) return;
+  if (pool == 0)
+    snprintf(name, sizeof name, "worker %u", number);
+  else
+    snprintf(name, sizeof name, "pool %u, worker %u", pool, number);
+  name_thread(t, name, pool * (MOONS_MAX_WORKERS + 1) + number);
+}
+
+/* The first event has no comma before it. */
+static int name_process(moons__trace *t, const char *name) {
+  moons__buffer text = {0};
+  char start[64];
+  int n = snprintf(start, sizeof start, "[\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%ld,", t->process,
+                   t->process);
+  static const char NAME[] = "\"name\":\"process_name\",\"args\":{\"name\":\"", END[] = "\"}}";
+  int error = moons__buffer_append(&text, start, (size_t)n) ||
+              moons__buffer_append(&text, NAME, sizeof NAME - 1) ||
+              moons__json_text(&text, name, strlen(name)) ||
+              moons__buffer_append(&text, END, sizeof END - 1);
+  if (error)
+    t->why = moons_error_text(MOONS_ENOMEM);
+  else
+    write_events(t, text.bytes, text.n_bytes);
+  moons__buffer_free(&text);
+  return t->why != NULL;
+}
+
+static const char *begin(moons__trace *t, const char *process_name) {
+  if (!name_process(t, process_name)) name_thread(t, "script's thread", 0);
+  if (t->why != NULL) close(t->fd);
+  return t->why;
+}
+
+static int make_locks(moons__trace *t) {
+  if (uv_mutex_init(&t->mutex)) return MOONS_ENOMEM;
+  if (uv_mutex_init(&t->list_mutex) == 0) return 0;
+  uv_mutex_destroy(&t->mutex);
+  return MOONS_ENOMEM;
+}
+
+static void trace_free(moons__trace *t) {
+  uv_mutex_destroy(&t->list_mutex);
+  uv_mutex_destroy(&t->mutex);
+  free(t);
+}
+
+static moons__trace *trace_new(int fd) {
+  moons__trace *t = calloc(1, sizeof *t);
+  if (t == NULL || make_locks(t)) {
+    free(t);
+    return NULL;
+  }
+  t->start_ns = moons_clock_ns();
+  t->process = (long)getpid();
+  t->fork_number = moons__fork_number();
+  t->fd = fd;
+  return t;
+}
+
+const char *moons__trace_open(moons__trace **trace, const char *path, const char *process_name) {
+  *trace = NULL;
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return uv_strerror(uv_translate_sys_error(errno));
+  moons__trace *t = trace_new(fd);
+  if (t == NULL) {
+    close(fd);
+    return moons_error_text(MOONS_ENOMEM);
+  }
+  const char *why = begin(t, process_name);
+  if (why == NULL)
+    *trace = t;
+  else
+    trace_free(t);
+  return why;
+}
+
+uint64_t moons__trace_start_ns(const moons__trace *t) { return t->start_ns; }
+
+long moons__trace_process(const moons__trace *t) { return t->process; }
+
+const char *moons__trace_close(moons__trace *t) {
+  static const char END[] = "\n]\n";
+  if (t == NULL || is_foreign(t)) return NULL;
+  const char *why = NULL;
+  write_all_out(t);
+  uv_mutex_lock(&t->mutex);
+  if (t->fd >= 0) {
+    why = t->why;
+    t->why = NULL;
+    write_block(t, END, sizeof END - 1);
+    if (why == NULL) why = t->why;
+    if (close(t->fd) != 0 && why == NULL) why = uv_strerror(uv_translate_sys_error(errno));
+    t->fd = -1;
+  }
+  uv_mutex_unlock(&t->mutex);
+  return why;
+}

@@ -1,0 +1,384 @@
+-- `moons --trace`: what stands in the file, however the script ends; and SIGUSR1, which asks what runs now.
+local json = require "cjson"
+local script = require "support.script"
+local temporary = require "support.temporary"
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+-- Runs a script with a trace; returns its result and the text of the trace.
+local function trace(code, options)
+  options = options or {}
+  return temporary.folder({["a.lua"] = code}, function(folder)
+    local arguments = table.move(options.flags or {}, 1, #(options.flags or {}), 3, {"--trace", "out.json"})
+    table.insert(arguments, "a.lua")
+    local result = script.moons(arguments, {folder = folder, timeout = options.timeout})
+    return result, read(folder .. "/out.json")
+  end)
+end
+
+-- The events of a trace, by category: those that have a time, in its order, and all those that name threads.
+local function events_of(text)
+  local events = {call = {}, chunk = {}, ["set-up"] = {}, threads = {}}
+  for _, event in ipairs(json.decode(text)) do
+    if event.cat then
+      table.insert(events[event.cat], event)
+    elseif event.name == "thread_name" then
+      events.threads[event.tid] = event.args.name
+    end
+  end
+  for _, category in ipairs {"call", "chunk", "set-up"} do
+    table.sort(events[category], function(a, b) return a.ts < b.ts end)
+  end
+  return events
+end
+
+local function traced(code, options)
+  local result, text = trace(code, options)
+  assert.message(result.stderr).equal((options or {}).code or 0, result.code)
+  return events_of(text), result, text
+end
+
+-- A time in ns, for µs with three digits are no exact floats.
+local function ns(us)
+  return math.floor(us * 1000 + 0.5)
+end
+
+-- Whether one event lies within another one of its thread.
+local function is_within(inner, outer)
+  return inner.tid == outer.tid and ns(inner.ts) >= ns(outer.ts)
+    and ns(inner.ts) + ns(inner.dur) <= ns(outer.ts) + ns(outer.dur)
+end
+
+local function is_within_any(inner, outers)
+  for _, outer in ipairs(outers) do
+    if is_within(inner, outer) then return true end
+  end
+  return false
+end
+
+-- The numbers of calls that a function made, each with how often it is there.
+local function numbers(calls, name)
+  local counts = {}
+  for _, call in ipairs(calls) do
+    if call.name == name then
+      counts[call.args.call] = (counts[call.args.call] or 0) + 1
+    end
+  end
+  return counts
+end
+
+local function once_each(n)
+  local counts = {}
+  for i = 1, n do counts[i] = 1 end
+  return counts
+end
+
+describe("a trace", function()
+  local WAYS = {
+    ["calls that leave no trace"] = "return x * 2",
+    ["calls whose state is put back"] = "last = x return x",
+    ["calls that return strings of many lengths"] = "return ('x'):rep(x % 60)",
+    ["calls that return tables"] = "return {x}",
+    ["calls that return this and that"] = "return x % 3 == 0 and x or tostring(x)",
+  }
+  for _, host in ipairs {script.hosts[1], script.hosts[2]} do
+    for way, body in pairs(WAYS) do
+      it(("has each of many %s once, within its chunk, %s"):format(way, host.name), function()
+        local code = ("local function work(x) %s end parallel.map(work, parallel.range(1, 3000))"):format(body)
+        local events = traced(code, {flags = host.flags})
+        assert.same(once_each(3000), numbers(events.call, "work (a.lua:1)"))
+        local n_calls = 0
+        for _, chunk in ipairs(events.chunk) do n_calls = n_calls + chunk.args.calls end
+        assert.equal(3000, n_calls)
+        for i = 1, #events.call, 50 do
+          assert.truthy(is_within_any(events.call[i], events.chunk))
+        end
+      end)
+    end
+  end
+
+  it("has no two calls of one worker at once", function()
+    local events = traced "parallel.map(function(x) return x end, parallel.range(1, 5000))"
+    local ends = {}
+    for _, call in ipairs(events.call) do
+      assert.truthy(ns(call.ts) >= (ends[call.tid] or 0))
+      ends[call.tid] = ns(call.ts) + ns(call.dur)
+    end
+  end)
+
+  it("says how long calls took", function()
+    local events = traced "parallel.map(parallel.sleep, {0.05, 0.2}, {workers = 2})"
+    assert.equal(2, #events.call)
+    for _, call in ipairs(events.call) do
+      assert.truthy(call.dur >= (call.args.call == 1 and 50000 or 200000), call.dur)
+    end
+  end)
+
+  it("has a row for each worker, by name, those of pools too", function()
+    local events = traced [[
+      local function wait() parallel.sleep(0.2) end
+      parallel.map(wait, {1, 2, 3}, {workers = 3, chunk = 1})
+      local pool <close> = parallel.pool(2)
+      pool:map(wait, {1, 2}, {chunk = 1})
+    ]]
+    local names = {}
+    for _, call in ipairs(events.call) do names[events.threads[call.tid]] = true end
+    assert.same({["worker 1"] = true, ["worker 2"] = true, ["worker 3"] = true, ["pool 1, worker 1"] = true,
+      ["pool 1, worker 2"] = true}, names)
+  end)
+
+  it("has short calls that the script's own thread makes in its row", function()
+    local events = traced [[
+      local function f(x) return x end
+      for _ = 1, 200 do parallel.map(f, {1}) end
+    ]]
+    assert.equal(200, numbers(events.call, "f (a.lua:1)")[1])
+    local by_thread = {}
+    for _, call in ipairs(events.call) do by_thread[events.threads[call.tid]] = true end
+    assert.truthy(by_thread["script's thread"])
+  end)
+
+  for _, host in ipairs {script.hosts[1], script.hosts[2]} do
+    it("has the calls of a map in a call within that call " .. host.name, function()
+      local events = traced([[
+        local function inner(x) return x end
+        local function outer(x) return #parallel.map(inner, {x, x, x}, {workers = 1}) end
+        parallel.map(outer, {1}, {workers = 1})
+      ]], {flags = host.flags})
+      local outers, n_inner = {}, 0
+      for _, call in ipairs(events.call) do
+        if call.name == "outer (a.lua:2)" then table.insert(outers, call) end
+      end
+      assert.equal(1, #outers)
+      for _, call in ipairs(events.call) do
+        if call.name == "inner (a.lua:1)" then
+          n_inner = n_inner + 1
+          assert.truthy(is_within(call, outers[1]))
+        end
+      end
+      assert.equal(3, n_inner)
+    end)
+  end
+
+  it("marks calls that fail, with kind and message", function()
+    local events = traced([[
+      local function fail(x)
+        if x == 2 then error('a "quoted" \\ message\nof two lines') end
+        if x == 3 then parallel.sleep(9) end
+        if x == 4 then local s = ("x"):rep(1 << 30) return #s end
+        if x == 5 then error("caf\xe9 \xc3\xa9 \1") end
+        return x
+      end
+      parallel.map(fail, {1, 2, 3, 4, 5}, {errors = "collect", timeout = 0.1, memory = 1 << 20})
+    ]])
+    local failed = {}
+    for _, call in ipairs(events.call) do failed[call.args.call] = call end
+    assert.equal(nil, failed[1].args.failed)
+    assert.equal("error", failed[2].args.failed)
+    assert.equal('a.lua:2: a "quoted" \\ message', failed[2].args.message)
+    assert.equal("timeout", failed[3].args.failed)
+    assert.equal("memory", failed[4].args.failed)
+    assert.equal("a.lua:5: caf\u{FFFD} \u{E9} \1", failed[5].args.message)
+    local n_failed = 0
+    for _, chunk in ipairs(events.chunk) do n_failed = n_failed + chunk.args.failed end
+    assert.equal(4, n_failed)
+  end)
+
+  it("has each try of a call", function()
+    local events = traced("parallel.map(function() error 'no' end, {1}, {retries = 2, errors = 'collect'})")
+    local tries = {}
+    for _, call in ipairs(events.call) do table.insert(tries, call.args.try or 1) end
+    assert.same({1, 2, 3}, tries)
+  end)
+
+  it("marks calls whose set-up has failed", function()
+    local events = traced [[
+      parallel.map(print, {1, 2}, {init = function() error 'no' end, errors = 'collect', workers = 1})
+    ]]
+    assert.equal("error", events["set-up"][1].args.failed)
+    assert.same({"error", "error"}, {events.call[1].args.failed, events.call[2].args.failed})
+  end)
+
+  it("has a call that was given up #unsanitized", function()
+    local events = traced([[
+      local function hang() return (("x"):rep(60)):find(("x*"):rep(30) .. "y") end
+      parallel.map(hang, {1}, {timeout = 0.1, errors = "collect"})
+      os.exit(0)
+    ]], {timeout = 20})
+    assert.equal("timeout", events.call[1].args.failed)
+    assert.truthy(events.call[1].dur >= 100000)
+    assert.truthy(is_within(events.call[1], events.chunk[1]))
+  end)
+
+  it("names functions as their source does", function()
+    local events = traced([[
+      local module = {}
+      function module.work() end
+      module.other = function() end
+      local make = function() return function() end end
+      local in_string = load("return function() end", "=in a string")()
+      for _, f in ipairs {module.work, module.other, make(), in_string, math.sin} do
+        parallel.map(f, {1})
+      end
+    ]])
+    local names = {}
+    for _, call in ipairs(events.call) do names[call.name] = true end
+    assert.same({["module.work (a.lua:2)"] = true, ["module.other (a.lua:3)"] = true, ["a.lua:4"] = true,
+      ["in a string:1"] = true, ["[C]"] = true}, names)
+  end)
+
+  describe("is whole", function()
+    local ENDS = {
+      {"where the script fails", "error 'no'", 1},
+      {"where a map fails", "parallel.map(error, {1})", 1},
+      {"after os.exit", "os.exit(3)", 3},
+      {"after os.exit that closes", "os.exit(3, true)", 3},
+    }
+    for _, row in ipairs(ENDS) do
+      it(row[1], function()
+        local code = "if true then parallel.map(function(x) return x end, {1, 2, 3}) end " .. row[2]
+        local events = traced(code, {code = row[3]})
+        assert.truthy(#events.call >= 3)
+      end)
+    end
+
+    it("where no call is made", function()
+      assert.same({}, traced("print 'x'").call)
+    end)
+
+    local SCRIPTS = {
+      {"a script", "parallel.sleep(0.1)"},
+      {"a script that does not end", "('x'):rep(60):find(('x*'):rep(30) .. 'y')"},
+    }
+    for signal, code in pairs {INT = 130, TERM = 143} do
+      for _, row in ipairs(SCRIPTS) do
+        it(("after SIG%s of %s #unsanitized"):format(signal, row[1]), function()
+          local _, _, text = traced(([[
+            parallel.map(function(x) return x end, {1, 2, 3})
+            os.execute("(sleep 0.2; kill -%s $PPID) &")
+            while true do %s end
+          ]]):format(signal, row[2]), {code = code})
+          assert.truthy(text:find("\n]\n$"))
+        end)
+      end
+    end
+
+    it("where a map is ended by Ctrl-C, with the calls that ran", function()
+      local events = traced([[
+        os.execute("(sleep 0.3; kill -INT $PPID) &")
+        parallel.map(function() while true do end end, {1, 2}, {workers = 2})
+      ]], {code = 130})
+      assert.equal("cancelled", events.call[1].args.failed)
+      assert.equal(2, #events.call)
+    end)
+  end)
+
+  it("of a process that was killed lacks nothing but its end", function()
+    local result, text = trace [[
+      parallel.map(function(x) parallel.sleep(0.01) return x end, {1, 2, 3, 4}, {chunk = 1})
+      os.execute "kill -9 $PPID"
+    ]]
+    assert.equal(137, result.code == "hangs" and 137 or result.code)
+    local events = events_of(text .. "]")
+    assert.equal(4, #events.call)
+  end)
+
+  it("is what a script's process alone writes, and no child of it", function()
+    local events, _, text = traced "io.popen('true'):close() parallel.map(print, {1})"
+    assert.equal(1, #events.call)
+    assert.equal(1, select(2, text:gsub("process_name", "")))
+  end)
+
+  it("that cannot be written is refused before the script runs", function()
+    for _, path in ipairs {"/nowhere/at/all.json", "/dev/full"} do
+      local result = script.moons {"--trace", path, "-e", "print 'runs'"}
+      assert.equal(1, result.code)
+      assert.equal("", result.stdout)
+      assert.truthy(result.stderr:find("--trace cannot write '" .. path .. "': ", 1, true), result.stderr)
+    end
+  end)
+
+  it("wants a file", function()
+    for _, words in ipairs {{"--trace"}, {"--trace="}, {"--trace", "-e", "print(1)"}} do
+      local result = script.moons(words)
+      assert.equal(1, result.code)
+      assert.truthy(result.stderr:find("--trace wants the name of a file", 1, true), result.stderr)
+    end
+  end)
+
+  it("that has no room on its disk ends where it was full, and that is told #linux", function()
+    temporary.folder({["a.lua"] = "parallel.map(tostring, parallel.range(1, 5000))"}, function(folder)
+      local result = script.execute({"sh", "-c", "ulimit -f 100; trap '' XFSZ; exec \"$0\" --trace=out.json a.lua",
+        os.getenv "MOONS" or "build/moons"}, {folder = folder})
+      assert.equal(0, result.code)
+      assert.truthy(result.stderr:find("events are missing from the trace: ", 1, true), result.stderr)
+      local text = read(folder .. "/out.json"):gsub("%s*%]%s*$", "")
+      assert.truthy(#events_of(text .. "]").call > 100)
+    end)
+  end)
+end)
+
+describe("SIGUSR1", function()
+  local function asks(code)
+    return temporary.folder({["a.lua"] = code}, function(folder)
+      local result = script.moons({"a.lua"}, {folder = folder})
+      assert.message(result.stderr).equal(0, result.code)
+      local lines = {}
+      for line in result.stderr:gmatch "[^\n]+" do
+        table.insert(lines, (line:gsub("^%S*moons: ", "moons: "):gsub("%d+%.%d+ s$", "T")))
+      end
+      return lines, result
+    end)
+  end
+
+  it("lists the calls that run, with function, place, number and worker", function()
+    assert.same({
+      "moons: 4 calls run",
+      "  worker 1: call 1 of score (a.lua:2), for T",
+      "  worker 2: call 2 of score (a.lua:2), for T",
+      "  worker 2: call 1 of inner (a.lua:1), for T",
+      "  pool 1, worker 1: call 1 of a.lua:7, for T",
+    }, (asks [[
+local function inner() parallel.sleep(3) end
+local function score(x) return x == 1 and parallel.sleep(3) or parallel.map(inner, {5}) end
+os.execute "(sleep 1; kill -USR1 $PPID) &"
+local pool = parallel.pool(1)
+local future = pool:submit(
+
+function() parallel.sleep(3) end)
+parallel.map(score, {1, 2}, {workers = 2})
+future:get()
+    ]]))
+  end)
+
+  it("tells how long they have run, and of calls in large chunks how long at most", function()
+    local _, result = asks [[
+      os.execute "(sleep 0.5; kill -USR1 $PPID) &"
+      parallel.map(function() parallel.sleep(0.02) end, parallel.range(1, 50), {chunk = 50, workers = 1})
+    ]]
+    local seconds = result.stderr:match "for at most (%d+%.%d+) s"
+    assert.truthy(seconds and tonumber(seconds) > 0.1, result.stderr)
+  end)
+
+  it("says so where none runs", function()
+    assert.same({"moons: no call runs"}, (asks [[
+      os.execute "kill -USR1 $PPID"
+      parallel.sleep(0.3)
+    ]]))
+  end)
+
+  it("that comes a thousand times, while workers come and go, ends nothing", function()
+    local _, result = asks [[
+      os.execute "(for i in $(seq 300); do kill -USR1 $PPID; done) &"
+      local function f(x) return x end
+      for _ = 1, 60 do
+        local pool <close> = parallel.pool(2)
+        for _ = 1, 5 do assert(#pool:map(f, parallel.range(1, 50)) == 50) end
+      end
+    ]]
+    assert.truthy(result.stderr:find "runs?\n")
+  end)
+end)
