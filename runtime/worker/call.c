@@ -150,7 +150,8 @@ static int put_without_message(lua_State *L, int index, moons__call *c) {
 
 /* The number of the call that runs, or has run last in this go. */
 static uint64_t number_of(const moons__call *c) {
-  return c->index + (c->n_begun > 0 ? c->n_begun - 1 : 0);
+  unsigned n_begun = moons__call_n_begun(c);
+  return c->index + (n_begun > 0 ? n_begun - 1 : 0);
 }
 
 static int has_sink(const moons__call *c) { return c->plan->luggage.sink.block != NULL; }
@@ -283,12 +284,6 @@ static int keep_result(lua_State *L, int at, moons__call *c) {
   return 1;
 }
 
-/* Takes the result at `at` where that is more than to keep it: a loop that makes short calls asks once for both. */
-static int keep_special(lua_State *L, int at, moons__call *c) {
-  if (c->is_traced) c->ended_ns[c->n_begun - 1] = moons_clock_ns();
-  return has_sink(c) ? keep_stored(L, at, c) : keep_result(L, at, c);
-}
-
 /* Whether no more calls of this go are to be made. Relaxed: to see it late costs one call more. */
 static int is_over(const moons__call *c) {
   return atomic_load_explicit(&c->is_cut_short, memory_order_relaxed) ||
@@ -333,30 +328,32 @@ static int push_given(lua_State *L, const moons__call *c, unsigned i) {
   }
 }
 
-/* `n_begun` is also for a signal handler: of the call that runs it says which one that is.
+/* The call's `n_begun` is for others, whom it tells which call runs.
 ** Arguments: a call, the function. Results stay on the stack until the end: that saves taking them away
 ** one by one. */
 static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   const moons__session *s = c->session;
   moons__sandbox *sandbox = &s->workshop->sandbox;
-  int in_lane = s->in_lane, stores = has_sink(c), is_special = stores || c->is_traced;
-  unsigned n_given = look_at_given(c);
+  int in_lane = s->in_lane, stores = has_sink(c), is_traced = c->is_traced;
+  unsigned n_given = look_at_given(c), n_begun = 0;
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
   int is_kept;
   do {
     lua_pushvalue(L, 2);
-    int n_arguments = push_given(L, c, c->n_begun++);
+    int n_arguments = push_given(L, c, n_begun);
+    moons__call_set_begun(c, ++n_begun);
     sandbox->cpu_begun_ns = MOONS__UNKNOWN;
     lua_call(L, n_arguments, 1);
     moons__sandbox_flush(sandbox);
     if (in_lane && moons__session_is_odd(s)) return 0;
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
-    int at = 2 + (int)c->n_begun;
-    is_kept = is_special ? keep_special(L, at, c) : keep_result(L, at, c);
-  } while (is_kept && c->n_begun < n_given && !is_over(c) && !sandbox->set_default &&
+    int at = 2 + (int)n_begun;
+    if (is_traced) c->ended_ns[n_begun - 1] = moons_clock_ns();
+    is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
+  } while (is_kept && n_begun < n_given && !is_over(c) && !sandbox->set_default &&
            (!in_lane || moons__session_has_room(s)));
   if (is_kept || (!stores && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
@@ -460,23 +457,25 @@ static int may_go_on(const moons__call *c) {
 
 int moons__call_run_some(moons__call *c) {
   int outcome = run(c, may_go_on(c) ? call_those : call_caller);
-  if (c->n_begun > 1) moons__batch_skip(c->arguments, c->n_begun - 1);
-  if (c->n_begun > 0 && c->n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
+  unsigned n_begun = moons__call_n_begun(c);
+  if (n_begun > 1) moons__batch_skip(c->arguments, n_begun - 1);
+  if (n_begun > 0 && n_begun == atomic_load_explicit(&c->n_plain, memory_order_relaxed))
     c->result.kind = MOONS__ITEM_END; /* all have given a plain value: none is left to fail */
   return outcome;
 }
 
 /* The arguments of the last call of a go take the place of the first one's. */
 void moons__call_take_odd(moons__call *c) {
-  if (c->n_begun == 0) return;
-  const uint64_t *given = &c->given[c->n_begun - 1];
+  unsigned n_begun = moons__call_n_begun(c);
+  if (n_begun == 0) return;
+  const uint64_t *given = &c->given[n_begun - 1];
   if (is_row(c))
-    c->item.bytes += (c->n_begun - 1) * c->item.n_bytes;
+    c->item.bytes += (n_begun - 1) * c->item.n_bytes;
   else if (c->item.kind == MOONS__ITEM_INTEGER)
     memcpy(&c->item.integer, given, sizeof *given);
   else if (c->item.kind == MOONS__ITEM_FLOAT)
     memcpy(&c->item.number, given, sizeof *given);
-  else if (c->n_begun > 1)
+  else if (n_begun > 1)
     c->item.bytes = moons__batch_string(*given, &c->item.n_bytes);
-  c->n_begun = 0;
+  moons__call_set_begun(c, 0);
 }

@@ -34,7 +34,7 @@ typedef struct moons__call {
   moons__batch_reader *arguments; /* where `item` came from */
   unsigned n_in_one_go;           /* at most; others may share the arguments after those */
   atomic_int is_cut_short;        /* no more begin in this go; set by another thread */
-  unsigned n_begun;               /* in this go; 0 before it */
+  atomic_uint n_begun; /* in this go; 0 before it; changed by the thread of the call alone */
   uint64_t given[MOONS__CALLS_IN_ONE_GO];
   moons__item_kind kind;
   atomic_uint n_plain; /* written last, for whoever gives the call up */
@@ -44,6 +44,14 @@ typedef struct moons__call {
   char strings[MOONS__STRINGS_IN_ONE_GO];
   enum { MOONS__CALL_RECEIVING, MOONS__CALL_RUNNING, MOONS__CALL_SENDING } stage;
 } moons__call;
+
+/* Relaxed: others read it to tell a person which call runs. */
+static inline unsigned moons__call_n_begun(const moons__call *call) {
+  return atomic_load_explicit(&call->n_begun, memory_order_relaxed);
+}
+static inline void moons__call_set_begun(moons__call *call, unsigned n_begun) {
+  atomic_store_explicit(&call->n_begun, n_begun, memory_order_relaxed);
+}
 
 /* The function behind a session's caller: takes a moons__call as light userdata. */
 int moons__call_main(lua_State *L);

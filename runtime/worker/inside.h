@@ -21,7 +21,7 @@ struct moons__worker {
   uint64_t clock;      /* chunks so far: tells which loaded set-up was used last */
   moons__buffer spare; /* memory of the last chunk's arguments, for the next one's results */
   const moons__worker *outer;
-  unsigned number; /* from 1; 0: of a thread that waits */
+  atomic_uint number; /* from 1; 0: of a thread that waits */
 
   /* For any thread, and for a signal handler: what runs. */
   moons__entry *entry;

@@ -122,7 +122,7 @@ static int put_usage(moons__worker *w) {
     usage.wall_ns = moons_clock_ns() - w->begun_ns;
     usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
   }
-  usage.worker = w->number;
+  usage.worker = atomic_load_explicit(&w->number, memory_order_relaxed);
   usage.n_tries = w->n_tries + 1;
   return moons__batch_usage(&w->results, &usage);
 }

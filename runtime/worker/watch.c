@@ -70,7 +70,7 @@ moons__chunk *moons__worker_share(moons__worker *w, unsigned n_sharers) {
 
 /* The calls of a go have begun one after the other from the one that is noted. */
 static uint64_t last_begun(const moons__worker *w, uint64_t running) {
-  unsigned n_begun = w->goes_on ? w->call.n_begun : 0;
+  unsigned n_begun = moons__call_n_begun(&w->call);
   return running - 1 + (n_begun > 0 ? n_begun - 1 : 0);
 }
 
@@ -84,7 +84,7 @@ int moons__worker_running(const moons__worker *w, moons__running *r) {
   r->since_ns = since_ns;
   r->is_earlier = !(since_ns & 1);
   r->pool = w->workshop.config.pool;
-  r->worker = w->number;
+  r->worker = atomic_load_explicit(&w->number, memory_order_relaxed);
   r->is_here = moons__interrupt_is_here(here);
   r->is_innermost = moons__interrupt_is_innermost(here);
   return running != 0;

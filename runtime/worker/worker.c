@@ -36,7 +36,9 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   return 0;
 }
 
-void moons__worker_number(moons__worker *w, unsigned number) { w->number = number; }
+void moons__worker_number(moons__worker *w, unsigned number) {
+  atomic_store_explicit(&w->number, number, memory_order_relaxed);
+}
 
 static int is_open(const moons__session *s) { return s->slot != NULL; }
 
@@ -339,7 +341,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
   while (!is_over(w)) {
     moons__batch_next(arguments, &w->call.item);
     w->call.index = w->chunk->first + w->chunk->n_run;
-    w->call.n_begun = 0;
+    moons__call_set_begun(&w->call, 0);
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
