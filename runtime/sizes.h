@@ -11,6 +11,11 @@
 #define MOONS_MAX_WORKERS 1024
 #endif
 
+/* Room for the path of a program, and its end. */
+#ifndef MOONS_PATH_BYTES
+#define MOONS_PATH_BYTES 4096
+#endif
+
 /* Room for the name of this machine: what POSIX lets a name have, and its end. */
 #ifndef MOONS_HOST_BYTES
 #define MOONS_HOST_BYTES 256
@@ -231,9 +236,40 @@
 #define MOONS_CHUNK_TARGET_NS 1000000.0
 #endif
 
+/* Where handing over a chunk takes long, chunks take this many times longer: half a percent is lost by it. */
+#ifndef MOONS_HANDOVERS_PER_CHUNK
+#define MOONS_HANDOVERS_PER_CHUNK 200.0
+#endif
+
 /* Most calls in one chunk: bounds what a chunk's bytes and a lazy source's lead can grow to. */
 #ifndef MOONS_CHUNK_MAX_CALLS
 #define MOONS_CHUNK_MAX_CALLS 16384u
+#endif
+
+/* Results of a worker process lie in a window of memory that it shares with its caller, in bytes: more than there is, for only
+** what is written to takes memory. Before it stands the mark, on a page of its own. */
+#ifndef MOONS_WINDOW_BYTES
+#define MOONS_WINDOW_BYTES ((size_t)64 << 30)
+#endif
+#ifndef MOONS_MARK_BYTES
+#define MOONS_MARK_BYTES 4096
+#endif
+
+/* Who waits for a worker process looks this often, in ns, whether it must end, or has ended. With MOONS_GRACE_NS it is what a
+** timeout may be late. */
+#ifndef MOONS_PROCESS_LOOK_NS
+#define MOONS_PROCESS_LOOK_NS 50000000
+#endif
+
+/* A worker process that has not said who it is after this many ns never will. Long against what a busy machine, or a slow disk,
+** takes to start a program. */
+#ifndef MOONS_PROCESS_START_NS
+#define MOONS_PROCESS_START_NS 30000000000u
+#endif
+
+/* So many worker processes in a row that cannot be started, or that die before a call could begin, are no accident. */
+#ifndef MOONS_PROCESS_TRIES
+#define MOONS_PROCESS_TRIES 3u
 #endif
 
 /* Where a function was written, as text: what Lua makes of the name of its file (LUA_IDSIZE), and a line. */

@@ -45,6 +45,12 @@ typedef struct moons__backend_functions {
   /* Chunks run on the thread that waits for them: asking whether they are done has to run some. */
   int runs_when_asked;
 
+  /* Calls are made in other processes, where what the host offers is not. */
+  int runs_elsewhere;
+
+  /* What handing over a chunk and its results takes, about, where that is more than waking a thread: chunks are longer then. */
+  double handover_ns;
+
   /* Workers start when there are chunks for them; at once only where the process may have so little address space that
   ** their states would take what they need. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD, where there is no room for so many, with
   ** nothing left behind; `gone` is not called then. */
@@ -72,8 +78,12 @@ typedef struct moons__backend_functions {
 
   /* {== Optional ============================================================================== */
 
-  /* Takes calls that have not begun from a chunk of this owner that runs, so that n_sharers share them; NULL where there
-  ** are none to be had now. From malloc. */
+  /* Where workers cannot see `cancelled` of a plan: begins no more calls of the chunks of this owner that run. */
+  void (*stop)(moons__backend *backend, const void *owner);
+
+  /* Takes calls that have not begun from a chunk of this owner that runs, so that n_sharers share them. From malloc. NULL:
+  ** there are none to be had now; where workers are asked and answer later, these come by `parted` of the chunk, on a thread
+  ** of the backend, before that is `done`. */
   moons__chunk *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
 
   /* Where no worker uses one of the cores, returns 1: the calling thread may wait busily. A worker that was woken and has
@@ -98,6 +108,12 @@ typedef struct moons__backend_functions {
 } moons__backend_functions;
 
 extern const moons__backend_functions moons__backend_inline;
+
+/* This process is a worker process, which makes its calls on this inline backend. `stuck` is told of a call within another that
+** does not end though it must, on a thread that makes none. Children that calls fork end with the call. Before any chunk, which are
+** then run without being submitted. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
+int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void *data);
+
 extern const moons__backend_functions moons__backend_threads;
 
 #endif

@@ -20,6 +20,7 @@
 #include "system/spin.h"
 #include "system/thread.h"
 #include "system/trace.h"
+#include "worker/outcome.h"
 
 /* What a thread owns, only that thread touches, but for what the mutex of the backend guards. */
 typedef struct thread {
@@ -446,7 +447,8 @@ static uint64_t watch_threads(moons__backend *b, uint64_t now_ns, moons__chunk_l
 static void refuse_all(moons__chunk_list *queue) {
   moons__chunk *chunk;
   while ((chunk = moons__chunk_take(queue)) != NULL) {
-    moons__chunk_refuse(chunk);
+    moons__chunk_refuse(chunk, MOONS__FAILURE_LOST,
+                        "no worker is left: the calls of all of them do not end");
     chunk->done(chunk);
   }
 }

@@ -15,7 +15,7 @@ enum { FIRST_BYTES = 256 };
 enum { LARGE_BYTES = 1 << 22 };
 
 int moons__buffer_grow(moons__buffer *buffer, size_t n_bytes) {
-  if (n_bytes > SIZE_MAX / 2 - buffer->n_bytes) return MOONS_ENOMEM;
+  if (buffer->is_fixed || n_bytes > SIZE_MAX / 2 - buffer->n_bytes) return MOONS_ENOMEM;
   size_t needed = buffer->n_bytes + n_bytes;
   size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_BYTES;
   while (capacity < needed)
@@ -28,6 +28,6 @@ int moons__buffer_grow(moons__buffer *buffer, size_t n_bytes) {
 }
 
 void moons__buffer_free(moons__buffer *buffer) {
-  free(buffer->bytes);
+  if (!buffer->is_fixed) free(buffer->bytes);
   *buffer = (moons__buffer){0};
 }

@@ -1,5 +1,6 @@
 /*
-** Bytes that grow. Plain malloc'ed memory: a buffer may be handed from thread to thread.
+** Bytes that grow. Plain malloc'ed memory: a buffer may be handed from thread to thread. Or memory that somebody else has
+** set aside, which does not grow.
 */
 #ifndef MOONS_BASE_BUFFER_H
 #define MOONS_BASE_BUFFER_H
@@ -12,12 +13,13 @@ typedef struct moons__buffer {
   char *bytes; /* NULL while capacity is 0; owned */
   size_t n_bytes;
   size_t capacity;
+  int is_fixed; /* somebody else's: that is all there is */
 } moons__buffer;
 
 /* Makes room for `n_bytes` more. Returns 0, or MOONS_ENOMEM with the buffer as it was. */
 int moons__buffer_grow(moons__buffer *buffer, size_t n_bytes);
 
-/* Frees the bytes and leaves an empty buffer. */
+/* Frees the bytes, unless they are somebody else's, and leaves an empty buffer. */
 void moons__buffer_free(moons__buffer *buffer);
 
 /* Room for `n_bytes` more at buffer->bytes + buffer->n_bytes. Returns 0 or MOONS_ENOMEM. */

@@ -115,19 +115,23 @@ static void choose_proof(lua_State *L, moons__job_data *j) {
   lua_pop(L, 1);
 }
 
-/* Makes the job with the set-up that was encoded, for the workers that were given or, where none were, the
-** state's. */
+/* That of the workers that were given or, where none were, the state's. */
+static moons_runtime *runtime_of(lua_State *L, const moons__job_data *j) {
+  const moons__workers_data *workers = given_workers(L);
+  return workers != NULL ? workers->runtime : j->state->runtime;
+}
+
+/* Makes the job with the set-up that was encoded. */
 static void start_job(lua_State *L, moons__job_data *j, moons_job_options *options) {
   options->setup = j->setup.bytes;
   options->setup_bytes = j->setup.n_bytes;
   moons__workers_data *workers = given_workers(L);
   if (workers != NULL && workers->is_closed) /* as encoding may have done */
     luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
-  moons_runtime *runtime = workers != NULL ? workers->runtime : j->state->runtime;
   moons__shortage shortage = {0};
   moons__luggage luggage;
   int error = moons__pack_luggage(j, &luggage);
-  if (!error) error = moons__job_make(&j->job, runtime, options, &luggage, &shortage);
+  if (!error) error = moons__job_make(&j->job, runtime_of(L, j), options, &luggage, &shortage);
   moons__shared_list_release(luggage.shared);
   moons__check_made(L, error, &shortage);
   moons__leave_setup(j);
@@ -207,6 +211,7 @@ static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *optio
   j->keeps = !options->fresh;
   choose_chunks(L, j, options);
   read_pool(L);
+  moons__chunker_aim(&j->chunker, moons__runtime_handover_ns(runtime_of(L, j)));
   int type = keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE);
   if (type != LUA_TNIL)
     read_items(L, j, type);

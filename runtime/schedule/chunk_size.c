@@ -1,5 +1,5 @@
 /*
-** Aims at chunks of a fixed duration (MOONS_CHUNK_TARGET_NS), long enough that handing one over costs little and short
+** Aims at chunks of one duration (MOONS_CHUNK_TARGET_NS, or more where handing over takes long), long enough that handing one over costs little and short
 ** enough that the end of a map is even. Begins with one call and doubles; takes at most half of an even share of what
 ** is left; learns what calls of a function take, and trusts that once several maps have agreed. Never makes a chunk
 ** larger than what was measured allows. A map that is known to be short has one chunk for each worker, and the last for the
@@ -44,9 +44,15 @@ moons__cost *moons__costs_find(moons__costs *costs, uint64_t function) {
 
 /* Sizes of chunks. */
 
+void moons__chunker_aim(moons__chunker *c, double handover_ns) {
+  c->target_ns = MOONS_HANDOVERS_PER_CHUNK * handover_ns;
+  if (c->target_ns < MOONS_CHUNK_TARGET_NS) c->target_ns = MOONS_CHUNK_TARGET_NS;
+}
+
 void moons__chunker_init(moons__chunker *c, unsigned n_workers, uint32_t fixed,
                          const moons__cost *cost) {
   *c = (moons__chunker){.n_workers = n_workers > 0 ? n_workers : 1, .fixed = fixed};
+  moons__chunker_aim(c, 0);
   if (cost == NULL) return;
   c->call_ns = cost->call_ns;
   c->is_trusted = cost->n_maps >= MAPS_TO_TRUST;
@@ -96,7 +102,7 @@ static uint32_t by_measurement(moons__chunker *c, uint64_t n_left) {
     return c->part;
   }
   if (n_left <= c->most && moons__chunker_is_short(c, n_left)) return (uint32_t)n_left;
-  uint32_t n = calls_in(c, MOONS_CHUNK_TARGET_NS);
+  uint32_t n = calls_in(c, c->target_ns);
   if (n > c->most) n = c->most;
   uint64_t share = n_left / (2 * (uint64_t)c->n_workers);
   uint32_t least = calls_in(c, LEAST_NS);
@@ -113,7 +119,7 @@ uint32_t moons__chunker_next(moons__chunker *c, uint64_t n_left) {
 /* While chunks grow, and at the end, when they get smaller, those that wait are better few. */
 unsigned moons__chunker_ahead(const moons__chunker *c) {
   unsigned n = MOONS_CHUNKS_PER_WORKER;
-  if (c->call_ns > 0 && (c->fixed > 0 || c->size >= calls_in(c, MOONS_CHUNK_TARGET_NS) / 2)) {
+  if (c->call_ns > 0 && (c->fixed > 0 || c->size >= calls_in(c, c->target_ns) / 2)) {
     double n_for_time = 1 + MOONS_AHEAD_NS / (c->call_ns * (c->size > 0 ? c->size : 1));
     if (n_for_time > MOONS_MOST_CHUNKS_PER_WORKER) n_for_time = MOONS_MOST_CHUNKS_PER_WORKER;
     if (n_for_time > n) n = (unsigned)n_for_time;

@@ -36,11 +36,12 @@ moons__cost *moons__costs_find(moons__costs *costs, uint64_t function);
 
 typedef struct moons__chunker {
   unsigned n_workers;
-  uint32_t fixed; /* the size that was asked for; 0: by measurement */
-  uint32_t most;  /* twice the largest chunk that was measured; 0: nothing was asked for yet */
-  uint32_t size;  /* of the last chunk */
-  double call_ns; /* smoothed duration of a call; 0: not known yet */
-  int is_trusted; /* several maps have told that duration */
+  uint32_t fixed;   /* the size that was asked for; 0: by measurement */
+  uint32_t most;    /* twice the largest chunk that was measured; 0: nothing was asked for yet */
+  uint32_t size;    /* of the last chunk */
+  double target_ns; /* how long chunks are to take */
+  double call_ns;   /* smoothed duration of a call; 0: not known yet */
+  int is_trusted;   /* several maps have told that duration */
   int has_measured;
   int was_surprised; /* calls took far longer than was known */
   int is_ready_here; /* the thread that waits has run calls of the function */
@@ -51,6 +52,9 @@ typedef struct moons__chunker {
 /* `cost` is what is known of the function, or NULL. */
 void moons__chunker_init(moons__chunker *chunker, unsigned n_workers, uint32_t fixed,
                          const moons__cost *cost);
+
+/* Makes chunks long against what handing one over takes. */
+void moons__chunker_aim(moons__chunker *chunker, double handover_ns);
 
 /* The size of the next chunk, from 1 to `n_left`, the calls that are left (UINT64_MAX: not known).
 ** Chunks aim at a duration, grow by at most twice what was measured, and get smaller towards the end, so

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "schedule/inside.h"
 #include "schedule/runtime.h"
+#include "system/place.h"
 
 void moons_job_options_init(moons_job_options *options) {
   *options = (moons_job_options){.fresh = 1};
@@ -87,7 +88,10 @@ static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options
   if (setup == NULL) return NULL;
   moons__plan *plan = moons__plan_new(options, setup, luggage, scope, is_foreign);
   moons__setup_release(setup);
-  return plan;
+  if (plan == NULL || !r->functions->runs_elsewhere) return plan;
+  if (moons__place_tell(&plan->place) == 0) return plan;
+  moons__plan_release(plan);
+  return NULL;
 }
 
 /* The call in which the job is made, if any, is that of all its plans: its limits hold for them, and its end ends them. */
@@ -214,12 +218,14 @@ static void ring(listeners l) {
 ** takes in between then begins no call. */
 static void drop_waiting(moons_job *job) {
   moons__chunk *chunk;
+  const moons_runtime *r = job->runtime;
   for (unsigned i = 0; i < job->n_plans; i++)
     atomic_store_explicit(&job->plans[i]->cancelled, 1, memory_order_relaxed);
   while ((chunk = moons__chunks_withdraw(job)) != NULL) {
     moons__job_return(&job->chunks, chunk);
     chunk_free(chunk);
   }
+  if (r->functions->stop != NULL && job->chunks.n_running > 0) r->functions->stop(r->backend, job);
   while ((chunk = moons__job_drop(&job->chunks)) != NULL)
     chunk_free(chunk);
 }
@@ -263,6 +269,18 @@ static void chunk_done(moons__chunk *chunk) {
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
     chunk_free(chunk);
   job_destroy(job);
+}
+
+/* Puts back calls that a worker has given away before it began them: they are next. On a thread of the backend. The chunk runs
+** on, so the job stays. */
+static void chunk_parted(moons__chunk *chunk, moons__chunk *rest) {
+  moons_job *job = chunk->owner;
+  uv_mutex_lock(&job->mutex);
+  moons__job_put_rest(&job->chunks, rest);
+  if (job->chunks.stopped) drop_waiting(job);
+  moons__chunk_list started = moons__chunks_start(job);
+  uv_mutex_unlock(&job->mutex);
+  moons__chunks_submit(job->runtime, &started);
 }
 
 int moons__job_is_forked(const moons_job *job) { return moons__runtime_is_forked(job->runtime); }
@@ -359,6 +377,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   }
   chunk->owner = job;
   chunk->done = chunk_done;
+  chunk->parted = chunk_parted;
   chunk->n_workers = job->chunks.max_running;
   chunk->depth = job->depth;
   chunk->plan = job->plans[job->n_plans - 1];

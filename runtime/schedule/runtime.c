@@ -292,6 +292,8 @@ void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here !
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
+double moons__runtime_handover_ns(const moons_runtime *r) { return r->functions->handover_ns; }
+
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
 
 const moons__roster *moons__runtime_share_roster(const moons_runtime *r) {

@@ -89,6 +89,9 @@ moons__kept *moons__runtime_code(const moons_runtime *runtime);
 ** Any thread. */
 const struct moons__roster *moons__runtime_share_roster(const moons_runtime *runtime);
 
+/* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */
+double moons__runtime_handover_ns(const moons_runtime *runtime);
+
 /* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
 struct moons__console *moons__runtime_console(const moons_runtime *runtime);
 

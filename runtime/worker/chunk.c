@@ -23,6 +23,7 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
                          .shared = moons__shared_list_share(chunk->shared),
                          .owner = chunk->owner,
                          .done = chunk->done,
+                         .parted = chunk->parted,
                          .n_workers = chunk->n_workers,
                          .depth = chunk->depth};
   moons__shared_list_begin_reading(rest->shared);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "worker/mark.h"
 #include "worker/plan.h"
 
 typedef struct moons__chunk {
@@ -22,6 +23,7 @@ typedef struct moons__chunk {
   size_t n_bytes;
   moons__shared_list *
       shared; /* blocks that arguments speak of; NULL: none; shared. Those of items of an array are the plan's */
+  moons__mark *mark; /* where the worker says how far it has come; NULL: nobody asks */
 
   /* What has become of the calls. */
   moons__buffer results;     /* batch.h; as many as calls were run */
@@ -39,9 +41,11 @@ typedef struct moons__chunk {
   /* By whom it is run, and taken back. */
   void *owner;                              /* which chunks belong together */
   void (*done)(struct moons__chunk *chunk); /* takes it back */
-  unsigned n_workers;                       /* workers 0 to n_workers - 1 may run it */
-  unsigned depth; /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
-  int is_queued;  /* it is in a backend's queue, and has not begun */
+  /* Takes calls that have left it before they began, some time after they were asked for. */
+  void (*parted)(struct moons__chunk *chunk, struct moons__chunk *rest);
+  unsigned n_workers; /* workers 0 to n_workers - 1 may run it */
+  unsigned depth;     /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
+  int is_queued;      /* it is in a backend's queue, and has not begun */
   struct moons__chunk *next, *before; /* in the list that it is in */
   struct moons__chunk *next_of_owner,
       *before_of_owner; /* the owner's, of chunks that it has submitted */

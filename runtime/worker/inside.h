@@ -1,5 +1,5 @@
 /*
-** What the files of a worker share: worker.c, which runs chunks, outcome.c and watch.c. Private to these.
+** What the files of a worker share: worker.c, which runs chunks, put.c and watch.c. Private to these.
 */
 #ifndef MOONS_WORKER_INSIDE_H
 #define MOONS_WORKER_INSIDE_H
@@ -62,14 +62,18 @@ struct moons__worker {
 #define MOONS__SET_UP UINT64_MAX
 
 /* Puts the outcome of the next call into the chunk's results. Returns 0 where there is no memory for it. */
-int moons__outcome_put(moons__worker *worker, const moons__item *item);
+int moons__worker_put(moons__worker *worker, const moons__item *item);
 
 /* Puts the values that calls made in one go gave. Returns 0 where there is no memory for them: they are lost. */
-int moons__outcome_put_go(moons__worker *worker);
+int moons__worker_put_go(moons__worker *worker);
+
+/* Puts a failure without traceback: of the next call, or of all that are left. */
+void moons__worker_fail(moons__worker *worker, moons__failure_kind kind, const char *text,
+                        int of_all);
 
 /* Adds the call, or the try, that has ended to the trace, where there is one; and the chunk. */
-void moons__outcome_trace(moons__worker *worker, const moons__item *item);
-void moons__outcome_trace_chunk(moons__worker *worker);
+void moons__worker_trace(moons__worker *worker, const moons__item *item);
+void moons__worker_trace_chunk(moons__worker *worker);
 
 /* Calls of the chunk that have not begun must not begin. Any thread. */
 int moons__worker_is_cancelled(const moons__worker *worker);

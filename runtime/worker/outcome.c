@@ -1,20 +1,30 @@
 /*
-** An outcome is put when its call has ended, by the thread of the worker, or by whoever gives the call up: one of them alone has the
-** chunk. Results for an array are written to it there and then, and home goes only how many there were. Each outcome counts the
-** chunk one call further, so a chunk is whole after any of them.
+** Results and numbers change together: a call counts as run only when its outcome is there. What a dead worker has left is
+** not taken over as bytes but read and written anew, since its last outcome may be half there: reading is total, so bytes
+** that are no batch give fewer outcomes, and the calls without one are made again. Results for an array are written to it there and
+** then, and home goes only how many there were.
 */
+#include "worker/outcome.h"
+
 #include <string.h>
 
 #include "moons.h"
-#include "worker/inside.h"
+#include "wire/wire.h"
+#include "worker/scope.h"
 
-/* Writes what `n` calls from the next one on have returned to the sink. It is as large as there are calls to come, and the thread
-** that puts results is the only one that has these calls: nobody else writes to their places. */
-static void store(const moons__chunk *chunk, const void *bytes, size_t n) {
+void moons__outcome_note_failed(moons__chunk *chunk) {
+  if (!chunk->failed) chunk->first_failed = chunk->first + chunk->n_run;
+  chunk->failed = 1;
+  chunk->n_failed++;
+}
+
+/* The sink is as large as there are calls to come, and the thread that puts results is the only one that has these calls: nobody
+** else writes to their places. */
+void moons__outcome_store(const moons__chunk *chunk, const void *bytes, size_t n_calls) {
   const moons__sink *sink = &chunk->plan->luggage.sink;
   size_t n_bytes = sink->n_numbers * moons__element_bytes(sink->type);
   memcpy(sink->block->bytes + (size_t)(chunk->first + chunk->n_run - 1) * n_bytes, bytes,
-         n * n_bytes);
+         n_calls * n_bytes);
 }
 
 /* Takes the outcome of a call to the results; 1 where there is no memory for it. */
@@ -29,80 +39,6 @@ static int put_result(moons__batch_writer *results, const moons__item *item) {
   }
 }
 
-static void note_failed(moons__chunk *chunk) {
-  if (!chunk->failed) chunk->first_failed = chunk->first + chunk->n_run;
-  chunk->failed = 1;
-  chunk->n_failed++;
-}
-
-/* Puts n strings that calls made in one go gave. Returns 0 where there is no memory for one. */
-static int put_strings(moons__worker *w, uint32_t n) {
-  const moons__call *c = &w->call;
-  size_t start = 0;
-  for (uint32_t i = 0; i < n; start = (size_t)c->plain[i++], w->chunk->n_run++)
-    if (moons__batch_bytes(&w->results, MOONS__ITEM_STRING, c->strings + start,
-                           (size_t)c->plain[i] - start))
-      return 0;
-  return 1;
-}
-
-static int put_stored(moons__worker *w, uint32_t n) {
-  if (moons__batch_stored(&w->results, n)) return MOONS_ENOMEM;
-  store(w->chunk, w->call.plain, n);
-  return 0;
-}
-
-static int copy_plain(moons__worker *w, uint32_t n) {
-  const moons__call *c = &w->call;
-  char *room;
-  if (moons__batch_plain_begin(&w->results, c->kind, n, &room)) return MOONS_ENOMEM;
-  memcpy(room, c->plain, n * sizeof c->plain[0]);
-  moons__batch_plain_end(&w->results, n);
-  return 0;
-}
-
-/* A call that never began, since its set-up has failed, takes no time; one that has not ended was given up. */
-void moons__outcome_trace(moons__worker *w, const moons__item *item) {
-  moons__row *row = &w->row;
-  if (!moons__row_is_traced(row)) return;
-  uint64_t ended_ns = row->begun_ns != 0 && row->ended_ns != 0 ? row->ended_ns : moons_clock_ns();
-  int failed = item->kind == MOONS__ITEM_ERROR;
-  moons__row_call(row,
-                  &(moons__traced_call){.begun_ns = row->begun_ns != 0 ? row->begun_ns : ended_ns,
-                                        .ended_ns = ended_ns,
-                                        .number = w->chunk->first + w->chunk->n_run,
-                                        .n_tries = w->n_tries,
-                                        .failure = item->bytes,
-                                        .failure_bytes = failed ? item->n_bytes : 0});
-  row->begun_ns = 0;
-}
-
-void moons__outcome_trace_chunk(moons__worker *w) {
-  const moons__chunk *chunk = w->chunk;
-  if (!moons__row_is_traced(&w->row)) return;
-  moons__row_end(&w->row, &(moons__traced_chunk){.first = chunk->first,
-                                                 .n_run = chunk->n_run,
-                                                 .n_failed = chunk->n_failed});
-}
-
-static void trace_go(moons__worker *w, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++)
-    moons__row_next(&w->row, w->chunk->first + w->chunk->n_run + i, w->call.ended_ns[i]);
-}
-
-/* Acquire: who gives the call up takes what its thread has written. */
-int moons__outcome_put_go(moons__worker *w) {
-  moons__call *c = &w->call;
-  uint32_t n = atomic_load_explicit(&c->n_plain, memory_order_acquire);
-  if (n == 0) return 1;
-  if (c->is_traced) trace_go(w, n);
-  atomic_store_explicit(&c->n_plain, 0, memory_order_relaxed);
-  if (c->kind == MOONS__ITEM_STRING) return put_strings(w, n);
-  if (c->kind == MOONS__ITEM_STORED ? put_stored(w, n) : copy_plain(w, n)) return 0;
-  w->chunk->n_run += n;
-  return 1;
-}
-
 /* Whether a result is true. */
 static int is_true(const moons__item *item) {
   switch (item->kind) {
@@ -112,19 +48,6 @@ static int is_true(const moons__item *item) {
   case MOONS__ITEM_MESSAGE: return moons__wire_is_true(item->bytes, item->n_bytes);
   default: return 1;
   }
-}
-
-/* Puts what the next call has used, where that is asked for. One that has not ended was given up. */
-static int put_usage(moons__worker *w) {
-  if (!w->chunk->plan->options.report) return 0;
-  moons__usage usage = w->usage;
-  if (w->begun_ns != 0) {
-    usage.wall_ns = moons_clock_ns() - w->begun_ns;
-    usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
-  }
-  usage.worker = atomic_load_explicit(&w->number, memory_order_relaxed);
-  usage.n_tries = w->n_tries + 1;
-  return moons__batch_usage(&w->results, &usage);
 }
 
 /* Counts the outcome with the call that the chunk is part of. Returns 0 where that may not hold so much. */
@@ -139,29 +62,102 @@ static int count_outcome(moons__chunk *chunk, const moons__item *item) {
 }
 
 /* Puts a failure for want of memory in place of an outcome that is too much. */
-static int put_too_much(moons__worker *w) {
+static int put_too_much(moons__chunk *chunk, moons__batch_writer *results) {
   static const char TEXT[] = "not enough memory for the results";
   moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, TEXT);
   moons__buffer bytes = {0};
   int error = moons__failure_write(&bytes, &failure);
   moons__item item = {.kind = MOONS__ITEM_ERROR, .bytes = bytes.bytes, .n_bytes = bytes.n_bytes};
-  if (!error) error = put_result(&w->results, &item);
+  if (!error) error = put_result(results, &item);
   moons__buffer_free(&bytes);
   if (error) return 0;
-  note_failed(w->chunk);
-  w->chunk->n_run++;
+  moons__outcome_note_failed(chunk);
+  chunk->n_run++;
   return 1;
 }
 
 /* What it used comes first, for the reader knows then whose it is. */
-int moons__outcome_put(moons__worker *w, const moons__item *item) {
-  moons__outcome_trace(w, item);
-  if (put_usage(w)) return 0;
-  if (!count_outcome(w->chunk, item)) return put_too_much(w);
-  if (put_result(&w->results, item)) return 0;
-  if (item->kind == MOONS__ITEM_STORED) store(w->chunk, item->bytes, 1);
-  if (item->kind == MOONS__ITEM_ERROR) note_failed(w->chunk);
-  if (w->chunk->plan->options.until && is_true(item)) w->chunk->found = 1;
-  w->chunk->n_run++;
+int moons__outcome_put(moons__chunk *chunk, moons__batch_writer *results, const moons__usage *usage,
+                       const moons__item *item) {
+  if (chunk->plan->options.report && moons__batch_usage(results, usage)) return 0;
+  if (!count_outcome(chunk, item)) return put_too_much(chunk, results);
+  if (put_result(results, item)) return 0;
+  if (item->kind == MOONS__ITEM_STORED && item->bytes != NULL)
+    moons__outcome_store(chunk, item->bytes, 1);
+  if (item->kind == MOONS__ITEM_ERROR) moons__outcome_note_failed(chunk);
+  if (chunk->plan->options.until && is_true(item)) chunk->found = 1;
+  chunk->n_run++;
   return 1;
+}
+
+void moons__outcome_fail(moons__chunk *chunk, moons__batch_writer *results,
+                         const moons__usage *usage, moons__failure_kind kind, const char *text,
+                         int of_all) {
+  moons__failure failure = moons__failure_of(kind, text);
+  moons__buffer bytes = {0};
+  if (moons__failure_write(&bytes, &failure) == 0) {
+    moons__item item = {.kind = MOONS__ITEM_ERROR};
+    item.bytes = bytes.bytes;
+    item.n_bytes = bytes.n_bytes;
+    while (moons__outcome_put(chunk, results, usage, &item) && of_all &&
+           chunk->n_run < chunk->n_calls)
+      ;
+  }
+  moons__buffer_free(&bytes);
+}
+
+/* Without a worker. */
+
+void moons__chunk_refuse(moons__chunk *chunk, moons__failure_kind kind, const char *text) {
+  moons__batch_writer results;
+  moons__usage usage = {.n_tries = 1};
+  chunk->n_lost = chunk->n_calls;
+  if (moons__batch_begin(&results, &chunk->results)) return;
+  moons__outcome_fail(chunk, &results, &usage, kind, text, 1);
+}
+
+/* Takes over the outcomes that are whole. */
+static void take_over(moons__chunk *chunk, moons__batch_writer *results,
+                      const moons__remains *remains) {
+  moons__batch_reader reader;
+  moons__item item;
+  moons__usage usage = {0};
+  moons__batch_open(&reader, remains->bytes, remains->n_bytes);
+  while (chunk->n_run < remains->n_run) {
+    moons__batch_next(&reader, &item);
+    if (item.kind >= MOONS__ITEM_END) return;
+    if (item.kind == MOONS__ITEM_USAGE) usage = moons__item_usage(&item);
+    if (item.kind == MOONS__ITEM_STORED) item.bytes = NULL; /* it was written there */
+    if (item.kind != MOONS__ITEM_USAGE && !moons__outcome_put(chunk, results, &usage, &item))
+      return;
+  }
+}
+
+/* The call that it is blamed on: it fails, unless it may be tried again. */
+static void blame(moons__chunk *chunk, moons__batch_writer *results, const moons__remains *r) {
+  moons__usage usage = {.wall_ns = r->wall_ns,
+                        .cpu_ns = MOONS__UNKNOWN,
+                        .memory_bytes = MOONS__UNKNOWN,
+                        .worker = r->worker,
+                        .n_tries = r->n_tries + 1};
+  int is_tried_again = r->kind != MOONS__FAILURE_CANCELLED && !r->of_all &&
+                       r->n_tries < chunk->plan->options.n_retries;
+  chunk->n_lost++;
+  if (is_tried_again) {
+    chunk->n_tries = r->n_tries + 1;
+    chunk->n_retried++;
+  } else {
+    moons__outcome_fail(chunk, results, &usage, r->kind, r->text, r->of_all);
+  }
+}
+
+/* Where fewer outcomes were to be had than there had been, nobody is blamed: the calls without one are made again. */
+void moons__chunk_salvage(moons__chunk *chunk, const moons__remains *remains) {
+  moons__batch_writer results;
+  chunk->is_given_up = 1;
+  chunk->n_tries = 0;
+  if (moons__batch_begin(&results, &chunk->results)) return;
+  take_over(chunk, &results, remains);
+  if (remains->is_blamed && chunk->n_run == remains->n_run && chunk->n_run < chunk->n_calls)
+    blame(chunk, &results, remains);
 }

@@ -1,6 +1,6 @@
 /*
 ** Set-ups are counted apart from plans: many maps in a row have the same. Neither is changed once it is made, but
-** for `cancelled` and the count of users, so any user may read them without a lock.
+** for `cancelled` and the counts, so any user may read them without a lock.
 */
 #include "worker/plan.h"
 
@@ -18,7 +18,7 @@ moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash)
   atomic_init(&setup->is_unproved, 0);
   setup->hash = hash;
   setup->n_bytes = n_bytes;
-  if (n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
+  if (bytes != NULL && n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
   return setup;
 }
 
@@ -89,5 +89,6 @@ void moons__plan_release(moons__plan *plan) {
   moons__setup_release(plan->setup);
   moons__shared_list_release(plan->luggage.shared);
   moons__scope_release(plan->scope);
+  moons__buffer_free(&plan->place);
   free(plan);
 }

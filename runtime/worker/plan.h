@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/element.h"
+#include "base/buffer.h"
 #include "moons.h"
 #include "system/shared.h"
 #include "worker/scope.h"
@@ -26,7 +27,7 @@ typedef struct moons__setup {
   char bytes[];
 } moons__setup;
 
-/* Copies the bytes; the caller is the first user. NULL: no memory. */
+/* Copies the bytes (NULL: the caller fills them in, before others see them); the caller is the first user. NULL: no memory. */
 moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash);
 
 /* Whether it has these bytes. */
@@ -66,11 +67,14 @@ typedef struct moons__plan {
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
   moons__luggage luggage; /* shared */
+  moons__buffer place;    /* of the script (place.h), where calls run in another process; else empty */
   moons__scope *scope;    /* of the call that has made the job; NULL: none has */
   unsigned
       prove_after; /* a state is looked at for a proof (proof.h) after as many calls, or never */
   int is_foreign;  /* that call runs on workers of another runtime, which look after it */
   atomic_int cancelled; /* set by anyone: calls that have not begun do not begin */
+  atomic_uint
+      n_deaths; /* of worker processes, one after the other, before a call of it had begun */
   atomic_uint n_users;
 } moons__plan;
 

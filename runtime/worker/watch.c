@@ -165,27 +165,13 @@ static uint64_t watch_own(moons__worker *w, uint64_t now_ns) {
   return look_again(w->told_ns, now_ns);
 }
 
-/* Puts a failure without traceback: of the next call, or of all that are left. */
-static void put_failure(moons__worker *w, moons__failure_kind kind, const char *text, int of_all) {
-  moons__failure failure = moons__failure_of(kind, text);
-  moons__buffer bytes = {0};
-  if (moons__failure_write(&bytes, &failure) == 0) {
-    moons__item item = {.kind = MOONS__ITEM_ERROR};
-    item.bytes = bytes.bytes;
-    item.n_bytes = bytes.n_bytes;
-    while (moons__outcome_put(w, &item) && of_all && w->chunk->n_run < w->chunk->n_calls)
-      ;
-  }
-  moons__buffer_free(&bytes);
-}
-
 /* A set-up that does not end would not for the next call either. */
 static void fail_given_up(moons__worker *w, moons__failure_kind kind) {
   static const char LOST[] = "its worker was lost: a call within it did not end";
   char text[128];
   snprintf(text, sizeof text, "%s in a function that cannot be stopped; its worker was given up",
            moons__failure_text(kind));
-  put_failure(w, kind, kind == MOONS__FAILURE_LOST ? LOST : text, w->is_setting_up);
+  moons__worker_fail(w, kind, kind == MOONS__FAILURE_LOST ? LOST : text, w->is_setting_up);
 }
 
 /* The worker keeps the bytes of its chunk, which get a copy where calls are left to run. */
@@ -201,7 +187,7 @@ static void keep_bytes(moons__worker *w) {
 
 /* What the calls before it have given stays; the call fails, or is tried again; those after it run elsewhere. */
 static void give_up_chunk(moons__worker *w) {
-  moons__outcome_put_go(w);
+  moons__worker_put_go(w);
   moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
                              : was_told(w)           ? MOONS__FAILURE_TIMEOUT
                                                      : MOONS__FAILURE_LOST;
@@ -216,7 +202,7 @@ static void give_up_chunk(moons__worker *w) {
     fail_given_up(w, kind);
   chunk->is_given_up = 1;
   chunk->n_lost++;
-  moons__outcome_trace_chunk(w);
+  moons__worker_trace_chunk(w);
   keep_bytes(w);
   w->chunk = NULL;
 }
@@ -239,11 +225,4 @@ int moons__worker_give_up(moons__worker *w, int with_others) {
   moons__sandbox_kill_programs(
       &w->workshop.sandbox); /* its thread kills those that it starts from now on */
   return 1;
-}
-
-void moons__chunk_refuse(moons__chunk *chunk) {
-  moons__worker w = {.chunk = chunk};
-  chunk->n_lost = chunk->n_calls;
-  if (moons__batch_begin(&w.results, &chunk->results)) return;
-  put_failure(&w, MOONS__FAILURE_LOST, "no worker is left: the calls of all of them do not end", 1);
 }

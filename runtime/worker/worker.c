@@ -128,13 +128,37 @@ static moons__item set_up_failure(const moons__worker *w) {
       .kind = MOONS__ITEM_ERROR, .bytes = failure->bytes, .n_bytes = failure->n_bytes};
 }
 
-static void start_clock(moons__worker *w) {
-  if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
-  atomic_store_explicit(&w->started_ns, moons_clock_ns(), memory_order_relaxed);
+static void set_clock(moons__worker *w, uint64_t started_ns) {
+  atomic_store_explicit(&w->started_ns, started_ns, memory_order_relaxed);
+  if (w->chunk != NULL && w->chunk->mark != NULL)
+    atomic_store_explicit(&w->chunk->mark->started_ns, started_ns, memory_order_relaxed);
 }
 
-static void stop_clock(moons__worker *w) {
-  atomic_store_explicit(&w->started_ns, 0, memory_order_relaxed);
+static void start_clock(moons__worker *w) {
+  if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
+  set_clock(w, moons_clock_ns());
+}
+
+static void stop_clock(moons__worker *w) { set_clock(w, 0); }
+
+/* Says where the chunk is, for whoever finds the worker dead. */
+
+static void mark_stage(const moons__chunk *chunk, moons__stage stage) {
+  if (chunk->mark != NULL) atomic_store_explicit(&chunk->mark->stage, stage, memory_order_release);
+}
+
+static void mark_tries(const moons__worker *w) {
+  if (w->chunk->mark != NULL)
+    atomic_store_explicit(&w->chunk->mark->n_tries, w->n_tries, memory_order_relaxed);
+}
+
+/* Release: whoever sees the number sees the outcomes, and that the next call has had no try. */
+static void mark_outcomes(const moons__worker *w) {
+  moons__mark *mark = w->chunk->mark;
+  if (mark == NULL) return;
+  mark_tries(w);
+  atomic_store_explicit(&mark->n_bytes, w->chunk->results.n_bytes, memory_order_relaxed);
+  atomic_store_explicit(&mark->n_run, w->chunk->n_run, memory_order_release);
 }
 
 /* What a call starts. */
@@ -175,12 +199,13 @@ moons__scope *moons__worker_scope(moons__worker *w) {
 }
 
 /* In a state that is not put back, calls without limits of their own may be made in one go; but not the first of a chunk,
-** nor when others are to share the calls: nobody can take any of a go that has begun. */
+** nor when others are to share the calls: nobody can take any of a go that has begun. Nor where a death must cost one call:
+** outcomes of a go are not there before its end. */
 static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
-  return (!c->plan->options.fresh || c->session->in_lane) && c->plan->options.timeout_ns == 0 &&
-         !c->plan->options.report && !c->is_timed && c->plan->options.n_retries == 0 &&
-         !c->plan->options.until && w->chunk->n_run > 0 &&
+  return w->chunk->mark == NULL && (!c->plan->options.fresh || c->session->in_lane) &&
+         c->plan->options.timeout_ns == 0 && !c->plan->options.report && !c->is_timed &&
+         c->plan->options.n_retries == 0 && !c->plan->options.until && w->chunk->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
@@ -190,12 +215,18 @@ typedef struct meter {
   size_t touched_bytes;
 } meter;
 
+static void mark_begun(const moons__worker *w) {
+  if (w->chunk->mark != NULL)
+    atomic_store_explicit(&w->chunk->mark->begun_ns, w->begun_ns, memory_order_relaxed);
+}
+
 static void begin_meter(moons__worker *w, meter *m) {
   if (w->call.is_traced) moons__row_begin_call(&w->row);
   if (!w->call.plan->options.report) return;
   m->touched_bytes = moons__arena_begin_peak(&w->call.session->slot->arena);
   m->cpu_ns = moons__machine_cpu_ns();
   w->begun_ns = moons_clock_ns();
+  mark_begun(w);
 }
 
 static void end_meter(moons__worker *w, const meter *m) {
@@ -206,6 +237,7 @@ static void end_meter(moons__worker *w, const meter *m) {
   if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
   w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->slot->arena, m->touched_bytes);
   w->begun_ns = 0;
+  mark_begun(w);
 }
 
 /* What a call has started that then failed, in a kept state, nothing may hold any more: threads of a pool go when that is
@@ -285,7 +317,7 @@ static int run_once(moons__worker *w) {
 ** without any proof. Its time begins anew. Of some calls in one go the last is meant. */
 static int run_again(moons__worker *w) {
   moons__call *c = &w->call;
-  if (!moons__outcome_put_go(w)) return MOONS_ENOMEM;
+  if (!moons__worker_put_go(w)) return MOONS_ENOMEM;
   moons__call_take_odd(c);
   c->index = w->chunk->first + w->chunk->n_run;
   atomic_store_explicit(&w->running, c->index + 1, memory_order_relaxed);
@@ -309,9 +341,10 @@ static int run_tries(moons__worker *w) {
     if (outcome != 0 || w->call.result.kind != MOONS__ITEM_ERROR) return outcome;
     if (w->n_tries >= w->call.plan->options.n_retries || moons__worker_is_cancelled(w))
       return outcome;
-    if (w->call.is_traced) moons__outcome_trace(w, &w->call.result);
+    if (w->call.is_traced) moons__worker_trace(w, &w->call.result);
     w->n_tries++;
     w->chunk->n_retried++;
+    mark_tries(w);
   }
 }
 
@@ -345,9 +378,10 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
-    if (!moons__outcome_put_go(w) || outcome != 0 || put_given(w)) break;
-    if (w->call.result.kind != MOONS__ITEM_END && !moons__outcome_put(w, &w->call.result)) break;
+    if (!moons__worker_put_go(w) || outcome != 0 || put_given(w)) break;
+    if (w->call.result.kind != MOONS__ITEM_END && !moons__worker_put(w, &w->call.result)) break;
     w->n_tries = 0;
+    mark_outcomes(w);
   }
   return 0;
 }
@@ -356,7 +390,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
 static void fail_calls(moons__worker *w) {
   moons__item failure = set_up_failure(w);
   w->usage = (moons__usage){0};
-  while (!is_over(w) && moons__outcome_put(w, &failure))
+  while (!is_over(w) && moons__worker_put(w, &failure))
     ;
 }
 
@@ -389,6 +423,7 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   atomic_store_explicit(&w->position, NULL, memory_order_relaxed);
   atomic_store_explicit(&w->running, MOONS__SET_UP, memory_order_relaxed);
   start_clock(w);
+  mark_stage(chunk, MOONS__STAGE_SETTING_UP);
   int is_set_up = enter(w, chunk->plan, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
   stop_clock(w);
@@ -400,7 +435,10 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
     fail_calls(w);
     return 0;
   }
+  mark_tries(w);
+  mark_stage(chunk, MOONS__STAGE_CALLS);
   if (run_calls(w, &arguments)) return 1; /* the state is still needed: it must be closed */
+  mark_stage(chunk, MOONS__STAGE_AFTER);
   moons__session_leave(w->call.session);
   if (moons__worker_is_lost(w)) return 1;
   note_unproved(w);
@@ -455,7 +493,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
     is_given_up = run_whole(w, chunk);
   if (is_given_up) return 1;
   atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
-  moons__outcome_trace_chunk(w);
+  moons__worker_trace_chunk(w);
   w->chunk = NULL;
   atomic_store_explicit(&w->running, 0, memory_order_relaxed);
   moons__sandbox_pass_on(&w->workshop.sandbox);

@@ -103,9 +103,4 @@ uint64_t moons__worker_watch(moons__worker *worker, uint64_t now_ns);
 ** and the chunk gets a copy. Returns 0 where the call has just ended. */
 int moons__worker_give_up(moons__worker *worker, int with_others);
 
-/* {== Without a worker ======================================================================== */
-
-/* Fails all calls of a chunk: no worker is left to run it. */
-void moons__chunk_refuse(moons__chunk *chunk);
-
 #endif

@@ -36,6 +36,21 @@ static void starts_small(void) {
     CHECK(moons__chunker_next(&c, UINT64_MAX) == 1);
 }
 
+/* Handing over takes half a percent of a chunk at most, as far as there are calls. */
+static void is_long_against_its_handover(void) {
+  moons__chunker c;
+  moons__chunker_init(&c, 2, 0, NULL);
+  uint32_t usual = settle(&c, 1e4);
+  moons__chunker_init(&c, 2, 0, NULL);
+  moons__chunker_aim(&c, 1e5);
+  uint32_t longer = settle(&c, 1e4);
+  CHECK(longer * 1e4 >= 0.9 * MOONS_HANDOVERS_PER_CHUNK * 1e5);
+  CHECK(usual * 1e4 <= 1.1 * MOONS_CHUNK_TARGET_NS);
+  moons__chunker_init(&c, 2, 0, NULL);
+  moons__chunker_aim(&c, 1); /* a quick one changes nothing */
+  CHECK(settle(&c, 1e4) == usual);
+}
+
 static void grows_by_twice(void) {
   static const double CALLS_NS[] = {1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e9};
   for (size_t i = 0; i < sizeof CALLS_NS / sizeof CALLS_NS[0]; i++) {
@@ -328,6 +343,7 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"chunks of one call until something is measured", starts_small},
       {"a chunk is at most twice the one before", grows_by_twice},
+      {"where handing over takes long, chunks are longer", is_long_against_its_handover},
       {"chunks come to take about the time aimed at", aims_at_a_duration},
       {"slow calls make the next chunk small at once", shrinks_at_once},
       {"chunks get smaller towards the end", smaller_towards_the_end},
