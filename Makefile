@@ -176,7 +176,7 @@ $(BUILD)/obj:
 # What specs find in their environment: the command under test, how to compile a small C program
 # for this build, and what to link it with. The test runner itself is never a variant. JOBS says how
 # many files of specs are run at a time.
-SPECS = MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
+SPECS = $(and $(BACKEND),SPEC_BACKEND='$(BACKEND)') MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
   MOONS_LIBS='$(BUILD)/libmoons.a $(RUNTIMES) $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)' \
   sh .ci/specs.sh
 

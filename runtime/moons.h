@@ -94,9 +94,10 @@ typedef struct moons_options {
   /* Workers that there may be; 0: moons_cpus(). A job may ask for more: from then on there may be so many. */
   unsigned n_workers;
 
-  /* Where calls run: "threads", or "inline", which runs them one by one on the thread that waits
-  ** for them (to debug, and as the reference for other backends). Only one thread at a time may use
-  ** an inline runtime. */
+  /* Where calls run: "threads"; "inline", which runs them one by one on the thread that waits for them (to debug, and as
+  ** the reference for other backends), and whose runtime only one thread at a time may use; or "processes", where each
+  ** worker is a process of its own (`program`), started when there is work for it, so that a call that crashes, or ends
+  ** its process, costs no other call. There `open` must be NULL: the host's functions are not in that process. */
   const char *backend;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
@@ -134,6 +135,11 @@ typedef struct moons_options {
   ** use the same signal. 0: no signal. Then another thread sets the hook, which can crash the process, however
   ** rarely: SECURITY.md says when. */
   int stop_signal;
+
+  /* What the backend "processes" starts as its workers: the path of the command `moons`, or a name to be found on the PATH.
+  ** It must be of the same version as the library, built with the same Lua. NULL: the command beside the library or in the
+  ** folder `bin` of the same place; else `moons` on the PATH. */
+  const char *program;
 } moons_options;
 
 /* Fills in the defaults. */

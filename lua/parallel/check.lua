@@ -149,10 +149,16 @@ local function integer_between(least, most)
   end
 end
 
--- For each option a function that says whether a value will do, and what would have.
+-- For each option a function that says of a value, and of where it was given, whether it will do, and what would have.
 local OPTIONS = {
   workers = integer_between(1, core.max_workers),
   chunk = integer_between(1, core.max_chunk),
+  backend = function(value, where)
+    if where ~= "pool" then
+      return false, 'left to the pool, as in parallel.pool {backend = "processes"}'
+    end
+    return value == "threads" or value == "processes" or value == "inline", '"threads", "processes" or "inline"'
+  end,
   fresh = boolean,
   pack = boolean,
   init = function(value)
@@ -310,7 +316,7 @@ function check.options(where, number, options)
     if not is_right then
       blame(describe_unknown(name, where))
     end
-    local right, expected = is_right(value)
+    local right, expected = is_right(value, where)
     if not right then
       local text = "option '%s' of '%s' must be %s, not %s"
       blame(text:format(name, where, expected, describe(value)))

@@ -225,7 +225,7 @@ local function attend_to_others(self)
   for id in core.next do
     attend(waiting[id])
   end
-  if next(self.pool.told) and core.runs_when_asked() then
+  if next(self.pool.told) and core.runs_when_asked(self.pool.workers) then
     for _, other in ipairs(Future.in_order(self.pool.told)) do
       poll(other)
     end

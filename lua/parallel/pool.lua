@@ -57,7 +57,7 @@ function Pool.new(options, more)
   options = merge(options, {workers = n_workers})
   options.seed = nil -- what calls have is their own
   options.reports_all = options.report ~= nil or nil
-  local workers = core.new_workers(n_workers, seed)
+  local workers = core.new_workers(n_workers, seed, options.backend)
   local plan_of_apply, plan_of_submit = plans_of_call(options, workers)
   local self = {
     options = options,

@@ -22,6 +22,9 @@
 ---@field store? string|{path: string, version?: any} a file in which results are kept
 ---@field progress? boolean|fun(done: integer, total?: integer, failed: integer) true: a bar, or lines, on stderr
 
+---@class parallel.PoolOptions: parallel.MapOptions
+---@field backend? "threads"|"processes"|"inline" where its calls run; by default where those of the command do
+
 ---What a call has used.
 ---@class parallel.Use
 ---@field seconds number from receiving the arguments to having sent the results
@@ -156,7 +159,7 @@ function parallel.starmap_async(f, rows, options) end
 function parallel.delayed(f) end
 
 ---Makes a pool to keep: `local pool <close> = parallel.pool(8)`.
----@param options? integer|parallel.MapOptions the number of workers, or options that hold for all its calls
+---@param options? integer|parallel.PoolOptions the number of workers, or options that hold for all its calls
 ---@return parallel.Pool pool
 function parallel.pool(options) end
 

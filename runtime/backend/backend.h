@@ -26,9 +26,10 @@ typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
-  unsigned n_cores;   /* that all threads together may use */
-  size_t stack_bytes; /* C stack of each worker thread */
-  int stop_signal;    /* that worker threads do not block, or 0 */
+  unsigned n_cores;    /* that all threads together may use */
+  size_t stack_bytes;  /* C stack of each worker thread */
+  int stop_signal;     /* that worker threads do not block, or 0 */
+  const char *program; /* of worker processes, as in moons_options; copied */
   moons__worker_config worker;
 
   unsigned *n_had; /* where open fails for want of threads: how many workers there is room for */
@@ -115,5 +116,6 @@ extern const moons__backend_functions moons__backend_inline;
 int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void *data);
 
 extern const moons__backend_functions moons__backend_threads;
+extern const moons__backend_functions moons__backend_processes;
 
 #endif

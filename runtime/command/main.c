@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/serve.h"
 #include "command/crash.h"
 #include "command/keyboard.h"
 #include "command/prompt.h"
@@ -27,6 +28,7 @@
 #include "sizes.h"
 #include "store/sqlite.h"
 #include "system/blocks.h"
+#include "system/machine.h"
 #include "system/trace.h"
 #include "wire/traceback.h"
 #include "worker/program.h"
@@ -41,7 +43,7 @@ static const char USAGE[] =
     "  -j N        use N workers where a call does not say how many\n"
     "  --trace FILE\n"
     "              write when and where calls ran, for Perfetto and Chrome\n"
-    "  -b NAME     run calls on this backend: threads, or inline (one by one, to debug)\n"
+    "  -b NAME     run calls on threads, processes (a crash costs one call), or inline\n"
     "  -v          show version information\n"
     "  -h          show this help\n"
     "  -E          ignore environment variables\n"
@@ -480,7 +482,7 @@ static const char *wanted_by(const char *option) {
   case 'e': return "a string to execute";
   case 'l': return "the name of a module, or 'g=name'";
   case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
-  case 'b': return "a backend, 'threads' or 'inline'";
+  case 'b': return "a backend, 'threads', 'processes' or 'inline'";
   default: return NULL;
   }
 }
@@ -520,11 +522,42 @@ static int refuse_runtime(const command *c, int error, const moons__shortage *sh
   return EXIT_FAILURE;
 }
 
+/* moons --serve DEPTH: this process is a worker of another one. What it is like comes from there and from nowhere else, the
+** environment least of all: a worker that started workers, as it may say, would do so without end. */
+static int serve(int argc, char **argv) {
+  static const char NO_USE[] =
+      "is how the backend 'processes' starts its workers; it is of no other use";
+  moons__frame_config config;
+  moons_options options;
+  moons_runtime *r;
+  moons__shortage shortage;
+  if (argc != 3 || strcmp(argv[2], "0") != 0) {
+    fprintf(stderr, "%s: --serve %s\n", program_name, NO_USE);
+    return EXIT_FAILURE;
+  }
+  moons__server *server = moons__server_open(&config);
+  if (server == NULL) return EXIT_FAILURE;
+  moons_options_init(&options);
+  options.backend = "inline";
+  options.n_workers = config.n_workers;
+  options.states_bytes = (size_t)config.states_bytes;
+  options.state_bytes = (size_t)config.state_bytes;
+  options.stop_signal = SIGURG;
+  options.write = moons__server_write;
+  options.write_data = server;
+  if (moons__runtime_make(&r, &options, NULL, NULL, &shortage)) return EXIT_FAILURE;
+  int error = moons__runtime_serve(r, server);
+  moons_runtime_free(r);
+  return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
+  if (argc > 1 && strcmp(argv[1], "--serve") == 0) return serve(argc, argv);
   moons_options_init(&c.options);
   c.options.stop_signal = SIGURG;
+  c.options.program = moons__machine_self();
   int bad = read_arguments(&c);
   if (bad > 0) return refuse_option(&c, bad);
   if (c.shows_help) {

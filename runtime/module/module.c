@@ -27,10 +27,11 @@ static int core_workers(lua_State *L) {
   return 1;
 }
 
-/* core.runs_when_asked(): whether calls run on the thread that waits for them or asks. */
+/* core.runs_when_asked(workers | nil): whether calls run on the thread that waits for them or asks. */
 static int core_runs_when_asked(lua_State *L) {
-  const moons__state_data *state = moons__push_state(L);
-  const char *backend = moons_runtime_options(state->runtime)->backend;
+  const moons_runtime *runtime =
+      lua_isnoneornil(L, 1) ? moons__push_state(L)->runtime : moons__check_workers(L, 1)->runtime;
+  const char *backend = moons_runtime_options(runtime)->backend;
   lua_pushboolean(L, strcmp(backend, "inline") == 0);
   return 1;
 }

@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
@@ -102,11 +103,29 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-/* core.new_workers(n, seed | nil): workers like those of the state, but n of them. They share its console. */
+/* The backend that was asked for, at this index, or that of the state. Worker processes start no others, or there would be
+** no end of them. */
+static const char *choose_backend(lua_State *L, int index, const moons_runtime *runtime) {
+  const char *own = moons_runtime_options(runtime)->backend;
+  const char *name = luaL_optstring(L, index, own);
+  if (strcmp(name, "processes") != 0) return name;
+  if (moons__runtime_is_served(runtime))
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "a call in a worker process cannot start worker processes: make the pool without "
+                  "the option 'backend', or a map, which runs in this process");
+  if (moons_runtime_options(runtime)->open != NULL)
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "the backend 'processes' is not for this program: calls may use functions that "
+                  "the program offers, and worker processes have none of these");
+  return name;
+}
+
+/* core.new_workers(n, seed | nil, backend | nil): workers like those of the state, but n of them. They share its console. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   const moons__state_data *state = moons__push_state(L);
+  const char *backend = choose_backend(L, 3, state->runtime);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
   *workers = (moons__workers_data){.seeds.has_seed = !lua_isnil(L, 2),
                                    .seeds.seed = (uint64_t)lua_tointeger(L, 2)};
@@ -116,6 +135,7 @@ int moons__core_new_workers(lua_State *L) {
   if (moons__runtime_is_forked(state->runtime)) moons__check_made(L, MOONS_EFORKED, NULL);
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
+  options.backend = backend;
   moons__console *console = moons__runtime_console(state->runtime);
   if (console != NULL) {
     options.write = moons__console_write;

@@ -37,9 +37,11 @@ struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
+  char *program;        /* of these */
   unsigned fork_number; /* of the process that made it */
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
+  int is_served;               /* it makes the calls of another process */
   unsigned n_threads;          /* that count as those of pools of calls */
   int lends;                   /* the thread that waits may run calls */
   moons__console *console;     /* NULL: the host takes what is printed */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/serve.h"
 #include "schedule/inside.h"
 #include "system/fork.h"
 #include "system/machine.h"
@@ -24,8 +25,8 @@ void moons_options_init(moons_options *options) {
 
 /* All backends there are. A new one has its row here. */
 static const moons__backend_functions *find_backend(const char *name) {
-  static const moons__backend_functions *const BACKENDS[] = {&moons__backend_threads,
-                                                             &moons__backend_inline};
+  static const moons__backend_functions *const BACKENDS[] = {
+      &moons__backend_threads, &moons__backend_inline, &moons__backend_processes};
   for (size_t i = 0; i < sizeof BACKENDS / sizeof BACKENDS[0]; i++)
     if (name != NULL && strcmp(name, BACKENDS[i]->name) == 0) return BACKENDS[i];
   return NULL;
@@ -74,6 +75,7 @@ static void runtime_destroy(void *data) {
   atomic_fetch_sub(&r->commons->n_threads, r->n_threads);
   release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
+  free(r->program);
   free(r);
 }
 
@@ -86,6 +88,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .n_cores = moons_cpus(),
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
+      .program = r->options.program,
       .worker = {.state_bytes = r->options.state_bytes,
                  .states = &r->commons->states,
                  .trace = r->commons->trace,
@@ -252,6 +255,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
   if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
+  if (functions->runs_elsewhere && options->open != NULL) return MOONS_EUNSUPPORTED;
   moons_runtime *r = calloc(1, sizeof *r);
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;
@@ -265,9 +269,12 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
     r->options.stack_bytes = MOONS_STACK_MIN_BYTES;
   r->options.n_workers = n_workers;
   default_bytes(&r->options);
+  if (options->program != NULL) r->options.program = r->program = strdup(options->program);
   atomic_init(&r->n_started, n_workers);
-  int error = open_parts(r, parent, trace);
+  int error = r->options.program != options->program && r->program == NULL ? MOONS_ENOMEM : 0;
+  if (!error) error = open_parts(r, parent, trace);
   if (error) {
+    free(r->program);
     free(r);
     return error;
   }
@@ -291,6 +298,18 @@ void moons_runtime_free(moons_runtime *r) {
 void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
+
+int moons__runtime_serve(moons_runtime *r, struct moons__server *server) {
+  r->is_served = 1;
+  moons__children_stay(r->children);
+  return moons__server_run(server, r->backend);
+}
+
+int moons__runtime_is_served(const moons_runtime *r) {
+  while (r->parent != NULL)
+    r = r->parent;
+  return r->is_served;
+}
 
 double moons__runtime_handover_ns(const moons_runtime *r) { return r->functions->handover_ns; }
 

@@ -16,6 +16,7 @@ struct moons__console;
 struct moons__children;
 struct moons__roster;
 struct moons__trace;
+struct moons__server;
 
 /* Why threads were missing. */
 typedef struct moons__shortage {
@@ -88,6 +89,13 @@ moons__kept *moons__runtime_code(const moons_runtime *runtime);
 /* Its workers, and those of runtimes made on it (roster.h). It stays to the end of the process, for handlers that do.
 ** Any thread. */
 const struct moons__roster *moons__runtime_share_roster(const moons_runtime *runtime);
+
+/* Makes calls for the process that has started this one (serve.h), on a runtime of the backend "inline", until no more will
+** come. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
+int moons__runtime_serve(moons_runtime *runtime, struct moons__server *server);
+
+/* Whether it, or the one that it was made on, does that: then it may start no worker processes. Any thread. */
+int moons__runtime_is_served(const moons_runtime *runtime);
 
 /* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */
 double moons__runtime_handover_ns(const moons_runtime *runtime);

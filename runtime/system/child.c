@@ -48,6 +48,7 @@ struct moons__children {
   pthread_mutex_t mutex;    /* guards all that follows, and what hangs on it */
   moons__child *first;
   unsigned n_starting; /* that are not in the list yet */
+  int stay;            /* in the group of this process; set before any is started */
   int is_closed;       /* the process is about to end */
 };
 
@@ -65,6 +66,8 @@ moons__children *moons__children_share(moons__children *c) {
   atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
   return c;
 }
+
+void moons__children_stay(moons__children *c) { c->stay = 1; }
 
 /* The last release has to see what all others did. */
 void moons__children_release(moons__children *c) {
@@ -237,7 +240,7 @@ int moons__child_start(moons__children *children, const void *owner,
   if (c == NULL) return ENOMEM;
   c->of = children;
   c->owner = owner;
-  c->leads_group = options->is_in_call && !has_terminal();
+  c->leads_group = options->is_in_call && !children->stay && !has_terminal();
   int error = begin(children);
   if (!error) {
     if (leaks) pthread_mutex_lock(&children->starting);

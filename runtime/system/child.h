@@ -28,6 +28,9 @@ int moons__children_open(moons__children **children);
 moons__children *moons__children_share(moons__children *children);
 void moons__children_release(moons__children *children);
 
+/* From now on programs of calls stay in the group of this process, which is ended as a whole: that of a worker. */
+void moons__children_stay(moons__children *children);
+
 /* How a program is started. */
 typedef struct moons__child_options {
   const char *command; /* for /bin/sh -c */

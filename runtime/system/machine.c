@@ -4,7 +4,10 @@
 */
 #include "system/machine.h"
 
+#include <dlfcn.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -60,3 +63,19 @@ void moons__machine_host(char *name, size_t n_bytes) {
 }
 
 unsigned moons_cpus(void) { return moons__machine_cpus(); }
+
+/* Where the build has it, and an installed libmoons.so, and an installed module of Lua: lib/lua/5.4/parallel.so. */
+int moons__machine_find_beside(const char *name, char *path, size_t n_bytes) {
+  static const char *const FOLDERS[] = {"", "../bin/", "../../../bin/"};
+  static const char here = 0;
+  Dl_info info;
+  if (dladdr(&here, &info) == 0 || info.dli_fname == NULL) return -1;
+  const char *end = strrchr(info.dli_fname, '/');
+  int length = end != NULL ? (int)(end + 1 - info.dli_fname) : 0;
+  for (size_t i = 0; i < sizeof FOLDERS / sizeof FOLDERS[0]; i++) {
+    int n = snprintf(path, n_bytes, "%s%.*s%s%s", length > 0 ? "" : "./", length, info.dli_fname,
+                     FOLDERS[i], name);
+    if (n > 0 && (size_t)n < n_bytes && access(path, X_OK) == 0) return 0;
+  }
+  return -1;
+}

@@ -40,6 +40,13 @@ uint64_t moons__machine_cpu_ns(void);
 /* Writes the name of this machine, or an empty one where it has none; ends with a zero byte. */
 void moons__machine_host(char *name, size_t n_bytes);
 
+/* Finds a program that was installed with this library: beside it, or in the folder `bin` of the place that it is in. Returns 0
+** with its path, or -1. */
+int moons__machine_find_beside(const char *name, char *path, size_t n_bytes);
+
+/* A path that stands for the program that this process runs, whatever has become of its file; NULL: there is none. */
+const char *moons__machine_self(void);
+
 /* Names the thread that calls it, in at most 15 bytes, where the system has names of threads. */
 void moons__machine_name_thread(const char *name);
 

@@ -147,3 +147,8 @@ void moons__machine_name_thread(const char *name) { pthread_setname_np(pthread_s
 
 /* glibc has a function for it since 2.30 only. */
 unsigned long long moons__machine_thread(void) { return (unsigned long long)syscall(SYS_gettid); }
+
+const char *moons__machine_self(void) {
+  static const char SELF[] = "/proc/self/exe";
+  return access(SELF, X_OK) == 0 ? SELF : NULL;
+}

@@ -44,3 +44,5 @@ unsigned long long moons__machine_thread(void) {
   return (unsigned long long)(uintptr_t)pthread_self();
 #endif
 }
+
+const char *moons__machine_self(void) { return NULL; }

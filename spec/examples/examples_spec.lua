@@ -88,7 +88,8 @@ local function shown(document, mark)
 end
 
 for _, document in ipairs {
-  "README.md", "doc/arrays.md", "doc/experiments.md", "doc/from-python.md", "doc/isolation.md", "doc/pools.md",
+  "README.md", "doc/arrays.md", "doc/cluster.md", "doc/experiments.md", "doc/from-python.md", "doc/isolation.md",
+  "doc/pools.md",
 } do
   describe(document .. ":", function()
     for _, block in ipairs(shown(document, "run")) do

@@ -60,6 +60,24 @@ static int call_overflow(lua_State *L) {
   return 1;
 }
 
+/* exit(code), as C libraries do; leave(code): without any ado. */
+static int call_exit(lua_State *L) { exit((int)luaL_checkinteger(L, 1)); }
+
+static int call_leave(lua_State *L) { _exit((int)luaL_checkinteger(L, 1)); }
+
+/* Never returns, and never comes to Lua. */
+static int call_hang(lua_State *L) {
+  (void)L;
+  for (volatile int i = 0;; i++)
+    if (i % 1000 == 0) usleep(1000);
+}
+
+/* process(): the number of this process. */
+static int call_process(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 static void interrupt(void) { raise(SIGINT); }
 
 /* interrupt_at_exit(library): has SIGINT come when the process exits. The library, this one, stays until then. */
@@ -76,6 +94,10 @@ int luaopen_forking(lua_State *L) {
                                        {"abort", call_abort},
                                        {"crash", call_crash},
                                        {"overflow", call_overflow},
+                                       {"exit", call_exit},
+                                       {"leave", call_leave},
+                                       {"hang", call_hang},
+                                       {"process", call_process},
                                        {"interrupt_at_exit", call_interrupt_at_exit},
                                        {NULL, NULL}};
   luaL_newlib(L, FUNCTIONS);

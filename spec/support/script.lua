@@ -51,12 +51,19 @@ function script.execute(words, options)
   end)
 end
 
+-- With `make spec BACKEND=processes` all scripts run there that do not choose another backend.
+local backend = os.getenv "SPEC_BACKEND"
+
 --- Runs the command `moons`.
 -- @tparam {string,...} arguments
 -- @tparam[opt] table options those of `execute`, and `interpreter`: a command to run in its place
 -- @treturn table as `execute`
 function script.moons(arguments, options)
-  return script.execute({options and options.interpreter or moons, table.unpack(arguments)}, options)
+  local interpreter = options and options.interpreter
+  if backend and not interpreter then
+    arguments = {"-b", backend, table.unpack(arguments)}
+  end
+  return script.execute({interpreter or moons, table.unpack(arguments)}, options)
 end
 
 --- Runs a script. It is read from stdin, and errors call it "stdin"; where `stdin` is given, from a file.

@@ -1,0 +1,97 @@
+/*
+** What goes between a runtime and a worker process: frames over a stream, each a head, then as many bytes as that says. Numbers
+** lie there as in memory: both ends are the same Moons (identity.h).
+**
+** frame = kind:u32 n_head:u32 n_bytes:u64, a struct of n_head bytes, and n_bytes more
+*/
+#ifndef MOONS_BACKEND_FRAME_H
+#define MOONS_BACKEND_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "moons.h"
+
+/* What comes before the first frame of a worker process, behind whatever its start has printed. */
+#define MOONS__FRAME_MAGIC "\n\001moons worker\001\n"
+
+typedef enum moons__frame_kind {
+  /* From the worker process. */
+  MOONS__FRAME_HELLO,  /* its identity as bytes */
+  MOONS__FRAME_PRINT,  /* moons__frame_print, the text */
+  MOONS__FRAME_DONE,   /* moons__frame_done; the results are in its window */
+  MOONS__FRAME_PARTED, /* moons__frame_order: n calls have left the end of the chunk */
+
+  /* To it. */
+  MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
+  MOONS__FRAME_SETUP,  /* moons__frame_setup, the bytes: what the slot held goes */
+  MOONS__FRAME_PLACE,  /* where the script is, as bytes (place.h) */
+  MOONS__FRAME_CHUNK,  /* moons__frame_chunk, the arguments */
+
+  /* To it, by a stream of their own: moons__frame_order, about a chunk that it has, or is about to get. */
+  MOONS__FRAME_STOP,   /* begin no more calls */
+  MOONS__FRAME_CANCEL, /* and end the one that runs */
+  MOONS__FRAME_PART    /* give away the part of one of n that share the calls */
+} moons__frame_kind;
+
+typedef struct moons__frame_print {
+  int32_t stream;
+} moons__frame_print;
+
+typedef struct moons__frame_config {
+  uint64_t states_bytes, state_bytes;
+  uint32_t n_workers, number;
+} moons__frame_config;
+
+typedef struct moons__frame_setup {
+  uint64_t hash;
+  uint32_t slot;
+} moons__frame_setup;
+
+typedef struct moons__frame_chunk {
+  uint64_t work;             /* its number: none is used twice in the life of a worker process */
+  moons_job_options options; /* but for the set-up, which is in a slot */
+  uint64_t first;
+  uint32_t slot, n_calls, n_skipped, n_tries, prove_after;
+} moons__frame_chunk;
+
+typedef struct moons__frame_done {
+  uint64_t work, n_bytes, busy_ns, first_failed;
+  uint32_t n_run, n_failed, n_retried, n_restored, n_proved;
+  int32_t found, failed;
+} moons__frame_done;
+
+typedef struct moons__frame_order {
+  uint64_t work;
+  uint32_t n;
+} moons__frame_order;
+
+typedef struct moons__frame {
+  uint32_t kind, n_head;
+  uint64_t n_bytes;
+} moons__frame;
+
+/* One end of a stream. */
+enum { MOONS__LINK_BYTES = 16384 };
+typedef struct moons__link {
+  int stream;
+  int (*waits)(
+      void *
+          data); /* asked now and then while the other end is waited for: whether to go on; NULL: always */
+  void *data;
+  size_t at, end; /* what has been read ahead */
+  char ahead[MOONS__LINK_BYTES];
+} moons__link;
+
+void moons__link_open(moons__link *link, int stream, int (*waits)(void *data), void *data);
+
+/* Writes a frame. Returns 0, or -1: the other end is gone, or is waited for no more. One thread at a time. */
+int moons__link_write(moons__link *link, moons__frame_kind kind, const void *head, size_t n_head,
+                      const void *bytes, size_t n_bytes);
+
+/* Read so many bytes; a frame's head, of which there must be so many. Return 0 or -1, as above, or where the head has another
+** size. One thread at a time. */
+int moons__link_read(moons__link *link, void *bytes, size_t n_bytes);
+int moons__link_head(moons__link *link, const moons__frame *frame, void *head, size_t n_head);
+
+#endif

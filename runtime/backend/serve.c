@@ -1,0 +1,282 @@
+/*
+** Two threads. The one that reads chunks makes the calls; the other hears of a chunk that it shall end, and of the end of the
+** other process, whatever the first one does. It waits for nothing else, so that no process is left behind.
+**
+** Results are written where the other process can read them, into a window as large as any results may be, of which only what
+** is written to takes memory; and after each call the mark says how many are there (mark.h). So they are safe when a call ends
+** the process.
+*/
+#include "backend/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "moons.h"
+#include "sizes.h"
+#include "system/fork.h"
+#include "system/machine.h"
+#include "system/place.h"
+#include "system/process.h"
+#include "system/thread.h"
+#include "worker/identity.h"
+
+static const moons__backend_functions *const FUNCTIONS = &moons__backend_inline;
+
+struct moons__server {
+  moons__backend *backend; /* NULL: there is none yet */
+  moons__link work, control;
+  unsigned fork_number;
+  unsigned number;   /* of the worker, as reports tell it */
+  moons__mark *mark; /* the first page of what both have */
+  char *window;      /* the rest */
+  size_t window_bytes;
+  size_t used_bytes; /* of it, by the last results */
+  moons__setup *setups[MOONS_SETUPS_KEPT];
+
+  uv_mutex_t sending; /* guards writing to `work` */
+
+  uv_mutex_t mutex;  /* guards all that follows */
+  uint64_t running;  /* number of the chunk that runs; 0: none */
+  moons__plan *plan; /* its */
+  uint64_t stopped;  /* number of the last chunk that shall begin no more calls */
+};
+
+enum { LEAST_WINDOW_BYTES = 1 << 20, KEPT_WINDOW_BYTES = 1 << 20 };
+
+/* {== Opening ================================================================================= */
+
+/* As much of the window as there is address space for. */
+static int map_memory(moons__server *s) {
+  size_t n_bytes = MOONS_WINDOW_BYTES;
+  char *bytes = NULL;
+  while (n_bytes >= LEAST_WINDOW_BYTES &&
+         (bytes = moons__process_map(MOONS__PROCESS_MEMORY, n_bytes)) == NULL)
+    n_bytes /= 2;
+  if (bytes == NULL) return -1;
+  moons__process_keep_from_forks(bytes, n_bytes);
+  s->mark = (moons__mark *)bytes;
+  s->window = bytes + MOONS_MARK_BYTES;
+  s->window_bytes = n_bytes - MOONS_MARK_BYTES;
+  return 0;
+}
+
+/* Says how many calls the chunk has given away, none if it does not run. The mutex is held, so that it is not told to be done
+** before. */
+static void part(moons__server *s, const moons__frame_order *order) {
+  moons__frame_order parted = {.work = order->work};
+  moons__chunk *rest = NULL;
+  if (s->running == order->work) rest = FUNCTIONS->share(s->backend, s, order->n);
+  if (rest != NULL) {
+    parted.n = rest->n_calls;
+    free(rest->bytes);
+    free(rest);
+  }
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, MOONS__FRAME_PARTED, &parted, sizeof parted, NULL, 0);
+  uv_mutex_unlock(&s->sending);
+}
+
+/* It is about the chunk that runs, or one that is about to come, or has just ended. */
+static void follow(moons__server *s, moons__frame_kind kind, const moons__frame_order *order) {
+  uv_mutex_lock(&s->mutex);
+  int is_running = s->running == order->work;
+  if (kind != MOONS__FRAME_PART) s->stopped = order->work;
+  if (is_running && kind != MOONS__FRAME_PART) atomic_store(&s->plan->cancelled, 1);
+  if (is_running && kind == MOONS__FRAME_CANCEL) FUNCTIONS->cancel(s->backend, s);
+  if (kind == MOONS__FRAME_PART) part(s, order);
+  uv_mutex_unlock(&s->mutex);
+}
+
+static void hear(void *data) {
+  moons__server *s = data;
+  moons__frame frame;
+  moons__frame_order order;
+  moons__thread_name("control");
+  while (moons__link_read(&s->control, &frame, sizeof frame) == 0 &&
+         moons__link_head(&s->control, &frame, &order, sizeof order) == 0)
+    follow(s, frame.kind, &order);
+  moons__process_end_group();
+}
+
+/* The magic is written at once with nothing else, for what is before it counts as text. */
+static int greet(moons__server *s, moons__frame_config *config) {
+  static const char MAGIC[] = MOONS__FRAME_MAGIC;
+  size_t n_written = 0;
+  const char *identity = moons__identity();
+  moons__frame frame;
+  if (moons__process_write(MOONS__PROCESS_WORK, MAGIC, sizeof MAGIC - 1, &n_written)) return -1;
+  if (moons__link_write(&s->work, MOONS__FRAME_HELLO, NULL, 0, identity, strlen(identity)))
+    return -1;
+  if (moons__link_read(&s->work, &frame, sizeof frame)) return -1;
+  return moons__link_head(&s->work, &frame, config, sizeof *config);
+}
+
+static int open_server(moons__server *s, moons__frame_config *config) {
+  uv_thread_t id;
+  moons__link_open(&s->work, MOONS__PROCESS_WORK, NULL, NULL);
+  moons__link_open(&s->control, MOONS__PROCESS_CONTROL, NULL, NULL);
+  s->fork_number = moons__fork_number();
+  if (uv_mutex_init(&s->sending) || uv_mutex_init(&s->mutex) || map_memory(s)) return -1;
+  moons__process_settle();
+  if (greet(s, config)) return -1;
+  s->number = config->number;
+  return moons__thread_start(&id, 0, 0, hear, s);
+}
+
+/* What it has goes with the process. */
+moons__server *moons__server_open(moons__frame_config *config) {
+  moons__server *s = calloc(1, sizeof *s);
+  if (s == NULL || open_server(s, config) == 0) return s;
+  free(s);
+  return NULL;
+}
+
+/* {== Chunks ================================================================================== */
+
+/* The stream is not for the child of a fork in a call, which has stdout and stderr all the same. */
+void moons__server_write(void *server, int stream, const char *bytes, size_t n_bytes) {
+  moons__server *s = server;
+  moons__frame_print print = {.stream = stream};
+  if (moons__fork_number() != s->fork_number) {
+    moons__process_print(stream, bytes, n_bytes);
+    return;
+  }
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, MOONS__FRAME_PRINT, &print, sizeof print, bytes, n_bytes);
+  uv_mutex_unlock(&s->sending);
+}
+
+/* Once it is taken out, no order can find the chunk. */
+static void chunk_done(moons__chunk *chunk) {
+  moons__server *s = chunk->owner;
+  moons__frame_done done = {.n_bytes = chunk->results.n_bytes,
+                            .busy_ns = chunk->busy_ns,
+                            .first_failed = chunk->first_failed,
+                            .n_run = chunk->n_run,
+                            .n_failed = chunk->n_failed,
+                            .n_retried = chunk->n_retried,
+                            .n_restored = chunk->n_restored,
+                            .n_proved = chunk->n_proved,
+                            .found = chunk->found,
+                            .failed = chunk->failed};
+  uv_mutex_lock(&s->mutex);
+  done.work = s->running;
+  s->running = 0;
+  s->plan = NULL;
+  uv_mutex_unlock(&s->mutex);
+  s->used_bytes = chunk->results.n_bytes;
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, MOONS__FRAME_DONE, &done, sizeof done, NULL, 0);
+  uv_mutex_unlock(&s->sending);
+}
+
+/* Gives back what large results before have taken, which have been read by now. */
+static void clear_window(moons__server *s) {
+  if (s->used_bytes <= KEPT_WINDOW_BYTES) return;
+  moons__process_forget(s->mark, MOONS_MARK_BYTES + KEPT_WINDOW_BYTES,
+                        MOONS_MARK_BYTES + s->window_bytes);
+}
+
+static void begin(moons__server *s, uint64_t work, moons__plan *plan) {
+  moons__mark_begin(s->mark, work);
+  uv_mutex_lock(&s->mutex);
+  s->running = work;
+  s->plan = plan;
+  if (s->stopped == work) atomic_store(&plan->cancelled, 1);
+  uv_mutex_unlock(&s->mutex);
+}
+
+/* The arguments are the chunk's from here on. */
+static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *plan,
+                const moons__buffer *arguments) {
+  moons__chunk chunk = {.plan = plan,
+                        .first = head->first,
+                        .n_calls = head->n_calls,
+                        .n_skipped = head->n_skipped,
+                        .n_tries = head->n_tries,
+                        .bytes = arguments->bytes,
+                        .n_bytes = arguments->n_bytes,
+                        .mark = s->mark,
+                        .owner = s,
+                        .done = chunk_done,
+                        .n_workers = 1,
+                        .depth = 1};
+  chunk.results = (moons__buffer){.bytes = s->window, .capacity = s->window_bytes, .is_fixed = 1};
+  clear_window(s);
+  begin(s, head->work, plan);
+  FUNCTIONS->run(s->backend, &chunk);
+  free(chunk.bytes);
+}
+
+static int take_bytes(moons__server *s, const moons__frame *frame, moons__buffer *bytes) {
+  size_t n_bytes = (size_t)frame->n_bytes;
+  if (moons__buffer_reserve(bytes, n_bytes)) return -1;
+  bytes->n_bytes = n_bytes;
+  return moons__link_read(&s->work, bytes->bytes, n_bytes);
+}
+
+static int take_chunk(moons__server *s, const moons__frame *frame) {
+  moons__frame_chunk head;
+  if (moons__link_head(&s->work, frame, &head, sizeof head)) return -1;
+  if (head.slot >= MOONS_SETUPS_KEPT || s->setups[head.slot] == NULL) return -1;
+  moons__buffer arguments = {0};
+  moons__luggage none = {0};
+  moons__plan *plan = moons__plan_new(&head.options, s->setups[head.slot], &none, NULL, 0);
+  int error = plan == NULL || take_bytes(s, frame, &arguments);
+  if (error)
+    moons__buffer_free(&arguments);
+  else {
+    plan->prove_after = head.prove_after;
+    run(s, &head, plan, &arguments);
+  }
+  moons__plan_release(plan);
+  return error ? -1 : 0;
+}
+
+static int take_setup(moons__server *s, const moons__frame *frame) {
+  moons__frame_setup head;
+  size_t n_bytes = (size_t)frame->n_bytes;
+  if (moons__link_head(&s->work, frame, &head, sizeof head) || head.slot >= MOONS_SETUPS_KEPT)
+    return -1;
+  moons__setup_release(s->setups[head.slot]);
+  moons__setup *setup = moons__setup_new(NULL, n_bytes, head.hash);
+  s->setups[head.slot] = setup;
+  return setup != NULL ? moons__link_read(&s->work, setup->bytes, n_bytes) : -1;
+}
+
+static int take_place(moons__server *s, const moons__frame *frame) {
+  moons__buffer place = {0};
+  int error = take_bytes(s, frame, &place);
+  if (!error) moons__place_take(place.bytes, place.n_bytes);
+  moons__buffer_free(&place);
+  return error;
+}
+
+static int take(moons__server *s) {
+  moons__frame frame;
+  if (moons__link_read(&s->work, &frame, sizeof frame)) return -1;
+  switch (frame.kind) {
+  case MOONS__FRAME_SETUP: return take_setup(s, &frame);
+  case MOONS__FRAME_PLACE: return take_place(s, &frame);
+  case MOONS__FRAME_CHUNK: return take_chunk(s, &frame);
+  default: return -1;
+  }
+}
+
+static void give_up(void *data) {
+  moons__server *s = data;
+  atomic_store(&s->mark->is_given_up, 1);
+  moons__process_end_group();
+}
+
+int moons__server_run(moons__server *s, moons__backend *inline_backend) {
+  s->backend = inline_backend;
+  int error = moons__inline_serve(inline_backend, give_up, s);
+  if (error) return error;
+  moons__worker_number(FUNCTIONS->here(inline_backend)->worker, s->number);
+  moons__machine_compute();
+  while (take(s) == 0)
+    ;
+  return 0;
+}

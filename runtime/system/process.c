@@ -1,0 +1,219 @@
+/*
+** Started with posix_spawn and never with a bare fork: the caller may have threads, and much memory to copy. All files of ours
+** lie above those of fixed numbers, so that putting one into its place cannot cover another. A process is waited for in two
+** steps: while its end is only seen (WNOWAIT) its number is not another's, and its group can be ended.
+*/
+#include "system/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __APPLE__
+extern char **environ;
+#define MSG_NOSIGNAL 0 /* streams have SO_NOSIGPIPE there */
+#endif
+
+/* Where the process finds stderr until it has settled; no file of ours has this number or a lower one. */
+enum { STDERR_KEPT = MOONS__PROCESS_MEMORY + 1, FIRST_OF_OURS };
+
+/* {== Files =================================================================================== */
+
+static void close_file(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/* Moves a file above those of fixed numbers. */
+static int move_up(int *fd) {
+  if (*fd < 0) return errno;
+  if (*fd >= FIRST_OF_OURS) return 0;
+  int moved = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_OF_OURS);
+  if (moved < 0) return errno;
+  close(*fd);
+  *fd = moved;
+  return 0;
+}
+
+static int open_stream(int *ours, int *theirs) {
+  int fds[2];
+  int error = moons__process_streams(fds);
+  if (error) return error;
+  *ours = fds[0];
+  *theirs = fds[1];
+  error = move_up(ours);
+  return error ? error : move_up(theirs);
+}
+
+static void set_patience(int stream, uint64_t patience_ns) {
+  struct timeval time = {.tv_sec = (time_t)(patience_ns / 1000000000),
+                         .tv_usec = (suseconds_t)(patience_ns % 1000000000 / 1000)};
+  setsockopt(stream, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  setsockopt(stream, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
+static void close_all(moons__process *p) {
+  close_file(&p->work);
+  close_file(&p->control);
+  close_file(&p->memory);
+}
+
+/* {== Starting ================================================================================ */
+
+/* What the process has of each, under its number. */
+static int place_files(posix_spawn_file_actions_t *actions, int work, int control, int memory) {
+  int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  int has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
+  if (!error && has_stderr)
+    error = posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDERR_KEPT);
+  if (!error) error = posix_spawn_file_actions_adddup2(actions, work, MOONS__PROCESS_WORK);
+  if (!error) error = posix_spawn_file_actions_adddup2(actions, control, MOONS__PROCESS_CONTROL);
+  if (!error) error = posix_spawn_file_actions_adddup2(actions, memory, MOONS__PROCESS_MEMORY);
+  if (!error) error = posix_spawn_file_actions_adddup2(actions, work, STDERR_FILENO);
+  return error;
+}
+
+/* No signal is blocked, and none that shells rely on is ignored. */
+static void set_attributes(posix_spawnattr_t *attributes) {
+  sigset_t none, defaults;
+  sigemptyset(&none);
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  sigaddset(&defaults, SIGCHLD);
+  posix_spawnattr_setsigmask(attributes, &none);
+  posix_spawnattr_setsigdefault(attributes, &defaults);
+  posix_spawnattr_setpgroup(attributes, 0);
+  posix_spawnattr_setflags(
+      attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
+}
+
+static int spawn(moons__process *p, const char *program, char *const *arguments, int work,
+                 int control) {
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_t actions;
+  int error = posix_spawnattr_init(&attributes);
+  if (error) return error;
+  error = posix_spawn_file_actions_init(&actions);
+  if (!error) {
+    set_attributes(&attributes);
+    error = place_files(&actions, work, control, p->memory);
+    if (!error) error = posix_spawnp(&p->pid, program, &actions, &attributes, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  posix_spawnattr_destroy(&attributes);
+  return error;
+}
+
+int moons__process_start(moons__process *p, const char *program, char *const *arguments,
+                         size_t memory_bytes, uint64_t patience_ns) {
+  int work = -1, control = -1;
+  *p = (moons__process){.work = -1, .control = -1, .memory = moons__process_memory(memory_bytes)};
+  int error = move_up(&p->memory);
+  if (!error) error = open_stream(&p->work, &work);
+  if (!error) error = open_stream(&p->control, &control);
+  if (!error) set_patience(p->work, patience_ns);
+  if (!error) error = spawn(p, program, arguments, work, control);
+  close_file(&work);
+  close_file(&control);
+  if (error) close_all(p);
+  return error;
+}
+
+/* {== The end ================================================================================= */
+
+/* Looks whether it has ended, or waits until it has, and leaves its status where it is: 1, 0, or -1 where somebody else has
+** waited for it. */
+static int look(const moons__process *p, int flags) {
+  siginfo_t info = {0};
+  while (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT | flags) != 0)
+    if (errno != EINTR) return -1;
+  return info.si_pid != 0;
+}
+
+int moons__process_has_ended(const moons__process *p) { return look(p, WNOHANG) != 0; }
+
+void moons__process_finish(const moons__process *p) { shutdown(p->work, SHUT_WR); }
+
+/* Where somebody else has waited for it, its number may be another's by now. */
+void moons__process_kill(const moons__process *p) {
+  if (look(p, WNOHANG) >= 0) kill(-p->pid, SIGKILL);
+}
+
+int moons__process_wait(moons__process *p) {
+  int status = -1;
+  if (look(p, 0) > 0) {
+    kill(-p->pid, SIGKILL);
+    while (waitpid(p->pid, &status, 0) < 0)
+      if (errno != EINTR) break;
+  }
+  close_all(p);
+  return status;
+}
+
+/* {== Both sides ============================================================================== */
+
+void *moons__process_map(int memory, size_t n_bytes) {
+  void *bytes = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  return bytes != MAP_FAILED ? bytes : NULL;
+}
+
+void moons__process_unmap(void *bytes, size_t n_bytes) {
+  if (bytes != NULL) munmap(bytes, n_bytes);
+}
+
+int moons__process_write(int stream, const void *bytes, size_t n_bytes, size_t *n_written) {
+  const char *from = bytes;
+  while (*n_written < n_bytes) {
+    ssize_t n = send(stream, from + *n_written, n_bytes - *n_written, MSG_NOSIGNAL);
+    if (n >= 0)
+      *n_written += (size_t)n;
+    else if (errno != EINTR)
+      return errno == EWOULDBLOCK ? EAGAIN : errno;
+  }
+  return 0;
+}
+
+/* {== The process itself ====================================================================== */
+
+static struct {
+  void *bytes;
+  size_t n_bytes;
+} shared;
+
+static void copy_shared(void) {
+  (void)mmap(shared.bytes, shared.n_bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, MOONS__PROCESS_MEMORY, 0);
+}
+
+void moons__process_keep_from_forks(void *bytes, size_t n_bytes) {
+  shared.bytes = bytes;
+  shared.n_bytes = n_bytes;
+  pthread_atfork(NULL, NULL, copy_shared);
+}
+
+void moons__process_settle(void) {
+  if (fcntl(STDERR_KEPT, F_GETFD) >= 0)
+    dup2(STDERR_KEPT, STDERR_FILENO);
+  else
+    close(STDERR_FILENO);
+  moons__process_close_from(STDERR_KEPT);
+  for (int fd = MOONS__PROCESS_WORK; fd <= MOONS__PROCESS_MEMORY; fd++)
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void moons__process_print(int stream, const char *bytes, size_t n_bytes) {
+  for (ssize_t n; n_bytes > 0; bytes += n, n_bytes -= (size_t)n)
+    if ((n = write(stream, bytes, n_bytes)) <= 0) return;
+}
+
+_Noreturn void moons__process_end_group(void) {
+  for (;;)
+    kill(getpgrp() == getpid() ? 0 : getpid(), SIGKILL);
+}
