@@ -255,6 +255,12 @@
 #define MOONS_MARK_BYTES 4096
 #endif
 
+/* Arrays of at least this many bytes are mapped by worker processes, and smaller ones sent to them: each that is mapped takes a file
+** descriptor of the caller's. */
+#ifndef MOONS_SHOWN_BYTES
+#define MOONS_SHOWN_BYTES ((size_t)64 << 10)
+#endif
+
 /* Who waits for a worker process looks this often, in ns, whether it must end, or has ended. With MOONS_GRACE_NS it is what a
 ** timeout may be late. */
 #ifndef MOONS_PROCESS_LOOK_NS

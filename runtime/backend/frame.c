@@ -46,6 +46,13 @@ int moons__link_write(moons__link *link, moons__frame_kind kind, const void *hea
   return is_short ? 0 : write_bytes(link, bytes, n_bytes);
 }
 
+int moons__link_send_file(moons__link *link, int stream, int file) {
+  int error;
+  while ((error = moons__process_send_file(stream, file)) != 0)
+    if (!goes_on(link, error)) return -1;
+  return 0;
+}
+
 /* Reads what there is, at most `n_most` bytes; returns how many, 0: the other end is gone, or is waited for no more. */
 static size_t receive(moons__link *link, char *to, size_t n_most) {
   ssize_t n;

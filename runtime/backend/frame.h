@@ -21,11 +21,16 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_PRINT,  /* moons__frame_print, the text */
   MOONS__FRAME_DONE,   /* moons__frame_done; the results are in its window */
   MOONS__FRAME_PARTED, /* moons__frame_order: n calls have left the end of the chunk */
+  MOONS__FRAME_GIVEN,  /* moons__frame_block, its bytes: results that come speak of it */
 
   /* To it. */
   MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
-  MOONS__FRAME_SETUP,  /* moons__frame_setup, the bytes: what the slot held goes */
+  MOONS__FRAME_SETUP,  /* moons__frame_setup, the bytes or their file: what the slot held goes */
   MOONS__FRAME_PLACE,  /* where the script is, as bytes (place.h) */
+  MOONS__FRAME_BLOCK,  /* moons__frame_block, its bytes, or its file by the stream for these */
+  MOONS__FRAME_SINK,   /* the same, with its file: where results of plans go that have one */
+  MOONS__FRAME_FORGET, /* ids of blocks that no chunk will speak of */
+  MOONS__FRAME_CARGO,  /* moons__frame_cargo, ids of blocks: what the next chunk speaks of */
   MOONS__FRAME_CHUNK,  /* moons__frame_chunk, the arguments */
 
   /* To it, by a stream of their own: moons__frame_order, about a chunk that it has, or is about to get. */
@@ -44,9 +49,19 @@ typedef struct moons__frame_config {
 } moons__frame_config;
 
 typedef struct moons__frame_setup {
-  uint64_t hash;
-  uint32_t slot;
+  uint64_t hash, n_bytes;
+  uint32_t slot, is_file;
 } moons__frame_setup;
+
+typedef struct moons__frame_block {
+  uint64_t id, n_bytes;
+  uint32_t is_file;
+} moons__frame_block;
+
+typedef struct moons__frame_cargo {
+  uint64_t sink, n_numbers; /* id; 0: there is none */
+  uint32_t type, n_of_plan; /* the other ids are those of the chunk */
+} moons__frame_cargo;
 
 typedef struct moons__frame_chunk {
   uint64_t work;             /* its number: none is used twice in the life of a worker process */
@@ -88,6 +103,9 @@ void moons__link_open(moons__link *link, int stream, int (*waits)(void *data), v
 /* Writes a frame. Returns 0, or -1: the other end is gone, or is waited for no more. One thread at a time. */
 int moons__link_write(moons__link *link, moons__frame_kind kind, const void *head, size_t n_head,
                       const void *bytes, size_t n_bytes);
+
+/* Sends a file by a stream for files, as long as the link goes on. Returns 0 or -1. One thread at a time. */
+int moons__link_send_file(moons__link *link, int stream, int file);
 
 /* Read so many bytes; a frame's head, of which there must be so many. Return 0 or -1, as above, or where the head has another
 ** size. One thread at a time. */

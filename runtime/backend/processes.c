@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "backend/backend.h"
+#include "backend/cargo.h"
 #include "backend/frame.h"
 #include "moons.h"
 #include "sizes.h"
@@ -47,6 +48,7 @@ typedef struct keeper {
   moons__mark *mark;
   moons__setup *setups[MOONS_SETUPS_KEPT]; /* what the process has in its slots */
   unsigned next_slot;
+  moons__sent sent;     /* blocks that it has */
   moons__buffer place;  /* where it is (place.h); empty: where this was when it was started */
   uint64_t deadline_ns; /* until when it has to say who it is, or to end; 0: neither */
   int has_ended;        /* the process has, but there may be something to read */
@@ -54,8 +56,10 @@ typedef struct keeper {
   unsigned n_run_killed;          /* calls that had run then */
   uint64_t looked_ns;
   int has_printed;
+  int is_short;         /* there was no memory for what results speak of */
   moons__buffer text;   /* being printed */
   char why[TEXT_BYTES]; /* what the process said, or died of */
+  int is_joined;        /* its thread has ended; for the thread that closes the backend */
 
   /* Guarded by the mutex. */
   moons__link control;
@@ -181,6 +185,7 @@ static void bury(keeper *k) {
     moons__setup_release(k->setups[i]);
     k->setups[i] = NULL;
   }
+  moons__sent_clear(&k->sent);
   k->place.n_bytes = 0;
   k->mark = NULL;
   k->is_up = 0;
@@ -290,9 +295,7 @@ static int send_setup(keeper *k, moons__setup *setup, uint32_t *slot) {
   *slot = k->next_slot++ % MOONS_SETUPS_KEPT;
   moons__setup_release(k->setups[*slot]);
   k->setups[*slot] = moons__setup_share(setup);
-  moons__frame_setup head = {.hash = setup->hash, .slot = *slot};
-  return moons__link_write(&k->link, MOONS__FRAME_SETUP, &head, sizeof head, setup->bytes,
-                           setup->n_bytes);
+  return moons__cargo_send_setup(&k->link, k->process.files, setup, *slot);
 }
 
 /* Where the script is, where that is not where the process is. */
@@ -314,7 +317,8 @@ static int send_chunk(keeper *k, const moons__chunk *chunk) {
                              .n_tries = chunk->n_tries,
                              .prove_after = chunk->plan->prove_after};
   head.options.setup = NULL;
-  if (send_place(k, &chunk->plan->place) || send_setup(k, chunk->plan->setup, &head.slot))
+  if (send_place(k, &chunk->plan->place) || send_setup(k, chunk->plan->setup, &head.slot) ||
+      moons__cargo_send(&k->sent, &k->link, k->process.files, chunk))
     return -1;
   return moons__link_write(&k->link, MOONS__FRAME_CHUNK, &head, sizeof head, chunk->bytes,
                            chunk->n_bytes);
@@ -371,7 +375,8 @@ static int take_part(keeper *k, const moons__frame *frame) {
 /* Copies results out of the window. Returns -1 where they cannot be read; where there is no memory, there are none. */
 static int read_results(const keeper *k, moons__buffer *results, uint64_t n_bytes) {
   results->n_bytes = 0;
-  if (n_bytes > SIZE_MAX / 2 || moons__buffer_reserve(results, (size_t)n_bytes)) return 0;
+  if (k->is_short || n_bytes > SIZE_MAX / 2 || moons__buffer_reserve(results, (size_t)n_bytes))
+    return 0;
   while (results->n_bytes < n_bytes) {
     off_t at = MOONS_MARK_BYTES + (off_t)results->n_bytes;
     ssize_t n = pread(k->process.memory, results->bytes + results->n_bytes,
@@ -388,6 +393,7 @@ static int take_results(keeper *k, const moons__frame *frame) {
   if (moons__link_head(&k->link, frame, &done, sizeof done)) return -1;
   if (done.work != k->work || done.n_run > chunk->n_calls) return -1;
   if (read_results(k, &chunk->results, done.n_bytes)) return -1;
+  moons__cargo_fetch(chunk, done.n_run);
   chunk->n_run = done.n_run;
   chunk->n_failed = done.n_failed;
   chunk->n_retried = done.n_retried;
@@ -410,6 +416,9 @@ static int await_results(keeper *k) {
     switch (frame.kind) {
     case MOONS__FRAME_PRINT: outcome = pass_on_print(k, &frame); break;
     case MOONS__FRAME_PARTED: outcome = take_part(k, &frame); break;
+    case MOONS__FRAME_GIVEN:
+      outcome = moons__cargo_take_given(&k->link, &frame, k->chunk, &k->is_short);
+      break;
     case MOONS__FRAME_DONE: outcome = take_results(k, &frame); break;
     default: outcome = -1;
     }
@@ -463,6 +472,7 @@ static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
   moons__buffer bytes = {0};
   char text[TEXT_BYTES + 64];
   if (read_results(k, &bytes, remains.n_bytes)) remains.n_run = 0;
+  moons__cargo_fetch(chunk, remains.n_run);
   int is_given_up = atomic_load(&k->mark->is_given_up) != 0;
   bury(k);
   chunk->busy_ns = uv_hrtime() - begun_ns;
@@ -487,6 +497,7 @@ static void set_chunk(keeper *k, moons__chunk *chunk) {
   if (chunk != NULL) k->work++;
   k->cancelled_ns = 0;
   k->is_stopped = k->is_asked = 0;
+  k->is_short = 0;
   uv_mutex_unlock(&b->mutex);
 }
 
@@ -500,8 +511,6 @@ static int settle(moons__backend *b, moons__chunk *chunk) {
   uv_mutex_unlock(&b->mutex);
   if (atomic_load(&chunk->plan->cancelled))
     moons__batch_begin(&none, &chunk->results);
-  else if (chunk->plan->luggage.shared != NULL || chunk->shared != NULL)
-    moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, "worker processes take no arrays");
   else if (atomic_load(&chunk->plan->n_deaths) >= MOONS_PROCESS_TRIES)
     moons__chunk_refuse(chunk, MOONS__FAILURE_LOST, TEXT);
   else if (refusal != NULL)
@@ -612,8 +621,8 @@ static int may_suffice(const moons__backend *b, unsigned n_workers) {
   return n_coming >= b->queue.n;
 }
 
-/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more. Returns 0, or
-** an error where there is none to run it. The mutex is held. */
+/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more. The mutex is
+** held. */
 static int call_new(moons__backend *b, unsigned n_workers) {
   unsigned number = 0;
   if (n_workers > b->n_workers) n_workers = b->n_workers;
@@ -621,16 +630,24 @@ static int call_new(moons__backend *b, unsigned n_workers) {
   while (number < n_workers && b->is_taken[number])
     number++;
   if (number == n_workers) return 0;
-  int error = start_keeper(b, number);
-  return number > 0 ? 0 : error;
+  return start_keeper(b, number);
 }
 
-/* Where no keeper can be had, the chunk is refused: by code, or by its calls. */
+static unsigned n_started(const moons__backend *b) {
+  unsigned n = 0;
+  for (const keeper *k = b->keepers; k != NULL; k = k->next)
+    n++;
+  return n;
+}
+
+/* A chunk that must be taken waits for those keepers that there are; without any, its calls are refused. */
 static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
   moons__sleeper *called = moons__park_call(&b->park, chunk->n_workers);
   int error = called == NULL ? call_new(b, chunk->n_workers) : 0;
+  unsigned n = n_started(b);
+  if (error && n_had == NULL && n > 0) error = 0;
   if (error) {
     moons__chunk_remove(&b->queue, chunk);
     chunk->is_queued = 0;
@@ -639,10 +656,10 @@ static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
   if (called != NULL) moons__sleeper_wake(called);
   if (!error) return 0;
   if (n_had != NULL) {
-    *n_had = 0;
+    *n_had = n;
     return error;
   }
-  moons__chunk_refuse(chunk, MOONS__FAILURE_LOST, moons_error_text(error));
+  moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, moons_error_text(error));
   chunk->done(chunk);
   return 0;
 }
@@ -727,16 +744,27 @@ static int open_processes(moons__backend **backend, const moons__backend_config 
   return 0;
 }
 
+/* One that runs, or NULL. */
+static keeper *find_running(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  keeper *k = b->keepers;
+  while (k != NULL && k->is_joined)
+    k = k->next;
+  uv_mutex_unlock(&b->mutex);
+  return k;
+}
+
+/* All are waited for before the first is freed: until then those that run look at each other, and may start one more. */
 static void end_keepers(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
   b->closing = 1;
   for (moons__sleeper *p; (p = moons__park_call(&b->park, MOONS_MAX_WORKERS)) != NULL;)
     moons__sleeper_wake(p);
-  keeper *keepers = b->keepers;
   uv_mutex_unlock(&b->mutex);
-  for (keeper *k; (k = keepers) != NULL;) {
-    keepers = k->next;
+  for (keeper *k; (k = find_running(b)) != NULL; k->is_joined = 1)
     uv_thread_join(&k->id);
+  for (keeper *k; (k = b->keepers) != NULL;) {
+    b->keepers = k->next;
     keeper_free(k);
   }
 }

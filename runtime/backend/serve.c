@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "backend/cargo.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/fork.h"
@@ -33,6 +34,7 @@ struct moons__server {
   size_t window_bytes;
   size_t used_bytes; /* of it, by the last results */
   moons__setup *setups[MOONS_SETUPS_KEPT];
+  moons__held held; /* blocks that chunks speak of */
 
   uv_mutex_t sending; /* guards writing to `work` */
 
@@ -41,6 +43,9 @@ struct moons__server {
   moons__plan *plan; /* its */
   uint64_t stopped;  /* number of the last chunk that shall begin no more calls */
 };
+
+/* Blocks that it makes have ids of no other process: some bits count, the others are random. */
+enum { ID_BITS = 24 };
 
 enum { LEAST_WINDOW_BYTES = 1 << 20, KEPT_WINDOW_BYTES = 1 << 20 };
 
@@ -117,6 +122,7 @@ static int open_server(moons__server *s, moons__frame_config *config) {
   moons__link_open(&s->work, MOONS__PROCESS_WORK, NULL, NULL);
   moons__link_open(&s->control, MOONS__PROCESS_CONTROL, NULL, NULL);
   s->fork_number = moons__fork_number();
+  moons__shared_number_from(moons_random_seed() << ID_BITS);
   if (uv_mutex_init(&s->sending) || uv_mutex_init(&s->mutex) || map_memory(s)) return -1;
   moons__process_settle();
   if (greet(s, config)) return -1;
@@ -187,6 +193,15 @@ static void begin(moons__server *s, uint64_t work, moons__plan *plan) {
   uv_mutex_unlock(&s->mutex);
 }
 
+/* Sends a block before the outcome that speaks of it counts: it is there when that is taken over. */
+static void give(moons__chunk *chunk, moons__shared *block) {
+  moons__server *s = chunk->owner;
+  moons__frame_block head = {.id = block->id, .n_bytes = block->n_bytes};
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, MOONS__FRAME_GIVEN, &head, sizeof head, block->bytes, block->n_bytes);
+  uv_mutex_unlock(&s->sending);
+}
+
 /* The arguments are the chunk's from here on. */
 static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *plan,
                 const moons__buffer *arguments) {
@@ -197,6 +212,8 @@ static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *p
                         .n_tries = head->n_tries,
                         .bytes = arguments->bytes,
                         .n_bytes = arguments->n_bytes,
+                        .shared = s->held.of_chunk,
+                        .gave = give,
                         .mark = s->mark,
                         .owner = s,
                         .done = chunk_done,
@@ -205,7 +222,10 @@ static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *p
   chunk.results = (moons__buffer){.bytes = s->window, .capacity = s->window_bytes, .is_fixed = 1};
   clear_window(s);
   begin(s, head->work, plan);
+  moons__held_begin(&s->held);
   FUNCTIONS->run(s->backend, &chunk);
+  moons__held_end(&s->held);
+  moons__shared_list_release(chunk.given);
   free(chunk.bytes);
 }
 
@@ -221,8 +241,8 @@ static int take_chunk(moons__server *s, const moons__frame *frame) {
   if (moons__link_head(&s->work, frame, &head, sizeof head)) return -1;
   if (head.slot >= MOONS_SETUPS_KEPT || s->setups[head.slot] == NULL) return -1;
   moons__buffer arguments = {0};
-  moons__luggage none = {0};
-  moons__plan *plan = moons__plan_new(&head.options, s->setups[head.slot], &none, NULL, 0);
+  moons__plan *plan =
+      moons__plan_new(&head.options, s->setups[head.slot], &s->held.luggage, NULL, 0);
   int error = plan == NULL || take_bytes(s, frame, &arguments);
   if (error)
     moons__buffer_free(&arguments);
@@ -235,14 +255,12 @@ static int take_chunk(moons__server *s, const moons__frame *frame) {
 }
 
 static int take_setup(moons__server *s, const moons__frame *frame) {
-  moons__frame_setup head;
-  size_t n_bytes = (size_t)frame->n_bytes;
-  if (moons__link_head(&s->work, frame, &head, sizeof head) || head.slot >= MOONS_SETUPS_KEPT)
-    return -1;
-  moons__setup_release(s->setups[head.slot]);
-  moons__setup *setup = moons__setup_new(NULL, n_bytes, head.hash);
-  s->setups[head.slot] = setup;
-  return setup != NULL ? moons__link_read(&s->work, setup->bytes, n_bytes) : -1;
+  uint32_t slot;
+  moons__setup *setup = moons__held_take_setup(&s->work, frame, &slot);
+  if (setup == NULL || slot >= MOONS_SETUPS_KEPT) return -1;
+  moons__setup_release(s->setups[slot]);
+  s->setups[slot] = setup;
+  return 0;
 }
 
 static int take_place(moons__server *s, const moons__frame *frame) {
@@ -259,6 +277,10 @@ static int take(moons__server *s) {
   switch (frame.kind) {
   case MOONS__FRAME_SETUP: return take_setup(s, &frame);
   case MOONS__FRAME_PLACE: return take_place(s, &frame);
+  case MOONS__FRAME_BLOCK: return moons__held_take_block(&s->held, &s->work, &frame);
+  case MOONS__FRAME_SINK: return moons__held_take_sink(&s->held, &s->work, &frame);
+  case MOONS__FRAME_FORGET: return moons__held_forget(&s->held, &s->work, &frame);
+  case MOONS__FRAME_CARGO: return moons__held_take_cargo(&s->held, &s->work, &frame);
   case MOONS__FRAME_CHUNK: return take_chunk(s, &frame);
   default: return -1;
   }

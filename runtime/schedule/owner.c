@@ -6,6 +6,7 @@
 */
 #include <stdlib.h>
 
+#include "backend/cargo.h"
 #include "base/hash.h"
 #include "schedule/inside.h"
 #include "schedule/runtime.h"
@@ -19,8 +20,9 @@ void moons_job_options_init(moons_job_options *options) {
 static void begin_use(const moons__plan *plan) {
   const moons__sink *sink = &plan->luggage.sink;
   moons__shared_list_begin_reading(plan->luggage.shared);
-  if (sink->block != NULL)
-    atomic_fetch_add_explicit(&sink->block->n_writers, 1, memory_order_relaxed);
+  if (sink->block == NULL) return;
+  moons__shared_change(sink->block);
+  atomic_fetch_add_explicit(&sink->block->n_writers, 1, memory_order_relaxed);
 }
 
 /* Release: who finds a block in no use reads what was written, and writes after all that was read. */
@@ -77,7 +79,8 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   moons__setup *setup = find_setup(r, hash, n_bytes);
   if (setup != NULL && moons__setup_is(setup, bytes, n_bytes, hash)) return setup;
   moons__setup_release(setup);
-  setup = moons__setup_new(bytes, n_bytes, hash);
+  setup = r->functions->runs_elsewhere ? moons__cargo_setup(bytes, n_bytes, hash)
+                                       : moons__setup_new(bytes, n_bytes, hash);
   if (setup != NULL) keep_setup(r, setup);
   return setup;
 }
@@ -89,7 +92,7 @@ static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options
   moons__plan *plan = moons__plan_new(options, setup, luggage, scope, is_foreign);
   moons__setup_release(setup);
   if (plan == NULL || !r->functions->runs_elsewhere) return plan;
-  if (moons__place_tell(&plan->place) == 0) return plan;
+  if (moons__place_tell(&plan->place) == 0 && moons__cargo_show_plan(plan) == 0) return plan;
   moons__plan_release(plan);
   return NULL;
 }
@@ -386,6 +389,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   chunk->bytes = bytes;
   chunk->n_bytes = n_bytes;
   chunk->shared = shared;
+  if (job->runtime->functions->runs_elsewhere) moons__cargo_show(shared);
   moons__shared_list_begin_reading(shared);
   if (count_bytes(chunk, n_bytes)) {
     chunk_free(chunk);

@@ -79,6 +79,7 @@ static inline void moons__array_check_writing(lua_State *L, moons__array *a) {
   if (!a->may_write || atomic_load_explicit(&a->block->n_writers, memory_order_acquire) > 0 ||
       atomic_load_explicit(&a->block->n_readers, memory_order_acquire) > 0)
     moons__array_refuse_writing(L, a);
+  moons__shared_change(a->block);
 }
 
 /* Frees what the array holds, and leaves an empty one. */

@@ -13,6 +13,9 @@
 /* The same where either size is that of a large block. */
 void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes);
 
+/* Whether a block of this size is a mapping, which begins a page and has its pages for itself. */
+int moons__block_is_mapping(size_t n_bytes);
+
 /* Makes a large block of zeros, of which what is not touched costs nothing. NULL: no memory. */
 void *moons__block_zeros(size_t n_bytes);
 

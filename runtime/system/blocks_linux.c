@@ -19,7 +19,7 @@ static size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * s
 
 static size_t mapped_bytes(size_t n_bytes) { return round_up(n_bytes, LARGE_PAGE_BYTES); }
 
-static int is_mapping(size_t n_bytes) { return n_bytes >= MOONS_LARGE_BLOCK_BYTES; }
+int moons__block_is_mapping(size_t n_bytes) { return n_bytes >= MOONS_LARGE_BLOCK_BYTES; }
 
 /* Reserves space that begins at a multiple of LARGE_PAGE_BYTES. */
 static char *reserve(size_t n_bytes) {
@@ -87,8 +87,8 @@ static void *unmap(void *block, size_t old_bytes, size_t new_bytes) {
 
 void *moons__block_resize_large(void *block, size_t old_bytes, size_t new_bytes) {
   if (new_bytes > SIZE_MAX / 2) return NULL;
-  if (!is_mapping(old_bytes)) return map_small(block, old_bytes, new_bytes);
-  if (!is_mapping(new_bytes)) return unmap(block, old_bytes, new_bytes);
+  if (!moons__block_is_mapping(old_bytes)) return map_small(block, old_bytes, new_bytes);
+  if (!moons__block_is_mapping(new_bytes)) return unmap(block, old_bytes, new_bytes);
   return remap(block, mapped_bytes(old_bytes), mapped_bytes(new_bytes));
 }
 

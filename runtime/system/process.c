@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -62,21 +63,25 @@ static void set_patience(int stream, uint64_t patience_ns) {
 static void close_all(moons__process *p) {
   close_file(&p->work);
   close_file(&p->control);
+  close_file(&p->files);
   close_file(&p->memory);
 }
 
 /* {== Starting ================================================================================ */
 
 /* What the process has of each, under its number. */
-static int place_files(posix_spawn_file_actions_t *actions, int work, int control, int memory) {
+static int place_files(posix_spawn_file_actions_t *actions, const moons__process *theirs) {
   int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   int has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
   if (!error && has_stderr)
     error = posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDERR_KEPT);
-  if (!error) error = posix_spawn_file_actions_adddup2(actions, work, MOONS__PROCESS_WORK);
-  if (!error) error = posix_spawn_file_actions_adddup2(actions, control, MOONS__PROCESS_CONTROL);
-  if (!error) error = posix_spawn_file_actions_adddup2(actions, memory, MOONS__PROCESS_MEMORY);
-  if (!error) error = posix_spawn_file_actions_adddup2(actions, work, STDERR_FILENO);
+  const int placed[][2] = {{theirs->work, MOONS__PROCESS_WORK},
+                           {theirs->control, MOONS__PROCESS_CONTROL},
+                           {theirs->files, MOONS__PROCESS_FILES},
+                           {theirs->memory, MOONS__PROCESS_MEMORY},
+                           {theirs->work, STDERR_FILENO}};
+  for (size_t i = 0; !error && i < sizeof placed / sizeof placed[0]; i++)
+    error = posix_spawn_file_actions_adddup2(actions, placed[i][0], placed[i][1]);
   return error;
 }
 
@@ -94,8 +99,8 @@ static void set_attributes(posix_spawnattr_t *attributes) {
       attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
 }
 
-static int spawn(moons__process *p, const char *program, char *const *arguments, int work,
-                 int control) {
+static int spawn(moons__process *p, const char *program, char *const *arguments,
+                 const moons__process *theirs) {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t actions;
   int error = posix_spawnattr_init(&attributes);
@@ -103,7 +108,7 @@ static int spawn(moons__process *p, const char *program, char *const *arguments,
   error = posix_spawn_file_actions_init(&actions);
   if (!error) {
     set_attributes(&attributes);
-    error = place_files(&actions, work, control, p->memory);
+    error = place_files(&actions, theirs);
     if (!error) error = posix_spawnp(&p->pid, program, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
   }
@@ -113,15 +118,19 @@ static int spawn(moons__process *p, const char *program, char *const *arguments,
 
 int moons__process_start(moons__process *p, const char *program, char *const *arguments,
                          size_t memory_bytes, uint64_t patience_ns) {
-  int work = -1, control = -1;
-  *p = (moons__process){.work = -1, .control = -1, .memory = moons__process_memory(memory_bytes)};
+  moons__process theirs = {.work = -1, .control = -1, .files = -1};
+  *p = theirs;
+  p->memory = moons__process_memory(memory_bytes);
   int error = move_up(&p->memory);
-  if (!error) error = open_stream(&p->work, &work);
-  if (!error) error = open_stream(&p->control, &control);
+  if (!error) error = open_stream(&p->work, &theirs.work);
+  if (!error) error = open_stream(&p->control, &theirs.control);
+  if (!error) error = open_stream(&p->files, &theirs.files);
+  theirs.memory = p->memory;
   if (!error) set_patience(p->work, patience_ns);
-  if (!error) error = spawn(p, program, arguments, work, control);
-  close_file(&work);
-  close_file(&control);
+  if (!error) set_patience(p->files, patience_ns);
+  if (!error) error = spawn(p, program, arguments, &theirs);
+  theirs.memory = -1;
+  close_all(&theirs);
   if (error) close_all(p);
   return error;
 }
@@ -178,6 +187,47 @@ int moons__process_write(int stream, const void *bytes, size_t n_bytes, size_t *
       return errno == EWOULDBLOCK ? EAGAIN : errno;
   }
   return 0;
+}
+
+/* With one byte, for a message of none says that the stream has ended. */
+typedef union one_file {
+  char bytes[CMSG_SPACE(sizeof(int))];
+  struct cmsghdr head;
+} one_file;
+
+int moons__process_send_file(int stream, int file) {
+  one_file control = {0};
+  char byte = 0;
+  struct iovec place = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {.msg_iov = &place,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  control.head = (struct cmsghdr){
+      .cmsg_len = CMSG_LEN(sizeof file), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  memcpy(CMSG_DATA(&control.head), &file, sizeof file);
+  while (sendmsg(stream, &message, MSG_NOSIGNAL) < 0)
+    if (errno != EINTR) return errno == EWOULDBLOCK ? EAGAIN : errno;
+  return 0;
+}
+
+int moons__process_take_file(int stream) {
+  one_file control = {0};
+  char byte;
+  int file;
+  struct iovec place = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {.msg_iov = &place,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  ssize_t n;
+  while ((n = recvmsg(stream, &message, 0)) < 0 && errno == EINTR)
+    ;
+  const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  if (n <= 0 || head == NULL || head->cmsg_type != SCM_RIGHTS) return -1;
+  memcpy(&file, CMSG_DATA(head), sizeof file);
+  fcntl(file, F_SETFD, FD_CLOEXEC);
+  return file;
 }
 
 /* {== The process itself ====================================================================== */

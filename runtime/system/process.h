@@ -1,11 +1,11 @@
 /*
-** A process that this one starts for itself, to work for it: two streams of bytes to it and from it, and memory that both
-** have. Knows the system, and neither chunks nor Lua. (Programs that scripts start are child.h.)
+** A process that this one starts for itself, to work for it: two streams of bytes to it and from it, one of files, and memory
+** that both have. Knows the system, and neither chunks nor Lua. (Programs that scripts start are child.h.)
 **
 ** The process leads a group of its own, which is ended as a whole, with all that it has started. It inherits stdout and
 ** stderr, but no stdin and no other file. Where it ends, or its parent does, the streams of the other end.
 **
-** In the process the three have fixed numbers. Until it has taken its place (`moons__process_settle`) what it prints to stderr
+** In the process they have fixed numbers. Until it has taken its place (`moons__process_settle`) what it prints to stderr
 ** goes into the stream for work, so that the parent learns why it has not.
 */
 #ifndef MOONS_SYSTEM_PROCESS_H
@@ -15,16 +15,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { MOONS__PROCESS_WORK = 3, MOONS__PROCESS_CONTROL, MOONS__PROCESS_MEMORY };
+enum {
+  MOONS__PROCESS_WORK = 3,
+  MOONS__PROCESS_CONTROL,
+  MOONS__PROCESS_FILES,
+  MOONS__PROCESS_MEMORY
+};
 
 /* The parent's side; zero-initialised: none. One thread at a time uses it. */
 typedef struct moons__process {
   pid_t pid;
-  int work, control, memory; /* file descriptors */
+  int work, control, files, memory; /* file descriptors */
 } moons__process;
 
 /* Starts a program: its path, or, without a slash, a name to be found on the PATH. `arguments` end with NULL. A read or write
-** of `work` gives up after `patience_ns` with EAGAIN. Returns 0, or a value of errno with nothing left behind. Any thread. */
+** of `work` or `files` gives up after `patience_ns` with EAGAIN. Returns 0, or a value of errno with nothing left behind. Any thread. */
 int moons__process_start(moons__process *process, const char *program, char *const *arguments,
                          size_t memory_bytes, uint64_t patience_ns);
 
@@ -50,6 +55,12 @@ void moons__process_unmap(void *bytes, size_t n_bytes);
 /* Writes all, though nobody may read: SIGPIPE does not come. Returns 0, or a value of errno; EAGAIN says that a part may have
 ** been written, which `*n_written` counts. */
 int moons__process_write(int stream, const void *bytes, size_t n_bytes, size_t *n_written);
+
+/* Sends a file by a stream that nothing else goes by. Returns 0, or a value of errno. */
+int moons__process_send_file(int stream, int file);
+
+/* Takes a file that was sent, or is about to be; -1: none comes. No program inherits it. */
+int moons__process_take_file(int stream);
 
 /* {== The process itself ====================================================================== */
 

@@ -22,18 +22,36 @@ static void free_bytes(char *bytes, size_t n_bytes) {
     moons__block_resize(bytes, n_bytes, 0);
 }
 
-moons__shared *moons__shared_new(size_t n_bytes) {
-  static atomic_uint_least64_t last_id;
+static atomic_uint_least64_t last_id;
+
+void moons__shared_number_from(uint64_t number) { atomic_store(&last_id, number); }
+
+/* Makes a block of no bytes yet. */
+static moons__shared *new_block(size_t n_bytes) {
   moons__shared *block = calloc(1, sizeof *block);
   if (block == NULL) return NULL;
-  block->bytes = zeros(n_bytes);
-  if (block->bytes == NULL) {
-    free(block);
-    return NULL;
-  }
   block->n_bytes = n_bytes;
   block->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
   atomic_init(&block->n_users, 1);
+  atomic_init(&block->n_watchers, 1);
+  atomic_init(&block->is_changed, 1);
+  return block;
+}
+
+moons__shared *moons__shared_new(size_t n_bytes) {
+  moons__shared *block = new_block(n_bytes);
+  if (block == NULL) return NULL;
+  block->bytes = zeros(n_bytes);
+  if (block->bytes != NULL) return block;
+  free(block);
+  return NULL;
+}
+
+moons__shared *moons__shared_of(char *bytes, size_t n_bytes, uint64_t id) {
+  moons__shared *block = new_block(n_bytes);
+  if (block == NULL) return NULL;
+  block->id = id;
+  block->bytes = bytes;
   return block;
 }
 
@@ -47,8 +65,25 @@ moons__shared *moons__shared_share(moons__shared *block) {
 void moons__shared_release(moons__shared *block) {
   if (block == NULL) return;
   if (atomic_fetch_sub_explicit(&block->n_users, 1, memory_order_acq_rel) > 1) return;
-  free_bytes(block->bytes, block->n_bytes);
+  struct moons__shared_file *file = atomic_load(&block->file);
+  if (file == NULL || block->close_file(file, block->bytes))
+    free_bytes(block->bytes, block->n_bytes);
+  block->bytes = NULL;
+  moons__shared_unwatch(block);
+}
+
+moons__shared *moons__shared_watch(moons__shared *block) {
+  atomic_fetch_add_explicit(&block->n_watchers, 1, memory_order_relaxed);
+  return block;
+}
+
+void moons__shared_unwatch(moons__shared *block) {
+  if (atomic_fetch_sub_explicit(&block->n_watchers, 1, memory_order_acq_rel) > 1) return;
   free(block);
+}
+
+int moons__shared_has_gone(const moons__shared *block) {
+  return atomic_load_explicit(&block->n_users, memory_order_acquire) == 0;
 }
 
 /* Lists. */
@@ -87,6 +122,15 @@ moons__shared *moons__shared_list_find(const moons__shared_list *list, uint64_t 
   for (unsigned i = 0; list != NULL && i < list->n; i++)
     if (list->blocks[i]->id == id) return list->blocks[i];
   return NULL;
+}
+
+void moons__shared_list_remove(moons__shared_list *list, uint64_t id) {
+  unsigned i = 0;
+  while (list != NULL && i < list->n && list->blocks[i]->id != id)
+    i++;
+  if (list == NULL || i == list->n) return;
+  moons__shared_release(list->blocks[i]);
+  list->blocks[i] = list->blocks[--list->n];
 }
 
 moons__shared_list *moons__shared_list_share(moons__shared_list *list) {

@@ -38,6 +38,9 @@ typedef struct moons__chunk {
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
   uint64_t busy_ns; /* how long it ran */
 
+  /* Learns of a block that the next outcomes may speak of, after it was added to `given`; NULL: nobody asks. */
+  void (*gave)(struct moons__chunk *chunk, moons__shared *block);
+
   /* By whom it is run, and taken back. */
   void *owner;                              /* which chunks belong together */
   void (*done)(struct moons__chunk *chunk); /* takes it back */

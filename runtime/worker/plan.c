@@ -10,15 +10,34 @@
 
 #include "sizes.h"
 
-moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash) {
-  moons__setup *setup = malloc(sizeof *setup + n_bytes);
+/* With room for so many bytes of its own. */
+static moons__setup *new_setup(size_t n_own, size_t n_bytes, uint64_t hash) {
+  moons__setup *setup = malloc(sizeof *setup + n_own);
   if (setup == NULL) return NULL;
   atomic_init(&setup->n_users, 1);
   atomic_init(&setup->n_unproved, 0);
   atomic_init(&setup->is_unproved, 0);
   setup->hash = hash;
   setup->n_bytes = n_bytes;
-  if (bytes != NULL && n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
+  setup->bytes = setup->own;
+  setup->block = NULL;
+  return setup;
+}
+
+moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash) {
+  moons__setup *setup = new_setup(n_bytes, n_bytes, hash);
+  if (setup != NULL && bytes != NULL && n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
+  return setup;
+}
+
+moons__setup *moons__setup_of_block(moons__shared *block, uint64_t hash) {
+  moons__setup *setup = new_setup(0, block->n_bytes, hash);
+  if (setup == NULL) {
+    moons__shared_release(block);
+    return NULL;
+  }
+  setup->bytes = block->bytes;
+  setup->block = block;
   return setup;
 }
 
@@ -59,13 +78,17 @@ moons__setup *moons__setup_share(moons__setup *setup) {
 void moons__setup_release(moons__setup *setup) {
   if (setup == NULL) return;
   if (atomic_fetch_sub_explicit(&setup->n_users, 1, memory_order_acq_rel) > 1) return;
+  moons__shared_release(setup->block);
   free(setup);
 }
+
+static atomic_uint_least64_t last_number;
 
 moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
                              const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL) return NULL;
+  plan->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
   plan->setup = moons__setup_share(setup);
   plan->luggage = *luggage;
   moons__shared_list_share(luggage->shared);

@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "base/element.h"
 #include "base/buffer.h"
+#include "base/element.h"
 #include "moons.h"
 #include "system/shared.h"
 #include "worker/scope.h"
@@ -24,11 +24,17 @@ typedef struct moons__setup {
   char unproved[MOONS__UNPROVED_BYTES]; /* a line for a person */
   uint64_t hash;
   size_t n_bytes;
-  char bytes[];
+  char *bytes; /* `own`, or the block's */
+  moons__shared
+      *block; /* that has many bytes, for all processes of the machine; NULL: none; shared */
+  char own[];
 } moons__setup;
 
 /* Copies the bytes (NULL: the caller fills them in, before others see them); the caller is the first user. NULL: no memory. */
 moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash);
+
+/* The same of bytes that lie in a block, which it takes from the caller in any case. */
+moons__setup *moons__setup_of_block(moons__shared *block, uint64_t hash);
 
 /* Whether it has these bytes. */
 int moons__setup_is(const moons__setup *setup, const void *bytes, size_t n_bytes, uint64_t hash);
@@ -64,11 +70,12 @@ typedef struct moons__luggage {
 enum { MOONS__PROVE_NEVER = INT32_MAX };
 
 typedef struct moons__plan {
+  uint64_t number;           /* of no other plan of this process */
   moons_job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
   moons__luggage luggage; /* shared */
-  moons__buffer place;    /* of the script (place.h), where calls run in another process; else empty */
-  moons__scope *scope;    /* of the call that has made the job; NULL: none has */
+  moons__buffer place; /* of the script (place.h), where calls run in another process; else empty */
+  moons__scope *scope; /* of the call that has made the job; NULL: none has */
   unsigned
       prove_after; /* a state is looked at for a proof (proof.h) after as many calls, or never */
   int is_foreign;  /* that call runs on workers of another runtime, which look after it */

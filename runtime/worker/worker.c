@@ -363,10 +363,17 @@ static int put_given(moons__worker *w) {
   moons__encoder *e = &w->call.encoder;
   if (e->shared == NULL) return 0;
   int error = moons__shared_list_add_all(&w->chunk->given, e->shared);
+  for (unsigned i = 0; w->chunk->gave != NULL && !error && i < e->shared->n; i++)
+    w->chunk->gave(w->chunk, e->shared->blocks[i]);
   moons__shared_list_release(e->shared);
   e->shared = NULL;
   e->n_shared_before = w->chunk->given != NULL ? w->chunk->given->n : 0;
   return error;
+}
+
+/* In the child of a fork in a call of a worker process, which ends with that call. */
+static int is_child(const moons__worker *w) {
+  return w->chunk->mark != NULL && moons__fork_number() != w->workshop.sandbox.fork_number;
 }
 
 /* Makes the calls of the chunk. Returns 1 where one was given up. */
@@ -378,6 +385,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     atomic_store_explicit(&w->running, w->call.index + 1, memory_order_relaxed);
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
+    if (is_child(w)) break;
     if (!moons__worker_put_go(w) || outcome != 0 || put_given(w)) break;
     if (w->call.result.kind != MOONS__ITEM_END && !moons__worker_put(w, &w->call.result)) break;
     w->n_tries = 0;
