@@ -118,6 +118,10 @@ specs 'specs' 1800 ARGS='-o TAP'
 specs_again 'specs, built without what only one system has' 1800 build/portable/report PORTABLE=1 \
   ARGS='-o TAP --exclude-tags=linux spec/c spec/embed spec/limits spec/map spec/pool spec/regression spec/state'
 
+# What threads do, on worker processes.
+specs_again 'specs of threads, on worker processes' 1800 build/report BACKEND=processes \
+  ARGS='-o TAP -t threads --exclude-tags=here'
+
 # Proofs at once, and states compared with their images: of the specs that do much in calls.
 specs_again 'specs with proofs checked against images' 2400 build/images/report IMAGES=1 \
   ARGS='-o TAP --exclude-tags=large spec/state spec/map spec/wire spec/regression'

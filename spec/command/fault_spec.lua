@@ -21,7 +21,7 @@ end
 
 local SEGV, ABRT, FPE = 11, 6, 8
 
-describe("a crash #unsanitized", function()
+describe("a crash #unsanitized #here", function()
   for _, host in ipairs {script.hosts[1], script.hosts[2]} do
     it("names the call that it was in " .. host.name, function()
       local lines = dies(SEGV, [[

@@ -23,7 +23,7 @@ local HEAD = require "support.threads" .. [[
   end
 ]]
 
-script.on_hosts("threads #linux", function(case)
+script.on_hosts("threads #linux #here", function(case)
   case("start when there are calls for them, no more than there are calls", [[
     local before = n_threads()
     local pool <close> = parallel.pool(64)
@@ -89,7 +89,7 @@ describe("where the system starts no more threads #linux #unsanitized", function
       script.passes(head .. code .. " pool:terminate()", setmetatable({env = env}, {__index = host}))
     end
 
-    it("a call that needs one is an error of kind system, and others go on " .. host.name, function()
+    it("a call that needs one is an error of kind system, and others go on #here " .. host.name, function()
       passes(2, [[
         local function f(x) return x + 1 end
         local function forever() while true do end end
@@ -111,7 +111,7 @@ describe("where the system starts no more threads #linux #unsanitized", function
       ]])
     end)
 
-    it("not even one is an error of kind system " .. host.name, function()
+    it("not even one is an error of kind system #here " .. host.name, function()
       for n_threads = -1, 0 do
         passes(n_threads, [[
           local function f(x) return x + 1 end

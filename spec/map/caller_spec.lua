@@ -27,7 +27,7 @@ local HEAD = require "support.threads" .. [[
 
 local ONE = {{name = "on threads #threads"}}
 
-script.on_hosts("the thread that waits #linux", function(case)
+script.on_hosts("the thread that waits #linux #here", function(case)
   case("runs maps and calls that are known to be short", [[
     equal(runs_here(function(pool) pool:map(square, {1}) end), false)
     for name, use in pairs {

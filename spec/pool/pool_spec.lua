@@ -297,7 +297,7 @@ describe("a pool that is dropped without being closed", function()
   end
 
   for _, host in ipairs {script.hosts[1], script.hosts[3]} do
-    it("is not warned of where it could not be made " .. host.name, function()
+    it("is not warned of where it could not be made #here " .. host.name, function()
       local result = script.passes([[
         parallel.map(function()
           warn "@on"

@@ -61,7 +61,7 @@ for _, host in ipairs(script.hosts) do
       end
     ]])
 
-    passes("in init counts from its begin, and in the script all that it has taken", [[
+    passes("in init counts from its begin, and in the script all that it has taken #here", [[
       local before = os.clock()
       local function init()
         for _ = 1, 1e7 do end
@@ -169,7 +169,7 @@ for _, host in ipairs(script.hosts) do
       os.remove(input)
     ]])
 
-    passes("leave those of the script alone, and no descriptor behind #linux", [[
+    passes("leave those of the script alone, and no descriptor behind #linux #here", [[
       local function n_open()
         local p <close> = io.popen "ls /proc/$PPID/fd | wc -l"
         return p:read "n"

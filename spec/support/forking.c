@@ -72,6 +72,15 @@ static int call_hang(lua_State *L) {
     if (i % 1000 == 0) usleep(1000);
 }
 
+/* fill(): takes memory without end. */
+static int call_fill(lua_State *L) {
+  enum { STEP_BYTES = 1 << 20 };
+  (void)L;
+  for (char *bytes; (bytes = malloc(STEP_BYTES)) != NULL;)
+    memset(bytes, 1, STEP_BYTES);
+  return 0;
+}
+
 /* process(): the number of this process. */
 static int call_process(lua_State *L) {
   lua_pushinteger(L, getpid());
@@ -97,6 +106,7 @@ int luaopen_forking(lua_State *L) {
                                        {"exit", call_exit},
                                        {"leave", call_leave},
                                        {"hang", call_hang},
+                                       {"fill", call_fill},
                                        {"process", call_process},
                                        {"interrupt_at_exit", call_interrupt_at_exit},
                                        {NULL, NULL}};
