@@ -140,11 +140,11 @@ $(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(MODULE) -o $@ $(OBJECTS) $(UV_LIBS) $(SYS_LIBS)
 
-# What stock Lua loads; it takes Lua from the program too.
-$(BUILD)/parallel/store.so: $(OF_STORE) runtime/store/store.map
+# What stock Lua loads; it takes Lua from the program too, and buffers and maps from the library's archive.
+$(BUILD)/parallel/store.so: $(OF_STORE) $(BUILD)/libmoons.a runtime/store/store.map
 	@mkdir -p $(@D)
 	@$(call show,ld $@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STORE_MODULE) -o $@ $(OF_STORE) $(SQLITE_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STORE_MODULE) -o $@ $(OF_STORE) $(BUILD)/libmoons.a $(SQLITE_LIBS)
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
 	@mkdir -p $(@D)

@@ -26,7 +26,7 @@
 #include "moons.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
-#include "store/sqlite.h"
+#include "store/store.h"
 #include "system/blocks.h"
 #include "system/machine.h"
 #include "system/trace.h"
@@ -44,6 +44,7 @@ static const char USAGE[] =
     "  --trace FILE\n"
     "              write when and where calls ran, for Perfetto and Chrome\n"
     "  -b NAME     run calls on threads, processes (a crash costs one call), or inline\n"
+    "  --shard K/N with the option 'store': make the calls of share K of N alone\n"
     "  -v          show version information\n"
     "  -h          show this help\n"
     "  -E          ignore environment variables\n"
@@ -51,13 +52,16 @@ static const char USAGE[] =
     "  --          stop handling options\n"
     "  -           stop handling options and execute stdin\n";
 
+static const char TRACE[] = "--trace", SHARD[] = "--shard";
+
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number) TEXT_OF_(number)
 
 typedef struct command {
   int argc;
   char **argv;
-  int script; /* its place in argv; argc where there is none */
+  int script;               /* its place in argv; argc where there is none */
+  unsigned shard, n_shards; /* 0: the script makes all its calls */
   int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
   const char *trace; /* the file; NULL: none is wanted */
   moons_options options;
@@ -178,27 +182,33 @@ static int read_n_workers(command *c, const char *text) {
   return 1;
 }
 
-static const char TRACE[] = "--trace";
-
-/* --trace FILE, or --trace=FILE. */
-static int is_trace(const char *option) {
-  size_t n_bytes = sizeof TRACE - 1;
-  return strncmp(option, TRACE, n_bytes) == 0 &&
-         (option[n_bytes] == '\0' || option[n_bytes] == '=');
+/* Whether this is the option of this name, which takes a value: --trace FILE, or --trace=FILE. */
+static int is_long(const char *option, const char *name) {
+  size_t n_bytes = strlen(name);
+  return strncmp(option, name, n_bytes) == 0 && (option[n_bytes] == '\0' || option[n_bytes] == '=');
 }
 
-static int read_trace(command *c, int *i) {
-  const char *rest = c->argv[*i] + sizeof TRACE - 1;
-  if (*rest == '=')
-    c->trace = rest + 1;
-  else if (*i + 1 < c->argc && c->argv[*i + 1][0] != '-')
-    c->trace = c->argv[++*i];
-  return c->trace != NULL && c->trace[0] != '\0';
+/* The value of such an option; NULL: there is none. */
+static const char *long_value(command *c, int *i) {
+  const char *equals = strchr(c->argv[*i], '=');
+  const char *value = equals != NULL ? equals + 1 : NULL;
+  if (equals == NULL && *i + 1 < c->argc && c->argv[*i + 1][0] != '-') value = c->argv[++*i];
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Reads "K/N". */
+static int read_shard(command *c, const char *text) {
+  char rest;
+  int n_read = sscanf(text, "%5u/%5u%c", &c->shard, &c->n_shards, &rest);
+  return text[0] >= '0' && text[0] <= '9' && n_read == 2 && c->shard >= 1 &&
+         c->shard <= c->n_shards;
 }
 
 static int read_long_option(command *c, int *i) {
-  if (is_trace(c->argv[*i])) return read_trace(c, i);
-  c->shows_help = strcmp(c->argv[*i], "--help") == 0;
+  const char *option = c->argv[*i], *value;
+  if (is_long(option, TRACE)) return (c->trace = long_value(c, i)) != NULL;
+  if (is_long(option, SHARD)) return (value = long_value(c, i)) != NULL && read_shard(c, value);
+  c->shows_help = strcmp(option, "--help") == 0;
   return c->shows_help;
 }
 
@@ -382,18 +392,49 @@ static void print_version(void) {
   fflush(stdout);
 }
 
-static void open_module(lua_State *L) {
+#if MOONS_STORE
+/* `require "parallel.store"`; upvalues: this process's share of calls, and the number of shares. */
+static int open_store(lua_State *L) {
+  luaopen_parallel_store(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setfield(L, -2, "shard");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setfield(L, -2, "n_shards");
+  return 1;
+}
+
+static void preload_store(lua_State *L, const command *c) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (int i = 0; i < 2; i++)
+    if (c->n_shards > 0)
+      lua_pushinteger(L, i == 0 ? c->shard : c->n_shards);
+    else
+      lua_pushnil(L);
+  lua_pushcclosure(L, open_store, 2);
+  lua_setfield(L, -2, "parallel.store");
+  lua_pop(L, 1);
+}
+#endif
+
+/* All shards draw the same settings, and the same seeds. */
+static void seed_alike(lua_State *L) {
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, 1);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+static void open_module(lua_State *L, const command *c) {
   luaL_openlibs(L);
+  if (c->n_shards > 0) seed_alike(L);
   open_programs(L);
   lua_getglobal(L, LUA_OSLIBNAME);
   lua_pushcfunction(L, call_exit);
   lua_setfield(L, -2, "exit");
   lua_pop(L, 1);
 #if MOONS_STORE
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_parallel_store);
-  lua_setfield(L, -2, "parallel.store");
-  lua_pop(L, 1);
+  preload_store(L, c);
 #endif
   moons_open(L, runtime);
   lua_getglobal(L, "require");
@@ -436,7 +477,7 @@ static int protected_main(lua_State *L) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
-  open_module(L);
+  open_module(L, c);
   if (c->warns) lua_warning(L, "@on", 0);
   lua_pushboolean(L, run_all(L, c));
   return 1;
@@ -477,7 +518,8 @@ static int run_state(command *c) {
 
 /* What an option wants; NULL where it takes no value or is unknown. */
 static const char *wanted_by(const char *option) {
-  if (is_trace(option)) return "the name of a file to write";
+  if (is_long(option, TRACE)) return "the name of a file to write";
+  if (is_long(option, SHARD)) return "a share of the calls, such as 1/4";
   switch (option[1]) {
   case 'e': return "a string to execute";
   case 'l': return "the name of a module, or 'g=name'";
@@ -487,18 +529,27 @@ static const char *wanted_by(const char *option) {
   }
 }
 
+/* What stands where the value of the option at argv[i] should; NULL: nothing. */
+static const char *value_of_refused(const command *c, int i, size_t n_name) {
+  const char *option = c->argv[i], *rest = option + n_name, *next = c->argv[i + 1];
+  if (option[1] != '-') return *rest != '\0' ? rest : next;
+  const char *value = *rest == '=' ? rest + 1 : next;
+  return value != NULL && value[0] != '\0' && (*rest == '=' || value[0] != '-') ? value : NULL;
+}
+
 /* The option at argv[i] is unknown, or its value is missing or wrong. */
 static int refuse_option(const command *c, int i) {
   const char *option = c->argv[i], *wanted = wanted_by(option);
-  const char *value = wanted == NULL ? NULL : option[2] != '\0' ? option + 2 : c->argv[i + 1];
+  size_t n_name = option[1] == '-' ? strcspn(option, "=") : 2;
+  const char *value = wanted == NULL ? NULL : value_of_refused(c, i, n_name);
   if (wanted == NULL)
     fprintf(stderr, "%s: unknown option '%s'\n", program_name, option);
-  else if (option[1] == '-')
-    fprintf(stderr, "%s: --trace wants %s, and nothing follows it\n", program_name, wanted);
   else if (value == NULL)
-    fprintf(stderr, "%s: -%c wants %s, and nothing follows it\n", program_name, option[1], wanted);
+    fprintf(stderr, "%s: %.*s wants %s, and nothing follows it\n", program_name, (int)n_name,
+            option, wanted);
   else
-    fprintf(stderr, "%s: -%c wants %s, not '%s'\n", program_name, option[1], wanted, value);
+    fprintf(stderr, "%s: %.*s wants %s, not '%s'\n", program_name, (int)n_name, option, wanted,
+            value);
   if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
   return EXIT_FAILURE;
 }

@@ -92,6 +92,8 @@ static int open_core(lua_State *L) {
       {"caller", core_caller},
       {"blame", core_blame},
       {"raise", core_raise},
+      {"array_parts", moons__core_array_parts},
+      {"array_of_parts", moons__core_array_of_parts},
       {"captures", moons__core_captures},
       {"draw_seed", moons__core_draw_seed},
       {"note_computed", moons__core_note_computed},

@@ -99,6 +99,8 @@ int moons__core_job(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
 int moons__core_array(lua_State *L);
 int moons__core_array_kind(lua_State *L);
+int moons__core_array_of_parts(lua_State *L);
+int moons__core_array_parts(lua_State *L);
 int moons__core_captures(lua_State *L);
 int moons__core_why_not_use(lua_State *L);
 int moons__core_next(lua_State *L);

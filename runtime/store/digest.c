@@ -1,13 +1,13 @@
 /*
-** SHA-256 as FIPS 180-4 describes it, with the names that it gives to things. It is fast enough: a key is made of some hundred
-** bytes.
+** SHA-256 as FIPS 180-4 describes it, with the names that it gives to things. A key is made of some hundred bytes: it is
+** fast enough.
 */
 #include "store/digest.h"
 
 #include <stdint.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 64, LENGTH_BYTES = 8, N_ROUNDS = 64, N_WORDS = 8 };
+enum { BLOCK_BYTES = MOONS__DIGEST_BLOCK_BYTES, LENGTH_BYTES = 8, N_ROUNDS = 64, N_WORDS = 8 };
 
 static const uint32_t K[N_ROUNDS] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -35,24 +35,36 @@ static void expand(uint32_t w[N_ROUNDS], const unsigned char *block) {
   }
 }
 
-/* One round on the eight working variables a to h. */
-static void turn(uint32_t v[N_WORDS], uint32_t k_and_w) {
-  uint32_t a = v[0], e = v[4];
-  uint32_t t1 =
-      v[7] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + k_and_w;
-  uint32_t t2 =
-      (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-  memmove(v + 1, v, (N_WORDS - 1) * sizeof v[0]);
-  v[4] += t1;
-  v[0] = t1 + t2;
+/* One round on the eight working variables a to h. They do not move from one to the next: each is known by the name of its
+** neighbour then. */
+#define TURN(a, b, c, d, e, f, g, h, t)                                                            \
+  do {                                                                                             \
+    uint32_t t1 = v[h] + (rotr(v[e], 6) ^ rotr(v[e], 11) ^ rotr(v[e], 25)) +                       \
+                  ((v[e] & v[f]) ^ (~v[e] & v[g])) + K[t] + w[t];                                  \
+    uint32_t t2 = (rotr(v[a], 2) ^ rotr(v[a], 13) ^ rotr(v[a], 22)) +                              \
+                  ((v[a] & v[b]) ^ (v[a] & v[c]) ^ (v[b] & v[c]));                                 \
+    v[d] += t1;                                                                                    \
+    v[h] = t1 + t2;                                                                                \
+  } while (0)
+
+/* After eight rounds each has its own name again. */
+static void turn_eight(uint32_t v[N_WORDS], const uint32_t *w, int t) {
+  TURN(0, 1, 2, 3, 4, 5, 6, 7, t);
+  TURN(7, 0, 1, 2, 3, 4, 5, 6, t + 1);
+  TURN(6, 7, 0, 1, 2, 3, 4, 5, t + 2);
+  TURN(5, 6, 7, 0, 1, 2, 3, 4, t + 3);
+  TURN(4, 5, 6, 7, 0, 1, 2, 3, t + 4);
+  TURN(3, 4, 5, 6, 7, 0, 1, 2, t + 5);
+  TURN(2, 3, 4, 5, 6, 7, 0, 1, t + 6);
+  TURN(1, 2, 3, 4, 5, 6, 7, 0, t + 7);
 }
 
 static void take_block(uint32_t hash[N_WORDS], const unsigned char *block) {
   uint32_t w[N_ROUNDS], v[N_WORDS];
   expand(w, block);
   memcpy(v, hash, sizeof v);
-  for (int t = 0; t < N_ROUNDS; t++)
-    turn(v, K[t] + w[t]);
+  for (int t = 0; t < N_ROUNDS; t += N_WORDS)
+    turn_eight(v, w, t);
   for (int i = 0; i < N_WORDS; i++)
     hash[i] += v[i];
 }
@@ -63,26 +75,44 @@ static void put(unsigned char *at, uint64_t x, int n_bytes) {
     at[i] = (unsigned char)(x >> 8 * (n_bytes - 1 - i));
 }
 
-/* What is left of the message, a bit, zeros, and its length in bits, in one or two blocks. */
-static void take_end(uint32_t hash[N_WORDS], const unsigned char *rest, size_t n_rest,
-                     uint64_t n_bytes) {
-  unsigned char last[2 * BLOCK_BYTES] = {0};
-  if (n_rest > 0) memcpy(last, rest, n_rest);
-  last[n_rest] = 0x80;
-  size_t n_last = n_rest + 1 + LENGTH_BYTES <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
-  put(last + n_last - LENGTH_BYTES, n_bytes * 8, LENGTH_BYTES);
-  for (size_t at = 0; at < n_last; at += BLOCK_BYTES)
-    take_block(hash, last + at);
+void moons__digest_begin(moons__digest_state *state) {
+  static const uint32_t START[N_WORDS] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  memcpy(state->hash, START, sizeof START);
+  state->n_bytes = 0;
 }
 
-void moons__digest(const void *bytes, size_t n_bytes, unsigned char digest[MOONS__DIGEST_BYTES]) {
-  uint32_t hash[N_WORDS] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                            0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+/* Fills the rest up; returns how many bytes that took. */
+static size_t fill_rest(moons__digest_state *state, const unsigned char *at, size_t n_bytes) {
+  size_t n_rest = state->n_bytes % BLOCK_BYTES;
+  size_t n_taken = n_bytes < BLOCK_BYTES - n_rest ? n_bytes : BLOCK_BYTES - n_rest;
+  memcpy(state->rest + n_rest, at, n_taken);
+  if (n_rest + n_taken == BLOCK_BYTES) take_block(state->hash, state->rest);
+  return n_taken;
+}
+
+void moons__digest_add(moons__digest_state *state, const void *bytes, size_t n_bytes) {
   const unsigned char *at = bytes;
-  size_t n_left = n_bytes;
-  for (; n_left >= BLOCK_BYTES; n_left -= BLOCK_BYTES, at += BLOCK_BYTES)
-    take_block(hash, at);
-  take_end(hash, at, n_left, n_bytes);
+  while (n_bytes > 0) {
+    size_t n_taken = BLOCK_BYTES;
+    if (state->n_bytes % BLOCK_BYTES == 0 && n_bytes >= BLOCK_BYTES)
+      take_block(state->hash, at);
+    else
+      n_taken = fill_rest(state, at, n_bytes);
+    at += n_taken;
+    n_bytes -= n_taken;
+    state->n_bytes += n_taken;
+  }
+}
+
+/* A bit, zeros, and the length in bits end the message. */
+void moons__digest_end(moons__digest_state *state, unsigned char digest[MOONS__DIGEST_BYTES]) {
+  static const unsigned char PADDING[BLOCK_BYTES] = {0x80};
+  unsigned char length[LENGTH_BYTES];
+  size_t n_rest = state->n_bytes % BLOCK_BYTES, n_last = BLOCK_BYTES - LENGTH_BYTES;
+  put(length, state->n_bytes * 8, LENGTH_BYTES);
+  moons__digest_add(state, PADDING, (n_rest < n_last ? 0 : BLOCK_BYTES) + n_last - n_rest);
+  moons__digest_add(state, length, LENGTH_BYTES);
   for (size_t i = 0; i < N_WORDS; i++)
-    put(&digest[4 * i], hash[i], 4);
+    put(&digest[4 * i], state->hash[i], 4);
 }

@@ -1,18 +1,14 @@
 /*
-** The Lua module "parallel.store": SQLite's C library as far as the store needs it. It is a room of its own: the library
-** does not link SQLite. The command carries it, and stock Lua loads it as parallel/store.so. What is in the database, and when
-** it is written, is decided in Lua (lua/parallel/experiment/database.lua).
-**
-** A database and its statements belong to one Lua state. Errors of SQLite are raised with its text.
+** What is in a database, and when it is written, is decided in Lua (lua/parallel/experiment/database.lua).
 */
-#include <lauxlib.h>
-#include <lua.h>
-#include <sqlite3.h>
-
-#include "store/digest.h"
 #include "store/sqlite.h"
 
+#include <lauxlib.h>
+
 static const char DATABASE[] = "parallel.store.database", STATEMENT[] = "parallel.store.statement";
+
+/* How long SQLite waits for another process: no longer than Ctrl-C may. Who wants to wait longer tries again. */
+enum { PATIENCE_MS = 50 };
 
 typedef struct database {
   sqlite3 *handle; /* NULL: closed */
@@ -28,33 +24,36 @@ static sqlite3 *check_database(lua_State *L) {
   return d->handle;
 }
 
-static sqlite3_stmt *check_statement(lua_State *L) {
-  statement *s = luaL_checkudata(L, 1, STATEMENT);
+sqlite3_stmt *moons__sqlite_check_statement(lua_State *L, int index) {
+  statement *s = luaL_checkudata(L, index, STATEMENT);
   if (s->handle == NULL) luaL_error(L, "the store is closed");
   return s->handle;
 }
 
 /* The text alone: the module says in which line of the script it is. */
-static int raise(lua_State *L, sqlite3 *handle) {
+int moons__sqlite_raise(lua_State *L, sqlite3 *handle) {
   lua_pushstring(L, sqlite3_errmsg(handle));
   return lua_error(L);
 }
 
 /* {== Databases =============================================================================== */
 
-/* store.open(path, patience_ms): the database in this file, which is made where there is none. Waits that long for others
-** that write to it. */
-static int store_open(lua_State *L) {
+int moons__sqlite_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  int patience_ms = (int)luaL_checkinteger(L, 2);
   database *d = lua_newuserdatauv(L, sizeof *d, 0);
   d->handle = NULL;
   luaL_setmetatable(L, DATABASE);
   int code = sqlite3_open_v2(
       path, &d->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
   if (d->handle == NULL) return luaL_error(L, "not enough memory");
-  if (code != SQLITE_OK) return raise(L, d->handle);
-  sqlite3_busy_timeout(d->handle, patience_ms);
+  if (code != SQLITE_OK) return moons__sqlite_raise(L, d->handle);
+  sqlite3_busy_timeout(d->handle, PATIENCE_MS);
+  return 1;
+}
+
+/* database:is_readonly(): whether the file cannot be written to. */
+static int database_is_readonly(lua_State *L) {
+  lua_pushboolean(L, sqlite3_db_readonly(check_database(L), "main") == 1);
   return 1;
 }
 
@@ -62,8 +61,17 @@ static int store_open(lua_State *L) {
 static int database_execute(lua_State *L) {
   sqlite3 *handle = check_database(L);
   if (sqlite3_exec(handle, luaL_checkstring(L, 2), NULL, NULL, NULL) != SQLITE_OK)
-    return raise(L, handle);
+    return moons__sqlite_raise(L, handle);
   return 0;
+}
+
+/* database:try(sql): the same; returns false, and has done nothing, where another process keeps the database busy. */
+static int database_try(lua_State *L) {
+  sqlite3 *handle = check_database(L);
+  int code = sqlite3_exec(handle, luaL_checkstring(L, 2), NULL, NULL, NULL);
+  if (code != SQLITE_OK && code != SQLITE_BUSY) return moons__sqlite_raise(L, handle);
+  lua_pushboolean(L, code == SQLITE_OK);
+  return 1;
 }
 
 /* database:prepare(sql): a statement, which keeps its database. */
@@ -78,7 +86,7 @@ static int database_prepare(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   int code =
       sqlite3_prepare_v3(handle, sql, (int)n_bytes, SQLITE_PREPARE_PERSISTENT, &s->handle, NULL);
-  return code == SQLITE_OK ? 1 : raise(L, handle);
+  return code == SQLITE_OK ? 1 : moons__sqlite_raise(L, handle);
 }
 
 /* database:close(): its statements end when they are collected. */
@@ -91,7 +99,8 @@ static int database_close(lua_State *L) {
 
 /* {== Statements ============================================================================== */
 
-/* Binds the value at `index`: a string as text, which the statement may cast. */
+/* Binds the value at `index`: a string as text, which the statement may cast. SQLite reads it where it is: on the stack, as long
+** as the statement runs. */
 static int bind(lua_State *L, sqlite3_stmt *handle, int parameter, int index) {
   size_t n_bytes;
   const char *bytes;
@@ -103,7 +112,7 @@ static int bind(lua_State *L, sqlite3_stmt *handle, int parameter, int index) {
     return sqlite3_bind_double(handle, parameter, lua_tonumber(L, index));
   default:
     bytes = luaL_checklstring(L, index, &n_bytes);
-    return sqlite3_bind_text64(handle, parameter, bytes, n_bytes, SQLITE_TRANSIENT, SQLITE_UTF8);
+    return sqlite3_bind_text64(handle, parameter, bytes, n_bytes, SQLITE_STATIC, SQLITE_UTF8);
   }
 }
 
@@ -132,7 +141,8 @@ static void begin(lua_State *L, sqlite3_stmt *handle) {
   sqlite3_reset(handle);
   sqlite3_clear_bindings(handle);
   for (int index = 2; index <= lua_gettop(L); index++)
-    if (bind(L, handle, index - 1, index) != SQLITE_OK) raise(L, sqlite3_db_handle(handle));
+    if (bind(L, handle, index - 1, index) != SQLITE_OK)
+      moons__sqlite_raise(L, sqlite3_db_handle(handle));
 }
 
 /* A statement that has ended, or failed, holds no lock. */
@@ -140,25 +150,26 @@ static int step(lua_State *L, sqlite3_stmt *handle) {
   int code = sqlite3_step(handle);
   if (code == SQLITE_ROW) return push_row(L, handle);
   sqlite3_reset(handle);
-  return code == SQLITE_DONE ? 0 : raise(L, sqlite3_db_handle(handle));
+  return code == SQLITE_DONE ? 0 : moons__sqlite_raise(L, sqlite3_db_handle(handle));
 }
 
 /* statement:run(...): binds values, and runs it to its end. Returns the first row, if there is one. */
 static int statement_run(lua_State *L) {
-  sqlite3_stmt *handle = check_statement(L);
+  sqlite3_stmt *handle = moons__sqlite_check_statement(L, 1);
   begin(L, handle);
   int n_columns = step(L, handle);
   sqlite3_reset(handle);
   return n_columns;
 }
 
-/* statement:begin(...): binds values; statement:step() then gives row after row, and nothing at the end. */
+/* statement:begin(), of a statement without parameters; statement:step() then gives row after row, and nothing at the end. */
 static int statement_begin(lua_State *L) {
-  begin(L, check_statement(L));
+  lua_settop(L, 1);
+  begin(L, moons__sqlite_check_statement(L, 1));
   return 0;
 }
 
-static int statement_step(lua_State *L) { return step(L, check_statement(L)); }
+static int statement_step(lua_State *L) { return step(L, moons__sqlite_check_statement(L, 1)); }
 
 static int statement_close(lua_State *L) {
   statement *s = luaL_checkudata(L, 1, STATEMENT);
@@ -167,17 +178,7 @@ static int statement_close(lua_State *L) {
   return 0;
 }
 
-/* {== The module ============================================================================== */
-
-/* store.digest(bytes): 32 bytes that stand for them. */
-static int store_digest(lua_State *L) {
-  size_t n_bytes;
-  const char *bytes = luaL_checklstring(L, 1, &n_bytes);
-  unsigned char digest[MOONS__DIGEST_BYTES];
-  moons__digest(bytes, n_bytes, digest);
-  lua_pushlstring(L, (const char *)digest, sizeof digest);
-  return 1;
-}
+/* {== The types =============================================================================== */
 
 static void make_type(lua_State *L, const char *name, const luaL_Reg *methods,
                       lua_CFunction close) {
@@ -190,8 +191,10 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods,
   lua_pop(L, 1);
 }
 
-int luaopen_parallel_store(lua_State *L) {
+void moons__sqlite_make_types(lua_State *L) {
   static const luaL_Reg DATABASE_METHODS[] = {{"execute", database_execute},
+                                              {"try", database_try},
+                                              {"is_readonly", database_is_readonly},
                                               {"prepare", database_prepare},
                                               {"close", database_close},
                                               {NULL, NULL}};
@@ -200,11 +203,6 @@ int luaopen_parallel_store(lua_State *L) {
                                                {"step", statement_step},
                                                {"close", statement_close},
                                                {NULL, NULL}};
-  static const luaL_Reg FUNCTIONS[] = {
-      {"open", store_open}, {"digest", store_digest}, {NULL, NULL}};
-  luaL_checkversion(L);
   make_type(L, DATABASE, DATABASE_METHODS, database_close);
   make_type(L, STATEMENT, STATEMENT_METHODS, statement_close);
-  luaL_newlib(L, FUNCTIONS);
-  return 1;
 }

@@ -1,12 +1,23 @@
 /*
-** The Lua module "parallel.store", which the command preloads.
+** Databases and statements of SQLite as values of Lua. They belong to one state. Errors of SQLite are raised with its text alone: the
+** module says in which line of the script it is.
 */
 #ifndef MOONS_STORE_SQLITE_H
 #define MOONS_STORE_SQLITE_H
 
-#include "moons.h"
+#include <lua.h>
+#include <sqlite3.h>
 
-/* The lua_CFunction behind `require "parallel.store"`. */
-MOONS_API int luaopen_parallel_store(struct lua_State *L);
+/* Makes the metatables. */
+void moons__sqlite_make_types(lua_State *L);
+
+/* store.open(path): the database in this file, which is made where there is none. */
+int moons__sqlite_open(lua_State *L);
+
+/* The statement at a stack index. Raises an error where there is none, or it was closed. */
+sqlite3_stmt *moons__sqlite_check_statement(lua_State *L, int index);
+
+/* Raises SQLite's last error. */
+int moons__sqlite_raise(lua_State *L, sqlite3 *handle);
 
 #endif

@@ -373,7 +373,8 @@ describe("experiment.open", function()
             local value = row.value
             equal({value.y, value.text, value.big}, {row.item.x / 3, "\0\xff", math.mininteger})
             assert(value.list[1] == value.list[2] and value.nan ~= value.nan)
-            equal({value.list[1], row.host, row.tries}, {row.item, "node1", 1})
+            equal({value.list[1], row.host, row.tries, row.seconds}, {row.item, "node1", 1, 0.5})
+            equal({value.bytes.type, #value.bytes, value.bytes[2]}, {"uint8", 2, 2})
           end
         end
       ]]):format(folder))

@@ -11,21 +11,23 @@ Database.__index = Database
 -- "Moon": tells our files from other databases. The version changes when older ones cannot read the file.
 local APPLICATION, VERSION = 0x4D6F6F6E, 1
 
--- How long to wait for another process that writes.
-local PATIENCE_MS = 10000
+-- How long to wait for another process that writes, and how long from one try to the next. SQLite itself waits for some
+-- milliseconds only: Ctrl-C would not end that.
+local PATIENCE_S, TRY_S = 10, 0.002
 
-local TABLES = [[
+local TABLES = ([[
   CREATE TABLE IF NOT EXISTS calls (
     key BLOB PRIMARY KEY, item TEXT, value TEXT, error TEXT, seconds REAL, host TEXT, started TEXT, tries INTEGER,
     exact_item BLOB, exact_value BLOB);
   CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value);
-]]
+  PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT
+]]):format(APPLICATION, VERSION)
 
-local FIND = "SELECT exact_value FROM calls WHERE key = CAST(? AS BLOB) AND error IS NULL"
+local FIND = "SELECT exact_value FROM calls WHERE key = ? AND error IS NULL"
 
 -- A call that has succeeded stays.
 local PUT = [[
-  INSERT INTO calls VALUES (CAST(? AS BLOB), ?, ?, ?, ?, ?, ?, ?, CAST(? AS BLOB), CAST(? AS BLOB))
+  INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (key) DO UPDATE SET item = excluded.item, value = excluded.value, error = excluded.error,
     seconds = excluded.seconds, host = excluded.host, started = excluded.started, tries = excluded.tries,
     exact_item = excluded.exact_item, exact_value = excluded.exact_value
@@ -33,15 +35,19 @@ local PUT = [[
 ]]
 
 local MISSING = "the store needs SQLite, which was missing when Moons was built: install libsqlite3-dev (Debian, \z
-  Ubuntu), \z
-  sqlite-devel (Fedora) or sqlite (Arch, macOS), and run 'make' again"
+  Ubuntu), sqlite-devel (Fedora) or sqlite (Arch, macOS), and run 'make' again"
 
--- Raises an error of the script's line about a file.
+-- Raises an error of the script's line about a file; but one that a hook has raised, as Ctrl-C does, as it is.
 local function fail(path, why)
+  if core.ended_by_hook() then
+    error(why, 0)
+  end
   core.blame(("cannot use the store '%s': %s"):format(path, why))
 end
 
-local function get_library()
+--- SQLite and what is in C beside it, where Moons was built with it.
+-- @raise at the script's line where it was not
+function Database.library()
   local found, library = pcall(require, "parallel.store")
   if not found then
     core.blame(MISSING)
@@ -49,37 +55,58 @@ local function get_library()
   return library
 end
 
-local function pragma(handle, name)
-  return handle:prepare("PRAGMA " .. name):run()
-end
+-- {== Opening =====================================================================================
 
--- Says why a file is not ours; makes the tables where it is new. In one transaction: another process may be at it too.
-local function claim(handle)
-  handle:execute "BEGIN IMMEDIATE"
-  local application, version = pragma(handle, "application_id"), pragma(handle, "user_version")
-  local n_tables = handle:prepare("SELECT count(*) FROM sqlite_master"):run()
-  if application ~= APPLICATION and n_tables > 0 then
-    return "it is a database of another program"
-  elseif version > VERSION then
-    return ("it was written by a newer version of Moons (format %d, this one reads %d)"):format(version, VERSION)
-  end
-  handle:execute(TABLES)
-  handle:execute(("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT"):format(APPLICATION, VERSION))
-end
-
--- Writes to a log from now on, as other processes do that have the file open: while one of them takes this step, others
--- are refused.
-local function use_log(handle)
-  local deadline = core.now() + PATIENCE_MS / 1000
-  while true do
-    local done, why = pcall(handle.execute, handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-    if done then
-      return
-    elseif core.now() > deadline then
-      error(why, 0)
+-- Runs statements as soon as no other process is in the way.
+local function execute(handle, sql)
+  local deadline = core.now() + PATIENCE_S
+  while not handle:try(sql) do
+    if core.now() > deadline then
+      error("another process keeps it locked", 0)
     end
-    core.sleep(0.01)
+    core.sleep(TRY_S)
   end
+end
+
+local function number(handle, sql)
+  local statement = handle:prepare(sql)
+  local value = statement:run()
+  statement:close() -- one that stays keeps the file open
+  return value
+end
+
+-- Whether the file is a store; otherwise it is new.
+local function is_store(handle)
+  local application = number(handle, "PRAGMA application_id")
+  local version = number(handle, "PRAGMA user_version")
+  if application == APPLICATION and version > VERSION then
+    error(("it was written by a newer version of Moons (format %d, this one reads %d)"):format(version, VERSION), 0)
+  elseif application ~= APPLICATION and number(handle, "SELECT count(*) FROM sqlite_master") > 0 then
+    error("it is a database of another program", 0)
+  end
+  return application == APPLICATION
+end
+
+-- Writes to a log from now on, and makes a new file a store. Another process may be at it too.
+local function claim(handle, is_to_be_read)
+  execute(handle, "SELECT 1 FROM sqlite_master") -- what others do to the whole file has ended
+  local is_new = not is_store(handle)
+  if is_to_be_read then
+    return is_new and error("it is no store", 0)
+  elseif handle:is_readonly() then
+    error("it cannot be written to", 0)
+  end
+  execute(handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+  if is_new then
+    execute(handle, "BEGIN IMMEDIATE")
+    handle:execute(is_store(handle) and "COMMIT" or TABLES)
+  end
+end
+
+-- Whether there is a file.
+local function is_there(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil
 end
 
 --- Opens a store, or makes it.
@@ -87,68 +114,93 @@ end
 -- @tparam[opt] boolean must_exist it is an error where there is no file
 -- @raise at the script's line where that cannot be
 function Database.open(path, must_exist)
-  local library = get_library()
-  local file = must_exist and io.open(path, "rb")
-  if must_exist and not file then
+  local library = Database.library()
+  if must_exist and not is_there(path) then
     fail(path, "there is no such file")
-  elseif file then
-    file:close()
   end
-  local opened, handle = pcall(library.open, path, PATIENCE_MS)
+  local opened, handle = xpcall(library.open, core.note_hook, path)
   if not opened then
     fail(path, handle)
   end
-  local claimed, why = pcall(claim, handle)
-  if claimed and not why then
-    claimed, why = pcall(use_log, handle)
-  end
-  if not claimed or why then
+  local claimed, why = xpcall(claim, core.note_hook, handle, must_exist)
+  if not claimed then
     handle:close()
     fail(path, why)
   end
-  local self = {handle = handle, path = path, digest = library.digest, statements = {}}
-  self.finding = handle:prepare(FIND)
+  local self = {handle = handle, path = path, library = library, statements = {}, finding = handle:prepare(FIND),
+    putting = not must_exist and handle:prepare(PUT) or nil}
   return setmetatable(self, Database)
 end
 
--- A statement, which is prepared once.
+-- {== Reading =====================================================================================
+
+--- A statement, which is prepared once.
 function Database:statement(sql)
   local statement = self.statements[sql] or self.handle:prepare(sql)
   self.statements[sql] = statement
   return statement
 end
 
---- The bytes of the value of a call that has succeeded; nil where there is none.
-function Database:find(key)
-  return self.finding:run(key)
+--- The value that canonical bytes were made of.
+function Database:value(bytes)
+  return self.library.read(bytes, core.array_of_parts)
 end
 
---- The seed that was used first; the one given where there is none yet, which is kept from then on.
-function Database:seed(seed)
+local function keep_seed(self, seed)
+  execute(self.handle, "BEGIN IMMEDIATE")
   self:statement("INSERT OR IGNORE INTO settings VALUES ('seed', ?)"):run(seed)
-  return (self:statement("SELECT value FROM settings WHERE name = 'seed'"):run())
+  self.handle:execute "COMMIT"
 end
 
---- Writes some calls, all or none.
--- @tparam {table,...} calls each with the columns of the table, in order, and their number in `n`
-function Database:put(calls)
-  self.handle:execute "BEGIN IMMEDIATE"
-  local put = self:statement(PUT)
-  local written, why = pcall(function()
-    for _, call in ipairs(calls) do
-      put:run(table.unpack(call, 1, call.n))
+--- The seed that was used first; where there is none yet the one given, which is kept from then on.
+-- @raise at the script's line where it cannot be kept
+function Database:seed(seed)
+  local find = self:statement "SELECT value FROM settings WHERE name = 'seed'"
+  if not find:run() then
+    local kept, why = xpcall(keep_seed, core.note_hook, self, seed)
+    if not kept then
+      fail(self.path, why)
     end
+  end
+  return (find:run())
+end
+
+-- {== Writing =====================================================================================
+
+--- Begins a transaction, where there is none.
+-- @treturn userdata a statement that writes a call: its parameters are the columns of the table
+-- @raise a text
+function Database:begin()
+  if not self.is_writing then
+    execute(self.handle, "BEGIN IMMEDIATE")
+    self.is_writing = true
+  end
+  return self.putting
+end
+
+--- Keeps what was put.
+-- @raise as `begin`
+function Database:commit()
+  if self.is_writing then
     self.handle:execute "COMMIT"
-  end)
-  if not written then
-    pcall(self.handle.execute, self.handle, "ROLLBACK")
-    error(why, 0)
+    self.is_writing = false
   end
 end
 
---- Closes the file.
+--- Drops what was put and not committed.
+function Database:drop()
+  if self.is_writing then
+    self.is_writing = false
+    pcall(self.handle.execute, self.handle, "ROLLBACK") -- SQLite may have done that
+  end
+end
+
+--- Closes the file. What was put and not committed is lost.
 function Database:close()
   self.finding:close()
+  if self.putting then
+    self.putting:close()
+  end
   for _, statement in pairs(self.statements) do
     statement:close()
   end

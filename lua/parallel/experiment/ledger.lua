@@ -5,8 +5,6 @@
 local Database = require "parallel.experiment.database"
 local canonical = require "parallel.experiment.canonical"
 local core = require "parallel.core"
-local json = require "parallel.experiment.json"
-local plain = require "parallel.experiment.plain"
 
 local Ledger = {}
 Ledger.__index = Ledger
@@ -14,18 +12,10 @@ Ledger.__index = Ledger
 -- Part of each key: another number where the same call would have other bytes.
 local FORMAT = 1
 
-local KEY_BYTES = 16
+local PREFIX_BYTES = 16
 
--- Runs a part of canonical.lua; what has no bytes is an error of the script's line.
-local function bytes_of(what, f, ...)
-  local made, bytes, more = pcall(f, ...)
-  if not made and type(bytes) == "table" and bytes.canonical then
-    core.blame(("%s cannot be kept in a store: it holds %s"):format(what, bytes.canonical))
-  elseif not made then
-    error(bytes, 0)
-  end
-  return bytes, more
-end
+-- What comes home within this time is one transaction.
+local TRANSACTION_S = 0.01
 
 -- Where the store is, and what the script says that calls depend on besides.
 local function read_option(store)
@@ -35,6 +25,16 @@ local function read_option(store)
   return store
 end
 
+-- {== Opening =====================================================================================
+
+local function check_options(options)
+  if core.is_worker() then
+    core.blame "a map in a call cannot have a store: give it to the map of the script"
+  elseif options.into then
+    core.blame "option 'into' is not for a map with a store: make an array of its results, parallel.array(results)"
+  end
+end
+
 --- Opens the store of a map.
 -- @tparam function f
 -- @tparam boolean is_rows items are rows of arguments
@@ -42,45 +42,77 @@ end
 -- @treturn table the ledger: `draws` says whether calls may draw random numbers
 -- @raise at the script's line
 function Ledger.open(f, is_rows, options)
-  if core.is_worker() then
-    core.blame("a map in a call cannot have a store: give it to the map of the script")
-  end
+  check_options(options)
   local path, version = read_option(options.store)
-  local names, libraries = canonical.names()
-  local keeps = options.fresh == false
-  local parts = table.pack(FORMAT, f, options.init, is_rows or false, options.pack or false, keeps, version)
-  local setup, draws = bytes_of("the function", canonical.setup, parts, names, libraries)
-  local self = setmetatable({names = names, libraries = libraries, draws = draws, n_found = 0}, Ledger)
+  local library = Database.library()
+  local writer, state, subject = canonical.writer(library)
+  subject.name = "the function"
+  local setup, _, notes = writer:write {FORMAT, f, options.init or false, is_rows or false, options.pack or false,
+    options.fresh == false, state, version}
+  local draws = notes.draws or false
+  local self = setmetatable({writer = writer, subject = subject, library = library, draws = draws, n_found = 0}, Ledger)
+  self.prefix = library.digest(setup):sub(1, PREFIX_BYTES)
+  self.given_seed, self.new_seed = options.seed, options.seed or core.draw_seed()
   self.database = Database.open(path)
-  self.prefix = self.database.digest(setup)
   if draws then
-    local seed = self.database:seed(options.seed or core.draw_seed())
-    self.prefix = self.prefix .. string.pack(">i8", options.seed or seed)
+    self:note_seed()
   end
   return self
 end
 
---- What is known of an item.
--- @treturn string key
--- @treturn integer two numbers that random numbers are to begin with
--- @treturn integer
--- @treturn string|boolean the bytes of the item; false where they cannot be read back
-function Ledger:entry(item)
-  local bytes, is_plain = bytes_of("an item", canonical.bytes, item, self.names, self.libraries)
-  local digest = self.database.digest(self.prefix .. bytes)
-  local a, b = string.unpack(">i8i8", digest, KEY_BYTES + 1)
-  return digest:sub(1, KEY_BYTES), a, b, is_plain and bytes
+-- Keys depend on the seed from now on.
+function Ledger:note_seed()
+  local kept = self.database:seed(self.new_seed)
+  self.seed = self.given_seed or kept
+  self.seeded_prefix = self.prefix .. string.pack(">i8", self.seed)
 end
 
---- Whether a call was made, and what it gave.
-function Ledger:find(key)
-  local bytes = self.database:find(key)
-  if bytes then
-    self.n_found = self.n_found + 1
-    return true, plain.value(bytes)
-  end
-  return false
+-- {== Keys ========================================================================================
+
+-- As `library.look_up`.
+function Ledger:find(prefix, item)
+  return self.library.look_up(self.database.finding, self.writer, prefix, item, core.array_of_parts)
 end
+
+-- The same for an item that holds a function which may draw random numbers; nothing for all others.
+function Ledger:find_drawing(item)
+  local notes = self.writer:notes()
+  if notes and notes.draws and not self.draws then
+    if not self.seed then
+      self:note_seed()
+    end
+    return self:find(self.seeded_prefix, item)
+  end
+end
+
+--- Looks an item up.
+-- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers
+-- that random numbers are to begin with, where they may be drawn
+-- @treturn boolean whether the call was made
+-- @return what it gave
+function Ledger:look_up(item)
+  self.subject.name = "an item"
+  local draws = self.draws
+  local key, a, b, bytes, is_found, value = self:find(draws and self.seeded_prefix or self.prefix, item)
+  if not bytes and not draws then
+    local drawing, c, d, _, is_there, given = self:find_drawing(item)
+    if drawing then
+      draws, key, a, b, is_found, value = true, drawing, c, d, is_there, given
+    end
+  end
+  if is_found then
+    self.n_found = self.n_found + 1
+  end
+  return {key = key, item = item, bytes = bytes, a = draws and a, b = draws and b}, is_found, value
+end
+
+--- Whether this process is to make the call: with shards, each has its own.
+function Ledger:is_mine(key)
+  local library = self.library
+  return not library.shard or string.unpack(">I4", key) % library.n_shards == library.shard - 1
+end
+
+-- {== Keeping =====================================================================================
 
 local last_second, last_text
 
@@ -93,44 +125,72 @@ local function started(seconds)
   return last_text
 end
 
--- The columns of a call that has failed.
-local function failed(entry, failure, use)
-  return {entry.key, json.text(entry.item), nil, tostring(failure.message), use.seconds, use.host,
-    started(use.seconds or 0), use.tries, entry.bytes or nil, nil, n = 10}
-end
-
--- The columns of a call that has given a value.
-function Ledger:succeeded(entry, value, use)
-  local bytes, is_plain = bytes_of("a result", canonical.bytes, value, self.names, self.libraries)
-  if not is_plain then
-    core.blame(("the result of call %d cannot be kept in a store: it holds a function, or a table with a metatable")
-      :format(entry.i))
-  end
-  return {entry.key, json.text(entry.item), json.text(value), nil, use.seconds, use.host, started(use.seconds or 0),
-    use.tries, entry.bytes or nil, bytes, n = 10}
-end
-
---- Keeps calls that have come home. Where they cannot be written, that is said once, and no more are: their results are
--- those of the map all the same.
--- @tparam {table,...} calls each with `entry` (`key`, `item`, `bytes`, `i`), `value`, `failure` and `use`
-function Ledger:keep(calls)
-  if self.has_failed or #calls == 0 then
+-- Does what writes. Where that cannot be, it is said once, and no more is written: the results are those of the map
+-- all the same.
+function Ledger:try(write, ...)
+  if self.has_failed then
     return
   end
-  local rows = {}
-  for n, call in ipairs(calls) do
-    rows[n] = call.failure and failed(call.entry, call.failure, call.use)
-      or self:succeeded(call.entry, call.value, call.use)
-  end
-  local kept, why = pcall(self.database.put, self.database, rows)
-  if not kept then
+  local written, why = xpcall(write, core.note_hook, self.database, ...)
+  if not written then
     self.has_failed = true
+    self.database:drop()
+    if core.ended_by_hook() then
+      error(why, 0)
+    end
     core.say(("parallel: the store '%s' keeps no more results: %s\n"):format(self.database.path, tostring(why)))
+    return nil
   end
+  return why
+end
+
+-- Writes the rows of calls, and begins a transaction where there is none. Returns a call whose value cannot be kept.
+local function put(database, self, calls)
+  local statement, keep, writer = database:begin(), self.library.keep, self.writer
+  for _, call in ipairs(calls) do
+    local entry, use = call.entry, call.use
+    local message = call.failure and tostring(call.failure.message)
+    if not keep(statement, writer, entry.key, entry.item, entry.bytes, call.value, message, use.seconds, use.host,
+        started(use.seconds or 0), use.tries) then
+      return call
+    end
+  end
+end
+
+--- Keeps calls that have come home, by the next `commit` at the latest.
+-- @tparam {table,...} calls each with `entry`, `value`, `failure` and `use`
+-- @raise at the script's line where a value cannot be kept
+function Ledger:keep(calls)
+  self.due = self.due or core.now() + TRANSACTION_S
+  local call = self:try(put, self, calls)
+  if call then
+    core.blame(("the result of call %d cannot be kept in a store: it holds a function, or a table with a metatable")
+      :format(call.entry.i))
+  end
+end
+
+--- Keeps for good what has come home.
+function Ledger:commit()
+  if self.due then
+    self.due = nil
+    self:try(self.database.commit)
+  end
+end
+
+--- Does that where it is time to.
+-- @treturn ?number in how many seconds it will be; nil where there is nothing to keep
+function Ledger:tick()
+  local seconds = self.due and self.due - core.now()
+  if seconds and seconds <= 0 then
+    self:commit()
+    return nil
+  end
+  return seconds
 end
 
 --- Closes the file.
 function Ledger:close()
+  self:commit()
   self.database:close()
 end
 

@@ -5,8 +5,7 @@ local Database = require "parallel.experiment.database"
 local check = require "parallel.check"
 local core = require "parallel.core"
 local file = require "parallel.experiment.file"
-local json = require "parallel.experiment.json"
-local plain = require "parallel.experiment.plain"
+local canonical = require "parallel.experiment.canonical"
 
 local open = {}
 
@@ -19,21 +18,22 @@ local ROWS = [[
 ]]
 
 -- What was kept exactly, or else the text that can be read.
-local function exactly(bytes, text)
+local function exactly(database, bytes, text)
   if bytes then
-    return plain.value(bytes)
+    return database:value(bytes)
   end
   return text
 end
 
-local function row_of(item, ...)
-  local _, err, seconds, host, started, tries, exact_item, exact_value = ...
-  if tries == nil and item == nil then
+-- The row of a statement that was run; nil at the end.
+local function row_of(database, item, ...)
+  if item == nil then
     return nil
   end
+  local _, err, seconds, host, started, tries, exact_item, exact_value = ...
   return {
-    item = exactly(exact_item, item), value = exactly(exact_value), error = err, seconds = seconds, host = host,
-    started = started, tries = tries,
+    item = exactly(database, exact_item, item), value = exactly(database, exact_value), error = err, seconds = seconds,
+    host = host, started = started, tries = tries,
   }
 end
 
@@ -49,10 +49,11 @@ end
 -- `seconds`, `host`, `started` (UTC) and `tries`. An item that holds a function is the text that the file has for it.
 function Store:rows()
   check_self(self, "rows")
-  local statement = self.database.handle:prepare(ROWS)
+  local database = self.database
+  local statement = database.handle:prepare(ROWS)
   statement:begin()
   return function()
-    return row_of(statement:step())
+    return row_of(database, statement:step())
   end
 end
 
@@ -113,8 +114,8 @@ local function columns_of(what, value, add)
   end
 end
 
-local function cell(value)
-  local text = type(value) == "string" and value or value ~= nil and json.text(value) or ""
+local function cell(writer, value)
+  local text = type(value) == "string" and value or value ~= nil and writer:json(value) or ""
   return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
 end
 
@@ -149,10 +150,10 @@ local function names_of(rows)
   return table.move(COLUMNS, 1, #COLUMNS, #names + 1, names)
 end
 
-local function line_of(flat, names)
+local function line_of(writer, flat, names)
   local cells = {}
   for i, name in ipairs(names) do
-    cells[i] = cell(flat[name])
+    cells[i] = cell(writer, flat[name])
   end
   return table.concat(cells, ",")
 end
@@ -171,12 +172,12 @@ function Store:csv(path)
   end
   local names = names_of(rows)
   local header = {}
-  for i, name in ipairs(names) do
-    header[i] = cell(name)
+  for _, name in ipairs(names) do
+    header[name] = name
   end
-  local lines = {table.concat(header, ",")}
+  local lines = {line_of(self.writer, header, names)}
   for _, flat in ipairs(rows) do
-    lines[#lines + 1] = line_of(flat, names)
+    lines[#lines + 1] = line_of(self.writer, flat, names)
   end
   local written, why = file.replace(path, table.concat(lines, "\r\n") .. "\r\n")
   if not written then
@@ -202,7 +203,7 @@ function open.open(path)
   if type(path) ~= "string" then
     check.refuse("open", 1, "name of a file", type(path))
   end
-  return setmetatable({database = Database.open(path, true)}, Store)
+  return setmetatable({database = Database.open(path, true), writer = canonical.writer(Database.library())}, Store)
 end
 
 return open

@@ -9,6 +9,8 @@ local errors = require "parallel.errors"
 
 local stored = {}
 
+local exit = os.exit
+
 -- {== Items =======================================================================================
 
 -- Iterates over items, whatever they are read from: number and item.
@@ -23,7 +25,7 @@ local function each_item(items)
       end
     end
   end
-  local n = check.integer(rawget(items, "n")) or #items
+  local n = type(items) == "table" and check.integer(rawget(items, "n")) or #items
   local i = 0
   return function()
     if i < n then
@@ -46,8 +48,20 @@ Missing.__index = Missing
 local function new_missing(ledger, items, is_rows)
   return setmetatable({
     ledger = ledger, is_rows = is_rows, next_item = each_item(items), entries = {}, n_entries = 0, by_key = {},
-    n_items = 0,
+    n_items = 0, n_made = 0, n_of_others = 0,
   }, Missing)
+end
+
+-- Notes a call that is to be made; returns it, or nothing where another process is to make it.
+function Missing:add(entry, i)
+  if not self.ledger:is_mine(entry.key) then
+    self.n_of_others = self.n_of_others + 1
+    return nil
+  end
+  entry.i = i
+  self.n_entries, self.n_made = self.n_entries + 1, self.n_made + 1
+  self.by_key[entry.key], self.entries[self.n_entries] = entry, entry
+  return entry
 end
 
 -- Reads the next item. Returns its number, or nil at the end; whether its value is in the store, and that; and the
@@ -61,85 +75,92 @@ function Missing:read()
   if self.is_rows and type(item) == "table" then
     item = packed(item)
   end
-  local key, a, b, bytes = self.ledger:entry(item)
-  local entry = self.by_key[key]
-  if entry then
-    entry.places[#entry.places + 1] = i
+  local entry, is_found, value = self.ledger:look_up(item)
+  local same = self.by_key[entry.key]
+  if same then
+    same.others = same.others or {}
+    table.insert(same.others, i)
     return i, false
-  end
-  local is_found, value = self.ledger:find(key)
-  if is_found then
+  elseif is_found then
     return i, true, value
   end
-  entry = {key = key, item = item, bytes = bytes, a = a, b = b, i = i, places = {i}}
-  self.n_entries = self.n_entries + 1
-  self.by_key[key], self.entries[self.n_entries] = entry, entry
-  return i, false, nil, entry
+  return i, false, nil, self:add(entry, i)
+end
+
+-- Iterates over the places of the script's map that ask for a call.
+local function places_of(entry)
+  local others, k = entry.others, 0
+  return function(_, i)
+    if i == nil then
+      return entry.i
+    end
+    k = k + 1
+    return others and others[k]
+  end
+end
+
+-- Forgets calls that have come home: from now on they are in the store.
+function Missing:forget(j)
+  local entry = self.entries[j]
+  self.by_key[entry.key], self.entries[j] = nil, nil
+  return entry
+end
+
+-- The end of a script that has made its share of the calls: what comes next would lack the others.
+function Missing:leave_to_others()
+  if self.n_of_others == 0 then
+    return
+  end
+  local library = self.ledger.library
+  self.ledger:close()
+  local text = "parallel: shard %d of %d ends here: it has made %d calls and found %d, %d are left to other shards\n"
+  core.say(text:format(library.shard, library.n_shards, self.n_made, self.ledger.n_found, self.n_of_others))
+  exit(true, true)
 end
 
 -- {== Calls =======================================================================================
 
 -- What a call does where random numbers may be drawn: they depend on the seed and the item.
-local function seeded(f, is_rows)
-  if is_rows then
-    return function(a, b, ...)
+local function seeded(f)
+  return function(a, b, ...)
+    if a then
       math.randomseed(a, b)
-      return f(...)
     end
-  end
-  return function(a, b, item)
-    math.randomseed(a, b)
-    return f(item)
+    return f(...)
   end
 end
 
 -- The row of arguments of a call that begins with its random numbers.
 local function seeded_row(entry, is_rows)
+  local a, b = entry.a, entry.b
   if not is_rows then
-    return {entry.a, entry.b, entry.item, n = 3}
+    return {a, b, entry.item, n = 3}
   end
   local row = entry.item
-  return table.move(row, 1, row.n, 3, {entry.a, entry.b, n = row.n + 2})
+  return table.move(row, 1, row.n, 3, {a, b, n = row.n + 2})
 end
 
 -- The options of the map of missing calls.
-local function options_of_missing(options)
+local function options_of_missing(ledger, options)
   local own = {}
   for name, value in pairs(options) do
     own[name] = value
   end
   own.store, own.reports_all = nil, nil
-  own.errors, own.report = "collect", {}
+  own.errors, own.report, own.seed = "collect", {}, ledger.seed or options.seed
   return own
 end
 
-local function begin(ledger, f, items, is_rows, options, pool)
-  if ledger.draws then
-    return Run.new(seeded(f, is_rows), items, true, options, pool.workers)
-  end
-  return Run.new(f, items, is_rows, options, pool.workers)
-end
-
--- What is given to a call of the map of missing ones.
-local function argument_of(ledger, entry, is_rows)
-  if ledger.draws then
-    return seeded_row(entry, is_rows)
-  end
-  return entry.item
-end
-
 -- Takes the calls of a chunk out of what has come home, and keeps them.
-local function take_chunk(ledger, run, missing, report, n_calls, first)
+local function take_chunk(run, missing, report, n_calls, first)
   local results, failures = run.job:results(), run.job:errors()
   local calls = {}
   for j = first, first + n_calls - 1 do
-    local entry = missing.entries[j]
-    local call = {entry = entry, value = results[j], failure = failures[j], use = report[j] or {}}
-    results[j], failures[j], report[j], missing.entries[j] = nil, nil, nil, nil
-    missing.by_key[entry.key] = nil -- from now on it is in the store
+    local call = {entry = missing:forget(j), value = results[j], failure = failures[j], use = report[j] or {}}
+    results[j], failures[j], report[j] = nil, nil, nil
     calls[#calls + 1] = call
   end
-  ledger:keep(calls)
+  missing.ledger:keep(calls)
   return calls
 end
 
@@ -147,19 +168,20 @@ end
 local function take_unsent(run, missing)
   local failures, calls = run.job:errors(), {}
   for j, failure in next, failures do
-    calls[#calls + 1] = {entry = missing.entries[j], failure = failure, use = {}}
-    missing.by_key[missing.entries[j].key] = nil
-  end
-  for j in next, failures do
-    failures[j], missing.entries[j] = nil, nil
+    calls[#calls + 1] = {entry = missing:forget(j), failure = failure, use = {}}
+    failures[j] = nil
   end
   return calls
 end
 
--- The error of a call at a place of the script's map.
+-- The error of a call at a place of the script's map. Equal items have one call, and each an error.
 local function failure_at(failure, i, item)
-  failure.index, failure.item = i, item
-  return failure
+  local own = setmetatable({}, getmetatable(failure))
+  for name, value in next, failure do
+    own[name] = value
+  end
+  own.index, own.item = i, item
+  return own
 end
 
 -- {== Whole maps ==================================================================================
@@ -173,7 +195,7 @@ end
 
 -- Puts what a call gave to all its places.
 function Outcome:put(call)
-  for _, i in ipairs(call.entry.places) do
+  for i in places_of(call.entry) do
     if call.failure then
       self.errors[i] = failure_at(call.failure, i, call.entry.item)
       self.n_errors = self.n_errors + 1
@@ -206,42 +228,64 @@ local function lowest(list)
 end
 
 -- Makes the calls, until all are home, or one has failed where that is to be raised.
-local function finish(ledger, run, missing, report, outcome, raises)
+local function finish(run, missing, report, outcome, raises)
   while true do
     if run:feed() > 0 then
       outcome:put_all(take_unsent(run, missing))
     end
-    local n_calls, first = run:collect()
+    local n_calls, first = run:collect(missing.ledger:tick())
     if n_calls then
-      outcome:put_all(take_chunk(ledger, run, missing, report, n_calls, first))
+      outcome:put_all(take_chunk(run, missing, report, n_calls, first))
     end
-    local is_over = not n_calls and run.job:has_ended()
+    local is_over = n_calls == nil and run.job:has_ended()
     if is_over or raises and outcome.n_errors > 0 and run.job:ready() == 0 then
       return
     end
   end
 end
 
--- Says how many calls were there, where progress is shown.
-local function tell(options, ledger, n)
-  if options.progress == true and ledger.n_found > 0 then
-    core.say(("%d of %d calls were in the store\n"):format(ledger.n_found, n))
+-- Says how many calls were there, where progress is shown; a function gets numbers of all calls. Returns the option
+-- for the calls that are missing.
+local function tell(progress, n_found, n_items, n_missing)
+  if progress == true and n_found > 0 then
+    core.say(("%d of %d calls were in the store\n"):format(n_found, n_items))
+  elseif progress and progress ~= true and n_missing == 0 then
+    progress(n_items, n_items, 0)
+  elseif progress and progress ~= true then
+    return function(done, total, failed)
+      return progress(done + n_found, total + n_found, failed)
+    end
   end
+  return progress
 end
 
--- Looks all items up. Returns the arguments of the calls that are missing.
-local function look_up(ledger, missing, outcome, is_rows)
-  local arguments = {n = 0}
+-- Looks all items up. Returns the entries of the calls that are missing, and whether any may draw random numbers.
+local function look_up(ledger, missing, outcome)
+  local entries, draws = {}, ledger.draws
   while true do
     local i, is_found, value, entry = missing:read()
     if not i then
-      return arguments
+      return entries, draws
     elseif is_found then
       outcome.results[i] = value
     elseif entry then
-      arguments.n = arguments.n + 1
-      arguments[arguments.n] = argument_of(ledger, entry, is_rows)
+      entries[#entries + 1] = entry
+      draws = draws or entry.a
     end
+  end
+end
+
+-- Makes the calls of these entries.
+local function make(pool, f, missing, entries, draws, options, outcome)
+  local own = options_of_missing(missing.ledger, options)
+  local arguments = {n = #entries}
+  for j, entry in ipairs(entries) do
+    arguments[j] = draws and seeded_row(entry, missing.is_rows) or entry.item
+  end
+  own.progress = tell(options.progress, missing.ledger.n_found, missing.n_items, #entries)
+  if #entries > 0 then
+    local run <close> = Run.new(draws and seeded(f) or f, arguments, draws or missing.is_rows, own, pool.workers)
+    finish(run, missing, own.report, outcome, options.errors ~= "collect")
   end
 end
 
@@ -250,16 +294,12 @@ function stored.map(pool, f, items, is_rows, options)
   local ledger <close> = Ledger.open(f, is_rows, options)
   local missing, outcome = new_missing(ledger, items, is_rows), new_outcome(options.report)
   local raises = options.errors ~= "collect"
-  local arguments = look_up(ledger, missing, outcome, is_rows)
-  tell(options, ledger, missing.n_items)
-  if arguments.n > 0 then
-    local own = options_of_missing(options)
-    local run <close> = begin(ledger, f, arguments, is_rows, own, pool)
-    finish(ledger, run, missing, own.report, outcome, raises)
-  end
+  local entries, draws = look_up(ledger, missing, outcome)
+  make(pool, f, missing, entries, draws, options, outcome)
   if raises and outcome.n_errors > 0 then
     errors.raise(lowest(outcome.errors))
   end
+  missing:leave_to_others()
   outcome.results.n = missing.n_items
   return outcome.results, not raises and with_count(outcome.errors, outcome.n_errors) or nil
 end
@@ -283,9 +323,13 @@ function Stream:add(i, value, failure)
 end
 
 function Stream:add_all(calls)
+  local report = self.options.report
   for _, call in ipairs(calls) do
-    for _, i in ipairs(call.entry.places) do
+    for i in places_of(call.entry) do
       self:add(i, call.value, call.failure and failure_at(call.failure, i, call.entry.item))
+      if report then
+        report[i] = call.use
+      end
     end
   end
 end
@@ -303,15 +347,15 @@ function Stream:next_argument()
         return nil
       end
     elseif entry then
-      return argument_of(self.ledger, entry, self.is_rows)
+      return seeded_row(entry, self.missing.is_rows)
     end
   end
 end
 
 function Stream:begin()
-  local options = options_of_missing(self.options)
+  local options = options_of_missing(self.ledger, self.options)
   self.missing.entries, self.missing.n_entries, self.report = {}, 0, options.report
-  self.run = begin(self.ledger, self.f, function() return self:next_argument() end, self.is_rows, options, self.pool)
+  self.run = Run.new(seeded(self.f), function() return self:next_argument() end, true, options, self.pool.workers)
   if self.run.progress then
     self.run.progress:be_guest()
   end
@@ -342,9 +386,10 @@ function Stream:advance()
   self:feed()
   local n_calls, first = self.run:collect()
   if n_calls then
-    self:add_all(take_chunk(self.ledger, self.run, self.missing, self.report, n_calls, first))
+    self:add_all(take_chunk(self.run, self.missing, self.report, n_calls, first))
   end
-  if not n_calls and self.run.job:has_ended() then
+  self.ledger:commit() -- who knows when the loop comes back
+  if n_calls == nil and self.run.job:has_ended() then
     self:end_run()
   end
   return true
@@ -384,6 +429,7 @@ function Stream:next()
   if self.has_failed then
     error(self.failure, 0)
   end
+  self.missing:leave_to_others()
 end
 
 function Stream:close()
@@ -398,7 +444,7 @@ Stream.__close = Stream.close
 local function iterate(pool, f, items, is_rows, options, in_order)
   local ledger = Ledger.open(f, is_rows, options)
   local stream = setmetatable({
-    pool = pool, f = f, is_rows = is_rows, options = options, ledger = ledger,
+    pool = pool, f = f, options = options, ledger = ledger,
     missing = new_missing(ledger, items, is_rows),
     raises = options.errors ~= "collect", in_order = in_order, ready = {}, n_ready = 0, order = {}, first = 1, last = 0,
     n_taken = 0,

@@ -1,0 +1,159 @@
+/*
+** Bytes go from the writer's memory to SQLite, and are no strings of Lua in between.
+*/
+#include "store/calls.h"
+
+#include <lauxlib.h>
+
+#include "store/canonical.h"
+#include "store/digest.h"
+#include "store/json.h"
+#include "store/read.h"
+#include "store/sqlite.h"
+
+enum { KEY_BYTES = 16 };
+
+/* {== Looking up ============================================================================== */
+
+/* The arguments of look_up. */
+enum { FIND = 1, WRITER, PREFIX, ITEM, MAKE_ARRAY };
+
+static void make_digest(lua_State *L, unsigned char digest[MOONS__DIGEST_BYTES]) {
+  size_t n_bytes;
+  const char *prefix = luaL_checklstring(L, PREFIX, &n_bytes);
+  const moons__buffer *bytes = &moons__canonical_scratch(L, WRITER)->out;
+  moons__digest_state state;
+  moons__digest_begin(&state);
+  moons__digest_add(&state, prefix, n_bytes);
+  moons__digest_add(&state, bytes->bytes, bytes->n_bytes);
+  moons__digest_end(&state, digest);
+}
+
+static lua_Integer integer_at(const unsigned char *at) {
+  uint64_t word = 0;
+  for (int i = 0; i < 8; i++)
+    word = word << 8 | at[i];
+  return (lua_Integer)word;
+}
+
+/* Pushes whether there is a value for the key, and the value. */
+static int push_found(lua_State *L, sqlite3_stmt *find, const unsigned char *key) {
+  sqlite3_reset(find); /* an error may have left it running */
+  sqlite3_bind_blob(find, 1, key, KEY_BYTES, SQLITE_STATIC);
+  int code = sqlite3_step(find);
+  if (code == SQLITE_ROW) {
+    const char *bytes = sqlite3_column_blob(find, 0);
+    moons__store_push_value(L, bytes, (size_t)sqlite3_column_bytes(find, 0), MAKE_ARRAY);
+  }
+  sqlite3_reset(find);
+  if (code != SQLITE_ROW && code != SQLITE_DONE) moons__sqlite_raise(L, sqlite3_db_handle(find));
+  lua_pushboolean(L, code == SQLITE_ROW);
+  if (code != SQLITE_ROW) return 1;
+  lua_insert(L, -2);
+  return 2;
+}
+
+int moons__store_look_up(lua_State *L) {
+  unsigned char digest[MOONS__DIGEST_BYTES];
+  sqlite3_stmt *find = moons__sqlite_check_statement(L, FIND);
+  lua_settop(L, MAKE_ARRAY);
+  int is_plain = moons__canonical_write(L, WRITER, ITEM, 0);
+  make_digest(L, digest);
+  lua_pushlstring(L, (const char *)digest, KEY_BYTES);
+  lua_pushinteger(L, integer_at(digest + KEY_BYTES));
+  lua_pushinteger(L, integer_at(digest + KEY_BYTES + 8));
+  if (is_plain)
+    moons__canonical_push_bytes(L, WRITER);
+  else
+    lua_pushboolean(L, 0);
+  return 4 + push_found(L, find, digest);
+}
+
+/* {== Keeping ================================================================================= */
+
+/* The arguments of keep but the first two. */
+enum { KEY = 3, KEPT_ITEM, BYTES, VALUE, MESSAGE, SECONDS, HOST, STARTED, TRIES, LAST = TRIES };
+
+/* The parameters of the statement. */
+enum {
+  TO_KEY = 1,
+  TO_ITEM,
+  TO_VALUE,
+  TO_ERROR,
+  TO_SECONDS,
+  TO_HOST,
+  TO_STARTED,
+  TO_TRIES,
+  TO_EXACT_ITEM,
+  TO_EXACT_VALUE
+};
+
+static void bind_text(lua_State *L, sqlite3_stmt *put, int parameter, int index) {
+  size_t n_bytes;
+  const char *bytes = lua_tolstring(L, index, &n_bytes);
+  if (bytes != NULL)
+    sqlite3_bind_text64(put, parameter, bytes, n_bytes, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static void bind_blob(lua_State *L, sqlite3_stmt *put, int parameter, int index) {
+  size_t n_bytes;
+  const char *bytes = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &n_bytes) : NULL;
+  if (bytes != NULL) sqlite3_bind_blob64(put, parameter, bytes, n_bytes, SQLITE_STATIC);
+}
+
+/* Binds what does not depend on whether the call has failed. */
+static void bind_call(lua_State *L, sqlite3_stmt *put) {
+  bind_blob(L, put, TO_KEY, KEY);
+  bind_blob(L, put, TO_EXACT_ITEM, BYTES);
+  bind_text(L, put, TO_ERROR, MESSAGE);
+  bind_text(L, put, TO_HOST, HOST);
+  bind_text(L, put, TO_STARTED, STARTED);
+  if (lua_isnumber(L, SECONDS)) sqlite3_bind_double(put, TO_SECONDS, lua_tonumber(L, SECONDS));
+  if (lua_isinteger(L, TRIES)) sqlite3_bind_int64(put, TO_TRIES, lua_tointeger(L, TRIES));
+}
+
+/* Ends of what is in the writer's memory, one after the other. */
+typedef struct written {
+  size_t value, json_item, json_value;
+} written;
+
+static void bind_json(sqlite3_stmt *put, int parameter, const char *bytes, size_t n_bytes) {
+  sqlite3_bind_text64(put, parameter, bytes, n_bytes, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static void bind_written(sqlite3_stmt *put, const char *bytes, const written *end) {
+  bind_json(put, TO_ITEM, bytes + end->value, end->json_item - end->value);
+  if (end->value == 0) return; /* the call has failed */
+  sqlite3_bind_blob64(put, TO_EXACT_VALUE, bytes, end->value, SQLITE_STATIC);
+  bind_json(put, TO_VALUE, bytes + end->json_item, end->json_value - end->json_item);
+}
+
+/* Writes the value and what can be read. Returns whether the value can be kept. */
+static int write_all(lua_State *L, moons__scratch *scratch, int has_failed, written *end) {
+  scratch->out.n_bytes = 0;
+  if (!has_failed && !moons__canonical_write(L, WRITER, VALUE, 1)) return 0;
+  end->value = scratch->out.n_bytes;
+  moons__json_append(L, KEPT_ITEM, scratch);
+  end->json_item = scratch->out.n_bytes;
+  if (!has_failed) moons__json_append(L, VALUE, scratch);
+  end->json_value = scratch->out.n_bytes;
+  return 1;
+}
+
+int moons__store_keep(lua_State *L) {
+  sqlite3_stmt *put = moons__sqlite_check_statement(L, 1);
+  moons__scratch *scratch = moons__canonical_scratch(L, WRITER);
+  written end;
+  lua_settop(L, LAST);
+  int can_keep = write_all(L, scratch, !lua_isnil(L, MESSAGE), &end);
+  if (can_keep) {
+    bind_call(L, put);
+    bind_written(put, scratch->out.bytes, &end);
+    int code = sqlite3_step(put);
+    sqlite3_reset(put);
+    sqlite3_clear_bindings(put);
+    if (code != SQLITE_DONE) moons__sqlite_raise(L, sqlite3_db_handle(put));
+  }
+  lua_pushboolean(L, can_keep);
+  return 1;
+}

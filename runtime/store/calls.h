@@ -1,0 +1,22 @@
+/*
+** What is done for each call of a map with a store, in one go: a map may have many.
+*/
+#ifndef MOONS_STORE_CALLS_H
+#define MOONS_STORE_CALLS_H
+
+#include <lua.h>
+
+/* store.look_up(find, writer, prefix, item, array_of_parts): the key of an item, and what the store has for it. The key is made of the
+** prefix, which stands for all that calls have in common, and of the item's canonical bytes. `find` is a statement that gives the exact
+** value of a key.
+** Returns the key; two integers for random numbers; the bytes of the item, or false where they cannot be read back; whether the call
+** is in the store, and its value. */
+int moons__store_look_up(lua_State *L);
+
+/* store.keep(put, writer, key, item, bytes, value, message, seconds, host, started, tries): writes the row of a call. `put` is a
+** statement with the columns of the table as its parameters: key, item, value, error, seconds, host, started, tries, exact item,
+** exact value. With a message the call has failed.
+** Returns false, and has written nothing, where the value cannot be read back from its bytes. */
+int moons__store_keep(lua_State *L);
+
+#endif
