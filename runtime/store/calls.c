@@ -16,15 +16,22 @@ enum { KEY_BYTES = 16 };
 /* {== Looking up ============================================================================== */
 
 /* The arguments of look_up. */
-enum { FIND = 1, WRITER, PREFIX, ITEM, MAKE_ARRAY };
+enum { FIND = 1, WRITER, PREFIX, SEED, ITEM, MAKE_ARRAY };
 
-static void make_digest(lua_State *L, unsigned char digest[MOONS__DIGEST_BYTES]) {
+static void add_string(lua_State *L, int index, moons__digest_state *state) {
   size_t n_bytes;
-  const char *prefix = luaL_checklstring(L, PREFIX, &n_bytes);
+  const char *bytes = lua_tolstring(L, index, &n_bytes);
+  if (bytes != NULL) moons__digest_add(state, bytes, n_bytes);
+}
+
+/* The digest of two arguments, the first of which may be 0 for none, and of what was written of the item. */
+static void make_digest(lua_State *L, int first, int second,
+                        unsigned char digest[MOONS__DIGEST_BYTES]) {
   const moons__buffer *bytes = &moons__canonical_scratch(L, WRITER)->out;
   moons__digest_state state;
   moons__digest_begin(&state);
-  moons__digest_add(&state, prefix, n_bytes);
+  if (first > 0) add_string(L, first, &state);
+  add_string(L, second, &state);
   moons__digest_add(&state, bytes->bytes, bytes->n_bytes);
   moons__digest_end(&state, digest);
 }
@@ -34,6 +41,19 @@ static lua_Integer integer_at(const unsigned char *at) {
   for (int i = 0; i < 8; i++)
     word = word << 8 | at[i];
   return (lua_Integer)word;
+}
+
+/* Pushes two integers that random numbers begin with, or false twice. */
+static void push_seeds(lua_State *L) {
+  unsigned char digest[MOONS__DIGEST_BYTES];
+  if (lua_isnil(L, SEED)) {
+    lua_pushboolean(L, 0);
+    lua_pushboolean(L, 0);
+    return;
+  }
+  make_digest(L, 0, SEED, digest);
+  lua_pushinteger(L, integer_at(digest));
+  lua_pushinteger(L, integer_at(digest + 8));
 }
 
 /* Pushes whether there is a value for the key, and the value. */
@@ -58,10 +78,9 @@ int moons__store_look_up(lua_State *L) {
   sqlite3_stmt *find = moons__sqlite_check_statement(L, FIND);
   lua_settop(L, MAKE_ARRAY);
   int is_plain = moons__canonical_write(L, WRITER, ITEM, 0);
-  make_digest(L, digest);
+  make_digest(L, PREFIX, SEED, digest);
   lua_pushlstring(L, (const char *)digest, KEY_BYTES);
-  lua_pushinteger(L, integer_at(digest + KEY_BYTES));
-  lua_pushinteger(L, integer_at(digest + KEY_BYTES + 8));
+  push_seeds(L);
   if (is_plain)
     moons__canonical_push_bytes(L, WRITER);
   else

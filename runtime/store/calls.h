@@ -6,10 +6,10 @@
 
 #include <lua.h>
 
-/* store.look_up(find, writer, prefix, item, array_of_parts): the key of an item, and what the store has for it. The key is made of the
-** prefix, which stands for all that calls have in common, and of the item's canonical bytes. `find` is a statement that gives the exact
-** value of a key.
-** Returns the key; two integers for random numbers; the bytes of the item, or false where they cannot be read back; whether the call
+/* store.look_up(find, writer, prefix, seed, item, array_of_parts): the key of an item, and what the store has for it. The key is made of
+** the prefix, which stands for all that calls have in common, of the seed, a string, where random numbers are drawn, and of the item's
+** canonical bytes. `find` is a statement that gives the exact value of a key.
+** Returns the key; two integers for random numbers, made of the seed and the item alone, or false twice; the bytes of the item, or false where they cannot be read back; whether the call
 ** is in the store, and its value. */
 int moons__store_look_up(lua_State *L);
 

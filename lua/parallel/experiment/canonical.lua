@@ -16,8 +16,16 @@ local STANDARD = {"_G", "coroutine", "debug", "io", "math", "os", "package", "st
 local Names = {}
 Names.__index = Names
 
+-- What functions are: maps ask again and again.
+local is_of_c = setmetatable({}, {__mode = "k"})
+
 local function is_in_c(value)
-  return type(value) == "function" and debug.getinfo(value, "S").what == "C"
+  if type(value) ~= "function" then
+    return false
+  elseif is_of_c[value] == nil then
+    is_of_c[value] = debug.getinfo(value, "S").what == "C"
+  end
+  return is_of_c[value]
 end
 
 local function sorted_names(t)

@@ -13,7 +13,7 @@ local APPLICATION, VERSION = 0x4D6F6F6E, 1
 
 -- How long to wait for another process that writes, and how long from one try to the next. SQLite itself waits for some
 -- milliseconds only: Ctrl-C would not end that.
-local PATIENCE_S, TRY_S = 10, 0.002
+local PATIENCE_S, TRY_S = 5, 0.002
 
 local TABLES = ([[
   CREATE TABLE IF NOT EXISTS calls (

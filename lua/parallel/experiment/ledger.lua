@@ -62,48 +62,43 @@ end
 
 -- Keys depend on the seed from now on.
 function Ledger:note_seed()
+  if self.seed then
+    return
+  end
   local kept = self.database:seed(self.new_seed)
   self.seed = self.given_seed or kept
-  self.seeded_prefix = self.prefix .. string.pack(">i8", self.seed)
+  self.seed_bytes = string.pack(">i8", self.seed)
 end
 
 -- {== Keys ========================================================================================
 
 -- As `library.look_up`.
-function Ledger:find(prefix, item)
-  return self.library.look_up(self.database.finding, self.writer, prefix, item, core.array_of_parts)
+function Ledger:find(seed_bytes, item)
+  return self.library.look_up(self.database.finding, self.writer, self.prefix, seed_bytes, item, core.array_of_parts)
 end
 
--- The same for an item that holds a function which may draw random numbers; nothing for all others.
-function Ledger:find_drawing(item)
+-- Whether the item that was written last holds a function which may draw random numbers.
+function Ledger:item_draws()
   local notes = self.writer:notes()
-  if notes and notes.draws and not self.draws then
-    if not self.seed then
-      self:note_seed()
-    end
-    return self:find(self.seeded_prefix, item)
-  end
+  return notes ~= nil and notes.draws
 end
 
 --- Looks an item up.
--- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers
--- that random numbers are to begin with, where they may be drawn
+-- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers that
+-- random numbers are to begin with, false where none are drawn
 -- @treturn boolean whether the call was made
 -- @return what it gave
 function Ledger:look_up(item)
   self.subject.name = "an item"
-  local draws = self.draws
-  local key, a, b, bytes, is_found, value = self:find(draws and self.seeded_prefix or self.prefix, item)
-  if not bytes and not draws then
-    local drawing, c, d, _, is_there, given = self:find_drawing(item)
-    if drawing then
-      draws, key, a, b, is_found, value = true, drawing, c, d, is_there, given
-    end
+  local key, a, b, bytes, is_found, value = self:find(self.draws and self.seed_bytes or nil, item)
+  if not bytes and not self.draws and self:item_draws() then
+    self:note_seed()
+    key, a, b, bytes, is_found, value = self:find(self.seed_bytes, item)
   end
   if is_found then
     self.n_found = self.n_found + 1
   end
-  return {key = key, item = item, bytes = bytes, a = draws and a, b = draws and b}, is_found, value
+  return {key = key, item = item, bytes = bytes, a = a, b = b}, is_found, value
 end
 
 --- Whether this process is to make the call: with shards, each has its own.
