@@ -1,5 +1,5 @@
 -- Grid search with cross-validation: which random forest tells malignant tumours from benign ones best?
--- With an argument, chart.svg say, it draws a chart into that file.
+-- With arguments, chart.svg and sweep.db say, it draws a chart, and keeps results to go on with when it runs again.
 local here = arg[0]:match "^.*/" or "./"
 package.path = here .. "random_forest/?.lua;" .. package.path
 local csv = require "pl.data" -- of Penlight
@@ -29,12 +29,12 @@ local function accuracy(setting)
 end
 
 local curves, total = {[1] = {}, [4] = {}}, 0
-for i, value in parallel.imap(accuracy, settings) do
+for i, value in parallel.imap(accuracy, settings, {store = arg[2]}) do
   local s = settings[i]
   total = s.fold == 1 and value or total + value
   if s.fold == n_folds then table.insert(curves[s.depth], {s.trees, total / n_folds}) end
   if s.fold == n_folds then print(("depth %d  trees %2d  accuracy %.3f"):format(s.depth, s.trees, total / n_folds)) end
 end
-local chart = {x = {label = "trees"}, y = {label = "accuracy"}, file = arg[1]}
-chart.series = {{"depth 1", curves[1]}, {"depth 4", curves[4]}}
-if arg[1] then experiment.chart(chart) end
+local series = {{"depth 1", curves[1]}, {"depth 4", curves[4]}}
+if arg[1] then experiment.chart {x = {label = "trees"}, y = {label = "accuracy"}, series = series, file = arg[1]} end
+if arg[2] then experiment.open(arg[2]):csv(arg[2] .. ".csv") end -- a row for each call

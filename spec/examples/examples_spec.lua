@@ -66,6 +66,22 @@ describe("the example", function()
     end)
   end
 
+  it("13_grid_search goes on with what its store holds, on every host", function()
+    temporary.folder({}, function(folder)
+      local output
+      for _, host in ipairs(script.hosts) do
+        local words = {table.unpack(host.flags or {})}
+        table.move({"examples/13_grid_search.lua", folder .. "/a.svg", folder .. "/a.db"}, 1, 3, #words + 1, words)
+        local result = script.moons(words, host)
+        assert.equal(0, result.code, result.stderr)
+        assert.equal(output or result.stdout, result.stdout)
+        output = result.stdout
+      end
+      local _, n_lines = read(folder .. "/a.db.csv"):gsub("\n", "")
+      assert.equal(1 + 30, n_lines) -- each call was made once
+    end)
+  end)
+
   it("embed/host.c prints what it should", function()
     local path = program.build("host", {"examples/embed/host.c"})
     check(script.execute {path}, read "examples/embed/host.expected")

@@ -317,6 +317,56 @@ describe("a store that cannot be used", function()
   refuses("as its name is none, says so", "parallel.map(print, {1}, {store = {folder}})",
     "option 'store' of 'map' must be the name of a file, or {path = ..., version = ...}, not a table")
 
+  refuses("with an array for results, says so",
+    "parallel.map(print, {1}, {store = folder .. '/a.db', into = parallel.array(1)})",
+    "option 'into' is not for a map with a store")
+  refuses("as it is a folder, says so", "parallel.map(print, {1}, {store = folder})",
+    "': unable to open database file")
+  refuses("as another process keeps it locked, says so",
+    "local other = require 'parallel.store'.open(folder .. '/a.db') other:execute 'BEGIN EXCLUSIVE' " ..
+      MAP:format "a.db",
+    "/a.db': another process keeps it locked")
+
+  -- Runs a script as a user who owns nothing, who is refused what the owner may.
+  local function run_as_stranger(folder, code)
+    local is_root = io.popen "id -u":read "n" == 0
+    local words = {"sh", "-c", "cd / && exec \"$@\"", "sh", os.getenv "MOONS" or "build/moons", folder .. "/script.lua"}
+    if is_root then
+      words = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", table.unpack(words)}
+    end
+    local file <close> = assert(io.open(folder .. "/script.lua", "w"))
+    file:write(("local path = %q "):format(folder .. "/a.db"), code)
+    file:close()
+    return script.execute(words)
+  end
+
+  it("as its folder cannot be written to, says so before the first call #linux", function()
+    temporary.folder({}, function(folder)
+      local code = "parallel.map(function(x) print(x) return x end, {1}, {store = path})"
+      assert(os.execute("chmod 555 " .. folder))
+      local result = run_as_stranger(folder, code)
+      assert.equal(1, result.code)
+      assert.equal("", result.stdout)
+      assert.truthy(result.stderr:find("script.lua:1: cannot use the store", 1, true), result.stderr)
+      assert(os.execute("chmod 755 " .. folder))
+      assert.equal("1\n", script.run(("local path = %q "):format(folder .. "/a.db") .. code).stdout) -- it is whole now
+      assert(os.execute("chmod 555 " .. folder))
+      result = run_as_stranger(folder, code)
+      assert(os.execute("chmod 755 " .. folder))
+      assert.equal(1, result.code)
+      assert.truthy(result.stderr:find("script.lua:1: cannot use the store", 1, true), result.stderr)
+    end)
+  end)
+
+  it("as the disk is full, says so before the first call", function()
+    temporary.folder({["script.lua"] = "parallel.map(print, {1}, {store = arg[1] .. '/a.db'})"}, function(folder)
+      local command = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$1/script.lua\" \"$1\""
+      local moons = os.getenv "MOONS" or "build/moons"
+      local result = script.execute {"sh", "-c", command .. " 2>&1 | cat", moons, folder}
+      assert.truthy(result.stdout:find "script.lua:1: cannot use the store '.-': disk I/O error", result.stdout)
+    end)
+  end)
+
   it("in a call, says so", function()
     script.passes [[
       local ok, err = pcall(parallel.map, function()
