@@ -2,9 +2,11 @@
 ** core.captures: what the code of a function says of it. For the store, which tells by that whether a call was made before.
 */
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "module/state.h"
+#include "state/libraries.h"
 #include "wire/capture.h"
 
 static int append(lua_State *L, const void *bytes, size_t n_bytes, void *buffer) {
@@ -25,6 +27,22 @@ static uint64_t environments_of(lua_State *L) {
   }
   lua_pop(L, 1);
   return environments;
+}
+
+/* Whether a global of this name is a way to others: package.loaded has all. */
+static int is_way_to_globals(const moons__capture_name *name) {
+  static const char PACKAGE[] = LUA_LOADLIBNAME;
+  int is_package =
+      name->n_bytes == sizeof PACKAGE - 1 && memcmp(name->bytes, PACKAGE, name->n_bytes) == 0;
+  return is_package || moons__libraries_reaches_globals(name->bytes, name->n_bytes);
+}
+
+/* Whether any of the globals that are named is a way to others. */
+static int has_way_to_globals(const moons__buffer *names) {
+  const moons__capture_name *name = (const void *)names->bytes;
+  for (size_t i = 0; i < names->n_bytes / sizeof *name; i++)
+    if (!name[i].is_module && is_way_to_globals(&name[i])) return 1;
+  return 0;
 }
 
 /* Pushes two sets: of the globals, and of the modules that are named. */
@@ -51,7 +69,7 @@ static int push_captures(lua_State *L) {
   if (result == MOONS__CAPTURE_FOREIGN) return luaL_error(L, "a function cannot be read");
   lua_pushlstring(L, dump->bytes, dump->n_bytes);
   push_names(L, names);
-  lua_pushboolean(L, result == MOONS__CAPTURE_DYNAMIC);
+  lua_pushboolean(L, result == MOONS__CAPTURE_DYNAMIC || has_way_to_globals(names));
   lua_pushboolean(L, uses.has_random);
   lua_pushboolean(L, uses.requires);
   return 6;

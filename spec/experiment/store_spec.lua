@@ -152,6 +152,53 @@ describe("a call in a store, after a change of", function()
     assert.same({"1", "", "1"}, (run_all {code:format(1), code:format(1), code:format(2)}))
   end)
 
+  -- Functions that reach a global, or a module, by a name that their code does not tell.
+  local REACHING = {
+    "load('return x + ' .. i)()", "ld('return x + ' .. i)()", "_G['x'] + i", "_ENV.x + i", "g[('x'):rep(i)] + i",
+    "t[1].x + i", "req(('m'):rep(i)).x + i", "require(('m'):rep(i)).x + i", "loaded.m.x + i",
+    "package.loaded.m.x + i", "require 'm'.x + i",
+  }
+
+  it("what a function reaches by a name that its code does not tell, is made again", function()
+    local code = [[
+      x = %d
+      unsendable = coroutine.create(print)
+      local ld, g, t, req, loaded = load, _G, {_G}, require, package.loaded
+      loaded.m = {x = x}
+      for _, f in ipairs {%s} do
+        print(parallel.map(f, {1}, {store = path})[1])
+      end
+    ]]
+    local functions = {}
+    for i, expression in ipairs(REACHING) do
+      functions[i] = ("function(i) note(%d) return %s end"):format(i, expression)
+    end
+    local all = table.concat(functions, ", ")
+    local notes, outputs = run_all {code:format(1, all), code:format(1, all), code:format(7, all)}
+    assert.equal("", notes[2])
+    assert.equal(notes[1], notes[3])
+    assert.equal(("2\n"):rep(#REACHING), outputs[2])
+    assert.equal(("8\n"):rep(#REACHING), outputs[3])
+  end)
+
+  it("options of the command, is not made again, but after one of the script's arguments it is", function()
+    temporary.folder({["script.lua"] = [[
+      parallel.map(function(x) print "made" return arg[1] end, {1}, {store = arg[2]})
+    ]]}, function(folder)
+      local function run(...)
+        local words = {os.getenv "MOONS" or "build/moons", ...}
+        table.move({folder .. "/script.lua"}, 1, 1, #words + 1, words)
+        return words
+      end
+      local outputs = {}
+      for i, words in ipairs {run(), run("-j", "3"), run("-b", "inline"), run()} do
+        table.move({i == 4 and "b" or "a", folder .. "/a.db"}, 1, 2, #words + 1, words)
+        outputs[i] = script.execute(words).stdout
+      end
+      assert.same({"made\n", "", "", "made\n"}, outputs)
+    end)
+  end)
+
   it("the seed of the hashes of strings, is not made again", function()
     local code = [[
       local t = {}

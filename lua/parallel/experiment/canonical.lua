@@ -10,6 +10,12 @@ local canonical = {}
 
 local STANDARD = {"_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8"}
 
+-- What reaches all globals, or all modules, of these names.
+local REACHES = {
+  _G = "globals", ["_G.load"] = "globals", ["_G.loadfile"] = "globals", ["_G.dofile"] = "globals",
+  ["package.loaded"] = "globals", ["_G.require"] = "modules",
+}
+
 -- {== Names =======================================================================================
 
 -- What is in C, or the module's own, has a name and no content.
@@ -39,11 +45,13 @@ local function sorted_names(t)
   return names
 end
 
--- Gives a value a name. Where random numbers come of it, the writer shall not write the name by itself.
+-- Gives a value a name. Where random numbers come of it, or other values, the writer shall not write the name by
+-- itself.
 function Names:add(value, name, may_draw)
   if self.of[value] == nil then
-    self.of[value] = not may_draw and name
-    self.drawing[value] = may_draw and name or nil
+    local is_special = may_draw or REACHES[name] ~= nil
+    self.of[value] = not is_special and name
+    self.special[value] = is_special and {name = name, draws = may_draw, reaches = REACHES[name]} or nil
   end
 end
 
@@ -78,9 +86,13 @@ function Names:add_module(name, module)
 end
 
 local function collect_names()
-  local self = setmetatable({of = {}, drawing = {}, libraries = {}}, Names)
+  local self = setmetatable({of = {}, special = {}, libraries = {}}, Names)
   self:add(_G, "_G")
   self:add(package.loaded, "package.loaded")
+  local arguments = rawget(_G, "arg")
+  if type(arguments) == "table" then
+    self.arguments, self.of[arguments] = arguments, false
+  end
   for _, name in ipairs(STANDARD) do
     local library = package.loaded[name]
     if type(library) == "table" then
@@ -95,7 +107,7 @@ local function collect_names()
 end
 
 function Names:find(value)
-  return self.of[value] or self.drawing[value]
+  return self.of[value] or self.special[value] and self.special[value].name
 end
 
 -- What the script has changed in a standard library.
@@ -128,7 +140,7 @@ end
 -- A value with `__marshal` is what that gives.
 function Description:put_marshalled(value, marshal)
   if type(marshal) == "string" then
-    self:refuse(marshal)
+    return self:refuse(marshal)
   end
   local parts = table.pack(marshal(value))
   self:put("m", parts.n, nil)
@@ -141,17 +153,32 @@ local function marshal_of(metatable)
   return type(metatable) == "table" and rawget(metatable, "__marshal")
 end
 
--- Raises an error of the script's line that says why a value has no bytes.
+-- Raises an error of the script's line that says why a value has no bytes. Where all globals are written, nobody knows
+-- whether it is used: calls do not get it either.
 function Description:refuse(what)
+  if self.notes.has_all_globals then
+    return self:put("?", what, nil)
+  end
   core.blame(("%s cannot be kept in a store: it holds %s"):format(self.subject.name, what))
 end
 
 local describe = {}
 
+-- Of the global `arg` what is the script's own: how the command was called, with its options, is of no account.
+function Description:put_arguments(arguments)
+  self:put("A", nil, table.move(arguments, 1, #arguments, 1, {}))
+end
+
 function describe.table(self, t)
+  if t == self.names.arguments then
+    return self:put_arguments(t)
+  end
   local library = self.names.libraries[t]
   if library then
     self.notes.draws = self.notes.draws or library == "math"
+    if library == "package" then
+      self:put_all "globals"
+    end
     return self:put("L", library, self.names:changes(t, library))
   end
   local metatable = debug.getmetatable(t)
@@ -224,6 +251,7 @@ end
 
 -- All globals of the script, where a function may name any.
 function Description:put_all_globals()
+  self.notes.draws, self.notes.has_all_globals = true, true
   for _, name in ipairs(sorted_names(_G)) do
     local value = rawget(_G, name)
     if self.names:find(value) ~= "_G." .. name and not self.names.libraries[value] then
@@ -241,12 +269,22 @@ function Description:put_all_modules()
   end
 end
 
+-- What a function may reach whose names cannot be told.
+function Description:put_all(what)
+  if what == "globals" then
+    self:put_all_globals()
+  end
+  if what then
+    self:put_all_modules()
+  end
+end
+
 describe["function"] = function(self, f)
   if is_in_c(f) then
-    self:refuse "a C function of no module"
+    return self:refuse "a C function of no module"
   end
   local code, globals, modules, is_dynamic, draws, requires_any = core.captures(f)
-  self.notes.draws = self.notes.draws or draws or is_dynamic
+  self.notes.draws = self.notes.draws or draws
   self:put("F", dump.without_lines(code), nil)
   self:put_upvalues(f)
   for _, name in ipairs(sorted_names(globals)) do
@@ -255,12 +293,14 @@ describe["function"] = function(self, f)
   for _, name in ipairs(sorted_names(modules)) do
     self:put_module(name)
   end
-  if is_dynamic then
-    self:put_all_globals()
-  end
-  if requires_any or is_dynamic then
-    self:put_all_modules()
-  end
+  self:put_all(is_dynamic and "globals" or requires_any and "modules" or nil)
+end
+
+-- A value that has a name, and more to it.
+function Description:put_special(special)
+  self.notes.draws = self.notes.draws or special.draws
+  self:put("D", special.name, nil)
+  self:put_all(special.reaches)
 end
 
 -- {== The module ==================================================================================
@@ -269,10 +309,8 @@ end
 local function describer(names, subject)
   return function(writer, object, notes)
     local self = setmetatable({writer = writer, names = names, subject = subject, notes = notes}, Description)
-    local name = names.drawing[object]
-    if name then
-      notes.draws = true
-      return self:put("D", name, nil)
+    if names.special[object] then
+      return self:put_special(names.special[object])
     end
     return describe[type(object)](self, object)
   end

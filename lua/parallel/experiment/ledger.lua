@@ -84,8 +84,8 @@ function Ledger:item_draws()
 end
 
 --- Looks an item up.
--- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers that
--- random numbers are to begin with, false where none are drawn
+-- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers
+-- that random numbers are to begin with, false where none are drawn
 -- @treturn boolean whether the call was made
 -- @return what it gave
 function Ledger:look_up(item)
