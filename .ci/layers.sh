@@ -11,9 +11,9 @@ case $objects in /*) ;; *) objects=$PWD/$objects ;; esac
 cd "$root/runtime"
 
 # From the lowest to the highest.
-floors='base system state wire worker backend schedule module store command'
+floors='base system state wire worker backend schedule module host store command'
 with_threads='system backend schedule'
-with_lua='state wire worker module store command'
+with_lua='state wire worker module host store command'
 
 # Values are trees: what encodes one calls itself. Its files are one room.
 room_of_many='wire/encode'

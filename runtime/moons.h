@@ -77,6 +77,69 @@ MOONS_API uint64_t moons_clock_ns(void);
 /* A seed from the system's source of random numbers. Any thread. */
 MOONS_API uint64_t moons_random_seed(void);
 
+/* {== Values ================================================================================== */
+
+/* A Lua value as C data. To send one, build it with the functions below: nothing is allocated or freed, and what a value
+** points to must stay until the value was used. What comes home is laid out the same way, and belongs to its call. Sequences
+** of numbers of one kind travel as C arrays. A value that is sent nests at most 100 deep; its keys are neither nil nor NaN. */
+typedef enum moons_type {
+  MOONS_NIL,
+  MOONS_BOOLEAN,
+  MOONS_INTEGER,
+  MOONS_FLOAT,
+  MOONS_STRING,   /* any bytes; what comes home has a zero byte after them */
+  MOONS_INTEGERS, /* a sequence of integers */
+  MOONS_FLOATS,   /* a sequence of floats */
+  MOONS_LIST,     /* a sequence of any values */
+  MOONS_TABLE, /* keys and values: 2 * n of them, side by side; what comes home is sorted: numbers, then strings by their
+                  ** bytes, then others. An empty table comes home as one of these */
+  MOONS_POINTER, /* a light userdata: a handle of the host's */
+  MOONS_OTHER /* only home: a function or the like, named in `as.string`: "function", "string.format"; a zero byte after it */
+} moons_type;
+
+typedef struct moons_value {
+  moons_type type;
+  size_t n; /* of what `as` points to: bytes, numbers, values, or pairs */
+  union {
+    int64_t integer; /* also of a boolean: 0 or 1 */
+    double number;
+    const char *string;
+    const int64_t *integers;
+    const double *numbers;
+    const struct moons_value *values;
+    void *pointer;
+  } as;
+} moons_value;
+
+/* Building. Each gives a value that points to what it was given. Any thread. */
+MOONS_API moons_value moons_nil(void);
+MOONS_API moons_value moons_boolean(int x);
+MOONS_API moons_value moons_integer(int64_t x);
+MOONS_API moons_value moons_number(double x);
+MOONS_API moons_value moons_string(const char *text); /* ends with a zero byte; NULL: nil */
+MOONS_API moons_value moons_bytes(const void *bytes, size_t n_bytes);
+MOONS_API moons_value moons_integers(const int64_t *x, size_t n);
+MOONS_API moons_value moons_floats(const double *x, size_t n);
+MOONS_API moons_value moons_list(const moons_value *x, size_t n);
+MOONS_API moons_value moons_table(const moons_value *x,
+                                  size_t n_pairs); /* key, value, key, value, ... */
+MOONS_API moons_value moons_pointer(void *x);
+
+/* Reading. They take NULL and values of any type, and give the default where nothing fits, so that what a stranger's
+** script returns can be taken apart in one expression. moons_field looks a string key up; moons_item the n-th of any kind of
+** sequence, from 1, and in a table the key n. The value is kept in *room where it stands in no memory yet. Any thread. */
+MOONS_API const moons_value *moons_field(const moons_value *table, const char *key);
+MOONS_API const moons_value *moons_item(const moons_value *list, size_t n, moons_value *room);
+MOONS_API int64_t moons_to_integer(const moons_value *value,
+                                   int64_t otherwise); /* 3.0 is 3, "3" is none */
+MOONS_API double moons_to_number(const moons_value *value, double otherwise);
+MOONS_API const char *moons_to_string(const moons_value *value, const char *otherwise);
+MOONS_API int moons_to_boolean(const moons_value *value); /* as Lua: nil, false and NULL are 0 */
+
+/* Pushes a value, as Lua has it. May raise memory errors, and an error for a value that is malformed: nested too deeply, with
+** a key that is nil or NaN, or of the type MOONS_OTHER. The state's thread. */
+MOONS_API void moons_push_value(struct lua_State *L, const moons_value *value);
+
 /* {== Runtimes ================================================================================ */
 
 /* A pool of workers. Their threads start when there are calls for them. On Linux they have the cores of the thread that makes

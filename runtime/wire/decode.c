@@ -488,6 +488,13 @@ static void decode_number(decoder *d, unsigned tag) {
   }
 }
 
+static void decode_pointer(decoder *d) {
+  void *pointer;
+  check_data(d);
+  memcpy(&pointer, take(d, sizeof pointer), sizeof pointer);
+  lua_pushlightuserdata(d->L, pointer);
+}
+
 /* Reads a value that may hold others. */
 static void decode_compound(decoder *d, unsigned tag, const char *at, int top) {
   if (d->has_no_tables) check_data(d);
@@ -540,6 +547,7 @@ static void decode_value(decoder *d, int top) {
   case WIRE_STRING8: decode_string(d, tag, at, take_byte(d)); break;
   case WIRE_STRING: decode_string(d, tag, at, take_count(d, 1)); break;
   case WIRE_REF: push_kept(d, (lua_Integer)take_varint(d)); break;
+  case WIRE_POINTER: decode_pointer(d); break;
   case WIRE_GLOBALS:
   case WIRE_NAMED:
   case WIRE_CLASS: decode_known(d, tag, at); break;

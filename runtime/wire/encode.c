@@ -139,6 +139,12 @@ static void encode_userdata(encoder *e, int index, int depth) {
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
 
+/* A handle of the host's, which means the same to all states of the process. */
+static void put_pointer(encoder *e, int index) {
+  const void *pointer = lua_topointer(e->L, index);
+  put_tagged(e, WIRE_POINTER, &pointer, sizeof pointer);
+}
+
 void moons__wire_value(encoder *e, int index, int depth) {
   int type = lua_type(e->L, index);
   if (put_plain(e, index, type)) return;
@@ -147,7 +153,7 @@ void moons__wire_value(encoder *e, int index, int depth) {
   case LUA_TFUNCTION: moons__wire_function(e, index, depth); break;
   case LUA_TUSERDATA: encode_userdata(e, index, depth); break;
   case LUA_TLIGHTUSERDATA:
-    if (!moons__wire_named(e, index, 0)) moons__wire_refuse(e, "cannot send a light userdata");
+    if (!moons__wire_named(e, index, 0)) put_pointer(e, index);
     break;
   default: moons__wire_refuse(e, "cannot send a coroutine");
   }

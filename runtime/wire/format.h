@@ -50,7 +50,8 @@ enum wire_tag {
   WIRE_MARSHAL, /* n_values:varint, a function and its arguments; later*, END: then it is called */
   WIRE_NUMBERS, /* an array: its place in the list of blocks beside the message:varint, the block's id:8 bytes,
                    type:byte, flags:byte, rows:varint, columns:varint */
-  WIRE_ROWS, /* value: the array that these are the rows of */
+  WIRE_ROWS,    /* value: the array that these are the rows of */
+  WIRE_POINTER, /* a light userdata: its bytes */
   WIRE_CONTENT,
   WIRE_PLACE,
   WIRE_END,
