@@ -40,20 +40,22 @@ extern "C" {
 #define MOONS_VERSION_NUMBER 200 /* major * 10000 + minor * 100 + patch */
 
 struct lua_State;
+typedef struct moons_runtime moons_runtime;
 
 /* Errors: name, code, text. */
 #define MOONS_ERRORS(X)                                                                            \
   X(ENOMEM, -1, "not enough memory")                                                               \
   X(EINVAL, -2, "invalid argument")                                                                \
   X(ETHREAD, -3, "a thread could not be started")                                                  \
-  X(ECLOSED, -4, "the pool is closed")                                                             \
+  X(ECLOSED, -4, "the runtime is closed")                                                          \
   X(EDEPTH, -5, "maps are nested too deeply")                                                      \
   X(EMALFORMED, -6, "malformed bytes")                                                             \
   X(EUNSUPPORTED, -7, "not supported by this system")                                              \
   X(EEND, -8, "nothing is left to take")                                                           \
   X(ESTOPPED, -9, "the job has stopped")                                                           \
   X(ETIMEDOUT, -10, "timed out")                                                                   \
-  X(EFORKED, -11, "the process was forked after the runtime was made")
+  X(EFORKED, -11, "the runtime belongs to the parent process")                                     \
+  X(ESCRIPT, -13, "the script failed")
 
 enum {
 #define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),
@@ -64,8 +66,9 @@ enum {
 /* The text of an error code, a constant string. Any thread. */
 MOONS_API const char *moons_error_text(int error);
 
-/* The version of the library, MOONS_VERSION of its header. Any thread. */
+/* The version of the library at run time, as MOONS_VERSION and MOONS_VERSION_NUMBER are those of the header. Any thread. */
 MOONS_API const char *moons_version(void);
+MOONS_API int moons_version_number(void);
 
 /* How many cores this process may really use, by affinity and the quota of its container. At least 1.
 ** Any thread. */
@@ -140,6 +143,64 @@ MOONS_API int moons_to_boolean(const moons_value *value); /* as Lua: nil, false 
 ** a key that is nil or NaN, or of the type MOONS_OTHER. The state's thread. */
 MOONS_API void moons_push_value(struct lua_State *L, const moons_value *value);
 
+/* {== Terms: what scripts may do, and how much ================================================ */
+
+/* Rights of calls. What a right is missing for is not there: the name is nil, as if Lua had been built without it. */
+enum {
+  MOONS_MAY_FILES = 1 << 0,       /* io but popen; os.remove, rename, tmpname; loadfile, dofile */
+  MOONS_MAY_PROCESSES = 1 << 1,   /* os.execute, io.popen */
+  MOONS_MAY_ENVIRONMENT = 1 << 2, /* os.getenv, os.setlocale */
+  MOONS_MAY_CLOCKS = 1 << 3,      /* os.time, os.clock, os.date, and a seed from the system */
+  MOONS_MAY_MODULES = 1 << 4,     /* require of Lua files; package */
+  MOONS_MAY_LIBRARIES = 1 << 5,   /* require of C libraries, package.loadlib */
+  MOONS_MAY_LOAD = 1 << 6,        /* load of text; bytecode never */
+  MOONS_MAY_DEBUG = 1 << 7,       /* debug but traceback, which is always there */
+  MOONS_MAY_PRINT = 1 << 8,       /* print, warn, io.write */
+  MOONS_MAY_MAPS = 1 << 9,        /* parallel: maps within calls, on the workers that are there */
+  MOONS_MAY_POOLS =
+      1 << 10, /* parallel.pool, and `workers` beyond those that are there: more threads */
+  MOONS_MAY_ALL = (1 << 11) - 1,
+  MOONS_MAY_COMPUTE = MOONS_MAY_LOAD | MOONS_MAY_PRINT | MOONS_MAY_MAPS
+};
+
+/* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
+** can ask for more than it was given. 0 of a limit: none.
+**
+** Of this version: rights other than MOONS_MAY_ALL, output_bytes, max_running, max_waiting, open, write and gone are refused with
+** MOONS_EUNSUPPORTED; use `open` and `write` of moons_options. */
+typedef struct moons_terms {
+  size_t struct_bytes;
+  uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */
+  uint64_t timeout_ns; /* how long a call may run, and the script when it is loaded */
+  size_t memory_bytes; /* what a call's state, and those of maps within it, may hold together */
+  size_t
+      output_bytes; /* what a call may print: more is dropped, and the call fails with kind OUTPUT */
+  size_t result_bytes; /* what it may send home: more is an error of kind MEMORY */
+  unsigned
+      max_running; /* calls under these terms that run at once: a tenant's share of the workers */
+  unsigned max_waiting; /* calls of its programs that wait; then moons_submit returns MOONS_EBUSY */
+  uint64_t seed;        /* call i's math.random depends on (seed, i); 0: from the system */
+
+  /* Called in each state before its image is taken, after the libraries that the rights allow, before the script: adds
+  ** what the host offers. It may raise Lua errors: they are those of moons_program_load, or of the calls that needed
+  ** the state. Any worker, several at once, often. What it leaves should be tables, C functions, strings, numbers
+  ** and light userdata: a full userdata or a __gc costs 10 to 100 us for each call, for the state is built anew
+  ** then. For handles see moons_push_floats, moons_worker and moons_defer. */
+  void (*open)(struct lua_State *L, void *data);
+
+  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2; `call_data` is that of moons_submit.
+  ** NULL: C's stdout and stderr. Any worker, several at once. */
+  void (*write)(void *data, void *call_data, int stream, const char *bytes, size_t n_bytes);
+  void *data; /* of both; moons_data in host functions. Must live until `gone` */
+  void (*gone)(
+      void *
+          data); /* nothing of these terms runs any more, calls that were given up included; may be NULL */
+} moons_terms;
+
+/* Fills in the defaults: all rights, no limits. */
+#define moons_terms_init(terms) moons_terms_init_sized(terms, sizeof(moons_terms))
+MOONS_API void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes);
+
 /* {== Runtimes ================================================================================ */
 
 /* A pool of workers. Their threads start when there are calls for them. On Linux they have the cores of the thread that makes
@@ -151,7 +212,6 @@ MOONS_API void moons_push_value(struct lua_State *L, const moons_value *value);
 ** (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS) and, where the thread that makes the runtime does
 ** not block it, SIGPIPE: so signals sent to the process reach the program's own threads. A C function that starts
 ** programs from a call must give them a mask that blocks none: they would inherit this one. */
-typedef struct moons_runtime moons_runtime;
 
 typedef struct moons_options {
   /* Workers that there may be; 0: moons_cpus(). A job may ask for more: from then on there may be so many. */
@@ -214,8 +274,8 @@ MOONS_API void moons_options_init(moons_options *options);
 ** had), MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers). Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
-/* Waits for the calls that are running, ends the workers and frees the runtime. Its jobs must have
-** been freed, and the Lua states that it was given to must have been closed. It does not wait for a call that
+/* Gives up the caller's hold. The last one, a program may have it, waits for the calls that are running, ends the workers and
+** frees the runtime. Its jobs must have been freed, and the Lua states that it was given to must have been closed. It does not wait for a call that
 ** was cancelled and is in a C function that does not return: the thread and the state of that call go when the
 ** function returns; until then it calls neither `open` nor `write`. Accepts NULL. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
@@ -240,6 +300,73 @@ typedef struct moons_stats {
 
 /* Any thread. */
 MOONS_API void moons_runtime_stats(moons_runtime *runtime, moons_stats *stats);
+
+/* {== Programs ================================================================================ */
+
+/* A script that was loaded, under its terms. It holds its runtime. */
+typedef struct moons_program moons_program;
+
+/* One call: finished, with results or an error. It holds nothing but what it has brought home. */
+typedef struct moons_call moons_call;
+
+/* Loads a script: compiles it and runs it once on a worker, under the terms (NULL: the defaults). Its global functions, and
+** those in the table that it returns, can be called from then on, each call in a state as the script left it; one in a table
+** is named with a point ("rules.total"), and of two with one name that in the returned table is meant. Text only. It has the
+** global `parallel`. `name` stands in messages ("=rules" or "@rules.lua"). What is passed in is copied, but for `data`.
+**
+** Returns 0, or MOONS_ESCRIPT where the script does not compile or run; then, too, *program is set: moons_program_error says
+** why. Otherwise *program is NULL: MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD, MOONS_EFORKED, MOONS_EUNSUPPORTED. Any thread; not on
+** a worker. */
+MOONS_API int moons_program_load(moons_program **program, moons_runtime *runtime,
+                                 const char *source, size_t n_bytes, const char *name,
+                                 const moons_terms *terms);
+
+/* Gives up the caller's hold; calls that run go on. Accepts NULL. Any thread. */
+MOONS_API void moons_program_free(moons_program *program);
+
+/* Why a call or a program failed. */
+typedef enum moons_kind {
+  MOONS_KIND_ERROR, /* the script raised an error */
+  MOONS_KIND_TIMEOUT,
+  MOONS_KIND_MEMORY,
+  MOONS_KIND_OUTPUT,
+  MOONS_KIND_CANCELLED,
+  MOONS_KIND_MARSHAL, /* something cannot be sent, or cannot be a plain value */
+  MOONS_KIND_LOST,
+  MOONS_KIND_LOAD /* the script does not compile */
+} moons_kind;
+
+/* The strings are never NULL, and belong to what failed. */
+typedef struct moons_error {
+  moons_kind kind;
+  const char *kind_name; /* "timeout" */
+  const char *message, *traceback;
+  uint64_t index;    /* of a map: which item, from 1; otherwise 0 */
+  moons_value value; /* what was thrown; MOONS_OTHER where it cannot be sent, and then says why */
+} moons_error;
+
+/* NULL where it loaded, and for NULL. Any thread. */
+MOONS_API const moons_error *moons_program_error(const moons_program *program);
+
+/* {== Calls =================================================================================== */
+
+/* Calls `function` ("total", or "rules.total") and waits. Returns 0 with *call finished: moons_results has what it returned; or
+** MOONS_ESCRIPT with *call finished too: moons_call_error says why. Otherwise *call is NULL: MOONS_EINVAL (no such function, a
+** bad value), MOONS_ENOMEM, MOONS_ETHREAD, MOONS_EFORKED. Any thread; not on a worker, where it is MOONS_EINVAL. */
+MOONS_API int moons_run(moons_call **call, moons_program *program, const char *function,
+                        const moons_value *arguments, size_t n_arguments);
+
+/* Frees a call with all that it has brought home. Accepts NULL. Any thread. */
+MOONS_API void moons_call_free(moons_call *call);
+
+/* What it returned: *n_results values; NULL and 0 where it failed, and for NULL. `n_results` may be NULL. */
+MOONS_API const moons_value *moons_results(const moons_call *call, size_t *n_results);
+
+/* Why it failed; NULL where it did not. */
+MOONS_API const moons_error *moons_call_error(const moons_call *call);
+
+/* How long it ran. */
+MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
 /* {== Jobs ==================================================================================== */
 

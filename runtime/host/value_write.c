@@ -161,12 +161,14 @@ static void put_value(writer *w, const moons_value *value, int depth) {
   }
 }
 
-int moons__values_write(moons__buffer *out, const moons_value *values, size_t n_values) {
+int moons__values_write(moons__buffer *out, const char *head, const moons_value *values,
+                        size_t n_values) {
   writer w = {.out = out};
   size_t start = out->n_bytes;
   if (n_values > 0 && values == NULL) return MOONS_EINVAL;
   put_byte(&w, 0); /* no lists */
-  put_varint(&w, n_values);
+  put_varint(&w, n_values + (head != NULL));
+  if (head != NULL) put_string(&w, head, strlen(head));
   for (size_t i = 0; i < n_values && !w.error; i++)
     put_value(&w, &values[i], 0);
   put_byte(&w, WIRE_END);

@@ -127,7 +127,7 @@ static void start_job(lua_State *L, moons__job_data *j, moons_job_options *optio
   options->setup_bytes = j->setup.n_bytes;
   moons__workers_data *workers = given_workers(L);
   if (workers != NULL && workers->is_closed) /* as encoding may have done */
-    luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
+    luaL_error(L, "the pool is closed");
   moons__shortage shortage = {0};
   moons__luggage luggage;
   int error = moons__pack_luggage(j, &luggage);

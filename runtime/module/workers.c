@@ -38,7 +38,7 @@ void moons__check_made(lua_State *L, int error, const moons__shortage *shortage)
 
 moons__workers_data *moons__check_workers(lua_State *L, int index) {
   moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
-  if (workers->is_closed) luaL_error(L, "%s", moons_error_text(MOONS_ECLOSED));
+  if (workers->is_closed) luaL_error(L, "the pool is closed");
   return workers;
 }
 

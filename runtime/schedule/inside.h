@@ -47,6 +47,7 @@ struct moons_runtime {
   moons__console *console;     /* NULL: the host takes what is printed */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
+  atomic_uint n_holders;    /* the last of them closes it */
   moons__patience patience; /* of threads that wait for results */
 
   uv_mutex_t mutex; /* guards what follows */

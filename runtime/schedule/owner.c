@@ -87,7 +87,9 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
 
 static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options,
                               const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
-  moons__setup *setup = share_setup(r, options->setup, options->setup_bytes);
+  moons__setup *setup = luggage->setup != NULL
+                            ? moons__setup_share(luggage->setup)
+                            : share_setup(r, options->setup, options->setup_bytes);
   if (setup == NULL) return NULL;
   moons__plan *plan = moons__plan_new(options, setup, luggage, scope, is_foreign);
   moons__setup_release(setup);

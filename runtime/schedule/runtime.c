@@ -17,6 +17,8 @@
 
 const char *moons_version(void) { return MOONS_VERSION; }
 
+int moons_version_number(void) { return MOONS_VERSION_NUMBER; }
+
 /* Runtimes. */
 
 void moons_options_init(moons_options *options) {
@@ -271,6 +273,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   default_bytes(&r->options);
   if (options->program != NULL) r->options.program = r->program = strdup(options->program);
   atomic_init(&r->n_started, n_workers);
+  atomic_init(&r->n_holders, 1);
   int error = r->options.program != options->program && r->program == NULL ? MOONS_ENOMEM : 0;
   if (!error) error = open_parts(r, parent, trace);
   if (error) {
@@ -290,10 +293,21 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   return 0;
 }
 
-/* In the child of a fork the threads are not there, and their locks may be held for ever: it is left as it is. */
-void moons_runtime_free(moons_runtime *r) {
-  if (r != NULL && !moons__runtime_is_forked(r)) r->functions->close(r->backend);
+/* Relaxed: whoever shares is, or stands beside, a holder already, so it cannot go meanwhile. */
+moons_runtime *moons__runtime_share(moons_runtime *r) {
+  atomic_fetch_add_explicit(&r->n_holders, 1, memory_order_relaxed);
+  return r;
 }
+
+/* In the child of a fork the threads are not there, and their locks may be held for ever: it is left as it is. Releasing orders
+** what each holder did before the close. */
+void moons_runtime_free(moons_runtime *r) {
+  if (r == NULL || moons__runtime_is_forked(r)) return;
+  if (atomic_fetch_sub_explicit(&r->n_holders, 1, memory_order_acq_rel) == 1)
+    r->functions->close(r->backend);
+}
+
+int moons__runtime_is_worker(const moons_runtime *r) { return moons__runtime_depth(r) > 0; }
 
 void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
 

@@ -28,6 +28,12 @@ typedef struct moons__shortage {
 /* Whether the process was forked after the runtime was made: then nothing of it that has locks may be used. */
 int moons__runtime_is_forked(const moons_runtime *runtime);
 
+/* Adds a holder, who gives it up with moons_runtime_free. Any thread that knows of a holder. */
+moons_runtime *moons__runtime_share(moons_runtime *runtime);
+
+/* Whether the calling thread is in a call of the runtime. */
+int moons__runtime_is_worker(const moons_runtime *runtime);
+
 /* Whether there is a backend of that name. Any thread. */
 int moons__runtime_has_backend(const char *name);
 

@@ -245,6 +245,7 @@ typedef struct header {
   moons__libraries libraries;
   moons__libraries allowed;  /* all that calls may have: what the script's state has */
   uint32_t changes_standard; /* take note of what is there before it is changed */
+  uint32_t is_source;        /* a name and a text follow */
 } header;
 
 void moons__setup_encode(moons__encoder *e, int function, int init, int modules) {
@@ -261,7 +262,7 @@ void moons__setup_encode(moons__encoder *e, int function, int init, int modules)
   e->put_first = NULL;
   e->put_more = NULL;
   put_paths(e);
-  h = (header){e->needs, moons__libraries_allowed(e->L), (uint32_t)e->changes_standard};
+  h = (header){e->needs, moons__libraries_allowed(e->L), (uint32_t)e->changes_standard, 0};
   memcpy(e->out->bytes + start, &h, sizeof h);
 }
 
@@ -273,6 +274,17 @@ int moons__setup_covers(lua_State *L, moons__libraries libraries) {
   for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++)
     if (may_change(bits, libraries) && moons__pristine_may_have_changed(L, n, name)) return 0;
   return 1;
+}
+
+int moons__setup_write_source(moons__buffer *out, moons__libraries libraries,
+                              moons__libraries allowed, const moons__source *source) {
+  size_t start = out->n_bytes;
+  header h = {.libraries = libraries, .allowed = allowed, .is_source = 1};
+  int error = moons__buffer_append(out, &h, sizeof h);
+  if (!error) error = moons__buffer_append(out, source->name, strlen(source->name) + 1);
+  if (!error) error = moons__buffer_append(out, source->bytes, source->n_bytes);
+  if (error) out->n_bytes = start;
+  return error;
 }
 
 /* Applying. */
@@ -296,6 +308,15 @@ moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes) {
 
 moons__libraries moons__setup_allowed(const void *bytes, size_t n_bytes) {
   return header_of(bytes, n_bytes).allowed;
+}
+
+int moons__setup_is_source(const void *bytes, size_t n_bytes, moons__source *source) {
+  if (!header_of(bytes, n_bytes).is_source) return 0;
+  const char *name = (const char *)bytes + sizeof(header), *end = (const char *)bytes + n_bytes;
+  const char *zero = memchr(name, '\0', (size_t)(end - name));
+  if (zero == NULL) return 0;
+  *source = (moons__source){name, zero + 1, (size_t)(end - zero - 1)};
+  return 1;
 }
 
 /* Lengths are checked: a program that drives jobs by hand may give any bytes. */

@@ -3,10 +3,12 @@
 ** hold or require, what the script has changed in the standard libraries and in the metatables of basic types, and
 ** where modules are found. To bytes on the caller's side, from bytes into a new state on the worker's.
 **
-** setup = libraries:u32 allowed:u32 changes_standard:u32, then two messages, each after its length:u64. The first has
+** setup = libraries:u32 allowed:u32 changes_standard:u32 is_source:u32, then two messages, each after its length:u64. The first has
 **         the function and init, with all else in the places where it lies (format.h): it is one message, so what one
 **         thing shares with another they share on the other side too. The second has package.path and package.cpath,
 **         and is applied first
+**
+** The set-up of a script (worker/script.h) has no messages, but a name that ends with a zero byte, and then its text.
 */
 #ifndef MOONS_WIRE_SETUP_H
 #define MOONS_WIRE_SETUP_H
@@ -32,6 +34,20 @@ moons__libraries moons__setup_libraries(const void *bytes, size_t n_bytes);
 
 /* The libraries that calls may have at all. */
 moons__libraries moons__setup_allowed(const void *bytes, size_t n_bytes);
+
+/* A script as text. */
+typedef struct moons__source {
+  const char *name; /* as Lua wants one of a chunk: "=rules"; ends with a zero byte */
+  const char *bytes;
+  size_t n_bytes;
+} moons__source;
+
+/* Appends the set-up that a script is. Returns 0 or MOONS_ENOMEM, with `out` as it was. */
+int moons__setup_write_source(moons__buffer *out, moons__libraries libraries,
+                              moons__libraries allowed, const moons__source *source);
+
+/* Whether a set-up is a script; points into the bytes. */
+int moons__setup_is_source(const void *bytes, size_t n_bytes, moons__source *source);
 
 /* Brings a state, in which those libraries are open, to the set-up, and pushes the function and
 ** `init` or nil. May raise any error. */

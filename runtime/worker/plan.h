@@ -65,6 +65,8 @@ typedef struct moons__sink {
 typedef struct moons__luggage {
   moons__shared_list *shared; /* NULL: none */
   moons__sink sink;
+  moons__setup
+      *setup; /* that of the options, where the maker has it; NULL: it is made of their bytes */
 } moons__luggage;
 
 enum { MOONS__PROVE_NEVER = INT32_MAX };

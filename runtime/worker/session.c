@@ -22,6 +22,7 @@
 #include "wire/setup.h"
 #include "worker/install.h"
 #include "worker/print.h"
+#include "worker/script.h"
 
 static int fail(moons__session *s, int status, moons__failure_kind kind, const char *prefix) {
   return moons__workshop_fail(s->workshop, s->slot->L, &s->names, status, kind, prefix);
@@ -63,7 +64,7 @@ typedef struct setting_up {
   moons__session *session;
   moons__loaded_setup *loaded; /* NULL: only what the host adds */
   const moons__plan *plan;
-  enum { HOST, RECEIVING, INIT } stage;
+  enum { HOST, RECEIVING, INIT, COMPILING, SCRIPT } stage;
   int made_finalizer;
 } setting_up;
 
@@ -81,7 +82,7 @@ static int add_host(lua_State *L) {
 /* Runs `init`, with random numbers that depend on the seed alone (call number 0). From here on the limit of memory holds. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
-  x->stage = INIT;
+  x->stage = x->stage == COMPILING ? SCRIPT : INIT;
   moons__push_randomseed(L);
   if (lua_isfunction(L, -1)) {
     moons__session_seed(L, x->plan->options.seed, 0);
@@ -93,6 +94,19 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   moons__arena_limit(&x->session->slot->arena, x->plan->options.memory_bytes);
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
+}
+
+/* Pushes the function that calls are of, and `init` or nil. */
+static void receive(moons__decoder *decoder, setting_up *x) {
+  const moons_job_options *options = &x->plan->options;
+  moons__source source;
+  int is_source = moons__setup_is_source(options->setup, options->setup_bytes, &source);
+  x->stage = is_source ? COMPILING : RECEIVING;
+  if (is_source)
+    moons__script_apply(decoder->L, &source);
+  else
+    moons__setup_apply(decoder, options->setup, options->setup_bytes);
+  x->made_finalizer = decoder->made_finalizer;
 }
 
 /* Leaves the caller in the registry, under a reference of the loaded set-up's. */
@@ -107,9 +121,7 @@ static int apply_setup(lua_State *L) {
   decoder.classes = &x->loaded->classes;
   decoder.shared = x->plan->luggage.shared;
   decoder.arrival = is_kept ? MOONS__AS_HELD_VIEW : MOONS__AS_VIEW;
-  x->stage = RECEIVING;
-  moons__setup_apply(&decoder, x->plan->options.setup, x->plan->options.setup_bytes);
-  x->made_finalizer = decoder.made_finalizer;
+  receive(&decoder, x);
   int function = classes + 1, init = classes + 2;
   if (!lua_isnil(L, init)) run_init(L, x, init);
   lua_pushvalue(L, function);
@@ -130,9 +142,11 @@ void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number) {
 }
 
 static int fail_set_up(const setting_up *x, int status) {
-  static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: "};
-  int kind = x->stage == RECEIVING ? MOONS__FAILURE_MARSHAL : MOONS__FAILURE_ERROR;
-  return fail(x->session, status, (moons__failure_kind)kind, PREFIXES[x->stage]);
+  static const char *const PREFIXES[] = {"", "cannot receive the function: ", "init: ", "", ""};
+  static const moons__failure_kind KINDS[] = {MOONS__FAILURE_ERROR, MOONS__FAILURE_MARSHAL,
+                                              MOONS__FAILURE_ERROR, MOONS__FAILURE_LOAD,
+                                              MOONS__FAILURE_ERROR};
+  return fail(x->session, status, KINDS[x->stage], PREFIXES[x->stage]);
 }
 
 /* Puts the handler at the stack's base. Allocates nothing, for nothing would catch an error here. */

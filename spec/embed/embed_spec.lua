@@ -1,7 +1,12 @@
 -- Embedding through moons.h alone.
 local program = require "c.program"
 
-for _, pair in ipairs {{"embed_test", "a host in C"}, {"process_test", "the process of a host"}} do
+local TESTS = {
+  {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
+  {"process_test", "the process of a host"},
+}
+
+for _, pair in ipairs(TESTS) do
   local test, subject = pair[1], pair[2]
   describe(subject, function()
     local source = "spec/embed/" .. test .. ".c"

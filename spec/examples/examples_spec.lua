@@ -82,10 +82,12 @@ describe("the example", function()
     end)
   end)
 
-  it("embed/host.c prints what it should", function()
-    local path = program.build("host", {"examples/embed/host.c"})
-    check(script.execute {path}, read "examples/embed/host.expected")
-  end)
+  for _, name in ipairs {"host", "rules"} do
+    it("embed/" .. name .. ".c prints what it should", function()
+      local path = program.build(name, {"examples/embed/" .. name .. ".c"})
+      check(script.execute {path}, read("examples/embed/" .. name .. ".expected"))
+    end)
+  end
 end)
 
 -- What a document shows, in order: a mark, the script in a block of its own, and what it prints in
@@ -125,9 +127,10 @@ for _, document in ipairs {
 end
 
 describe("the page on embedding", function()
-  it("shows host.c, which is the example, and what it prints", function()
-    local block = shown("doc/embedding.md", "compile")[1]
-    assert.equal(read "examples/embed/host.c", block.code)
-    assert.equal(read "examples/embed/host.expected", block.output)
+  it("shows the examples, and what they print", function()
+    for _, block in ipairs(shown("doc/embedding.md", "compile")) do
+      assert.equal(read("examples/embed/" .. block.name), block.code)
+      assert.equal(read("examples/embed/" .. block.name:gsub("c$", "expected")), block.output)
+    end
   end)
 end)

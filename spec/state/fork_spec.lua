@@ -18,7 +18,7 @@ local prelude = [==[
 
   local function refused(f, ...)
     local ok, err = pcall(f, ...)
-    assert(not ok and err.kind == "system" and err.message:find("forked", 1, true), tostring(err))
+    assert(not ok and err.kind == "system" and err.message:find("parent process", 1, true), tostring(err))
   end
 
   local function square(x) return x * x end

@@ -334,7 +334,7 @@ static void check_delivered(delivery *d, const char *code) {
 /* A value arrives, by wire and pushed. */
 static void arrives(moons_value value, const char *code) {
   delivery wired = {.value = NULL}, pushed = {.value = &value};
-  CHECK(moons__values_write(&wired.bytes, &value, 1) == 0);
+  CHECK(moons__values_write(&wired.bytes, NULL, &value, 1) == 0);
   check_delivered(&wired, code);
   check_delivered(&pushed, code);
   moons__buffer_free(&wired.bytes);
@@ -345,7 +345,7 @@ static void refused(moons_value value, const char *why) {
   delivery pushed = {.value = &value};
   moons__buffer out = {0};
   CHECK(moons__buffer_append(&out, "abc", 3) == 0);
-  CHECK(moons__values_write(&out, &value, 1) == MOONS_EINVAL);
+  CHECK(moons__values_write(&out, NULL, &value, 1) == MOONS_EINVAL);
   CHECK(out.n_bytes == 3 && memcmp(out.bytes, "abc", 3) == 0);
   moons__buffer_free(&out);
   lua_State *L = open_state();
@@ -403,8 +403,8 @@ static void refuses_bad_values(void) {
   refused(other, "type");
   refused(odd, "type");
   moons__buffer out = {0};
-  CHECK(moons__values_write(&out, NULL, 1) == MOONS_EINVAL);
-  CHECK(moons__values_write(&out, NULL, 0) == 0);
+  CHECK(moons__values_write(&out, NULL, NULL, 1) == MOONS_EINVAL);
+  CHECK(moons__values_write(&out, NULL, NULL, 0) == 0);
   moons__buffer_free(&out);
 }
 
@@ -430,7 +430,7 @@ static void round_trip(void) {
   moons_value sent[] = {moons_table(pairs, 2), moons_boolean(0)};
   moons__buffer out = {0};
   moons__values v;
-  CHECK(moons__values_write(&out, sent, 2) == 0);
+  CHECK(moons__values_write(&out, NULL, sent, 2) == 0);
   CHECK(moons__values_read(&v, out.bytes, out.n_bytes, NULL) == 0);
   CHECK(v.n_values == 2 && v.values[1].type == MOONS_BOOLEAN);
   const moons_value *list = moons_field(v.values, "list");

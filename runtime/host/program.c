@@ -1,0 +1,156 @@
+/*
+** A program is a set-up that is a script (worker/script.h), and the names of its functions: a first call asks for these, which also
+** finds out whether the script runs. So a wrong name is known before anything is sent, and a script that fails is known once.
+*/
+#include "host/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+/* {== Terms =================================================================================== */
+
+void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes) {
+  moons_terms all = {.struct_bytes = struct_bytes, .rights = MOONS_MAY_ALL};
+  if (terms == NULL) return;
+  memset(terms, 0, struct_bytes);
+  memcpy(terms, &all, struct_bytes < sizeof all ? struct_bytes : sizeof all);
+}
+
+/* Copies the terms of a caller whose header may be older or newer: of more than this library knows, all must be 0. */
+static int copy_terms(moons_terms *terms, const moons_terms *given) {
+  moons_terms_init(terms);
+  if (given == NULL) return 0;
+  if (given->struct_bytes < sizeof given->struct_bytes) return MOONS_EINVAL;
+  const char *bytes = (const char *)given;
+  for (size_t i = sizeof *terms; i < given->struct_bytes; i++)
+    if (bytes[i] != 0) return MOONS_EUNSUPPORTED;
+  memcpy(terms, given, given->struct_bytes < sizeof *terms ? given->struct_bytes : sizeof *terms);
+  terms->struct_bytes = sizeof *terms;
+  return 0;
+}
+
+static int check_terms(const moons_terms *terms) {
+  if (terms->rights & ~(uint32_t)MOONS_MAY_ALL) return MOONS_EINVAL;
+  int is_new = terms->rights != MOONS_MAY_ALL || terms->output_bytes > 0 ||
+               terms->max_running > 0 || terms->max_waiting > 0 || terms->open != NULL ||
+               terms->write != NULL || terms->gone != NULL;
+  return is_new ? MOONS_EUNSUPPORTED : 0;
+}
+
+/* {== Loading ================================================================================= */
+
+/* All libraries, for a script can name any; the module too, where the text names it. Otherwise it is loaded at its first use. */
+static moons__libraries libraries_of(const moons__source *source) {
+  static const char NAME[] = "parallel";
+  moons__libraries libraries = MOONS__LIBRARIES_ALL;
+  const char *at = source->bytes, *end = source->bytes + source->n_bytes;
+  while ((size_t)(end - at) >= sizeof NAME - 1) {
+    if (memcmp(at, NAME, sizeof NAME - 1) == 0) return libraries | MOONS__LIBRARIES_PARALLEL;
+    at++;
+  }
+  return libraries;
+}
+
+static int make_setup(moons_program *program, const moons__source *source) {
+  moons__buffer bytes = {0};
+  int error = moons__setup_write_source(&bytes, libraries_of(source), MOONS__LIBRARIES_ALL, source);
+  if (!error) {
+    uint64_t hash = moons__hash(MOONS__HASH_START, bytes.bytes, bytes.n_bytes);
+    program->setup = moons__setup_new(bytes.bytes, bytes.n_bytes, hash);
+    if (program->setup == NULL) error = MOONS_ENOMEM;
+  }
+  moons__buffer_free(&bytes);
+  return error;
+}
+
+static int compare_names(const void *left, const void *right) {
+  const moons_value *a = left, *b = right;
+  return strcmp(a->as.string, b->as.string);
+}
+
+/* Takes the names, or the error, from the call that has asked for them. The list is its own block, so it can be put in order. */
+static void take_names(moons_program *program, moons_call *call) {
+  program->names = call->results;
+  program->error = call->error;
+  call->results = (moons__values){.n_values = 0};
+  call->error = NULL;
+  if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return;
+  moons_value *list = program->names.values;
+  qsort((moons_value *)list->as.values, list->n, sizeof *list, compare_names);
+}
+
+static int load(moons_program *program, const moons__source *source) {
+  moons_call *call;
+  int error = make_setup(program, source);
+  if (!error) error = moons__program_call(&call, program, "", NULL, 0);
+  if (error && error != MOONS_ESCRIPT) return error;
+  take_names(program, call);
+  moons_call_free(call);
+  return error;
+}
+
+static int new_program(moons_program **program, moons_runtime *runtime, const moons_terms *terms) {
+  moons_program *new = calloc(1, sizeof *new);
+  if (new == NULL) return MOONS_ENOMEM;
+  new->terms = *terms;
+  if (terms->seed == 0) new->terms.seed = moons_random_seed();
+  atomic_init(&new->n_calls, 0);
+  new->runtime = moons__runtime_share(runtime);
+  *program = new;
+  return 0;
+}
+
+int moons_program_load(moons_program **program, moons_runtime *runtime, const char *source,
+                       size_t n_bytes, const char *name, const moons_terms *terms) {
+  moons__source text = {name != NULL ? name : "=program", source != NULL ? source : "", n_bytes};
+  moons_terms own;
+  if (program == NULL) return MOONS_EINVAL;
+  *program = NULL;
+  if (runtime == NULL || (source == NULL && n_bytes > 0)) return MOONS_EINVAL;
+  int error = moons__runtime_is_forked(runtime) ? MOONS_EFORKED : copy_terms(&own, terms);
+  if (!error) error = check_terms(&own);
+  if (!error && moons__runtime_is_worker(runtime)) error = MOONS_EINVAL;
+  if (!error) error = new_program(program, runtime, &own);
+  if (error) return error;
+  error = load(*program, &text);
+  if (error == 0 || error == MOONS_ESCRIPT) return error;
+  moons_program_free(*program);
+  *program = NULL;
+  return error;
+}
+
+void moons_program_free(moons_program *program) {
+  if (program == NULL) return;
+  moons__values_free(&program->names);
+  moons__host_error_free(program->error);
+  moons__setup_release(program->setup);
+  moons_runtime_free(program->runtime);
+  free(program);
+}
+
+const moons_error *moons_program_error(const moons_program *program) {
+  return program != NULL && program->error != NULL ? &program->error->error : NULL;
+}
+
+/* {== Calling ================================================================================= */
+
+static int has_function(const moons_program *program, const char *name) {
+  moons_value key = moons_string(name);
+  if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return 0;
+  const moons_value *list = program->names.values;
+  return bsearch(&key, list->as.values, list->n, sizeof key, compare_names) != NULL;
+}
+
+int moons_run(moons_call **call, moons_program *program, const char *function,
+              const moons_value *arguments, size_t n_arguments) {
+  if (call == NULL) return MOONS_EINVAL;
+  *call = NULL;
+  if (program == NULL || function == NULL || (arguments == NULL && n_arguments > 0))
+    return MOONS_EINVAL;
+  if (moons__runtime_is_forked(program->runtime)) return MOONS_EFORKED;
+  if (!has_function(program, function) || moons__runtime_is_worker(program->runtime))
+    return MOONS_EINVAL;
+  return moons__program_call(call, program, function, arguments, n_arguments);
+}
