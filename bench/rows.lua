@@ -127,6 +127,17 @@ return {
     {"calls_cpu_1000", "1 ms, `map`, processor time", "µs", against = "bare_cpu_1000"},
   },
   {
+    part = "store",
+    title = "The option `store`, and settings of a grid",
+    {"new", "processor time of a call more, of settings and results with two or three fields", "µs", at_most = 20},
+    {"there", "the same, where it is in the store", "µs", at_most = 20},
+    {"map", "a map of one call that is in the store", "µs"},
+    {"plain_1000", "1000 calls of 1 ms, 2 workers, time for each", "µs"},
+    {"new_1000", "the same with `store`", "µs", against = "plain_1000", at_least = 0.97},
+    {"loops", "100 000 settings of two parameters, made by two loops, time for each", "ns"},
+    {"grid", "the same read from a `grid`", "ns", against = "loops"},
+  },
+  {
     part = "trace",
     title = "Calls of 10 µs with `moons --trace`, 2 workers, time for each call",
     {"plain", "without a trace", "µs"},

@@ -106,7 +106,7 @@ static char *print_digits(char *at, uint64_t n) {
 static int print_short(char *at, lua_Number number) {
   lua_Number size = fabs(number);
   uint64_t scale = size < 1000 ? UINT64_C(1000000000000) : 1000000;
-  if (size >= 1e9) return 0;
+  if (size >= 1e9 || (size < 1e-6 && size > 0)) return 0;
   uint64_t scaled = (uint64_t)(size * (lua_Number)scale + 0.5);
   if ((lua_Number)scaled / (lua_Number)scale != size) return 0;
   if (signbit(number)) *at++ = '-';
