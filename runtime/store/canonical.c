@@ -90,7 +90,7 @@ static void put_string(frame *f, char tag, int index) {
 /* Puts a mark where this was met before; returns whether it was. Otherwise it has the next number now. */
 static int is_met(frame *f, const void *address) {
   uint64_t *number = moons__seen_at(&f->w->met, address);
-  if (number == NULL) moons__check(f->L, MOONS_ENOMEM);
+  if (number == NULL) return luaL_error(f->L, "%s", moons_error_text(MOONS_ENOMEM));
   if (*number == MOONS__PTRMAP_NONE) {
     *number = ++f->w->n_met;
     return 0;

@@ -262,6 +262,29 @@ describe("a store", function()
     assert.equal(outputs[1], outputs[2])
   end)
 
+  it("tells progress how many calls were there", function()
+    local code = [[
+      local function f(x) return x end
+      local function show(items, progress)
+        parallel.map(f, items, {store = path, progress = progress})
+      end
+      local last
+      local function note(done, total, failed) last = done .. "/" .. total .. " " .. failed end
+      show({1, 2, 3}, note) print(last)
+      show({1, 2, 3, 4, 5}, note) print(last)
+      show({1, 2, 3, 4, 5}, note) print(last)
+      show({1, 2, 3, 4, 5, 6}, true)
+      local report = {}
+      parallel.map(f, {6, 7}, {store = path, report = report})
+      print(report[1], report[2].tries)
+    ]]
+    temporary.folder({}, function(folder)
+      local result = script.run(("local path = %q "):format(folder .. "/a.db") .. code)
+      assert.equal("3/3 0\n5/5 0\n5/5 0\nnil\t1\n", result.stdout, result.stderr)
+      assert.truthy(result.stderr:find("5 of 6 calls were in the store", 1, true), result.stderr)
+    end)
+  end)
+
   it("is read only as far as an iteration goes, and many that are there do not pile up", function()
     local code = [[
       local function f(x) return x end

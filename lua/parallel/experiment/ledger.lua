@@ -84,11 +84,13 @@ function Ledger:item_draws()
 end
 
 --- Looks an item up.
--- @treturn table `key`; `item`; `bytes` of the item, false where they cannot be read back; `a` and `b`, two integers
--- that random numbers are to begin with, false where none are drawn
+-- @param item
+-- @tparam integer i its place
+-- @treturn table `key`; `item`; `i`; `bytes` of the item, false where they cannot be read back; `a` and `b`, integers
+-- that random numbers are to begin with, false where none are drawn; `others`, false: a list of other places
 -- @treturn boolean whether the call was made
 -- @return what it gave
-function Ledger:look_up(item)
+function Ledger:look_up(item, i)
   self.subject.name = "an item"
   local key, a, b, bytes, is_found, value = self:find(self.draws and self.seed_bytes or nil, item)
   if not bytes and not self.draws and self:item_draws() then
@@ -98,7 +100,7 @@ function Ledger:look_up(item)
   if is_found then
     self.n_found = self.n_found + 1
   end
-  return {key = key, item = item, bytes = bytes, a = a, b = b}, is_found, value
+  return {key = key, item = item, i = i, bytes = bytes, a = a, b = b, others = false}, is_found, value
 end
 
 --- Whether this process is to make the call: with shards, each has its own.

@@ -53,12 +53,11 @@ local function new_missing(ledger, items, is_rows)
 end
 
 -- Notes a call that is to be made; returns it, or nothing where another process is to make it.
-function Missing:add(entry, i)
+function Missing:add(entry)
   if not self.ledger:is_mine(entry.key) then
     self.n_of_others = self.n_of_others + 1
     return nil
   end
-  entry.i = i
   self.n_entries, self.n_made = self.n_entries + 1, self.n_made + 1
   self.by_key[entry.key], self.entries[self.n_entries] = entry, entry
   return entry
@@ -75,7 +74,7 @@ function Missing:read()
   if self.is_rows and type(item) == "table" then
     item = packed(item)
   end
-  local entry, is_found, value = self.ledger:look_up(item)
+  local entry, is_found, value = self.ledger:look_up(item, i)
   local same = self.by_key[entry.key]
   if same then
     same.others = same.others or {}
@@ -84,7 +83,7 @@ function Missing:read()
   elseif is_found then
     return i, true, value
   end
-  return i, false, nil, self:add(entry, i)
+  return i, false, nil, self:add(entry)
 end
 
 -- Iterates over the places of the script's map that ask for a call.
@@ -95,7 +94,7 @@ local function places_of(entry)
       return entry.i
     end
     k = k + 1
-    return others and others[k]
+    return others and others[k] or nil
   end
 end
 
