@@ -220,7 +220,8 @@ typedef struct moons_options {
   /* Where calls run: "threads"; "inline", which runs them one by one on the thread that waits for them (to debug, and as
   ** the reference for other backends), and whose runtime only one thread at a time may use; or "processes", where each
   ** worker is a process of its own (`program`), started when there is work for it, so that a call that crashes, or ends
-  ** its process, costs no other call. There `open` must be NULL: the host's functions are not in that process. */
+  ** its process, costs no other call. With `open`, `program` must name this program, whose main calls
+  ** moons_worker_main. */
   const char *backend;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
@@ -260,13 +261,21 @@ typedef struct moons_options {
   int stop_signal;
 
   /* What the backend "processes" starts as its workers: the path of the command `moons`, or a name to be found on the PATH.
-  ** It must be of the same version as the library, built with the same Lua. NULL: the command beside the library or in the
-  ** folder `bin` of the same place; else `moons` on the PATH. */
+  ** It must be of the same version as the library, built with the same Lua; with `open` it must be this program, since another
+  ** one offers other functions. NULL: the command beside the library or in the folder `bin` of the same place; else `moons`
+  ** on the PATH. */
   const char *program;
 } moons_options;
 
 /* Fills in the defaults. */
 MOONS_API void moons_options_init(moons_options *options);
+
+/* For programs with `open` that use the backend "processes" (also in pools of scripts), whose workers are the program itself
+** (`program`): to be called at the top of main, with the options of the runtime. Where the process was not started as a
+** worker, returns -1 at once, with nothing done. In a worker it makes calls until there are no more and returns the status for main
+** to return, 0 or 1; the process and its group are killed where the one that has started it ends. Of the options it uses
+** `open`, `open_data`, `stack_bytes` and `stop_signal`. */
+MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *options);
 
 /* Makes a runtime; NULL options: the defaults. The options are copied. No thread starts before there is a call, except
 ** where the address space or the data of the process is limited: then all workers start here. On failure *runtime is NULL and

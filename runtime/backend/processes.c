@@ -208,7 +208,7 @@ static int find_magic(keeper *k) {
 /* Reads who the process is, and says how its states are to be. */
 static int greet(keeper *k) {
   const moons__backend_config *config = &k->backend->config;
-  const char *own = moons__identity();
+  const char *own = moons__identity(config->worker.open != NULL);
   moons__frame frame;
   char other[256];
   if (find_magic(k) || moons__link_read(&k->link, &frame, sizeof frame)) return -1;

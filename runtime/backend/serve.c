@@ -105,10 +105,10 @@ static void hear(void *data) {
 }
 
 /* The magic is written at once with nothing else, for what is before it counts as text. */
-static int greet(moons__server *s, moons__frame_config *config) {
+static int greet(moons__server *s, moons__frame_config *config, int has_host) {
   static const char MAGIC[] = MOONS__FRAME_MAGIC;
   size_t n_written = 0;
-  const char *identity = moons__identity();
+  const char *identity = moons__identity(has_host);
   moons__frame frame;
   if (moons__process_write(MOONS__PROCESS_WORK, MAGIC, sizeof MAGIC - 1, &n_written)) return -1;
   if (moons__link_write(&s->work, MOONS__FRAME_HELLO, NULL, 0, identity, strlen(identity)))
@@ -117,7 +117,7 @@ static int greet(moons__server *s, moons__frame_config *config) {
   return moons__link_head(&s->work, &frame, config, sizeof *config);
 }
 
-static int open_server(moons__server *s, moons__frame_config *config) {
+static int open_server(moons__server *s, moons__frame_config *config, int has_host) {
   uv_thread_t id;
   moons__link_open(&s->work, MOONS__PROCESS_WORK, NULL, NULL);
   moons__link_open(&s->control, MOONS__PROCESS_CONTROL, NULL, NULL);
@@ -125,15 +125,15 @@ static int open_server(moons__server *s, moons__frame_config *config) {
   moons__shared_number_from(moons_random_seed() << ID_BITS);
   if (uv_mutex_init(&s->sending) || uv_mutex_init(&s->mutex) || map_memory(s)) return -1;
   moons__process_settle();
-  if (greet(s, config)) return -1;
+  if (greet(s, config, has_host)) return -1;
   s->number = config->number;
   return moons__thread_start(&id, 0, 0, hear, s);
 }
 
 /* What it has goes with the process. */
-moons__server *moons__server_open(moons__frame_config *config) {
+moons__server *moons__server_open(moons__frame_config *config, int has_host) {
   moons__server *s = calloc(1, sizeof *s);
-  if (s == NULL || open_server(s, config) == 0) return s;
+  if (s == NULL || open_server(s, config, has_host) == 0) return s;
   free(s);
   return NULL;
 }

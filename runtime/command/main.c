@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/serve.h"
 #include "command/crash.h"
 #include "command/keyboard.h"
 #include "command/prompt.h"
@@ -573,33 +572,17 @@ static int refuse_runtime(const command *c, int error, const moons__shortage *sh
   return EXIT_FAILURE;
 }
 
-/* moons --serve DEPTH: this process is a worker of another one. What it is like comes from there and from nowhere else, the
-** environment least of all: a worker that started workers, as it may say, would do so without end. */
+/* moons --serve: this process is a worker of another one. */
 static int serve(int argc, char **argv) {
   static const char NO_USE[] =
       "is how the backend 'processes' starts its workers; it is of no other use";
-  moons__frame_config config;
   moons_options options;
-  moons_runtime *r;
-  moons__shortage shortage;
-  if (argc != 3 || strcmp(argv[2], "0") != 0) {
-    fprintf(stderr, "%s: --serve %s\n", program_name, NO_USE);
-    return EXIT_FAILURE;
-  }
-  moons__server *server = moons__server_open(&config);
-  if (server == NULL) return EXIT_FAILURE;
   moons_options_init(&options);
-  options.backend = "inline";
-  options.n_workers = config.n_workers;
-  options.states_bytes = (size_t)config.states_bytes;
-  options.state_bytes = (size_t)config.state_bytes;
   options.stop_signal = SIGURG;
-  options.write = moons__server_write;
-  options.write_data = server;
-  if (moons__runtime_make(&r, &options, NULL, NULL, &shortage)) return EXIT_FAILURE;
-  int error = moons__runtime_serve(r, server);
-  moons_runtime_free(r);
-  return error ? EXIT_FAILURE : EXIT_SUCCESS;
+  int status = moons_worker_main(argc, argv, &options);
+  if (status >= 0) return status;
+  fprintf(stderr, "%s: --serve %s\n", program_name, NO_USE);
+  return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {

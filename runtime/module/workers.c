@@ -113,10 +113,11 @@ static const char *choose_backend(lua_State *L, int index, const moons_runtime *
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "a call in a worker process cannot start worker processes: make the pool without "
                   "the option 'backend', or a map, which runs in this process");
-  if (moons_runtime_options(runtime)->open != NULL)
+  const moons_options *options = moons_runtime_options(runtime);
+  if (options->open != NULL && options->program == NULL)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
-                  "the backend 'processes' is not for this program: calls may use functions that "
-                  "the program offers, and worker processes have none of these");
+                  "worker processes have none of the functions that this program offers to calls: "
+                  "have its main call moons_worker_main, and name it as 'program' in its options");
   return name;
 }
 

@@ -257,7 +257,8 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
   if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  if (functions->runs_elsewhere && options->open != NULL) return MOONS_EUNSUPPORTED;
+  if (functions->runs_elsewhere && options->open != NULL && options->program == NULL)
+    return MOONS_EUNSUPPORTED;
   moons_runtime *r = calloc(1, sizeof *r);
   if (r == NULL) return MOONS_ENOMEM;
   r->functions = functions;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -231,6 +232,13 @@ int moons__process_take_file(int stream) {
 }
 
 /* {== The process itself ====================================================================== */
+
+int moons__process_is_started(void) {
+  struct stat status;
+  for (int fd = MOONS__PROCESS_WORK; fd <= MOONS__PROCESS_FILES; fd++)
+    if (fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode)) return 0;
+  return 1;
+}
 
 static struct {
   void *bytes;

@@ -64,6 +64,9 @@ int moons__process_take_file(int stream);
 
 /* {== The process itself ====================================================================== */
 
+/* Whether this process was started in this way: it has the streams. */
+int moons__process_is_started(void);
+
 /* From now on the child of a fork, in a call say, has a copy of this map of the memory: what it writes there, its parent does not
 ** see. For one map in a process. */
 void moons__process_keep_from_forks(void *bytes, size_t n_bytes);

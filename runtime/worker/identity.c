@@ -22,7 +22,10 @@
 #define POINTER "?"
 #endif
 
-const char *moons__identity(void) {
-  return "Moons " MOONS_VERSION ", " LUA_RELEASE ", integers as " LUA_INTEGER_FMT
-         ", floats as " LUA_NUMBER_FMT ", pointers of " POINTER " bytes, " ORDER;
+#define IDENTITY                                                                                   \
+  "Moons " MOONS_VERSION ", " LUA_RELEASE ", integers as " LUA_INTEGER_FMT                         \
+  ", floats as " LUA_NUMBER_FMT ", pointers of " POINTER " bytes, " ORDER
+
+const char *moons__identity(int has_host) {
+  return has_host ? IDENTITY ", with functions of a host" : IDENTITY;
 }

@@ -4,7 +4,8 @@
 #ifndef MOONS_WORKER_IDENTITY_H
 #define MOONS_WORKER_IDENTITY_H
 
-/* Names versions, sizes and the order of bytes in one line. A constant string; any thread. */
-const char *moons__identity(void);
+/* Names versions, sizes and the order of bytes in one line, and whether a host offers functions of its own (`open` of moons_options).
+** A constant string; any thread. */
+const char *moons__identity(int has_host);
 
 #endif

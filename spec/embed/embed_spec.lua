@@ -3,7 +3,7 @@ local program = require "c.program"
 
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
-  {"process_test", "the process of a host"},
+  {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
 }
 
 for _, pair in ipairs(TESTS) do

@@ -1,0 +1,40 @@
+/*
+** The main of a worker process. What it is like comes from the process that has started it, and from nowhere else, the environment
+** least of all: a worker that started workers, as that may say, would do so without end.
+*/
+#include <string.h>
+
+#include "backend/serve.h"
+#include "moons.h"
+#include "schedule/runtime.h"
+#include "system/process.h"
+
+/* The backend "processes" starts its workers so: the number is how deep it is in others. */
+static int is_worker(int argc, char **argv) {
+  return argc == 3 && strcmp(argv[1], "--serve") == 0 && strcmp(argv[2], "0") == 0 &&
+         moons__process_is_started();
+}
+
+static int serve(moons__server *server, const moons__frame_config *config,
+                 const moons_options *of_host) {
+  moons_options options = *of_host;
+  moons_runtime *r;
+  moons__shortage shortage;
+  options.backend = "inline";
+  options.n_workers = config->n_workers;
+  options.states_bytes = (size_t)config->states_bytes;
+  options.state_bytes = (size_t)config->state_bytes;
+  options.write = moons__server_write;
+  options.write_data = server;
+  if (moons__runtime_make(&r, &options, NULL, NULL, &shortage)) return 1;
+  int error = moons__runtime_serve(r, server);
+  moons_runtime_free(r);
+  return error != 0;
+}
+
+int moons_worker_main(int argc, char **argv, const moons_options *options) {
+  moons__frame_config config;
+  if (!is_worker(argc, argv)) return -1;
+  moons__server *server = moons__server_open(&config, options->open != NULL);
+  return server != NULL ? serve(server, &config, options) : 1;
+}

@@ -1,0 +1,100 @@
+/* A host whose calls are made in processes of its own. */
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "host.h"
+
+static const char *self;
+
+/* triple(x): what only this host has. */
+static int call_triple(lua_State *L) {
+  lua_pushinteger(L, 3 * luaL_checkinteger(L, 1));
+  return 1;
+}
+
+static int call_abort(lua_State *L) {
+  (void)L;
+  abort();
+}
+
+static void offer(lua_State *L, void *data) {
+  (void)data;
+  lua_register(L, "triple", call_triple);
+  lua_register(L, "crash", call_abort);
+}
+
+static moons_options options_of_host(void) {
+  moons_options options = usual_options(2);
+  options.backend = "processes";
+  options.open = offer;
+  options.program = self;
+  return options;
+}
+
+static void offers(void) {
+  moons_options options = options_of_host();
+  run_with(&options,
+           "local r = parallel.map(function(x) return triple(x) end, parallel.range(1, 1000))\n"
+           "for i = 1, 1000 do assert(r[i] == 3 * i) end\n"
+           "assert(parallel.map(triple, {1, 2})[2] == 6)");
+}
+
+static void crashes(void) {
+  moons_options options = options_of_host();
+  run_with(&options,
+           "local r, e = parallel.map(function(x) return x == 3 and crash() or triple(x) end,\n"
+           "  {1, 2, 3, 4}, {errors = 'collect', chunk = 4})\n"
+           "assert(e.n == 1 and e[3].kind == 'lost' and r[4] == 12)");
+}
+
+static void pools(void) {
+  moons_options options = options_of_host();
+  options.backend = "threads";
+  run_with(&options,
+           "local pool <close> = parallel.pool {backend = 'processes', workers = 2}\n"
+           "local r, e = pool:map(function(x) return x == 1 and crash() or triple(x) end,\n"
+           "  {1, 2}, {errors = 'collect'})\n"
+           "assert(e.n == 1 and e[1].kind == 'lost' and r[2] == 6)");
+}
+
+static void other_program(void) {
+  moons_options options = options_of_host();
+  options.program = getenv("MOONS");
+  run_with(&options, "local ok, err = pcall(parallel.map, triple, {1, 2})\n"
+                     "assert(not ok and err.kind == 'system', err)\n"
+                     "assert(err.message:find('with functions of a host', 1, true), err.message)");
+}
+
+static void no_program(void) {
+  moons_options options = options_of_host();
+  moons_runtime *runtime;
+  options.program = NULL;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EUNSUPPORTED && runtime == NULL);
+  options.backend = "threads";
+  run_with(&options, "local ok, err = pcall(parallel.pool, {backend = 'processes'})\n"
+                     "assert(not ok and tostring(err):find('moons_worker_main', 1, true), err)");
+}
+
+static void no_worker(void) {
+  moons_options options = options_of_host();
+  char *words[][4] = {
+      {"host", NULL}, {"host", "--serve", "1", NULL}, {"host", "--serve", "0", NULL}};
+  for (int i = 0; i < 3; i++)
+    CHECK(moons_worker_main(i == 0 ? 1 : 3, words[i], &options) == -1);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"has its functions in worker processes that it starts itself", offers},
+      {"loses one call where one of them crashes #unsanitized", crashes},
+      {"has them in pools of scripts #unsanitized", pools},
+      {"is refused another program, which has none of them", other_program},
+      {"is refused where none is named", no_program},
+      {"is no worker unless it was started as one", no_worker},
+      {NULL, NULL},
+  };
+  self = argv[0];
+  moons_options options = options_of_host();
+  int status = moons_worker_main(argc, argv, &options);
+  return status >= 0 ? status : run_tests(TESTS, argc, argv);
+}
