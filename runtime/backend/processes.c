@@ -11,16 +11,15 @@
 ** after it are made elsewhere.
 */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "backend/backend.h"
 #include "backend/cargo.h"
+#include "backend/death.h"
 #include "backend/frame.h"
 #include "moons.h"
 #include "sizes.h"
@@ -28,8 +27,10 @@
 #include "system/park.h"
 #include "system/process.h"
 #include "system/thread.h"
+#include "system/trace.h"
 #include "worker/identity.h"
 #include "worker/outcome.h"
+#include "worker/row.h"
 
 /* The command that serves. */
 static const char NAME[] = "moons";
@@ -59,6 +60,7 @@ typedef struct keeper {
   int is_short;         /* there was no memory for what results speak of */
   moons__buffer text;   /* being printed */
   char why[TEXT_BYTES]; /* what the process said, or died of */
+  moons__row row;       /* of the trace: chunks, since what calls do is not seen here */
   int is_joined;        /* its thread has ended; for the thread that closes the backend */
 
   /* Guarded by the mutex. */
@@ -151,35 +153,13 @@ static int look(void *data) {
 
 /* {== The life of a process =================================================================== */
 
-static const char *signal_name(int number) {
-  static const struct {
-    int number;
-    const char *name;
-  } SIGNALS[] = {{SIGSEGV, " (SIGSEGV)"}, {SIGKILL, " (SIGKILL)"}, {SIGABRT, " (SIGABRT)"},
-                 {SIGBUS, " (SIGBUS)"},   {SIGFPE, " (SIGFPE)"},   {SIGILL, " (SIGILL)"},
-                 {SIGTERM, " (SIGTERM)"}, {SIGPIPE, " (SIGPIPE)"}, {SIGSYS, " (SIGSYS)"}};
-  for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++)
-    if (SIGNALS[i].number == number) return SIGNALS[i].name;
-  return "";
-}
-
-static void tell_death(char why[TEXT_BYTES], int status) {
-  if (status >= 0 && WIFSIGNALED(status))
-    snprintf(why, TEXT_BYTES, "its worker process died of signal %d%s", WTERMSIG(status),
-             signal_name(WTERMSIG(status)));
-  else if (status >= 0 && WIFEXITED(status))
-    snprintf(why, TEXT_BYTES, "its worker process ended with status %d", WEXITSTATUS(status));
-  else
-    snprintf(why, TEXT_BYTES, "its worker process ended");
-}
-
 /* Waits for the end of the process, and takes what there is of it. Others no longer give it orders. */
 static void bury(keeper *k) {
   moons__backend *b = k->backend;
   uv_mutex_lock(&b->mutex);
   k->control.stream = -1;
   uv_mutex_unlock(&b->mutex);
-  tell_death(k->why, moons__process_wait(&k->process));
+  moons__death_tell(k->why, sizeof k->why, moons__process_wait(&k->process));
   moons__process_unmap(k->mark, MOONS_MARK_BYTES);
   for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++) {
     moons__setup_release(k->setups[i]);
@@ -537,10 +517,19 @@ static int try_chunk(keeper *k, moons__chunk *chunk) {
   return salvage(k, chunk, begun_ns);
 }
 
+static void trace_chunk(keeper *k, const moons__chunk *chunk) {
+  if (!moons__row_is_traced(&k->row)) return;
+  moons__traced_chunk traced = {
+      .first = chunk->first, .n_run = chunk->n_run, .n_failed = chunk->n_failed};
+  moons__row_end(&k->row, &traced);
+}
+
 static void run_chunk(keeper *k, moons__chunk *chunk) {
   moons__backend *b = k->backend;
+  if (moons__row_is_traced(&k->row)) moons__row_begin(&k->row);
   while (!try_chunk(k, chunk))
     ;
+  trace_chunk(k, chunk);
   pass_on(k);
   uv_mutex_lock(&b->mutex);
   k->is_busy = 0;
@@ -575,16 +564,19 @@ static void end(keeper *k) {
 
 static void keeper_main(void *data) {
   keeper *k = data;
+  const moons__worker_config *config = &k->backend->config.worker;
   char name[8];
   moons__chunk *chunk;
   snprintf(name, sizeof name, "%u", k->sleeper.number);
   moons__thread_name(name);
+  moons__trace_name_thread(config->trace, config->pool, k->sleeper.number + 1);
   while ((chunk = dequeue(k->backend, k)) != NULL)
     run_chunk(k, chunk);
   end(k);
 }
 
 static void keeper_free(keeper *k) {
+  moons__row_close(&k->row);
   moons__buffer_free(&k->text);
   moons__buffer_free(&k->place);
   moons__sleeper_close(&k->sleeper);
@@ -599,6 +591,7 @@ static int start_keeper(moons__backend *b, unsigned number) {
     return MOONS_ENOMEM;
   }
   k->backend = b;
+  moons__row_open(&k->row, b->config.worker.trace);
   k->control.stream = -1;
   int error = moons__thread_start(&k->id, KEEPER_STACK_BYTES, 0, keeper_main, k);
   if (error) {

@@ -40,13 +40,13 @@ void moons__worker_trace(moons__worker *w, const moons__item *item) {
   if (!moons__row_is_traced(row)) return;
   uint64_t ended_ns = row->begun_ns != 0 && row->ended_ns != 0 ? row->ended_ns : moons_clock_ns();
   int failed = item->kind == MOONS__ITEM_ERROR;
-  moons__row_call(row,
-                  &(moons__traced_call){.begun_ns = row->begun_ns != 0 ? row->begun_ns : ended_ns,
-                                        .ended_ns = ended_ns,
-                                        .number = w->chunk->first + w->chunk->n_run,
-                                        .n_tries = w->n_tries,
-                                        .failure = item->bytes,
-                                        .failure_bytes = failed ? item->n_bytes : 0});
+  moons__traced_call traced = {.begun_ns = row->begun_ns != 0 ? row->begun_ns : ended_ns,
+                               .ended_ns = ended_ns,
+                               .number = w->chunk->first + w->chunk->n_run,
+                               .n_tries = w->n_tries,
+                               .failure = item->bytes,
+                               .failure_bytes = failed ? item->n_bytes : 0};
+  moons__row_call(row, &traced);
   row->begun_ns = 0;
 }
 

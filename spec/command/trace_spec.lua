@@ -230,6 +230,20 @@ describe("a trace", function()
       ["in a string:1"] = true, ["[C]"] = true}, names)
   end)
 
+  it("of worker processes has their chunks, and none of their calls", function()
+    local events, result = traced([[
+      local results = parallel.map(function(x) return x end, parallel.range(1, 100), {workers = 2, chunk = 10})
+      print(#results)
+    ]], {flags = {"-b", "processes"}})
+    assert.equal("100\n", result.stdout)
+    local n = 0
+    for _, chunk in ipairs(events.chunk) do
+      n = n + chunk.args.calls
+      assert.truthy(events.threads[chunk.tid]:find "^worker %d$")
+    end
+    assert.same({100, 0}, {n, #events.call})
+  end)
+
   describe("is whole", function()
     local ENDS = {
       {"where the script fails", "error 'no'", 1},
