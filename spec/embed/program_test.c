@@ -162,7 +162,7 @@ static void scripts_fail_to_load(void) {
   moons_runtime *runtime = open_usual();
   moons_terms terms;
   moons_terms_init(&terms);
-  terms.timeout_ns = 100000000;
+  terms.timeout_ns = 1000000000;
   terms.memory_bytes = 4 << 20;
   fails_to_load(runtime, "function f(", MOONS_KIND_LOAD, "rules:1:", NULL);
   fails_to_load(runtime, "function f() end error('not today')", MOONS_KIND_ERROR,
@@ -179,7 +179,7 @@ static void terms_hold(void) {
   moons_terms terms;
   moons_terms_init(&terms);
   CHECK(terms.struct_bytes == sizeof terms && terms.rights == MOONS_MAY_ALL);
-  terms.timeout_ns = 100000000;
+  terms.timeout_ns = 1000000000;
   terms.memory_bytes = 8 << 20;
   terms.result_bytes = 1000;
   terms.seed = 42;
