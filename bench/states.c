@@ -10,6 +10,7 @@
 
 #include "bench.h"
 #include "moons.h"
+#include "schedule/runtime.h"
 #include "state/image.h"
 #include "state/libraries.h"
 #include "state/pristine.h"
@@ -126,7 +127,7 @@ typedef struct line {
 } line;
 
 /* The states of a worker know where to find the module `parallel`, as they do in a runtime. */
-static void preload(lua_State *L, void *data) { moons_preload(L, data); }
+static void preload(lua_State *L, void *data) { moons__preload(L, data); }
 
 /* As the module `parallel` makes it, of the function on top. */
 static void encode_setup(lua_State *L, moons__buffer *out) {
@@ -165,7 +166,7 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   bench_require(moons__worker_open(&l->worker, &config, NULL) == 0, "no memory for a worker");
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
-  moons_job_options options = {.fresh = l->fresh};
+  moons__job_options options = {.fresh = l->fresh};
   moons__setup *setup = moons__setup_new(l->setup.bytes, l->setup.n_bytes, 0);
   bench_require(setup != NULL, "no memory for a set-up");
   l->plan = moons__plan_new(&options, setup, &(moons__luggage){0}, NULL, 0);

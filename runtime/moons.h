@@ -1,16 +1,16 @@
 /*
 ** Moons: Lua functions in parallel, each call in a Lua state of its own.
 **
-** A program makes a runtime (a pool of workers) and gives it to its own Lua states with moons_open; the
-** scripts there call `parallel.map` and its kin. A program that has no Lua state of its own can drive jobs by
-** hand: bytes in, bytes out.
+** A program makes a runtime (a pool of workers). It gives it to its own Lua states with moons_open, whose scripts call
+** `parallel.map` and its kin; or it loads scripts with moons_program_load, whose functions it calls with plain C values
+** by moons_run. The two mix.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no signal handler,
 ** except that of `stop_signal` where a program asks for one. It reads no environment variables, prints nothing
 ** of its own accord, and never ends the process. What calls print, and the progress that a script asks for, goes
 ** to stdout and stderr, or to `write` of the options.
 **
-** In the child of a fork, functions that return a code refuse the parent's runtimes and jobs with MOONS_EFORKED.
+** In the child of a fork, functions that return a code refuse the parent's runtimes with MOONS_EFORKED.
 ** Functions that free or close these return at once and free nothing, and so does lua_close of a state that was
 ** given to such a runtime. New runtimes work there. For this a process has a counter and a handler of
 ** pthread_atfork. A child that is made without calling such handlers (vfork, posix_spawn) must not use a runtime.
@@ -49,10 +49,8 @@ typedef struct moons_runtime moons_runtime;
   X(ETHREAD, -3, "a thread could not be started")                                                  \
   X(ECLOSED, -4, "the runtime is closed")                                                          \
   X(EDEPTH, -5, "maps are nested too deeply")                                                      \
-  X(EMALFORMED, -6, "malformed bytes")                                                             \
   X(EUNSUPPORTED, -7, "not supported by this system")                                              \
   X(EEND, -8, "nothing is left to take")                                                           \
-  X(ESTOPPED, -9, "the job has stopped")                                                           \
   X(ETIMEDOUT, -10, "timed out")                                                                   \
   X(EFORKED, -11, "the runtime belongs to the parent process")                                     \
   X(ESCRIPT, -13, "the script failed")
@@ -73,12 +71,6 @@ MOONS_API int moons_version_number(void);
 /* How many cores this process may really use, by affinity and the quota of its container. At least 1.
 ** Any thread. */
 MOONS_API unsigned moons_cpus(void);
-
-/* Nanoseconds of a clock that only goes forward. Any thread. */
-MOONS_API uint64_t moons_clock_ns(void);
-
-/* A seed from the system's source of random numbers. Any thread. */
-MOONS_API uint64_t moons_random_seed(void);
 
 /* {== Values ================================================================================== */
 
@@ -284,7 +276,7 @@ MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *opti
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
 /* Gives up the caller's hold. The last one, a program may have it, waits for the calls that are running, ends the workers and
-** frees the runtime. Its jobs must have been freed, and the Lua states that it was given to must have been closed. It does not wait for a call that
+** frees the runtime. The Lua states that it was given to must have been closed. It does not wait for a call that
 ** was cancelled and is in a C function that does not return: the thread and the state of that call go when the
 ** function returns; until then it calls neither `open` nor `write`. Accepts NULL. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
@@ -377,90 +369,6 @@ MOONS_API const moons_error *moons_call_error(const moons_call *call);
 /* How long it ran. */
 MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
-/* {== Jobs ==================================================================================== */
-
-/* One map in flight. A job is used by one thread at a time. */
-typedef struct moons_job moons_job;
-
-typedef struct moons_job_options {
-  /* What each call starts from, as the module `parallel` makes it (setup.h); copied. */
-  const void *setup;
-  size_t setup_bytes;
-
-  unsigned n_workers; /* how many workers run its calls; 0: as many as the runtime's options say */
-  int fresh;          /* each call gets a state of its own */
-  int pack;           /* all values of a call are sent back, not just the first */
-  int collect;        /* a failed call does not stop the others */
-  int until;          /* a call whose first value is neither nil nor false stops the others */
-  uint64_t seed;      /* call i's math.random depends on (seed, seed_offset + i) */
-  uint64_t seed_offset; /* calls that have drawn from the seed before */
-
-  uint64_t timeout_ns; /* how long one call may run; 0: for ever */
-  /* The most that one call may hold, with all that it starts; 0: what the runtime's options say. */
-  size_t memory_bytes;
-  unsigned n_retries; /* how often a failed call is tried again */
-
-  int report; /* each result comes with what its call has used (batch.h) */
-} moons_job_options;
-
-/* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */
-MOONS_API void moons_job_options_init(moons_job_options *options);
-
-/* Makes a job. Any thread, also within a call that a worker of this runtime runs (a map within a map): such a job
-** uses the workers that there may be. Returns 0, MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers) or
-** MOONS_EDEPTH. */
-MOONS_API int moons_job_new(moons_job **job, moons_runtime *runtime,
-                            const moons_job_options *options);
-
-/* Gives the job another set-up for the chunks that are put from now on: the same function, with more
-** that these chunks need. The bytes are copied. Returns 0, MOONS_ENOMEM, or MOONS_EINVAL when this was done a few
-** times before (sizes.h). */
-MOONS_API int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
-
-/* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
-** number `first`. The bytes must come from malloc and belong to the job from here on, also on
-** failure. Returns 0, or with the chunk dropped MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h),
-** MOONS_ETHREAD where none of the workers that may run it is idle and the next cannot be started, or MOONS_ESTOPPED where a
-** call has failed or the job was cancelled. */
-MOONS_API int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
-                            size_t n_bytes);
-
-/* A finished chunk, or part of one: workers that had nothing to do may have taken calls from it that had not
-** begun; these come in a chunk of their own. */
-typedef struct moons_chunk {
-  uint64_t first;   /* number of its first call */
-  uint32_t n_calls; /* how many calls it has */
-  char *bytes;      /* results (batch.h), from malloc; whoever takes the chunk frees them */
-  size_t n_bytes;
-  int is_cut;       /* the job was stopped: there may be fewer results than calls */
-  uint64_t busy_ns; /* time that a worker spent on it */
-} moons_chunk;
-
-/* Takes a finished chunk, and waits for one for up to `timeout_ns` (negative: for ever). Failed chunks come first,
-** others in any order. Within a call that a worker runs, that worker runs waiting chunks of the job itself
-** meanwhile, so that a map within a map cannot deadlock. Returns 0, MOONS_EEND when every chunk that was put has
-** been taken or dropped, MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH where the worker's stack is too full to run
-** chunks, or MOONS_ESTOPPED where the call that waits must end. */
-MOONS_API int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk);
-
-/* Waits until a chunk has finished, or there are no more to come: then moons_job_take need not wait. Returns 0, or
-** MOONS_ETIMEDOUT, MOONS_ENOMEM, MOONS_EDEPTH or MOONS_ESTOPPED as moons_job_take does. */
-MOONS_API int moons_job_wait(moons_job *job, int64_t timeout_ns);
-
-/* How many chunks were put and have not been taken yet. */
-MOONS_API unsigned moons_job_pending(moons_job *job);
-
-/* How many chunks have finished, and can be taken without waiting. */
-MOONS_API unsigned moons_job_ready(moons_job *job);
-
-/* Drops the chunks that no worker has begun, and ends the calls that run, at their next instruction
-** in Lua. */
-MOONS_API void moons_job_cancel(moons_job *job);
-
-/* Cancels the job and frees it as soon as its running chunks have ended; does not wait for them.
-** Accepts NULL. */
-MOONS_API void moons_job_free(moons_job *job);
-
 /* {== Lua ===================================================================================== */
 
 /* Gives the module `parallel` to a state: `require "parallel"` finds it, and it works on `runtime`.
@@ -468,9 +376,6 @@ MOONS_API void moons_job_free(moons_job *job);
 ** the workers the same globals with `open` of the options. The runtime must outlive the state. May raise
 ** memory errors, as a lua_CFunction may. */
 MOONS_API void moons_open(struct lua_State *L, moons_runtime *runtime);
-
-/* Does what moons_open does, but takes no note of globals. */
-MOONS_API void moons_preload(struct lua_State *L, moons_runtime *runtime);
 
 /* The lua_CFunction behind `require "parallel"` in stock lua5.4: returns the module. The state
 ** makes a runtime of its own at the first map and frees it when it is closed. */

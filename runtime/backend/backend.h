@@ -21,6 +21,7 @@
 #include <stddef.h>
 
 #include "backend/stack.h"
+#include "base/errors.h"
 
 typedef struct moons__backend moons__backend;
 
@@ -101,7 +102,7 @@ typedef struct moons__backend_functions {
   const moons__station *(*here)(moons__backend *backend);
 
   /* Whether the calling thread can run any chunk while it waits: 1, 0, or an error: MOONS_EDEPTH where it has no stack
-  ** left for it, MOONS_ESTOPPED where it was given up. */
+  ** left for it, MOONS__ESTOPPED where it was given up. */
   int (*can_run)(moons__backend *backend);
 
   /* Runs a chunk on the calling thread, and passes it to its `done`. */

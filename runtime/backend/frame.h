@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "moons.h"
+#include "worker/job_options.h"
 
 /* What comes before the first frame of a worker process, behind whatever its start has printed. */
 #define MOONS__FRAME_MAGIC "\n\001moons worker\001\n"
@@ -64,8 +65,8 @@ typedef struct moons__frame_cargo {
 } moons__frame_cargo;
 
 typedef struct moons__frame_chunk {
-  uint64_t work;             /* its number: none is used twice in the life of a worker process */
-  moons_job_options options; /* but for the set-up, which is in a slot */
+  uint64_t work;              /* its number: none is used twice in the life of a worker process */
+  moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
   uint32_t slot, n_calls, n_skipped, n_tries, prove_after;
 } moons__frame_chunk;

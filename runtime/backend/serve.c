@@ -15,6 +15,7 @@
 #include "backend/cargo.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/fork.h"
 #include "system/machine.h"
 #include "system/place.h"
@@ -122,7 +123,7 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
   moons__link_open(&s->work, MOONS__PROCESS_WORK, NULL, NULL);
   moons__link_open(&s->control, MOONS__PROCESS_CONTROL, NULL, NULL);
   s->fork_number = moons__fork_number();
-  moons__shared_number_from(moons_random_seed() << ID_BITS);
+  moons__shared_number_from(moons__random_seed() << ID_BITS);
   if (uv_mutex_init(&s->sending) || uv_mutex_init(&s->mutex) || map_memory(s)) return -1;
   moons__process_settle();
   if (greet(s, config, has_host)) return -1;

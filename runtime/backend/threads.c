@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "backend/stack.h"
+#include "base/errors.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
@@ -474,7 +475,7 @@ static int can_run(moons__backend *b) {
   char here = 0;
   thread *t = uv_key_get(&b->current);
   if (t == NULL) return 0;
-  if (moons__worker_is_lost(t->workers.stations[0].worker)) return MOONS_ESTOPPED;
+  if (moons__worker_is_lost(t->workers.stations[0].worker)) return MOONS__ESTOPPED;
   size_t used = (size_t)(t->stack > &here ? t->stack - &here : &here - t->stack);
   if (used + MOONS_STACK_RESERVE_BYTES > b->config.stack_bytes) return MOONS_EDEPTH;
   int error = moons__stack_prepare(&t->workers);

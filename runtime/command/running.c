@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/source.h"
 #include "worker/worker.h"
 
@@ -104,7 +105,7 @@ static void tell_calls(running_call *calls, unsigned n) {
            program_name, n);
   append(&text, head);
   for (unsigned i = 0; i < n; i++)
-    append_call(&text, &calls[i], moons_clock_ns());
+    append_call(&text, &calls[i], moons__clock_ns());
   write_out(&text);
   moons__buffer_free(&text);
 }

@@ -5,6 +5,7 @@
 
 #include "host/program.h"
 #include "wire/batch.h"
+#include "worker/job_options.h"
 
 /* {== There =================================================================================== */
 
@@ -19,9 +20,9 @@ static int write_chunk(moons__buffer *out, const char *function, const moons_val
   return error;
 }
 
-static moons_job_options options_of(const moons_program *program, uint64_t number) {
-  moons_job_options options;
-  moons_job_options_init(&options);
+static moons__job_options options_of(const moons_program *program, uint64_t number) {
+  moons__job_options options;
+  moons__job_options_init(&options);
   options.setup = program->setup->bytes;
   options.setup_bytes = program->setup->n_bytes;
   options.n_workers = 0;
@@ -35,7 +36,7 @@ static moons_job_options options_of(const moons_program *program, uint64_t numbe
 
 /* No proof is tried: the function of a program is one in C, which calls the others. */
 static int make_job(moons_job **job, moons_program *program) {
-  moons_job_options options = options_of(program, atomic_fetch_add(&program->n_calls, 1));
+  moons__job_options options = options_of(program, atomic_fetch_add(&program->n_calls, 1));
   moons__luggage luggage = {.setup = program->setup};
   moons__shortage shortage;
   int error = moons__job_make(job, program->runtime, &options, &luggage, &shortage);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/element.h"
+#include "base/errors.h"
 #include "host/value.h"
 
 /* A node is known by its number, for the list of all grows; 0 is none. */
@@ -59,7 +60,7 @@ static inline moons__node *moons__node_at(const moons__nodes *nodes, moons__node
   return (moons__node *)(void *)nodes->list.bytes + id;
 }
 
-/* Takes a message apart. Returns 0, MOONS_ENOMEM or MOONS_EMALFORMED. Whatever it returns, moons__nodes_free frees the nodes. */
+/* Takes a message apart. Returns 0, MOONS_ENOMEM or MOONS__EMALFORMED. Whatever it returns, moons__nodes_free frees the nodes. */
 int moons__nodes_read(moons__nodes *nodes, const void *bytes, size_t n_bytes,
                       const moons__shared_list *shared);
 void moons__nodes_free(moons__nodes *nodes);

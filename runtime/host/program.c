@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "system/clock.h"
 
 /* {== Terms =================================================================================== */
 
@@ -95,7 +96,7 @@ static int new_program(moons_program **program, moons_runtime *runtime, const mo
   moons_program *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
   new->terms = *terms;
-  if (terms->seed == 0) new->terms.seed = moons_random_seed();
+  if (terms->seed == 0) new->terms.seed = moons__random_seed();
   atomic_init(&new->n_calls, 0);
   new->runtime = moons__runtime_share(runtime);
   *program = new;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/errors.h"
 #include "moons.h"
 #include "system/shared.h"
 
@@ -27,7 +28,7 @@ typedef struct moons__values {
 
 /* Reads the values of a message; `shared` are the blocks beside it, or NULL. Functions, and what else is no plain data, become
 ** values of the type MOONS_OTHER; metatables are left out; what is shared in Lua is shared here. Any bytes give values or an
-** error, in memory bounded by their length. Returns 0, or with nothing made MOONS_ENOMEM, MOONS_EMALFORMED, or MOONS_EDEPTH for a
+** error, in memory bounded by their length. Returns 0, or with nothing made MOONS_ENOMEM, MOONS__EMALFORMED, or MOONS_EDEPTH for a
 ** value that contains itself. */
 int moons__values_read(moons__values *values, const void *bytes, size_t n_bytes,
                        const moons__shared_list *shared);

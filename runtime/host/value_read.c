@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "host/node.h"
 #include "sizes.h"
 #include "wire/format.h"
@@ -46,7 +47,7 @@ static size_t left(const reader *r) { return (size_t)(r->end - r->at); }
 /* NULL where there are not as many. */
 static const char *take(reader *r, uint64_t n_bytes) {
   if (r->error || n_bytes > left(r)) {
-    fail(r, MOONS_EMALFORMED);
+    fail(r, MOONS__EMALFORMED);
     return NULL;
   }
   const char *taken = r->at;
@@ -76,13 +77,13 @@ static uint64_t take_varint(reader *r) {
     n |= (uint64_t)(byte & 0x7F) << shift;
     if (byte < 0x80) return n;
   }
-  fail(r, MOONS_EMALFORMED);
+  fail(r, MOONS__EMALFORMED);
   return 0;
 }
 
-/* Whether the next byte is this; the end is MOONS_EMALFORMED, and counts as it. */
+/* Whether the next byte is this; the end is MOONS__EMALFORMED, and counts as it. */
 static int is_next(reader *r, unsigned tag) {
-  if (left(r) == 0) fail(r, MOONS_EMALFORMED);
+  if (left(r) == 0) fail(r, MOONS__EMALFORMED);
   return r->error || (unsigned char)*r->at == tag;
 }
 
@@ -155,7 +156,7 @@ static moons__node_id find_kept(reader *r, uint64_t offset) {
       high = middle;
   }
   if (low < r->kept.n_bytes / sizeof *all && all[low].offset == offset) return all[low].node;
-  fail(r, MOONS_EMALFORMED);
+  fail(r, MOONS__EMALFORMED);
   return 0;
 }
 
@@ -174,7 +175,7 @@ static size_t read_run(reader *r, moons__node_id table, size_t n_most) {
   unsigned tag = take_byte(r);
   uint32_t n;
   take_into(r, &n, sizeof n);
-  if (n > n_most) fail(r, MOONS_EMALFORMED);
+  if (n > n_most) fail(r, MOONS__EMALFORMED);
   const char *bytes = take(r, (uint64_t)n * 8);
   moons_value value = moons_bytes(bytes, n);
   value.type = tag == WIRE_FLOATS ? MOONS_FLOATS : MOONS_INTEGERS;
@@ -199,7 +200,7 @@ static void read_elements(reader *r, moons__node_id table) {
 static void append_pair(reader *r, moons__node_id table, moons__node_id key, moons__node_id value) {
   if (r->error) return;
   moons__node *k = node_at(r, key);
-  if (k->kind == MOONS__NODE_PLAIN && !moons__value_is_key(&k->value)) fail(r, MOONS_EMALFORMED);
+  if (k->kind == MOONS__NODE_PLAIN && !moons__value_is_key(&k->value)) fail(r, MOONS__EMALFORMED);
   append_part(r, table, key);
   append_part(r, table, value);
   if (!r->error) node_at(r, table)->n_pairs++;
@@ -245,8 +246,8 @@ static void read_shape(reader *r) {
   unsigned n = take_byte(r);
   for (; n > 0 && !r->error; n--) {
     moons__node_id key = read_value(r);
-    if (!r->error && node_at(r, key)->kind != MOONS__NODE_PLAIN) fail(r, MOONS_EMALFORMED);
-    if (!r->error && node_at(r, key)->value.type != MOONS_STRING) fail(r, MOONS_EMALFORMED);
+    if (!r->error && node_at(r, key)->kind != MOONS__NODE_PLAIN) fail(r, MOONS__EMALFORMED);
+    if (!r->error && node_at(r, key)->value.type != MOONS_STRING) fail(r, MOONS__EMALFORMED);
     if (!r->error) fail(r, moons__buffer_append(&r->keys, &key, sizeof key));
   }
   size_t end = r->keys.n_bytes / sizeof(moons__node_id);
@@ -270,7 +271,7 @@ static moons__node_id read_record(reader *r, unsigned tag, const char *at, int i
   if (is_new) read_shape(r);
   size_t shape = is_new ? n_shapes(r) - 1 : take_byte(r);
   if (r->error || shape >= n_shapes(r)) {
-    fail(r, MOONS_EMALFORMED);
+    fail(r, MOONS__EMALFORMED);
     return 0;
   }
   unsigned flags = take_byte(r);
@@ -294,7 +295,7 @@ static void read_upvalues(reader *r, unsigned n) {
     else if (tag == WIRE_UPVALUE)
       read_value(r);
     else
-      fail(r, MOONS_EMALFORMED);
+      fail(r, MOONS__EMALFORMED);
   }
 }
 
@@ -361,7 +362,7 @@ static void take_array(reader *r, array *a) {
   a->columns = take_varint(r);
   a->block = r->shared != NULL && place < r->shared->n ? r->shared->blocks[place] : NULL;
   if (a->block != NULL && a->block->id != id) a->block = NULL;
-  if (!is_whole(a)) fail(r, MOONS_EMALFORMED);
+  if (!is_whole(a)) fail(r, MOONS__EMALFORMED);
 }
 
 /* Adds a table of some of its numbers. */
@@ -448,12 +449,12 @@ static moons__node_id read_compound(reader *r, unsigned tag, const char *at) {
   case WIRE_MARSHAL: return read_marshalled(r, tag, at);
   case WIRE_NUMBERS: return read_array(r, tag, at);
   case WIRE_ROWS: return read_rows(r, tag, at);
-  default: fail(r, MOONS_EMALFORMED); return 0;
+  default: fail(r, MOONS__EMALFORMED); return 0;
   }
 }
 
 static moons__node_id read_deeper(reader *r, unsigned tag, const char *at) {
-  if (r->depth >= MAX_DEPTH) fail(r, MOONS_EMALFORMED);
+  if (r->depth >= MAX_DEPTH) fail(r, MOONS__EMALFORMED);
   r->depth++;
   moons__node_id id = r->error ? 0 : read_compound(r, tag, at);
   r->depth--;
@@ -497,7 +498,7 @@ static moons__node_id read_value(reader *r) {
 
 static void read_content(reader *r) {
   if (r->n_done >= r->deferred.n_bytes / sizeof(moons__node_id)) {
-    fail(r, MOONS_EMALFORMED);
+    fail(r, MOONS__EMALFORMED);
     return;
   }
   moons__node_id id = ((const moons__node_id *)(const void *)r->deferred.bytes)[r->n_done++];
@@ -523,7 +524,7 @@ static void read_later(reader *r) {
     case WIRE_CONTENT: read_content(r); break;
     case WIRE_PLACE: read_place(r); break;
     case WIRE_END: return;
-    default: fail(r, MOONS_EMALFORMED);
+    default: fail(r, MOONS__EMALFORMED);
     }
   }
 }
@@ -550,7 +551,7 @@ static void read_message(reader *r) {
   for (; n_values > 0 && !r->error; n_values--)
     append_value(r, read_value(r));
   read_later(r);
-  if (!r->error && r->at != r->end) fail(r, MOONS_EMALFORMED);
+  if (!r->error && r->at != r->end) fail(r, MOONS__EMALFORMED);
 }
 
 int moons__nodes_read(moons__nodes *nodes, const void *bytes, size_t n_bytes,

@@ -37,7 +37,7 @@ static int keep_field(lua_State *L, int table, const char *name, int which) {
 }
 
 /* Options that are not given are 0. */
-static void read_options(lua_State *L, moons_job_options *options) {
+static void read_options(lua_State *L, moons__job_options *options) {
   options->fresh = lua_getfield(L, OPTIONS, "fresh") == LUA_TNIL || lua_toboolean(L, -1);
   lua_getfield(L, OPTIONS, "errors");
   options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
@@ -122,7 +122,7 @@ static moons_runtime *runtime_of(lua_State *L, const moons__job_data *j) {
 }
 
 /* Makes the job with the set-up that was encoded. */
-static void start_job(lua_State *L, moons__job_data *j, moons_job_options *options) {
+static void start_job(lua_State *L, moons__job_data *j, moons__job_options *options) {
   options->setup = j->setup.bytes;
   options->setup_bytes = j->setup.n_bytes;
   moons__workers_data *workers = given_workers(L);
@@ -156,7 +156,7 @@ static uint64_t function_number(lua_State *L, int fresh) {
 }
 
 /* The seed of the job's calls. A pool counts those too that have a seed of their own. */
-static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *options) {
+static void choose_seed(lua_State *L, moons__job_data *j, moons__job_options *options) {
   moons__workers_data *workers = given_workers(L);
   if (workers != NULL) {
     j->n_seeds_before = moons__seeds_take(L, &workers->seeds, j->n);
@@ -174,7 +174,7 @@ static void choose_seed(lua_State *L, moons__job_data *j, moons_job_options *opt
 }
 
 /* Notes where the job is to report. A report of all that a pool does goes by the numbers of the pool's calls. */
-static void choose_report(lua_State *L, moons__job_data *j, moons_job_options *options) {
+static void choose_report(lua_State *L, moons__job_data *j, moons__job_options *options) {
   char host[MOONS_HOST_BYTES];
   options->report = keep_field(L, OPTIONS, "report", MOONS__VALUE_REPORT) == LUA_TTABLE;
   if (!options->report) return;
@@ -185,7 +185,7 @@ static void choose_report(lua_State *L, moons__job_data *j, moons_job_options *o
 }
 
 /* What is known of how long its calls take decides how many travel together. */
-static void choose_chunks(lua_State *L, moons__job_data *j, const moons_job_options *options) {
+static void choose_chunks(lua_State *L, moons__job_data *j, const moons__job_options *options) {
   j->function = function_number(L, options->fresh);
   const moons__cost *cost = NULL;
   if (j->function != 0) cost = moons__costs_find(&j->state->costs, j->function);
@@ -194,7 +194,7 @@ static void choose_chunks(lua_State *L, moons__job_data *j, const moons_job_opti
 
 /* A call on this thread has a state as new, since a kept one is a worker's, as what `init` has set up is; and nothing looks after
 ** its time, or reports which worker it had. */
-static void choose_thread(lua_State *L, moons__job_data *j, const moons_job_options *options) {
+static void choose_thread(lua_State *L, moons__job_data *j, const moons__job_options *options) {
   int has_init = lua_getfield(L, OPTIONS, "init") != LUA_TNIL;
   lua_pop(L, 1);
   j->suits_caller = options->fresh && !has_init && options->timeout_ns == 0 && !options->report &&
@@ -202,8 +202,8 @@ static void choose_thread(lua_State *L, moons__job_data *j, const moons_job_opti
   j->is_awaited = flag_of(L, PLAN, "is_awaited");
 }
 
-static void read_plan(lua_State *L, moons__job_data *j, moons_job_options *options) {
-  moons_job_options_init(options);
+static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *options) {
+  moons__job_options_init(options);
   read_options(L, options);
   if (options->n_workers == 0) options->n_workers = moons_runtime_workers(j->state->runtime);
   j->pack = options->pack;
@@ -252,7 +252,7 @@ int moons__core_job(lua_State *L) {
   lua_insert(L, JOB);
   lua_getfield(L, PLAN, "options");
   lua_insert(L, OPTIONS);
-  moons_job_options options;
+  moons__job_options options;
   read_plan(L, j, &options);
   make_first_setup(L, j);
   start_job(L, j, &options);

@@ -6,10 +6,11 @@
 
 #include "module/hooks.h"
 #include "sizes.h"
+#include "system/clock.h"
 
 /* core.now(): seconds of a clock that only goes forward. */
 int moons__core_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)moons_clock_ns() / 1e9);
+  lua_pushnumber(L, (lua_Number)moons__clock_ns() / 1e9);
   return 1;
 }
 
@@ -22,12 +23,12 @@ static void sleep_ns(uint64_t n_ns) {
 /* core.sleep(seconds): 0 or more. */
 int moons__core_sleep(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 1);
-  uint64_t now_ns = moons_clock_ns(), end_ns = UINT64_MAX;
+  uint64_t now_ns = moons__clock_ns(), end_ns = UINT64_MAX;
   if (seconds < 1e9) end_ns = now_ns + (uint64_t)(seconds * 1e9);
   while (now_ns < end_ns) {
     sleep_ns(end_ns - now_ns < MOONS_LOOK_NS ? end_ns - now_ns : MOONS_LOOK_NS);
     moons__run_hook(L);
-    now_ns = moons_clock_ns();
+    now_ns = moons__clock_ns();
   }
   return 0;
 }

@@ -9,8 +9,10 @@
 
 #include "module/errors.h"
 #include "module/hooks.h"
+#include "schedule/jobs.h"
 #include "schedule/queue.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/machine.h"
 
 /* {== Collecting ============================================================================== */
@@ -372,12 +374,12 @@ static int64_t check_timeout(lua_State *L, int index) {
 
 /* The time at which a timeout in ns, -1: none, is over. */
 static uint64_t end_of(int64_t timeout_ns) {
-  return timeout_ns < 0 ? UINT64_MAX : moons_clock_ns() + (uint64_t)timeout_ns;
+  return timeout_ns < 0 ? UINT64_MAX : moons__clock_ns() + (uint64_t)timeout_ns;
 }
 
 /* How long to wait before the next look whether a hook is to run. */
 static int64_t next_look(uint64_t end_ns) {
-  uint64_t now_ns = moons_clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+  uint64_t now_ns = moons__clock_ns(), left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
   return left_ns < MOONS_LOOK_NS ? (int64_t)left_ns : MOONS_LOOK_NS;
 }
 

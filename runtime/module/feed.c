@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "module/errors.h"
 #include "module/hooks.h"
 #include "module/sending.h"
@@ -288,8 +289,8 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   int error =
       moons__job_put_with(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, shared, &shortage);
   if (error == MOONS_ETHREAD) j->lacks_worker = 1;
-  if (error == MOONS_ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
-  if (error != MOONS_ESTOPPED) moons__check_made(L, error, &shortage);
+  if (error == MOONS__ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
+  if (error != MOONS__ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;
   if (j->first_here != 0) help(L, j);
 }

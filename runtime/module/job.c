@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "schedule/jobs.h"
 #include "schedule/queue.h"
 #include "wire/traceback.h"
 

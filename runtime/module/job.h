@@ -9,6 +9,7 @@
 #include <lua.h>
 
 #include "module/state.h"
+#include "schedule/jobs.h"
 #include "wire/batch.h"
 #include "wire/wire.h"
 

@@ -240,7 +240,7 @@ static int open_experiment(lua_State *L, lua_CFunction open) {
 
 static int open_preloaded_experiment(lua_State *L) { return open_experiment(L, open_parallel); }
 
-void moons_preload(lua_State *L, moons_runtime *runtime) {
+void moons__preload(lua_State *L, moons_runtime *runtime) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushlightuserdata(L, runtime);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME);
@@ -253,7 +253,7 @@ void moons_preload(lua_State *L, moons_runtime *runtime) {
 }
 
 void moons_open(lua_State *L, moons_runtime *runtime) {
-  moons_preload(L, runtime);
+  moons__preload(L, runtime);
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
   moons__pristine_note(L, 1);

@@ -8,6 +8,7 @@
 
 #include "module/hooks.h"
 #include "state/pristine.h"
+#include "system/clock.h"
 
 /* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for
 ** as many such maps as a pool can have. So what comes after it does not depend on how far it has been read. */
@@ -18,7 +19,7 @@
 static uint64_t seed_from_system(lua_State *L) {
   moons__state_data *state = moons__push_state(L);
   lua_pop(L, 1);
-  if (state->seed == 0) state->seed = moons_random_seed();
+  if (state->seed == 0) state->seed = moons__random_seed();
   state->seed += UINT64_C(0x9E3779B97F4A7C15);
   return state->seed;
 }

@@ -17,7 +17,7 @@
 #include "wire/wire.h"
 
 /* Keys in the registry. */
-#define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons_preload */
+#define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons__preload */
 #define MOONS__KEY_HOST "moons.host"       /* true in states given to moons_open */
 
 /* What the jobs of a Lua state share. */

@@ -11,6 +11,7 @@
 #include "base/kept.h"
 #include "moons.h"
 #include "schedule/job.h"
+#include "schedule/jobs.h"
 #include "schedule/news.h"
 #include "schedule/queue.h"
 #include "sizes.h"

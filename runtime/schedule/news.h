@@ -4,7 +4,7 @@
 #ifndef MOONS_SCHEDULE_NEWS_H
 #define MOONS_SCHEDULE_NEWS_H
 
-#include "moons.h"
+#include "schedule/jobs.h"
 #include "system/waiter.h"
 
 struct moons__queue;

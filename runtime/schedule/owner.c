@@ -7,13 +7,14 @@
 #include <stdlib.h>
 
 #include "backend/cargo.h"
+#include "base/errors.h"
 #include "base/hash.h"
 #include "schedule/inside.h"
 #include "schedule/runtime.h"
 #include "system/place.h"
 
-void moons_job_options_init(moons_job_options *options) {
-  *options = (moons_job_options){.fresh = 1};
+void moons__job_options_init(moons__job_options *options) {
+  *options = (moons__job_options){.fresh = 1};
 }
 
 /* While a job has plans, and chunks run, their blocks are in use. */
@@ -85,7 +86,7 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   return setup;
 }
 
-static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options,
+static moons__plan *make_plan(moons_runtime *r, const moons__job_options *options,
                               const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__setup *setup = luggage->setup != NULL
                             ? moons__setup_share(luggage->setup)
@@ -100,7 +101,7 @@ static moons__plan *make_plan(moons_runtime *r, const moons_job_options *options
 }
 
 /* The call in which the job is made, if any, is that of all its plans: its limits hold for them, and its end ends them. */
-static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *options,
+static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *options,
                                     const moons__luggage *luggage) {
   moons__scope *scope;
   int is_foreign;
@@ -110,14 +111,14 @@ static moons__plan *make_first_plan(moons_runtime *r, const moons_job_options *o
   return plan;
 }
 
-int moons_job_new(moons_job **job, moons_runtime *r, const moons_job_options *options) {
+int moons_job_new(moons_job **job, moons_runtime *r, const moons__job_options *options) {
   moons__shortage shortage;
   return moons__job_make(job, r, options, &(moons__luggage){0}, &shortage);
 }
 
 /* Only a job that is made outside of calls adds workers: a map within a call uses those that there are. Depth is counted on
 ** this runtime for the workers, whose states are one for each depth, and with the parents' to bound the nesting. */
-int moons__job_make(moons_job **job, moons_runtime *r, const moons_job_options *options,
+int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options *options,
                     const moons__luggage *luggage, moons__shortage *shortage) {
   *job = NULL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
@@ -298,7 +299,7 @@ int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
                       const moons__luggage *luggage) {
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   if (job->n_plans == MOONS_SETUPS_PER_JOB) return MOONS_EINVAL;
-  moons_job_options options = job->plans[0]->options;
+  moons__job_options options = job->plans[0]->options;
   options.setup = setup;
   options.setup_bytes = setup_bytes;
   const moons__plan *first = job->plans[0];
@@ -404,7 +405,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   uv_mutex_unlock(&job->mutex);
   if (!is_stopped) return submit_new(job, &started, shortage);
   chunk_free(chunk);
-  return MOONS_ESTOPPED;
+  return MOONS__ESTOPPED;
 }
 
 /* Gives what a finished chunk holds to the taker. */

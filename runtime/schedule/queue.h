@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
+#include "base/errors.h"
 #include "moons.h"
+#include "schedule/jobs.h"
 
 typedef struct moons__queue moons__queue;
 
@@ -22,7 +24,7 @@ void moons__job_report_to(moons_job *job, moons__queue *queue);
 
 /* Takes a job that has news, and waits for one for up to `timeout_ns` (0: not at all; negative: for ever). Where the
 ** calling thread must run calls itself while it waits, it runs calls of `awaited`, a job that reports to the queue and is
-** not over; with a timeout of 0 this may be NULL. Returns 0, or MOONS_ETIMEDOUT, MOONS_EDEPTH or MOONS_ESTOPPED as
+** not over; with a timeout of 0 this may be NULL. Returns 0, or MOONS_ETIMEDOUT, MOONS_EDEPTH or MOONS__ESTOPPED as
 ** moons_job_wait does. One thread at a time. */
 int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns, moons_job **job);
 

@@ -44,7 +44,7 @@ int moons__runtime_has_backend(const char *name) { return find_backend(name) != 
 
 /* Workers give their states the module, bound to this runtime. They get a function for it, since their floor knows neither
 ** runtimes nor the module. */
-static void preload(struct lua_State *L, void *runtime) { moons_preload(L, runtime); }
+static void preload(struct lua_State *L, void *runtime) { moons__preload(L, runtime); }
 
 /* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
 static commons *get_commons(const moons_runtime *parent, size_t states_bytes, moons__trace *trace) {

@@ -10,6 +10,7 @@
 
 #include "base/kept.h"
 #include "moons.h"
+#include "schedule/jobs.h"
 #include "worker/plan.h"
 
 struct moons__console;
@@ -24,6 +25,10 @@ typedef struct moons__shortage {
   unsigned n_had;    /* of them */
   int is_bound;      /* the pools of calls have as many as they may */
 } moons__shortage;
+
+/* Gives a state the module, as moons_open does, but takes no note of globals. It is the module's (module/module.c): workers get
+** the function from the runtime, for their floor does not know it. May raise memory errors. */
+void moons__preload(struct lua_State *L, moons_runtime *runtime);
 
 /* Whether the process was forked after the runtime was made: then nothing of it that has locks may be used. */
 int moons__runtime_is_forked(const moons_runtime *runtime);
@@ -50,7 +55,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         moons__shortage *shortage);
 
 /* Does what moons_job_new does, and fills in the shortage in the same way. The job shares the luggage. */
-int moons__job_make(moons_job **job, moons_runtime *runtime, const moons_job_options *options,
+int moons__job_make(moons_job **job, moons_runtime *runtime, const moons__job_options *options,
                     const moons__luggage *luggage, moons__shortage *shortage);
 
 /* Do what moons_job_extend, moons_job_put (whose shortage is filled in too) and moons_job_take do, with blocks that the bytes speak of: luggage as that of make; a list

@@ -3,6 +3,7 @@
 ** thread; others wait to be rung, and have what others have not begun shared when it takes long. In a call the wait is
 ** cut into moments, for the call may have to end.
 */
+#include "base/errors.h"
 #include "schedule/inside.h"
 #include "schedule/runtime.h"
 
@@ -77,14 +78,14 @@ static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns
 }
 
 /* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
-** Returns 0, MOONS_ETIMEDOUT or MOONS_ESTOPPED. */
+** Returns 0, MOONS_ETIMEDOUT or MOONS__ESTOPPED. */
 static int wait_in(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   moons_runtime *r = job->runtime;
   if (moons__runtime_depth(r) == 0) return wait_and_share(job, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
   if (moment_ns > deadline_ns) moment_ns = deadline_ns;
   int error = wait_and_share(job, w, moment_ns);
-  if (moons__runtime_is_ending(r)) return MOONS_ESTOPPED;
+  if (moons__runtime_is_ending(r)) return MOONS__ESTOPPED;
   return moment_ns < deadline_ns ? 0 : error;
 }
 
@@ -94,7 +95,7 @@ static int run_or_wait(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   int ran = run_one(job);
   if (ran < 0) return ran;
   if (ran == 0) return wait_in(job, w, deadline_ns);
-  return moons__runtime_is_ending(r) ? MOONS_ESTOPPED : 0;
+  return moons__runtime_is_ending(r) ? MOONS__ESTOPPED : 0;
 }
 
 static int wait_for(moons_job *job, uint64_t deadline_ns) {
@@ -121,7 +122,7 @@ static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
 int moons_job_wait(moons_job *job, int64_t timeout_ns) {
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   int error = wait_for_chunk(job, timeout_ns);
-  return moons__runtime_is_ending(job->runtime) ? MOONS_ESTOPPED : error;
+  return moons__runtime_is_ending(job->runtime) ? MOONS__ESTOPPED : error;
 }
 
 int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns,
@@ -130,6 +131,6 @@ int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_n
   int error = timeout_ns == 0 ? MOONS_ETIMEDOUT : 0;
   while ((*job = moons__queue_take(queue)) == NULL && !error)
     error = run_or_wait(awaited, moons__queue_waiter(queue), deadline_ns);
-  if (*job != NULL && moons__runtime_is_ending((*job)->runtime)) return MOONS_ESTOPPED;
+  if (*job != NULL && moons__runtime_is_ending((*job)->runtime)) return MOONS__ESTOPPED;
   return *job != NULL ? 0 : error;
 }

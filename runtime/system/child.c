@@ -19,6 +19,7 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/fork.h"
 
 #ifdef __APPLE__
@@ -290,7 +291,7 @@ static int look(const moons__child *c, int flags) {
 }
 
 static void end_late(moons__child *c) {
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   if (now_ns < c->until_ns) return;
   take_list(c->of);
   end(c, now_ns);
@@ -313,7 +314,7 @@ static int await(moons__child *c) {
 static int have_kin_ended(moons__child *c) {
   take_list(c->of);
   int is_over = c->told_ns == 0;
-  if (!is_over && (!has_kin(c) || moons_clock_ns() >= c->told_ns + MOONS_PROGRAM_GRACE_NS)) {
+  if (!is_over && (!has_kin(c) || moons__clock_ns() >= c->told_ns + MOONS_PROGRAM_GRACE_NS)) {
     signal_kin(c, SIGKILL);
     if (c->leads_group) kill(-c->pid, SIGKILL);
     is_over = 1;
@@ -345,7 +346,7 @@ void moons__child_kill(moons__child *c) {
 /* What is in the buffer of a FILE goes into a pipe that poll finds ready. */
 void moons__child_await_reader(moons__child *c, int fd) {
   struct pollfd writing = {.fd = fd, .events = POLLOUT};
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   if (c->until_ns == 0) return;
   int left_ms = c->until_ns > now_ns ? (int)((c->until_ns - now_ns) / 1000000) : 0;
   if (poll(&writing, 1, left_ms) == 0) moons__child_kill(c);
@@ -359,7 +360,7 @@ static int is_of(const moons__child *c, const void *owner) {
 
 void moons__children_end(moons__children *children, const void *owner) {
   take_list(children);
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (is_of(c, owner)) end(c, now_ns);
   pthread_mutex_unlock(&children->mutex);
@@ -374,12 +375,12 @@ void moons__children_kill(moons__children *children, const void *owner) {
 
 /* A thread that is just starting a program kills it itself; this waits a while for such threads. */
 void moons__children_close(moons__children *children, const void *but) {
-  uint64_t until_ns = moons_clock_ns() + MOONS_PROGRAM_GRACE_NS;
+  uint64_t until_ns = moons__clock_ns() + MOONS_PROGRAM_GRACE_NS;
   take_list(children);
   children->is_closed = 1;
   for (moons__child *c = children->first; c != NULL; c = c->next)
     if (c->owner != but) signal_all(c, SIGKILL);
-  while (children->n_starting > 0 && moons_clock_ns() < until_ns) {
+  while (children->n_starting > 0 && moons__clock_ns() < until_ns) {
     pthread_mutex_unlock(&children->mutex);
     sleep_ns(LOOK_NS);
     take_list(children);

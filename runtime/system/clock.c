@@ -5,10 +5,11 @@
 #include <uv.h>
 
 #include "moons.h"
+#include "system/clock.h"
 
-uint64_t moons_clock_ns(void) { return uv_hrtime(); }
+uint64_t moons__clock_ns(void) { return uv_hrtime(); }
 
-uint64_t moons_random_seed(void) {
+uint64_t moons__random_seed(void) {
   uint64_t seed = uv_hrtime();
   uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL); /* where it fails, the time has to do */
   return seed;

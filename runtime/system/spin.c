@@ -8,6 +8,7 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 
 enum { PAUSES_A_LOOK = 16 }; /* between looks at the clock */
 
@@ -34,14 +35,14 @@ void moons__spin_learn(moons__patience *p, uint64_t waited_ns) {
 }
 
 int moons__spin(const atomic_uint *value, unsigned old) {
-  uint64_t start_ns = moons_clock_ns(), now_ns = start_ns;
+  uint64_t start_ns = moons__clock_ns(), now_ns = start_ns;
   do {
     if (now_ns - start_ns >= MOONS_SPIN_ALONE_NS) sched_yield();
     for (int i = 0; i < PAUSES_A_LOOK; i++) {
       if (atomic_load_explicit(value, memory_order_acquire) != old) return 1;
       pause_a_little();
     }
-    now_ns = moons_clock_ns();
+    now_ns = moons__clock_ns();
   } while (now_ns - start_ns < MOONS_SPIN_NS);
   return 0;
 }

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/fork.h"
 #include "system/machine.h"
 
@@ -92,7 +93,7 @@ void moons__trace_join(moons__trace_writer *w, moons__trace *t) {
   w->trace = t;
   if (t == NULL) return;
   atomic_flag_clear(&w->is_busy);
-  w->written_ns = moons_clock_ns();
+  w->written_ns = moons__clock_ns();
   uv_mutex_lock(&t->list_mutex);
   w->before = NULL;
   w->next = t->writers;
@@ -217,7 +218,7 @@ static moons__trace *trace_new(int fd) {
     free(t);
     return NULL;
   }
-  t->start_ns = moons_clock_ns();
+  t->start_ns = moons__clock_ns();
   t->process = (long)getpid();
   t->fork_number = moons__fork_number();
   t->fd = fd;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "system/clock.h"
 
 typedef struct moons__trace moons__trace;
 
@@ -36,13 +37,13 @@ void moons__trace_leave(moons__trace_writer *writer);
 char *moons__trace_begin(moons__trace_writer *writer, size_t n_bytes);
 void moons__trace_end(moons__trace_writer *writer, const char *end);
 
-/* Writes what was added, where that took long, or where the last block was written long ago: `now_ns` of moons_clock_ns. */
+/* Writes what was added, where that took long, or where the last block was written long ago: `now_ns` of moons__clock_ns. */
 void moons__trace_rest(moons__trace_writer *writer, int took_long, uint64_t now_ns);
 
 /* Names the calling thread: worker `number` of the runtime `pool`, 0 for the script's own. Accepts NULL. */
 void moons__trace_name_thread(moons__trace *trace, unsigned pool, unsigned number);
 
-/* The time from which events count, of moons_clock_ns. Any thread. */
+/* The time from which events count, of moons__clock_ns. Any thread. */
 uint64_t moons__trace_start_ns(const moons__trace *trace);
 
 /* The number of the process. Any thread. */

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "system/clock.h"
+
 typedef struct moons__waiter moons__waiter;
 
 /* A waiter with one user. NULL: no memory. */
@@ -21,7 +23,7 @@ void moons__waiter_release(moons__waiter *waiter);
 /* Wakes the thread that waits, now or the next time that it waits, and releases. Accepts NULL. */
 void moons__waiter_ring(moons__waiter *waiter);
 
-/* Waits to be rung until `deadline_ns` of moons_clock_ns, with `spins` busily for a moment first. What was
+/* Waits to be rung until `deadline_ns` of moons__clock_ns, with `spins` busily for a moment first. What was
 ** done before the ring is done for the caller. Returns 0 or MOONS_ETIMEDOUT. */
 int moons__waiter_wait(moons__waiter *waiter, uint64_t deadline_ns, int spins);
 

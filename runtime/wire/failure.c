@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/errors.h"
 #include "moons.h"
 
 static int write_text(moons__buffer *out, const char *text, size_t n_bytes) {
@@ -36,10 +37,10 @@ int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
 /* Points *text into the bytes, and moves *at behind it. */
 static int read_text(const char **at, const char *end, const char **text, size_t *n_bytes) {
   uint64_t length;
-  if ((size_t)(end - *at) < sizeof length) return MOONS_EMALFORMED;
+  if ((size_t)(end - *at) < sizeof length) return MOONS__EMALFORMED;
   memcpy(&length, *at, sizeof length);
   *at += sizeof length;
-  if (length > (size_t)(end - *at)) return MOONS_EMALFORMED;
+  if (length > (size_t)(end - *at)) return MOONS__EMALFORMED;
   *text = *at;
   *n_bytes = (size_t)length;
   *at += length;
@@ -49,7 +50,7 @@ static int read_text(const char **at, const char *end, const char **text, size_t
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes) {
   const char *at = bytes, *end = at + n_bytes;
   *failure = (moons__failure){0};
-  if (n_bytes < 1 || (unsigned char)*at >= MOONS__N_FAILURES) return MOONS_EMALFORMED;
+  if (n_bytes < 1 || (unsigned char)*at >= MOONS__N_FAILURES) return MOONS__EMALFORMED;
   failure->kind = (moons__failure_kind)*at++;
   int error = read_text(&at, end, &failure->message, &failure->message_bytes);
   if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);

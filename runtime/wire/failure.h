@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/errors.h"
 
 /* The kinds: name, as scripts see them, and what a call says that was made to end. */
 #define MOONS__FAILURES(X)                                                                         \
@@ -47,7 +48,7 @@ moons__failure moons__failure_of(moons__failure_kind kind, const char *message);
 /* Appends a failure but its value, which may follow. Returns 0 or MOONS_ENOMEM. */
 int moons__failure_write(moons__buffer *out, const moons__failure *failure);
 
-/* Reads one; points into the bytes. Returns 0 or MOONS_EMALFORMED. */
+/* Reads one; points into the bytes. Returns 0 or MOONS__EMALFORMED. */
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);
 
 /* The name of a kind, and what is said where there is nothing more to say. */

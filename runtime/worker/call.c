@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "moons.h"
+#include "system/clock.h"
 #include "wire/raise.h"
 
 /* Upvalue `seed` of the function that runs is math.randomseed. `number`: which call of the seed it is. */
@@ -351,7 +352,7 @@ static int call_some(lua_State *L) {
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
     int at = 2 + (int)n_begun;
-    if (is_traced) c->ended_ns[n_begun - 1] = moons_clock_ns();
+    if (is_traced) c->ended_ns[n_begun - 1] = moons__clock_ns();
     is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
   } while (is_kept && n_begun < n_given && !is_over(c) && !sandbox->set_default &&
            (!in_lane || moons__session_has_room(s)));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sizes.h"
+#include "worker/job_options.h"
 
 /* With room for so many bytes of its own. */
 static moons__setup *new_setup(size_t n_own, size_t n_bytes, uint64_t hash) {
@@ -84,7 +85,7 @@ void moons__setup_release(moons__setup *setup) {
 
 static atomic_uint_least64_t last_number;
 
-moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
+moons__plan *moons__plan_new(const moons__job_options *options, moons__setup *setup,
                              const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__plan *plan = calloc(1, sizeof *plan);
   if (plan == NULL) return NULL;

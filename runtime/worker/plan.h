@@ -12,6 +12,7 @@
 #include "base/element.h"
 #include "moons.h"
 #include "system/shared.h"
+#include "worker/job_options.h"
 #include "worker/scope.h"
 
 enum { MOONS__UNPROVED_BYTES = 320 };
@@ -72,8 +73,8 @@ typedef struct moons__luggage {
 enum { MOONS__PROVE_NEVER = INT32_MAX };
 
 typedef struct moons__plan {
-  uint64_t number;           /* of no other plan of this process */
-  moons_job_options options; /* its set-up is that of `setup` */
+  uint64_t number;            /* of no other plan of this process */
+  moons__job_options options; /* its set-up is that of `setup` */
   moons__setup *setup;
   moons__luggage luggage; /* shared */
   moons__buffer place; /* of the script (place.h), where calls run in another process; else empty */
@@ -89,7 +90,7 @@ typedef struct moons__plan {
 
 /* A plan with these options but this set-up, which it shares, as it does the luggage and the scope; proofs are tried after the
 ** usual number of calls. NULL: no memory. */
-moons__plan *moons__plan_new(const moons_job_options *options, moons__setup *setup,
+moons__plan *moons__plan_new(const moons__job_options *options, moons__setup *setup,
                              const moons__luggage *luggage, moons__scope *scope, int is_foreign);
 
 /* Adds a user. */

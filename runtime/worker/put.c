@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "moons.h"
+#include "system/clock.h"
 #include "worker/inside.h"
 #include "worker/outcome.h"
 
@@ -38,7 +39,7 @@ static int copy_plain(moons__worker *w, uint32_t n) {
 void moons__worker_trace(moons__worker *w, const moons__item *item) {
   moons__row *row = &w->row;
   if (!moons__row_is_traced(row)) return;
-  uint64_t ended_ns = row->begun_ns != 0 && row->ended_ns != 0 ? row->ended_ns : moons_clock_ns();
+  uint64_t ended_ns = row->begun_ns != 0 && row->ended_ns != 0 ? row->ended_ns : moons__clock_ns();
   int failed = item->kind == MOONS__ITEM_ERROR;
   moons__traced_call traced = {.begun_ns = row->begun_ns != 0 ? row->begun_ns : ended_ns,
                                .ended_ns = ended_ns,
@@ -79,7 +80,7 @@ int moons__worker_put_go(moons__worker *w) {
 static moons__usage usage_of(const moons__worker *w) {
   moons__usage usage = w->usage;
   if (w->begun_ns != 0) {
-    usage.wall_ns = moons_clock_ns() - w->begun_ns;
+    usage.wall_ns = moons__clock_ns() - w->begun_ns;
     usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
   }
   usage.worker = atomic_load_explicit(&w->number, memory_order_relaxed);

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/json.h"
 #include "moons.h"
+#include "system/clock.h"
 #include "system/machine.h"
 #include "system/source.h"
 #include "wire/failure.h"
@@ -95,7 +97,7 @@ void moons__row_begin(moons__row *row) {
   row->thread = thread;
   row->is_set_up = 0;
   row->begun_ns = row->ended_ns = 0;
-  row->chunk_ns = moons_clock_ns();
+  row->chunk_ns = moons__clock_ns();
 }
 
 /* An event that is not one of many. */
@@ -118,7 +120,7 @@ void moons__row_set_up(moons__row *row, const char *position) {
   static const char SET_UP[] = ",\"cat\":\"set-up\"";
   static const char FAILED[] =
       ",\"cat\":\"set-up\",\"cname\":\"terrible\",\"args\":{\"failed\":\"error\"}";
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   if (position == NULL || now_ns - row->chunk_ns >= LEAST_SET_UP_NS)
     add_event(row, "set-up", position != NULL ? SET_UP : FAILED, row->chunk_ns, now_ns);
   set_position(row, position != NULL ? position : "");
@@ -127,13 +129,13 @@ void moons__row_set_up(moons__row *row, const char *position) {
 
 void moons__row_begin_call(moons__row *row) {
   row->ended_ns = 0;
-  row->begun_ns = moons_clock_ns();
+  row->begun_ns = moons__clock_ns();
 }
 
 /* Appends why the call has failed: kind, and the first line of the message, which need not fit. */
 static int append_failure(moons__buffer *out, const moons__traced_call *call) {
   moons__failure failure;
-  if (moons__failure_read(&failure, call->failure, call->failure_bytes)) return MOONS_EMALFORMED;
+  if (moons__failure_read(&failure, call->failure, call->failure_bytes)) return MOONS__EMALFORMED;
   const char *line = memchr(failure.message, '\n', failure.message_bytes);
   size_t n_bytes = line != NULL ? (size_t)(line - failure.message) : failure.message_bytes;
   if (n_bytes > MOST_MESSAGE_BYTES)
@@ -187,7 +189,7 @@ static void add_chunk(moons__row *row, const moons__traced_chunk *chunk, uint64_
 }
 
 void moons__row_end(moons__row *row, const moons__traced_chunk *chunk) {
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   add_chunk(row, chunk, now_ns);
   moons__trace_rest(&row->out, now_ns - row->chunk_ns >= MOONS_TRACE_LONG_NS, now_ns);
 }

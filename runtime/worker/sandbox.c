@@ -9,6 +9,7 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 
 _Static_assert(offsetof(moons__sandbox, stop) == 0,
                "the owner of a state's memory is known as either");
@@ -69,7 +70,7 @@ static int may_have_programs(const moons__sandbox *s) {
 void moons__sandbox_expect_programs(moons__sandbox *s, uint64_t patience_ns) {
   moons__children *children = s->starter.children;
   if (!may_have_programs(s) || !moons__children_has(children, s->state)) return;
-  moons__children_expect(children, s->state, moons_clock_ns() + patience_ns);
+  moons__children_expect(children, s->state, moons__clock_ns() + patience_ns);
 }
 
 void moons__sandbox_forget_programs(moons__sandbox *s) {

@@ -21,6 +21,7 @@
 #include "wire/places.h"
 #include "wire/setup.h"
 #include "worker/install.h"
+#include "worker/job_options.h"
 #include "worker/print.h"
 #include "worker/script.h"
 
@@ -98,7 +99,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
 
 /* Pushes the function that calls are of, and `init` or nil. */
 static void receive(moons__decoder *decoder, setting_up *x) {
-  const moons_job_options *options = &x->plan->options;
+  const moons__job_options *options = &x->plan->options;
   moons__source source;
   int is_source = moons__setup_is_source(options->setup, options->setup_bytes, &source);
   x->stage = is_source ? COMPILING : RECEIVING;

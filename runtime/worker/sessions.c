@@ -15,6 +15,7 @@
 #include "moons.h"
 #include "sizes.h"
 #include "wire/setup.h"
+#include "worker/job_options.h"
 
 /* What a restored image needs of the slot is there, whichever image was there before. */
 /* NOLINTBEGIN(misc-redundant-expression): they may be set apart */
@@ -71,7 +72,7 @@ static moons__base *new_base(moons__sessions *s, moons__workshop *workshop,
 
 static moons__base *get_base(moons__sessions *s, moons__workshop *workshop, const moons__plan *plan,
                              moons__libraries libraries) {
-  const moons_job_options *options = &plan->options;
+  const moons__job_options *options = &plan->options;
   moons__libraries allowed = moons__setup_allowed(options->setup, options->setup_bytes);
   int is_large = options->setup_bytes >= MOONS_LARGE_SETUP_BYTES;
   moons__base *base = is_large ? NULL : find_base(s, libraries, allowed);

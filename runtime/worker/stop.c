@@ -9,6 +9,7 @@
 
 #include "moons.h"
 #include "state/arena.h"
+#include "system/clock.h"
 #include "system/fork.h"
 #include "wire/failure.h"
 
@@ -147,7 +148,7 @@ void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason
 MOONS__HANDLES_SIGNAL static void cancel_here(void *data) {
   moons__stop *stop = data;
   int none = 0;
-  atomic_store(stop->cancelled_ns, moons_clock_ns());
+  atomic_store(stop->cancelled_ns, moons__clock_ns());
   if (who_runs(stop) == 0) return; /* between calls */
   atomic_compare_exchange_strong(&stop->reason, &none, MOONS__STOP(CANCELLED));
   on_signal(stop);

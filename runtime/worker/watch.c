@@ -8,6 +8,7 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "worker/inside.h"
 #include "worker/worker.h"
 
@@ -114,7 +115,7 @@ static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_n
   if (!moons__stop_hold(stop)) return;
   if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
     moons__stop_request(stop, reason);
-    moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
+    moons__scope_end(atomic_load(&w->scope), moons__clock_ns());
     if (w->chunk != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
   }
   moons__stop_let_go(stop);
@@ -123,7 +124,7 @@ static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_n
 void moons__worker_notice(moons__worker *w) {
   if (atomic_load_explicit(&w->scope, memory_order_relaxed) == NULL) return;
   uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
-  if (timeout_ns == 0 || started_ns == 0 || moons_clock_ns() < started_ns + timeout_ns) return;
+  if (timeout_ns == 0 || started_ns == 0 || moons__clock_ns() < started_ns + timeout_ns) return;
   tell(w, MOONS__STOP(TIMEOUT), started_ns);
 }
 
@@ -219,7 +220,7 @@ static int hold_told(moons__worker *w) {
 int moons__worker_give_up(moons__worker *w, int with_others) {
   if (moons__worker_is_lost(w)) return 1;
   if (!with_others && !hold_told(w)) return 0;
-  moons__scope_end(atomic_load(&w->scope), moons_clock_ns());
+  moons__scope_end(atomic_load(&w->scope), moons__clock_ns());
   if (w->chunk != NULL) give_up_chunk(w);
   moons__stop_give_up(&w->workshop.sandbox.stop);
   moons__sandbox_kill_programs(

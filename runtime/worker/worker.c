@@ -10,10 +10,12 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/fork.h"
 #include "system/machine.h"
 #include "wire/setup.h"
 #include "worker/inside.h"
+#include "worker/job_options.h"
 
 enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
@@ -136,7 +138,7 @@ static void set_clock(moons__worker *w, uint64_t started_ns) {
 
 static void start_clock(moons__worker *w) {
   if (atomic_load_explicit(&w->timeout_ns, memory_order_relaxed) == 0) return;
-  set_clock(w, moons_clock_ns());
+  set_clock(w, moons__clock_ns());
 }
 
 static void stop_clock(moons__worker *w) { set_clock(w, 0); }
@@ -168,14 +170,14 @@ static void mark_outcomes(const moons__worker *w) {
 static void leave_scope(moons__worker *w, int goes_on) {
   moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
   if (scope == NULL) return;
-  if (!goes_on) moons__scope_end(scope, moons_clock_ns());
+  if (!goes_on) moons__scope_end(scope, moons__clock_ns());
   atomic_store(&w->scope, NULL);
   moons__scope_release(scope);
 }
 
 /* What the call holds counts from now on for all that it starts as well. */
 static moons__scope *enter_scope(moons__worker *w) {
-  const moons_job_options *options = &w->call.plan->options;
+  const moons__job_options *options = &w->call.plan->options;
   uint64_t started_ns = atomic_load(&w->started_ns), deadline_ns = UINT64_MAX;
   size_t memory_bytes = w->is_setting_up ? 0 : options->memory_bytes;
   if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
@@ -185,7 +187,7 @@ static moons__scope *enter_scope(moons__worker *w) {
     moons__arena_charge_inner(&w->call.session->slot->arena, moons__scope_budget(scope));
   atomic_store(&w->scope, scope);
   if (moons__worker_is_ending(w))
-    moons__scope_end(scope, moons_clock_ns()); /* whatever ended it saw no scope */
+    moons__scope_end(scope, moons__clock_ns()); /* whatever ended it saw no scope */
   return scope;
 }
 
@@ -225,14 +227,14 @@ static void begin_meter(moons__worker *w, meter *m) {
   if (!w->call.plan->options.report) return;
   m->touched_bytes = moons__arena_begin_peak(&w->call.session->slot->arena);
   m->cpu_ns = moons__machine_cpu_ns();
-  w->begun_ns = moons_clock_ns();
+  w->begun_ns = moons__clock_ns();
   mark_begun(w);
 }
 
 static void end_meter(moons__worker *w, const meter *m) {
-  if (w->call.is_traced) w->row.ended_ns = moons_clock_ns();
+  if (w->call.is_traced) w->row.ended_ns = moons__clock_ns();
   if (!w->call.plan->options.report) return;
-  w->usage.wall_ns = moons_clock_ns() - w->begun_ns;
+  w->usage.wall_ns = moons__clock_ns() - w->begun_ns;
   w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
   if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
   w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->slot->arena, m->touched_bytes);
@@ -276,7 +278,7 @@ static void count_made(moons__worker *w) {
 ** the chunk says enough: so only calls of small ones ask the clock. */
 static void note_begin(moons__worker *w) {
   if (w->chunk->n_calls > MOONS_FEW_CALLS) return;
-  uint64_t now_ns = moons_clock_ns();
+  uint64_t now_ns = moons__clock_ns();
   atomic_store_explicit(&w->since_ns, w->goes_on ? now_ns & ~UINT64_C(1) : now_ns | 1,
                         memory_order_relaxed);
 }
@@ -494,7 +496,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   w->goes_on = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
-  atomic_store_explicit(&w->since_ns, moons_clock_ns() & ~UINT64_C(1), memory_order_relaxed);
+  atomic_store_explicit(&w->since_ns, moons__clock_ns() & ~UINT64_C(1), memory_order_relaxed);
   if (w->call.is_traced) moons__row_begin(&w->row);
   take_spare(w, chunk);
   if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))

@@ -47,7 +47,6 @@ static void constants(void) {
   CHECK(MOONS_VERSION_NUMBER ==
         MOONS_VERSION_MAJOR * 10000 + MOONS_VERSION_MINOR * 100 + MOONS_VERSION_PATCH);
   CHECK(moons_cpus() >= 1);
-  CHECK(moons_random_seed() != moons_random_seed());
 }
 
 static void error_texts(void) {
@@ -573,41 +572,6 @@ static void small_stacks(void) {
   }
 }
 
-/* A job by hand whose set-up is none: its calls fail, and nothing is left behind. */
-static void jobs_by_hand(void) {
-  moons_runtime *runtime = open_usual(2);
-  moons_job_options options;
-  moons_job_options_init(&options);
-  CHECK(options.fresh == 1);
-  for (int i = 0; i < 10; i++) {
-    moons_job *job;
-    CHECK(moons_job_new(&job, runtime, &options) == 0);
-    CHECK(moons_job_pending(job) == 0 && moons_job_ready(job) == 0);
-    moons_chunk chunk;
-    CHECK(moons_job_take(job, -1, &chunk) == MOONS_EEND);
-    CHECK(moons_job_put(job, 1, UINT32_MAX, calloc(1, 8), 8) == MOONS_EINVAL);
-    CHECK(moons_job_put(job, 1, 3, calloc(1, 8), 8) == 0);
-    if (i % 2 == 0) {
-      CHECK(moons_job_take(job, -1, &chunk) == 0);
-      CHECK(chunk.first == 1 && chunk.n_calls >= 1 &&
-            chunk.n_calls <= 3); /* others may share them */
-      free(chunk.bytes);
-      int error;
-      while ((error = moons_job_take(job, -1, &chunk)) == 0)
-        free(chunk.bytes);
-      CHECK(error == MOONS_EEND);
-      CHECK(moons_job_put(job, 4, 1, calloc(1, 8), 8) == MOONS_ESTOPPED);
-    }
-    if (i % 3 == 0) moons_job_cancel(job);
-    moons_job_free(job);
-  }
-  moons_job_free(NULL);
-  moons_job *job;
-  options.n_workers = 1000000;
-  CHECK(moons_job_new(&job, runtime, &options) == MOONS_EINVAL && job == NULL);
-  moons_runtime_free(runtime);
-}
-
 static void statistics(void) {
   moons_runtime *runtime = open_usual(2);
   moons_stats stats;
@@ -651,7 +615,6 @@ int main(int argc, char **argv) {
       {"calls that grow without end fail, and small ones do not", all_states_share},
       {"small states work however little all may hold", states_share_little},
       {"stacks too small for Lua are not taken #unsanitized", small_stacks},
-      {"jobs can be driven by hand #threads", jobs_by_hand},
       {"a runtime counts what it has done", statistics},
       {NULL, NULL},
   };

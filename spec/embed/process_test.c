@@ -142,10 +142,6 @@ static int status_of_child(void (*run_child)(moons_runtime *runtime, lua_State *
 }
 
 static void use_in_child(moons_runtime *runtime, lua_State *L) {
-  moons_job_options options;
-  moons_job_options_init(&options);
-  moons_job *job;
-  CHECK(moons_job_new(&job, runtime, &options) == MOONS_EFORKED && job == NULL);
   moons_stats stats;
   moons_runtime_stats(runtime, &stats);
   CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);

@@ -4,6 +4,7 @@
 #include <lualib.h>
 #include <math.h>
 
+#include "base/errors.h"
 #include "check.h"
 #include "sizes.h"
 #include "state/array_type.h"
@@ -494,7 +495,7 @@ static void receives_arrays(void) {
   CHECK(v.values[1].type == MOONS_INTEGERS && v.values[1].as.integers[0] == -1);
   CHECK(v.values[2].as.values == v.values[0].as.values);
   moons__values_free(&v);
-  CHECK(moons__values_read(&v, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS_EMALFORMED);
+  CHECK(moons__values_read(&v, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS__EMALFORMED);
   burn(&l);
 }
 
@@ -533,7 +534,7 @@ static void survives_any_bytes(void) {
       bytes[random_below(&random, n_bytes)] = (char)random_below(&random, 256);
     moons__values v;
     int error = moons__values_read(&v, bytes, n_bytes, NULL);
-    CHECK(error == 0 || error == MOONS_EMALFORMED || error == MOONS_EDEPTH);
+    CHECK(error == 0 || error == MOONS__EMALFORMED || error == MOONS_EDEPTH);
     free(bytes);
     for (size_t j = 0; j < v.n_values; j++)
       n_read += sum_of(&v.values[j], 0) > 0;

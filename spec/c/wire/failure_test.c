@@ -1,5 +1,6 @@
 #include "wire/failure.h"
 
+#include "base/errors.h"
 #include "check.h"
 #include "moons.h"
 
@@ -59,7 +60,7 @@ static void truncated(void) {
   for (size_t n = 0; n < out.n_bytes; n++) {
     moons__failure read;
     char *copy = copy_exactly(out.bytes, n);
-    CHECK(moons__failure_read(&read, copy, n) == MOONS_EMALFORMED);
+    CHECK(moons__failure_read(&read, copy, n) == MOONS__EMALFORMED);
     free(copy);
   }
   moons__buffer_free(&out);
