@@ -67,7 +67,7 @@ static int take_results(moons_call *call, const moons_terms *terms, const moons_
   return error;
 }
 
-/* Reads what has come home: one item, or none where the call was cancelled before it began. */
+/* Reads what has come home: one item, or none where the worker had no memory to tell how the call ended. */
 static int read_chunk(moons_call *call, const moons_terms *terms, const moons_chunk *chunk,
                       const moons__shared_list *shared) {
   moons__batch_reader reader;
@@ -78,7 +78,7 @@ static int read_chunk(moons_call *call, const moons_terms *terms, const moons_ch
   switch (item.kind) {
   case MOONS__ITEM_MESSAGE: return take_results(call, terms, &item, shared);
   case MOONS__ITEM_ERROR: return take_error(call, &item);
-  default: return fail(call, MOONS_KIND_CANCELLED, "cancelled");
+  default: return MOONS_ENOMEM;
   }
 }
 

@@ -83,10 +83,11 @@ static void take_names(moons_program *program, moons_call *call) {
 }
 
 static int load(moons_program *program, const moons__source *source) {
-  moons_call *call;
+  moons_call *call = NULL;
   int error = make_setup(program, source);
-  if (!error) error = moons__program_call(&call, program, "", NULL, 0);
-  if (error && error != MOONS_ESCRIPT) return error;
+  if (error) return error;
+  error = moons__program_call(&call, program, "", NULL, 0);
+  if (call == NULL) return error;
   take_names(program, call);
   moons_call_free(call);
   return error;

@@ -91,7 +91,8 @@ const moons_value *moons_item(const moons_value *list, size_t n, moons_value *ro
 
 /* 2^63 is a float, the greatest integer is not. NaN fails both comparisons. */
 static int float_to_integer(double x, int64_t *n) {
-  if (!(x >= -0x1p63 && x < 0x1p63)) return 0;
+  static const double LIMIT = 9223372036854775808.0;
+  if (!(x >= -LIMIT && x < LIMIT)) return 0;
   *n = (int64_t)x;
   return (double)*n == x;
 }

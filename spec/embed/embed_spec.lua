@@ -4,16 +4,17 @@ local program = require "c.program"
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
+  {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }
 
-for _, pair in ipairs(TESTS) do
-  local test, subject = pair[1], pair[2]
+for _, row in ipairs(TESTS) do
+  local test, subject, flags = table.unpack(row)
   describe(subject, function()
     local source = "spec/embed/" .. test .. ".c"
     local path
 
     setup(function()
-      path = program.build(test, {source, "spec/c/check.h", "spec/embed/host.h", "runtime/moons.h"})
+      path = program.build(test, {source, "spec/c/check.h", "spec/embed/host.h", "runtime/moons.h"}, flags)
     end)
 
     for _, name in ipairs(program.cases(source)) do

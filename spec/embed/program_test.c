@@ -273,7 +273,7 @@ static void bad_uses(void) {
   struct {
     moons_terms terms;
     int more;
-  } newer;
+  } newer = {.more = 1};
   moons_terms_init_sized(&newer.terms, sizeof newer);
   CHECK(newer.more == 0 && newer.terms.struct_bytes == sizeof newer);
   CHECK(moons_program_load(&program, runtime, "", 0, NULL, &newer.terms) == 0);
