@@ -68,11 +68,15 @@ ifneq ($(IMAGES),)
   CFLAGS   += -DMOONS_CHECK_IMAGES -DMOONS_PROVE_AFTER=0
 endif
 
+# Programs want this name of the shared library: one version of it after the other, as long as they can use it.
+SONAME       := libmoons.so.0
+VERSION_REST := 2.0
+
 ifeq ($(SYSTEM),Darwin)
   CPPFLAGS += -D_DARWIN_C_SOURCE
   EXPORT   := -Wl,-export_dynamic
   WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)-force_load$(comma)$(LUA_ARCHIVE),$(LUA_LIBS))
-  SHARED   := -dynamiclib -install_name @rpath/libmoons.so
+  SHARED   := -dynamiclib -install_name @rpath/$(SONAME)
   MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel \
                 -Wl,-exported_symbol,_luaopen_parallel_experiment
   STORE_MODULE := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel_store
@@ -82,7 +86,7 @@ else
   EXPORT   := -Wl,-E
   WHOLE_LUA = $(if $(LUA_ARCHIVE),-Wl$(comma)--whole-archive $(LUA_ARCHIVE) \
                 -Wl$(comma)--no-whole-archive,$(LUA_LIBS))
-  SHARED   := -shared -Wl,-soname,libmoons.so
+  SHARED   := -shared -Wl,-soname,$(SONAME)
   # Stays in memory: a call that was given up may still run when its state is closed.
   MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=runtime/module/parallel.map
   STORE_MODULE := -shared -Wl,--version-script=runtime/store/store.map
@@ -106,7 +110,7 @@ OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/base/lua_sources
 OF_STORE := $(STORE:runtime/%.c=$(BUILD)/obj/%.o)
 OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so $(if $(SQLITE),parallel/store.so))
 COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
-SETTINGS = $(COMPILE) $(LDFLAGS) $(WHOLE_LUA) $(SOURCES) $(STORE) $(LUA_FILES)
+SETTINGS = $(COMPILE) $(LDFLAGS) $(SHARED) $(WHOLE_LUA) $(SOURCES) $(STORE) $(LUA_FILES)
 
 # show WHAT: the short line, unless whole commands are printed.
 Q    := $(if $(V),,@)
@@ -116,7 +120,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec check-images fuzz asan tsan portable install clean help FORCE
+.PHONY: all deps demo test spec check-images fuzz asan tsan portable clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -134,6 +138,7 @@ $(BUILD)/libmoons.a: $(OBJECTS)
 $(BUILD)/libmoons.so: $(OBJECTS)
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(SHARED) -o $@ $^ $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)
+	$(Q)ln -sf $(@F) $(@D)/$(SONAME)
 
 # Takes Lua from the program that loads it, and shows it the two that open modules.
 $(BUILD)/parallel.so: $(OBJECTS) runtime/module/parallel.map
@@ -249,7 +254,7 @@ endif
 
 lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have
 
-LUA_TREES := lua spec examples bench .ci
+LUA_TREES := lua spec examples bench package .ci
 C_TREES   := runtime runtime/* spec spec/* spec/c/* examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
 FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
@@ -278,30 +283,10 @@ cppcheck:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 	  --std=c11 --suppress=missingIncludeSystem -j 2 $(CPPCHECK) runtime spec/c spec/fuzz bench
 
-# ---- Installing ------------------------------------------------------------------------------
-
-VERSION = $(shell sed -n 's/^\#define MOONS_VERSION "\(.*\)"/\1/p' runtime/moons.h)
-
-install: all ## install under PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/lua/5.4
-	install -m 755 $(BUILD)/moons $(DESTDIR)$(PREFIX)/bin
-	install -m 644 runtime/moons.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(BUILD)/libmoons.a $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(BUILD)/libmoons.so $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(BUILD)/parallel.so $(DESTDIR)$(PREFIX)/lib/lua/5.4
-	$(if $(SQLITE),install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/parallel)
-	$(if $(SQLITE),install -m 755 $(BUILD)/parallel/store.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/parallel)
-	install -d $(DESTDIR)$(PREFIX)/share/moons/types/parallel
-	install -m 644 lua/types/parallel.lua $(DESTDIR)$(PREFIX)/share/moons/types
-	install -m 644 lua/types/parallel/*.lua $(DESTDIR)$(PREFIX)/share/moons/types/parallel
-	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: moons' 'Description: Parallel maps over Lua states' \
-	  'Version: $(VERSION)' 'Requires.private: $(LUA) $(UV)' 'Cflags: -I$${prefix}/include' \
-	  'Libs: -L$${prefix}/lib -lmoons' 'Libs.private: -pthread $(SYS_LIBS)' \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moons.pc
+include package/package.mk
 
 clean: ## remove build/
 	rm -rf build
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(filter-out %.d,$(MAKEFILE_LIST))

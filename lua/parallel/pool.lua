@@ -43,6 +43,7 @@ end
 --- Makes a pool.
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
 -- for all its calls, which count on from each other: call k of the pool draws its random numbers from (seed, k)
+-- @param[opt] more nothing: options in the second place are an error
 -- @treturn table the pool
 function Pool.new(options, more)
   if more ~= nil then -- such options would be lost
