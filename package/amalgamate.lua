@@ -340,6 +340,11 @@ local HEAD = [[
 #define _GNU_SOURCE
 #endif
 
+/* Functions of headers that no file needs here. */
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wunused-function"
+#endif
+
 ]]
 
 local function licence()

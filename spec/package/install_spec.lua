@@ -147,9 +147,13 @@ describe("one file of the library #unsanitized", function()
     runs(MAKE .. "amalg")
     temporary.folder({}, function(folder)
       runs(("cp build/amalg/moons.c build/amalg/moons.h spec/package/program.c %s"):format(folder))
-      runs(([[cd %s && cc -O0 -std=c11 -Wall -Wextra -Werror -pthread -I. program.c moons.c -o program \
-        $(pkg-config --cflags --libs %s libuv) -lm]]):format(folder, lua_package()))
-      assert.equal(SQUARES, runs(folder .. "/program"))
+      for _, compiler in ipairs {"cc", "clang"} do
+        if has(compiler) then
+          runs(([[cd %s && %s -O0 -std=c11 -Wall -Wextra -Werror -pthread -I. program.c moons.c -o program \
+            $(pkg-config --cflags --libs %s libuv) -lm]]):format(folder, compiler, lua_package()))
+          assert.equal(SQUARES, runs(folder .. "/program"))
+        end
+      end
     end)
   end)
 end)
