@@ -35,6 +35,6 @@ for i, value in parallel.imap(accuracy, settings, {store = arg[2]}) do
   if s.fold == n_folds then table.insert(curves[s.depth], {s.trees, total / n_folds}) end
   if s.fold == n_folds then print(("depth %d  trees %2d  accuracy %.3f"):format(s.depth, s.trees, total / n_folds)) end
 end
-local series = {{"depth 1", curves[1]}, {"depth 4", curves[4]}}
-if arg[1] then experiment.chart {x = {label = "trees"}, y = {label = "accuracy"}, series = series, file = arg[1]} end
+local series, file = {{"depth 1", curves[1]}, {"depth 4", curves[4]}}, arg[1] ~= "-" and arg[1] or nil -- "-": here
+if arg[1] then experiment.chart {x = {label = "trees"}, y = {label = "accuracy"}, series = series, file = file} end
 if arg[2] then experiment.open(arg[2]):csv(arg[2] .. ".csv") end -- a row for each call

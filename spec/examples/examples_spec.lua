@@ -82,6 +82,19 @@ describe("the example", function()
     end)
   end)
 
+  it("13_grid_search draws the screen of doc/experiments.md, also from its results", function()
+    temporary.folder({}, function(folder)
+      for _ = 1, 2 do
+        local result = script.moons {"examples/13_grid_search.lua", "-", folder .. "/sweep.db"}
+        local report = assert.message(result.stdout .. result.stderr)
+        report.equal(0, result.code)
+        local rows = result.stdout:match "^.-25  accuracy.-25  accuracy[^\n]*\n" -- charts of gnuplots may differ
+        report.truthy(rows and read "doc/experiments.md":find(rows, 1, true))
+        report.truthy(result.stdout:find "trees\n[^\n]*depth 1[^\n]*depth 4\n$")
+      end
+    end)
+  end)
+
   for _, name in ipairs {"host", "rules", "worker #unsanitized"} do
     local file = name:match "%a+"
     it(("embed/%s.c prints what it should%s"):format(file, name:match " .*" or ""), function()
