@@ -261,11 +261,10 @@ local function member(name, type)
 end
 
 -- A function with the types of the header that calls `f`, which has those of the file.
-local function bridge(name, f, type, own)
-  local returned, parameters = member(name, type)
+local function bridge(as, f, returned, parameters, type, own)
   local before, after, arguments = "", "", {}
   for parameter in parameters:gmatch "[^,]+" do
-    local word = parameter:match "([%w_]+)%s*$"
+    local word = parameter:match "%(%*([%w_]+)%)" or parameter:match "([%w_]+)%s*$"
     if parameter:find(type .. " %*%*") then
       before = before .. ("  %s *made = NULL;\n"):format(own)
       after = after .. ("  *%s = (%s *)made;\n"):format(word, type)
@@ -280,7 +279,7 @@ local function bridge(name, f, type, own)
     call = after == "" and "return " .. call or ("%sresult = %s"):format(returned, call)
     after = after == "" and "" or after .. "  return result;\n"
   end
-  return ("static %s%s_of_header(%s) {\n%s  %s\n%s}\n"):format(returned, f, parameters, before, call, after)
+  return ("%s%s(%s) {\n%s  %s\n%s}\n"):format(returned, as, parameters, before, call, after)
 end
 
 -- Puts such functions before the table of functions, and into it.
@@ -288,8 +287,9 @@ local function add_bridges(text, type, own)
   return (text:gsub("\nconst [%w_]+ [%w_]+ = (%b{});", function(body)
     local bridges = {}
     local new = body:gsub("%.([%w_]+) = ([%w_]+),", function(name, f)
-      if not member(name, type) then return nil end
-      table.insert(bridges, bridge(name, f, type, own))
+      local returned, parameters = member(name, type)
+      if not returned then return nil end
+      table.insert(bridges, "static " .. bridge(f .. "_of_header", f, returned, parameters, type, own))
       return (".%s = %s_of_header,"):format(name, f)
     end)
     if #bridges == 0 then return nil end
@@ -298,12 +298,25 @@ local function add_bridges(text, type, own)
   end))
 end
 
+-- The same for functions of the file that others call.
+local function add_public_bridges(text, type, own)
+  local bridges = {}
+  text = text:gsub("\n([%w_][%w_ %*]-)([%w_]+)(%b()) {", function(returned, f, parameters)
+    if returned:find "^static" or not parameters:find(own .. " %*") then return nil end
+    local of_header = parameters:sub(2, -2):gsub(own, type)
+    table.insert(bridges, bridge(f, f .. "_own", returned, of_header, type, own))
+    return ("\nstatic %s%s_own%s {"):format(returned, f, parameters)
+  end)
+  return text .. "\n" .. table.concat(bridges, "\n")
+end
+
 local function split_types(files)
   for type, owners in pairs(opaque_types(files)) do
     for _, file in ipairs(#owners > 1 and owners or {}) do
       local own = prefix_of(file.path) .. type
       local text = rename(file.text, {[type] = own})
-      file.text = ("typedef struct %s %s;\n%s"):format(own, own, add_bridges(text, type, own))
+      text = add_public_bridges(add_bridges(text, type, own), type, own)
+      file.text = ("typedef struct %s %s;\n%s"):format(own, own, text)
       file.names = own_names(file.text)
     end
   end

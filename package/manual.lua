@@ -24,6 +24,7 @@ local function options_of(help)
   end
   for line in help:gmatch "[^\n]+" do
     local name, text = line:match "^  (%-.-)  +(.*)$"
+    if not name then name, text = line:match "^  (%-%-%l+ %S+) (.*)$" end
     if name then
       add(name, text)
     elseif line:find "^  %-" then
