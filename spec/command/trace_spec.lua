@@ -76,7 +76,7 @@ local function once_each(n)
   return counts
 end
 
-describe("a trace", function()
+describe("a trace #here", function()
   local WAYS = {
     ["calls that leave no trace"] = "return x * 2",
     ["calls whose state is put back"] = "last = x return x",
@@ -335,7 +335,7 @@ describe("a trace", function()
   end)
 end)
 
-describe("SIGUSR1", function()
+describe("SIGUSR1 #here", function()
   local function asks(code)
     return temporary.folder({["a.lua"] = code}, function(folder)
       local result = script.moons({"a.lua"}, {folder = folder})
