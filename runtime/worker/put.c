@@ -54,9 +54,9 @@ void moons__worker_trace(moons__worker *w, const moons__item *item) {
 void moons__worker_trace_chunk(moons__worker *w) {
   const moons__chunk *chunk = w->chunk;
   if (!moons__row_is_traced(&w->row)) return;
-  moons__row_end(&w->row, &(moons__traced_chunk){.first = chunk->first,
-                                                 .n_run = chunk->n_run,
-                                                 .n_failed = chunk->n_failed});
+  moons__traced_chunk traced = {
+      .first = chunk->first, .n_run = chunk->n_run, .n_failed = chunk->n_failed};
+  moons__row_end(&w->row, &traced);
 }
 
 static void trace_go(moons__worker *w, uint32_t n) {

@@ -174,8 +174,8 @@ void moons__row_call(moons__row *row, const moons__traced_call *call) {
 }
 
 void moons__row_next(moons__row *row, uint64_t number, uint64_t ended_ns) {
-  moons__row_call(row, &(moons__traced_call){
-                           .begun_ns = row->begun_ns, .ended_ns = ended_ns, .number = number});
+  moons__traced_call call = {.begun_ns = row->begun_ns, .ended_ns = ended_ns, .number = number};
+  moons__row_call(row, &call);
   row->begun_ns = ended_ns;
 }
 
