@@ -98,10 +98,12 @@ int moons__worker_put(moons__worker *w, const moons__item *item) {
 static void trace_failure(moons__worker *w, moons__failure_kind kind, const char *text) {
   moons__failure failure = moons__failure_of(kind, text);
   moons__buffer bytes = {0};
-  if (moons__failure_write(&bytes, &failure) == 0)
-    moons__worker_trace(
-        w,
-        &(moons__item){.kind = MOONS__ITEM_ERROR, .bytes = bytes.bytes, .n_bytes = bytes.n_bytes});
+  if (moons__failure_write(&bytes, &failure) == 0) {
+    moons__item item = {.kind = MOONS__ITEM_ERROR};
+    item.bytes = bytes.bytes;
+    item.n_bytes = bytes.n_bytes;
+    moons__worker_trace(w, &item);
+  }
   moons__buffer_free(&bytes);
 }
 

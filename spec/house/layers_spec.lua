@@ -56,7 +56,7 @@ describe("the check of layers", function()
       ["runtime/system/a.c"] = "#include <lua.h>\n", ["runtime/state/b.c"] = "\n#include <uv.h>\n",
       ["runtime/module/c.c"] = "#include <sqlite3.h>\n",
     }
-    local with_lua = "only state wire worker module store command may include lua.h"
+    local with_lua = "only state wire worker module host store command may include lua.h"
     assert.truthy(output:find("runtime/system/a.c:1: " .. with_lua, 1, true))
     assert.truthy(output:find("runtime/module/c.c:1: only store may include sqlite3.h", 1, true))
     assert.truthy(output:find("runtime/state/b.c:2: only system backend schedule may include uv.h", 1, true))
