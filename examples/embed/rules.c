@@ -37,8 +37,8 @@ static int print_total(moons_program *rules, const char *customer, const double 
 static int load_rules(moons_program **rules, moons_runtime *runtime) {
   moons_terms terms;
   moons_terms_init(&terms);
-  terms.timeout_ns = 100 * 1000 * 1000;
-  terms.memory_bytes = 10 * 1000 * 1000;
+  terms.timeout_ns = 100000000;
+  terms.memory_bytes = 10000000;
   int error = moons_program_load(rules, runtime, SCRIPT, strlen(SCRIPT), "=rules", &terms);
   if (error == MOONS_ESCRIPT)
     fprintf(stderr, "rules: %s\n", moons_program_error(*rules)->message);

@@ -65,7 +65,8 @@ static int push_captures(lua_State *L) {
   lua_pushvalue(L, 1);
   if (lua_dump(L, append, dump, 1) != 0) return luaL_error(L, "not enough memory");
   lua_pop(L, 1);
-  int result = moons__capture(dump->bytes, dump->n_bytes, environments_of(L), names, &uses);
+  moons__capture_result result =
+      moons__capture(dump->bytes, dump->n_bytes, environments_of(L), names, &uses);
   if (result == MOONS__CAPTURE_FOREIGN) return luaL_error(L, "a function cannot be read");
   lua_pushlstring(L, dump->bytes, dump->n_bytes);
   push_names(L, names);

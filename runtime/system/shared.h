@@ -15,13 +15,14 @@ typedef struct moons__shared {
   char *bytes;
   size_t n_bytes;
   _Atomic(struct moons__shared_file *) file; /* that other processes may map; NULL: none; owned */
-  int (*close_file)(struct moons__shared_file *file,
-                    char *bytes); /* frees it; returns whether `bytes` are still to be freed */
-  atomic_int is_changed;          /* it may hold what its file does not */
-  atomic_uint n_watchers;         /* of this struct, whose bytes may be gone; all users are one */
-  atomic_uint n_users;            /* who hold it */
-  atomic_uint n_readers;          /* maps, and chunks of them, that read it now */
-  atomic_uint n_writers;          /* maps that write to it now */
+  int (*close_file)(
+      struct moons__shared_file *file,
+      const char *bytes); /* frees it; returns whether `bytes` are still to be freed */
+  atomic_int is_changed;  /* it may hold what its file does not */
+  atomic_uint n_watchers; /* of this struct, whose bytes may be gone; all users are one */
+  atomic_uint n_users;    /* who hold it */
+  atomic_uint n_readers;  /* maps, and chunks of them, that read it now */
+  atomic_uint n_writers;  /* maps that write to it now */
 } moons__shared;
 
 /* Makes a block of zeros; the caller is its first user. NULL: no memory. Any thread, as all functions here. */

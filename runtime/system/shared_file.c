@@ -53,7 +53,7 @@ static int move_in(moons__shared *block, moons__shared_file *file) {
 }
 
 /* Pages of a file that this process has made go at once, though others still map it. */
-static int close_file(moons__shared_file *file, char *bytes) {
+static int close_file(moons__shared_file *file, const char *bytes) {
   int is_foreign = file->descriptor < 0;
   if (!is_foreign) {
     moons__process_forget(file->map, 0, file->n_bytes);

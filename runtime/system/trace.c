@@ -181,7 +181,8 @@ static int name_process(moons__trace *t, const char *name) {
   int n = snprintf(start, sizeof start, "[\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%ld,", t->process,
                    t->process);
   static const char NAME[] = "\"name\":\"process_name\",\"args\":{\"name\":\"", END[] = "\"}}";
-  int error = moons__buffer_append(&text, start, (size_t)n) ||
+  int error = moons__buffer_grow(&text, sizeof start) ||
+              moons__buffer_append(&text, start, (size_t)n) ||
               moons__buffer_append(&text, NAME, sizeof NAME - 1) ||
               moons__json_text(&text, name, strlen(name)) ||
               moons__buffer_append(&text, END, sizeof END - 1);

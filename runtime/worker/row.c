@@ -26,9 +26,9 @@ enum {
 /* {== Text ==================================================================================== */
 
 static char *put(char *at, const char *text) {
-  size_t n_bytes = strlen(text);
-  memcpy(at, text, n_bytes);
-  return at + n_bytes;
+  while (*text != '\0')
+    *at++ = *text++;
+  return at;
 }
 
 /* Two digits at a time: divisions take most of it. */
@@ -106,8 +106,9 @@ static void add_event(moons__row *row, const char *name, const char *rest, uint6
   moons__buffer text = {0};
   char times[64];
   *put_times(times, row, begun_ns, ended_ns) = '\0';
-  int error = append_head(&text, row) || append(&text, name) || append(&text, "\",\"ts\":") ||
-              append(&text, times) || append(&text, rest) || append(&text, "}");
+  int error = moons__buffer_grow(&text, LEAST_EVENT_BYTES) || append_head(&text, row) ||
+              append(&text, name) || append(&text, "\",\"ts\":") || append(&text, times) ||
+              append(&text, rest) || append(&text, "}");
   char *at = error ? NULL : moons__trace_begin(&row->out, text.n_bytes);
   if (at != NULL) {
     memcpy(at, text.bytes, text.n_bytes);
