@@ -211,7 +211,9 @@ static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *opti
   j->keeps = !options->fresh;
   choose_chunks(L, j, options);
   read_pool(L);
-  moons__chunker_aim(&j->chunker, moons__runtime_handover_ns(runtime_of(L, j)));
+  const moons_runtime *runtime = runtime_of(L, j);
+  moons__chunker_aim(&j->chunker, moons__runtime_handover_ns(runtime));
+  j->leaves_process = moons__runtime_is_abroad(runtime);
   int type = keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE);
   if (type != LUA_TNIL)
     read_items(L, j, type);

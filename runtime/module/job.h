@@ -48,7 +48,8 @@ typedef struct moons__job_data {
   int has_failed;    /* a call, or an item that could not be sent */
   int lacks_worker;  /* a worker that it needs could not be started */
   int suits_caller;  /* by its options, this thread may run calls of it */
-  int is_awaited;    /* this thread does nothing before they are over */
+  int leaves_process; /* its workers are other processes */
+  int is_awaited;     /* this thread does nothing before they are over */
 
   /* Arrays. Those that are noted here belong to the user values. */
   moons__buffer arrays; /* the address of each that the job reads: they count it */

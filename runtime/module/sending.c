@@ -23,6 +23,7 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
   e->put_more = NULL;
   e->arrays = &j->arrays;
   e->sink = j->into;
+  e->leaves_process = j->leaves_process;
   e->may_want = j->n_setups < MOONS_SETUPS_PER_JOB;
   moons__push_table(L, MOONS__VALUE_CLASSES);
   e->class_index = lua_gettop(L);

@@ -326,6 +326,8 @@ int moons__runtime_is_served(const moons_runtime *r) {
   return r->is_served;
 }
 
+int moons__runtime_is_abroad(const moons_runtime *r) { return r->functions->runs_elsewhere; }
+
 double moons__runtime_handover_ns(const moons_runtime *r) { return r->functions->handover_ns; }
 
 const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }

@@ -108,6 +108,9 @@ int moons__runtime_serve(moons_runtime *runtime, struct moons__server *server);
 /* Whether it, or the one that it was made on, does that: then it may start no worker processes. Any thread. */
 int moons__runtime_is_served(const moons_runtime *runtime);
 
+/* Whether its workers are other processes. Any thread. */
+int moons__runtime_is_abroad(const moons_runtime *runtime);
+
 /* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */
 double moons__runtime_handover_ns(const moons_runtime *runtime);
 

@@ -56,6 +56,7 @@ struct moons__encoder {
   int is_setup;       /* marks what is sent in that table; modules in Lua go by value */
   int may_want;       /* no set-up: the other side can get more modules */
   int is_data;        /* functions, and what has a __marshal, are refused */
+  int leaves_process; /* the other side is another process */
 
   /* Of a set-up. `put_first` puts what must be there before the first value. `put_more` puts or queues more that goes along
   ** at the end, and returns 0 when nothing is left. */

@@ -483,6 +483,7 @@ int moons__worker_expect(moons__worker *w, moons__plan *plan) {
 /* Returns 1 where the chunk was given up. */
 static int run_whole(moons__worker *w, moons__chunk *chunk) {
   moons__stop *stop = &w->workshop.sandbox.stop;
+  w->call.encoder.leaves_process = chunk->mark != NULL;
   moons__stop_enter(stop);
   int is_given_up = run_chunk(w, chunk);
   moons__stop_leave(stop);

@@ -36,6 +36,23 @@ end
 describe("worker processes #linux", function()
   if not is_linux then return end
 
+  it("get no handle that means nothing there, and NULL as it is", function()
+    passes [[
+      local function handle() return debug.upvalueid(function() return parallel end, 1) end
+      for _, bad in ipairs {
+        function() return parallel.map(function(h) return h end, {handle()}) end,
+        function() return parallel.map(handle, {1}) end,
+      } do
+        local ok, err = pcall(bad)
+        equal({ok, err.kind}, {false, "marshal"})
+        assert(err.message:find("a light userdata to another process", 1, true), err.message)
+      end
+      local null = require "cjson".null
+      equal(parallel.map(function(x) return x == null end, {null}), {true})
+      equal(parallel.map(function(x) return x end, {null}), {null})
+    ]]
+  end)
+
   it("are not started before there is work, and no more of them than it needs", function()
     passes [[
       local function count()
