@@ -82,14 +82,14 @@ describe("the example", function()
     end)
   end)
 
-  it("13_grid_search draws the screen of doc/experiments.md, also from its results", function()
+  it("13_grid_search draws the screen of the README and of doc/experiments.md, also from its results", function()
     temporary.folder({}, function(folder)
       for _ = 1, 2 do
         local result = script.moons {"examples/13_grid_search.lua", "-", folder .. "/sweep.db"}
         local report = assert.message(result.stdout .. result.stderr)
         report.equal(0, result.code)
         local rows = result.stdout:match "^.-25  accuracy.-25  accuracy[^\n]*\n" -- charts of gnuplots may differ
-        report.truthy(rows and read "doc/experiments.md":find(rows, 1, true))
+        report.truthy(rows and read "doc/experiments.md":find(rows, 1, true) and read "README.md":find(rows, 1, true))
         report.truthy(result.stdout:find "trees\n[^\n]*depth 1[^\n]*depth 4\n$")
       end
     end)
