@@ -368,7 +368,7 @@
 /* Up to this long together, in ns, the thread that waits makes its part of the calls beside the workers. None of them can be given
 ** up meanwhile, so it is not long. */
 #ifndef MOONS_HELP_NS
-#define MOONS_HELP_NS 200000.0
+#define MOONS_HELP_NS (10 * MOONS_CALLER_NS)
 #endif
 
 /* After this many ns Moons gives up a call that was told to end and has not: it is in something that cannot be stopped.

@@ -13,7 +13,7 @@
 static const double LEAST_NS = 20000.0;
 
 /* A worker begins so much later than whoever wakes it, and a part of a short map is no shorter than this, in ns. */
-static const double WAKING_NS = 10000.0, LEAST_PART_NS = 8000.0;
+static const double WAKING_NS = MOONS_CALLER_NS / 2, LEAST_PART_NS = MOONS_CALLER_NS * 2 / 5;
 
 /* How many maps must agree before the duration that they tell is trusted; how many times longer than known
 ** is no agreement. */

@@ -66,7 +66,7 @@ describe("the example", function()
     end)
   end
 
-  it("13_grid_search goes on with what its store holds, on every host", function()
+  it("13_grid_search goes on with what its store holds, on every host #unsanitized", function()
     temporary.folder({}, function(folder)
       local output
       for _, host in ipairs(script.hosts) do

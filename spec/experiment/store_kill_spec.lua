@@ -55,7 +55,7 @@ end
 local SCRIPT = [[
   local function f(x)
     parallel.sleep(0.002)
-    if x == tonumber(os.getenv "CRASH") then os.execute "kill -SEGV $PPID" parallel.sleep(60) end
+    if x == tonumber(os.getenv "CRASH") then os.execute "kill -ABRT $PPID" parallel.sleep(60) end
     local value = {x, math.random(1 << 50)}
     local file <close> = assert(io.open(os.getenv "FOLDER" .. "/log", "a"))
     file:write(x, "\n")

@@ -303,11 +303,15 @@ static void here_is_surprised(void) {
   CHECK(!cost.is_ready_here && cost.n_maps == 0);
 }
 
+/* A call of 1 us, where the thread that waits makes calls of 20 us: checked builds have another size. */
+static const double UNIT_NS = MOONS_CALLER_NS / 20;
+
 /* The sizes of the chunks that calls are divided into, and whether each is for the thread that waits, as digits. */
-static const char *division(unsigned n_workers, double call_ns, uint64_t n_calls) {
+static const char *division(unsigned n_workers, double call_units, uint64_t n_calls) {
   static char text[256];
   moons__chunker c;
-  moons__chunker_init(&c, n_workers, 0, &(moons__cost){.call_ns = call_ns, .n_maps = 3});
+  moons__chunker_init(&c, n_workers, 0,
+                      &(moons__cost){.call_ns = call_units * UNIT_NS, .n_maps = 3});
   moons__chunker_divide(&c, n_calls);
   for (size_t n = 0; n_calls > 0 && n < sizeof text;) {
     uint32_t size = moons__chunker_next(&c, n_calls);
@@ -319,22 +323,23 @@ static const char *division(unsigned n_workers, double call_ns, uint64_t n_calls
 }
 
 static void short_ones_are_divided(void) {
-  CHECK(strcmp(division(2, 1000, 20), "20!") == 0);
-  CHECK(strcmp(division(2, 1000, 30), "10 20!") == 0);
-  CHECK(strcmp(division(2, 1000, 100), "45 55!") == 0);
-  CHECK(strcmp(division(4, 1000, 110), "25 25 25 35!") == 0);
-  CHECK(strcmp(division(64, 1000, 42), "8 8 8 18!") == 0);
-  CHECK(strcmp(division(2, 10000, 10), "4 6!") == 0);
+  CHECK(strcmp(division(2, 1, 20), "20!") == 0);
+  CHECK(strcmp(division(2, 1, 30), "10 20!") == 0);
+  CHECK(strcmp(division(2, 1, 100), "45 55!") == 0);
+  CHECK(strcmp(division(4, 1, 110), "25 25 25 35!") == 0);
+  CHECK(strcmp(division(64, 1, 42), "8 8 8 18!") == 0);
+  CHECK(strcmp(division(2, 10, 10), "4 6!") == 0);
 }
 
 static void others_are_not_divided(void) {
-  moons__chunker c = trusting(NULL);
-  moons__chunker_divide(&c, (uint64_t)(MOONS_HELP_NS / 1000) + 1);
+  moons__chunker c;
+  moons__chunker_init(&c, 2, 0, &(moons__cost){.call_ns = UNIT_NS, .n_maps = 3});
+  moons__chunker_divide(&c, (uint64_t)(MOONS_HELP_NS / UNIT_NS) + 1);
   CHECK(c.part == 0 && c.n_given == 0);
-  moons__chunker_init(&c, 2, 0, &(moons__cost){.call_ns = 1000, .n_maps = 2});
+  moons__chunker_init(&c, 2, 0, &(moons__cost){.call_ns = UNIT_NS, .n_maps = 2});
   moons__chunker_divide(&c, 50);
   CHECK(c.part == 0 && c.n_given == 0); /* not trusted yet */
-  moons__chunker_init(&c, 1, 0, &(moons__cost){.call_ns = 1000, .n_maps = 3});
+  moons__chunker_init(&c, 1, 0, &(moons__cost){.call_ns = UNIT_NS, .n_maps = 3});
   moons__chunker_divide(&c, 50);
   CHECK(c.part == 0 && !moons__chunker_is_short(&c, 50)); /* there is nobody to divide them with */
 }
