@@ -166,7 +166,7 @@ describe("a sweep with a store #linux", function()
     end)
   end)
 
-  it("loses little, and never the file, when it is killed again and again", function()
+  it("loses little, and never the file, when it is killed again and again #unsanitized", function()
     temporary.folder({["script.lua"] = SCRIPT}, function(folder)
       local began, n_killed, n_noted = os.time(), 0, 0
       for i = 1, 200 do

@@ -3,7 +3,7 @@ local script = require "support.script"
 
 local SECONDS = "60"
 
-describe("a minute of random functions", function()
+describe("a minute of random functions #unsanitized", function()
   it("come to the same, whether they are proved or the state is put back", function()
     local words = {"-b", "inline", "spec/fuzz/trace_fuzz.lua", "--seed", "1", "--seconds", SECONDS}
     local result = script.moons(words, {timeout = 300})
