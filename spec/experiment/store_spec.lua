@@ -327,7 +327,7 @@ describe("a store", function()
     temporary.folder({}, function(folder)
       local code = ("local FOLDER = %q "):format(folder) .. START .. [[
         local function f(x) parallel.sleep(0.004) note(x) return math.random(1 << 50) end
-        local results = parallel.map(f, parallel.range(1, 300), {store = path, seed = 3, workers = 2, chunk = 1})
+        local results = parallel.map(f, parallel.range(1, 1000), {store = path, seed = 3, workers = 2, chunk = 1})
         print(table.concat(results, " "))
       ]]
       local function run(limit)
@@ -352,7 +352,7 @@ describe("a store", function()
         n_made = n_made + 1
       end
       assert.truthy(n_killed >= 5)
-      assert.truthy(n_made >= 300 and n_made <= 300 + 4 * n_killed) -- at most those on their way are made twice
+      assert.truthy(n_made >= 1000 and n_made <= 1000 + 4 * n_killed) -- at most those on their way are made twice
       os.remove(folder .. "/a.db")
       os.remove(folder .. "/a.db-wal")
       os.remove(folder .. "/a.db-shm")

@@ -165,6 +165,16 @@ function Database:seed(seed)
   return (find:run())
 end
 
+--- Begins to look at the file as it is now, so that it is locked once for many calls that are looked up.
+function Database:look()
+  self.handle:execute "BEGIN"
+end
+
+--- Ends that. Nothing may be written before.
+function Database:look_away()
+  self.handle:execute "COMMIT"
+end
+
 -- {== Writing =====================================================================================
 
 --- Begins a transaction, where there is none.

@@ -261,9 +261,11 @@ end
 -- Looks all items up. Returns the entries of the calls that are missing, and whether any may draw random numbers.
 local function look_up(ledger, missing, outcome)
   local entries, draws = {}, ledger.draws
+  ledger.database:look()
   while true do
     local i, is_found, value, entry = missing:read()
     if not i then
+      ledger.database:look_away()
       return entries, draws
     elseif is_found then
       outcome.results[i] = value
