@@ -10,8 +10,8 @@ typedef unsigned char byte;
 
 static int is_tail(byte c) { return (c & 0xC0) == 0x80; }
 
-/* How many bytes the character at `text` has; 0: it is none. */
-static size_t length_of(const byte *text, size_t n_bytes) {
+size_t moons__json_character(const char *bytes, size_t n_bytes) {
+  const byte *text = (const byte *)bytes;
   static const struct {
     byte first, last, low, high; /* of the first byte, and of the second */
     size_t n;
@@ -29,23 +29,33 @@ static size_t length_of(const byte *text, size_t n_bytes) {
   return 0;
 }
 
-static int append_character(moons__buffer *out, const byte *at, size_t n) {
+/* Whether a character cannot stand for itself. */
+static int is_special(byte c) { return c < 0x20 || c == '"' || c == '\\' || c == 0x7F; }
+
+static int append_special(moons__buffer *out, byte c) {
+  static const char SHORT[] = "\"\"\\\\\nn\rr\tt";
+  for (const char *at = SHORT; *at != '\0'; at += 2)
+    if ((byte)*at == c) return moons__buffer_append(out, (char[]){'\\', at[1]}, 2);
   char escape[8];
-  if (n == 0) return moons__buffer_append(out, "\xEF\xBF\xBD", 3);
-  if (n == 1 && *at < 0x20)
-    return moons__buffer_append(out, escape,
-                                (size_t)snprintf(escape, sizeof escape, "\\u%04x", *at));
-  if ((*at == '"' || *at == '\\') && moons__buffer_append(out, "\\", 1)) return -1;
-  return moons__buffer_append(out, (const char *)at, n);
+  return moons__buffer_append(out, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
 }
 
+/* What needs no change is appended together. */
 int moons__json_text(moons__buffer *out, const char *text, size_t n_bytes) {
+  size_t from = 0, i = 0;
   int error = 0;
-  for (size_t i = 0, n; !error && i<n_bytes; i += n> 0 ? n : 1) {
-    n = length_of((const byte *)text + i, n_bytes - i);
-    error = append_character(out, (const byte *)text + i, n);
+  while (!error && i < n_bytes) {
+    size_t n = moons__json_character(text + i, n_bytes - i);
+    if (n > 1 || (n == 1 && !is_special((byte)text[i]))) {
+      i += n;
+      continue;
+    }
+    error = moons__buffer_append(out, text + from, i - from);
+    if (!error && n == 0) error = moons__buffer_append(out, "\xEF\xBF\xBD", 3);
+    if (!error && n == 1) error = append_special(out, (byte)text[i]);
+    from = ++i;
   }
-  return error;
+  return error ? error : moons__buffer_append(out, text + from, n_bytes - from);
 }
 
 size_t moons__json_whole(const char *text, size_t n_bytes) {

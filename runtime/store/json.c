@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "store/keys.h"
 #include "wire/raise.h"
 
@@ -29,62 +30,28 @@ static void put_text(text *t, const char *bytes) { put(t, bytes, strlen(bytes));
 
 /* {== Strings ================================================================================= */
 
-/* How many bytes the first character has; 0: it is none of UTF-8. */
-static size_t character_bytes(const unsigned char *at, size_t n_bytes) {
-  static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t n = at[0] < 0x80 ? 1 : at[0] < 0xC0 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : 4;
-  if (n <= 1) return n;
-  if (n > n_bytes || at[0] >= 0xF8) return 0;
-  uint32_t code = at[0] & (0x7Fu >> n);
-  for (size_t i = 1; i < n; i++) {
-    if ((at[i] & 0xC0) != 0x80) return 0;
-    code = code << 6 | (at[i] & 0x3F);
-  }
-  int is_surrogate = code >= 0xD800 && code < 0xE000;
-  return code < LEAST[n] || code > 0x10FFFF || is_surrogate ? 0 : n;
-}
-
-static int is_utf8(const unsigned char *at, size_t n_bytes) {
+static int is_utf8(const char *at, size_t n_bytes) {
   size_t n;
   for (; n_bytes > 0; at += n, n_bytes -= n)
-    if ((n = character_bytes(at, n_bytes)) == 0) return 0;
+    if ((n = moons__json_character(at, n_bytes)) == 0) return 0;
   return 1;
 }
 
-static void put_escape(text *t, unsigned char byte) {
-  static const char SHORT[] = "\"\"\\\\\nn\rr\tt";
-  for (const char *at = SHORT; *at != '\0'; at += 2)
-    if (*at == (char)byte) {
-      put(t, (char[]){'\\', at[1]}, 2);
-      return;
-    }
-  char code[7];
-  snprintf(code, sizeof code, "\\u%04x", byte);
-  put(t, code, 6);
+static void put_characters(text *t, const char *bytes, size_t n_bytes) {
+  moons__check(t->L, moons__json_text(&t->scratch->out, bytes, n_bytes));
 }
 
-static int is_shown(unsigned char byte, int has_latin) {
-  return byte >= ' ' && byte != '"' && byte != '\\' && byte != 0x7F && !(has_latin && byte >= 0x80);
-}
-
-/* A byte that cannot stand for itself. */
-static void put_byte(text *t, unsigned char byte) {
-  if (byte < 0x80)
-    put_escape(t, byte);
-  else
-    put(t, (char[]){(char)(0xC0 | byte >> 6), (char)(0x80 | (byte & 0x3F))}, 2);
+static void put_latin(text *t, const char *bytes, size_t n_bytes) {
+  for (size_t i = 0; i < n_bytes; i++) {
+    unsigned char byte = (unsigned char)bytes[i];
+    char both[] = {(char)(0xC0 | byte >> 6), (char)(0x80 | (byte & 0x3F))};
+    put_characters(t, byte < 0x80 ? &bytes[i] : both, byte < 0x80 ? 1 : 2);
+  }
 }
 
 static void put_quoted(text *t, const char *bytes, size_t n_bytes) {
-  const unsigned char *at = (const unsigned char *)bytes;
-  int has_latin = !is_utf8(at, n_bytes);
   put(t, "\"", 1);
-  for (size_t from = 0, i = 0; i <= n_bytes; i++) {
-    if (i < n_bytes && is_shown(at[i], has_latin)) continue;
-    put(t, at + from, i - from);
-    if (i < n_bytes) put_byte(t, at[i]);
-    from = i + 1;
-  }
+  (is_utf8(bytes, n_bytes) ? put_characters : put_latin)(t, bytes, n_bytes);
   put(t, "\"", 1);
 }
 
