@@ -61,13 +61,23 @@ static int count_outcome(moons__chunk *chunk, const moons__item *item) {
   return 1;
 }
 
+int moons__outcome_failure(moons__item *item, moons__buffer *bytes, moons__failure_kind kind,
+                           const char *text) {
+  moons__failure failure = moons__failure_of(kind, text);
+  *bytes = (moons__buffer){0};
+  int error = moons__failure_write(bytes, &failure);
+  *item = (moons__item){.kind = MOONS__ITEM_ERROR};
+  item->bytes = bytes->bytes;
+  item->n_bytes = bytes->n_bytes;
+  return error;
+}
+
 /* Puts a failure for want of memory in place of an outcome that is too much. */
 static int put_too_much(moons__chunk *chunk, moons__batch_writer *results) {
   static const char TEXT[] = "not enough memory for the results";
-  moons__failure failure = moons__failure_of(MOONS__FAILURE_MEMORY, TEXT);
-  moons__buffer bytes = {0};
-  int error = moons__failure_write(&bytes, &failure);
-  moons__item item = {.kind = MOONS__ITEM_ERROR, .bytes = bytes.bytes, .n_bytes = bytes.n_bytes};
+  moons__item item;
+  moons__buffer bytes;
+  int error = moons__outcome_failure(&item, &bytes, MOONS__FAILURE_MEMORY, TEXT);
   if (!error) error = put_result(results, &item);
   moons__buffer_free(&bytes);
   if (error) return 0;
@@ -91,29 +101,29 @@ int moons__outcome_put(moons__chunk *chunk, moons__batch_writer *results, const 
 }
 
 void moons__outcome_fail(moons__chunk *chunk, moons__batch_writer *results,
-                         const moons__usage *usage, moons__failure_kind kind, const char *text,
-                         int of_all) {
-  moons__failure failure = moons__failure_of(kind, text);
-  moons__buffer bytes = {0};
-  if (moons__failure_write(&bytes, &failure) == 0) {
-    moons__item item = {.kind = MOONS__ITEM_ERROR};
-    item.bytes = bytes.bytes;
-    item.n_bytes = bytes.n_bytes;
-    while (moons__outcome_put(chunk, results, usage, &item) && of_all &&
-           chunk->n_run < chunk->n_calls)
-      ;
-  }
-  moons__buffer_free(&bytes);
+                         const moons__usage *usage, const moons__item *failure, int of_all) {
+  while (moons__outcome_put(chunk, results, usage, failure) && of_all &&
+         chunk->n_run < chunk->n_calls)
+    ;
 }
 
 /* Without a worker. */
+
+static void fail(moons__chunk *chunk, moons__batch_writer *results, const moons__usage *usage,
+                 moons__failure_kind kind, const char *text, int of_all) {
+  moons__item item;
+  moons__buffer bytes;
+  if (moons__outcome_failure(&item, &bytes, kind, text) == 0)
+    moons__outcome_fail(chunk, results, usage, &item, of_all);
+  moons__buffer_free(&bytes);
+}
 
 void moons__chunk_refuse(moons__chunk *chunk, moons__failure_kind kind, const char *text) {
   moons__batch_writer results;
   moons__usage usage = {.n_tries = 1};
   chunk->n_lost = chunk->n_calls;
   if (moons__batch_begin(&results, &chunk->results)) return;
-  moons__outcome_fail(chunk, &results, &usage, kind, text, 1);
+  fail(chunk, &results, &usage, kind, text, 1);
 }
 
 /* Takes over the outcomes that are whole. */
@@ -147,7 +157,7 @@ static void blame(moons__chunk *chunk, moons__batch_writer *results, const moons
     chunk->n_tries = r->n_tries + 1;
     chunk->n_retried++;
   } else {
-    moons__outcome_fail(chunk, results, &usage, r->kind, r->text, r->of_all);
+    fail(chunk, results, &usage, r->kind, r->text, r->of_all);
   }
 }
 

@@ -22,10 +22,13 @@ void moons__outcome_store(const moons__chunk *chunk, const void *bytes, size_t n
 int moons__outcome_put(moons__chunk *chunk, moons__batch_writer *results, const moons__usage *usage,
                        const moons__item *item);
 
-/* Puts a failure without traceback: of the next call, or of all that are left. */
+/* Writes a failure without traceback, as an outcome whose bytes are in the buffer. Returns 0 or MOONS_ENOMEM. */
+int moons__outcome_failure(moons__item *item, moons__buffer *bytes, moons__failure_kind kind,
+                           const char *text);
+
+/* Puts a failure: of the next call, or of all that are left. */
 void moons__outcome_fail(moons__chunk *chunk, moons__batch_writer *results,
-                         const moons__usage *usage, moons__failure_kind kind, const char *text,
-                         int of_all);
+                         const moons__usage *usage, const moons__item *failure, int of_all);
 
 /* {== Without a worker ======================================================================== */
 

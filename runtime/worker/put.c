@@ -95,20 +95,13 @@ int moons__worker_put(moons__worker *w, const moons__item *item) {
   return moons__outcome_put(w->chunk, &w->results, &usage, item);
 }
 
-static void trace_failure(moons__worker *w, moons__failure_kind kind, const char *text) {
-  moons__failure failure = moons__failure_of(kind, text);
-  moons__buffer bytes = {0};
-  if (moons__failure_write(&bytes, &failure) == 0) {
-    moons__item item = {.kind = MOONS__ITEM_ERROR};
-    item.bytes = bytes.bytes;
-    item.n_bytes = bytes.n_bytes;
-    moons__worker_trace(w, &item);
-  }
-  moons__buffer_free(&bytes);
-}
-
 void moons__worker_fail(moons__worker *w, moons__failure_kind kind, const char *text, int of_all) {
   moons__usage usage = usage_of(w);
-  if (moons__row_is_traced(&w->row)) trace_failure(w, kind, text);
-  moons__outcome_fail(w->chunk, &w->results, &usage, kind, text, of_all);
+  moons__item failure;
+  moons__buffer bytes;
+  if (moons__outcome_failure(&failure, &bytes, kind, text) == 0) {
+    moons__worker_trace(w, &failure);
+    moons__outcome_fail(w->chunk, &w->results, &usage, &failure, of_all);
+  }
+  moons__buffer_free(&bytes);
 }

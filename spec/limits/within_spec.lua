@@ -1,5 +1,6 @@
 -- What a call starts is bound by its limits, and ends with it: maps within it, and pools that it makes.
 local script = require "support.script"
+local threads = require "support.threads"
 
 local head = [==[
   local function grow() local t = {} while true do t[#t + 1] = ("x"):rep(10000) .. #t end end
@@ -188,13 +189,7 @@ end, head)
 describe("a call that was ended #linux", function()
   for _, host in ipairs {script.hosts[1], script.hosts[2]} do
     it("leaves no thread behind " .. host.name, function()
-      script.passes(head .. ("local HAS_THREADS = %s "):format(not host.flags) .. [[
-        local function n_threads()
-          local n = 0
-          local file <close> = io.open "/proc/self/status"
-          for line in file:lines() do n = tonumber(line:match "^Threads:%s*(%d+)") or n end
-          return n
-        end
+      script.passes(head .. threads .. ("local HAS_THREADS = %s "):format(not host.flags) .. [[
         parallel.map(length, {1, 2})
         local before = n_threads()
         local function outer(name)
