@@ -12,7 +12,7 @@
 int moons__json_text(moons__buffer *out, const char *text, size_t n_bytes);
 
 /* How many bytes the first character of UTF-8 has; 0: it is none. There must be one byte. */
-size_t moons__json_character(const char *text, size_t n_bytes);
+size_t moons__json_character(const char *bytes, size_t n_bytes);
 
 /* How many of the first `n_bytes` to keep so that no character of UTF-8 is cut. */
 size_t moons__json_whole(const char *text, size_t n_bytes);
