@@ -1,0 +1,105 @@
+/*
+** What processes.c, process_life.c and process_chunk.c share. Private to these.
+*/
+#ifndef MOONS_BACKEND_KEEPER_H
+#define MOONS_BACKEND_KEEPER_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "backend/backend.h"
+#include "backend/cargo.h"
+#include "backend/frame.h"
+#include "moons.h"
+#include "sizes.h"
+#include "system/park.h"
+#include "system/process.h"
+#include "wire/failure.h"
+#include "worker/row.h"
+
+enum { MOONS__WHY_BYTES = 1024 };
+
+/* What a keeper has, only its thread touches, but for what the mutex of the backend guards. */
+typedef struct keeper {
+  moons__backend *backend;
+  uv_thread_t id;
+  moons__sleeper sleeper; /* its number is the worker's */
+
+  int is_up; /* there is a process */
+  moons__process process;
+  moons__link link;
+  moons__mark *mark;
+  moons__setup *setups[MOONS_SETUPS_KEPT]; /* what the process has in its slots */
+  unsigned next_slot;
+  moons__sent sent;     /* blocks that it has */
+  moons__buffer place;  /* where it is (place.h); empty: where this was when it was started */
+  uint64_t deadline_ns; /* until when it has to say who it is, or to end; 0: neither */
+  int has_ended;        /* the process has, but there may be something to read */
+  moons__failure_kind killed_for; /* MOONS__FAILURE_LOST: it was not killed */
+  unsigned n_run_killed;          /* calls that had run then */
+  uint64_t looked_ns;
+  int has_printed;
+  int is_short;               /* there was no memory for what results speak of */
+  moons__buffer text;         /* being printed */
+  char why[MOONS__WHY_BYTES]; /* what the process said, or died of */
+  moons__row row;             /* of the trace: chunks, since what calls do is not seen here */
+  int is_joined;              /* its thread has ended; for the thread that closes the backend */
+
+  /* Guarded by the mutex. */
+  moons__link control;
+  moons__chunk *chunk;   /* that the process has; NULL: none */
+  uint64_t work;         /* its number; the next one's is one more */
+  uint64_t cancelled_ns; /* since when it is cancelled; 0: it is not */
+  int is_stopped;        /* the process was told to begin no more calls of it */
+  int is_busy;           /* with a chunk, up to its end */
+  int is_asked;          /* the process was asked for a part, and has not answered */
+  struct keeper *next;
+} keeper;
+
+struct moons__backend {
+  moons__backend_config config;
+  char *program;
+
+  uv_mutex_t mutex; /* guards all that follows */
+  moons__chunk_list queue;
+  moons__park park; /* keepers that sleep until there is a chunk, or the end */
+  keeper *keepers;
+  char is_taken[MOONS_MAX_WORKERS]; /* by number: a keeper has it */
+  unsigned n_workers;               /* that there may be */
+  unsigned n_start_failures;        /* in a row */
+  char *refusal;                    /* why no chunk is run any more; NULL: they are */
+  int closing;
+};
+
+/* The command that serves. */
+#define MOONS__SERVING_NAME "moons"
+
+/* {== The life of a process: on the thread of its keeper, but for the last two ================ */
+
+/* Starts the process and meets it. Returns 0, or -1 with nothing left: then `why` says why, and after some failures in a row
+** the backend refuses all chunks. */
+int moons__keeper_start(keeper *k);
+
+/* Whether to go on waiting for the process: `waits` of its link. Ends a process that must end. */
+int moons__keeper_look(void *data);
+
+/* Waits for the end of the process, and takes what there is of it; `why` becomes what it has died of. Others no longer give it
+** orders. */
+void moons__keeper_bury(keeper *k);
+
+/* Gives the process an order about its chunk. The mutex is held. */
+void moons__keeper_order(keeper *k, moons__frame_kind kind, uint32_t n);
+
+/* Cancels its chunk, where nobody has. The mutex is held. */
+void moons__keeper_cancel(keeper *k, uint64_t since_ns);
+
+/* {== Its chunk: on the thread of its keeper ================================================== */
+
+/* Hands the chunk over once. Returns whether it has run, or what of it can be; 0: it is to be tried again. */
+int moons__keeper_try(keeper *k, moons__chunk *chunk);
+
+/* Passes on what a call has printed, and what the backend has kept back of that. The first returns 0, or -1 as a link does. */
+int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame);
+void moons__keeper_pass_on(keeper *k);
+
+#endif

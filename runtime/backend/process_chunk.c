@@ -1,0 +1,270 @@
+/*
+** A chunk on its way to a worker process, and what comes home of it.
+**
+** What a process has died of is told by the mark that it has left (mark.h): before its first call nobody is to blame, and the
+** chunk is handed over again, a few times; afterwards the call that ran is lost, outcomes before it are taken over, and calls
+** after it are made elsewhere.
+*/
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "backend/cargo.h"
+#include "backend/frame.h"
+#include "backend/keeper.h"
+#include "moons.h"
+#include "sizes.h"
+#include "worker/outcome.h"
+
+/* {== A chunk ================================================================================= */
+
+/* The slot that has the set-up, which is sent where none does. The process forgets what the slot had, as this does. */
+static int send_setup(keeper *k, moons__setup *setup, uint32_t *slot) {
+  for (*slot = 0; *slot < MOONS_SETUPS_KEPT; ++*slot)
+    if (k->setups[*slot] == setup) return 0;
+  *slot = k->next_slot++ % MOONS_SETUPS_KEPT;
+  moons__setup_release(k->setups[*slot]);
+  k->setups[*slot] = moons__setup_share(setup);
+  return moons__cargo_send_setup(&k->link, k->process.files, setup, *slot);
+}
+
+/* Where the script is, where that is not where the process is. */
+static int send_place(keeper *k, const moons__buffer *place) {
+  moons__buffer *there = &k->place;
+  if (there->n_bytes == place->n_bytes && memcmp(there->bytes, place->bytes, place->n_bytes) == 0)
+    return 0;
+  there->n_bytes = 0;
+  if (moons__buffer_append(there, place->bytes, place->n_bytes)) return -1;
+  return moons__link_write(&k->link, MOONS__FRAME_PLACE, NULL, 0, place->bytes, place->n_bytes);
+}
+
+static int send_chunk(keeper *k, const moons__chunk *chunk) {
+  moons__frame_chunk head = {.work = k->work,
+                             .options = chunk->plan->options,
+                             .first = chunk->first,
+                             .n_calls = chunk->n_calls,
+                             .n_skipped = chunk->n_skipped,
+                             .n_tries = chunk->n_tries,
+                             .prove_after = chunk->plan->prove_after};
+  head.options.setup = NULL;
+  if (send_place(k, &chunk->plan->place) || send_setup(k, chunk->plan->setup, &head.slot) ||
+      moons__cargo_send(&k->sent, &k->link, k->process.files, chunk))
+    return -1;
+  return moons__link_write(&k->link, MOONS__FRAME_CHUNK, &head, sizeof head, chunk->bytes,
+                           chunk->n_bytes);
+}
+
+int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame) {
+  const moons__worker_config *config = &k->backend->config.worker;
+  moons__frame_print head;
+  size_t n_bytes = (size_t)frame->n_bytes;
+  k->text.n_bytes = 0;
+  if (moons__link_head(&k->link, frame, &head, sizeof head)) return -1;
+  if (head.stream < 1 || head.stream > 2 || moons__buffer_reserve(&k->text, n_bytes)) return -1;
+  if (moons__link_read(&k->link, k->text.bytes, n_bytes)) return -1;
+  config->write(config->write_data, head.stream, k->text.bytes, n_bytes);
+  k->has_printed = 1;
+  return 0;
+}
+
+void moons__keeper_pass_on(keeper *k) {
+  const moons__worker_config *config = &k->backend->config.worker;
+  if (k->has_printed && config->flush != NULL) config->flush(config->write_data);
+  k->has_printed = 0;
+}
+
+/* The calls that the process has given away, as a chunk; NULL: no memory, and then they are put back when theirs is done. */
+static moons__chunk *cut(keeper *k, uint32_t n_taken) {
+  moons__backend *b = k->backend;
+  moons__chunk *rest = NULL;
+  char *bytes = malloc(k->chunk->n_bytes + 1);
+  if (bytes != NULL) memcpy(bytes, k->chunk->bytes, k->chunk->n_bytes);
+  uv_mutex_lock(&b->mutex);
+  if (bytes != NULL) rest = moons__chunk_cut(k->chunk, k->chunk->n_calls - n_taken, bytes);
+  if (rest == NULL) k->chunk->is_given_up = 1;
+  uv_mutex_unlock(&b->mutex);
+  if (rest == NULL) free(bytes);
+  return rest;
+}
+
+/* The process has answered to share; it may have been asked about a chunk that was done by then. */
+static int take_part(keeper *k, const moons__frame *frame) {
+  moons__backend *b = k->backend;
+  moons__frame_order parted;
+  if (moons__link_head(&k->link, frame, &parted, sizeof parted)) return -1;
+  if (parted.work != k->work) return 0;
+  if (parted.n >= k->chunk->n_calls) return -1;
+  moons__chunk *rest = parted.n > 0 ? cut(k, parted.n) : NULL;
+  uv_mutex_lock(&b->mutex);
+  k->is_asked = 0;
+  uv_mutex_unlock(&b->mutex);
+  if (rest != NULL) k->chunk->parted(k->chunk, rest);
+  return 0;
+}
+
+/* Copies results out of the window. Returns -1 where they cannot be read; where there is no memory, there are none. */
+static int read_results(const keeper *k, moons__buffer *results, uint64_t n_bytes) {
+  results->n_bytes = 0;
+  if (k->is_short || n_bytes > SIZE_MAX / 2 || moons__buffer_reserve(results, (size_t)n_bytes))
+    return 0;
+  while (results->n_bytes < n_bytes) {
+    off_t at = MOONS_MARK_BYTES + (off_t)results->n_bytes;
+    ssize_t n = pread(k->process.memory, results->bytes + results->n_bytes,
+                      (size_t)n_bytes - results->n_bytes, at);
+    if (n <= 0) return -1;
+    results->n_bytes += (size_t)n;
+  }
+  return 0;
+}
+
+static int take_results(keeper *k, const moons__frame *frame) {
+  moons__chunk *chunk = k->chunk;
+  moons__frame_done done;
+  if (moons__link_head(&k->link, frame, &done, sizeof done)) return -1;
+  if (done.work != k->work || done.n_run > chunk->n_calls) return -1;
+  if (read_results(k, &chunk->results, done.n_bytes)) return -1;
+  moons__cargo_fetch(chunk, done.n_run);
+  chunk->n_run = done.n_run;
+  chunk->n_failed = done.n_failed;
+  chunk->n_retried = done.n_retried;
+  chunk->n_restored = done.n_restored;
+  chunk->n_proved = done.n_proved;
+  chunk->found = done.found;
+  chunk->failed = done.failed;
+  chunk->first_failed = done.first_failed;
+  chunk->busy_ns = done.busy_ns;
+  return 1;
+}
+
+/* Reads what the process has to say up to its results, and looks after it though it may talk all the time. Returns 0, or -1: they
+** do not come. */
+static int await_results(keeper *k) {
+  int outcome = 0;
+  moons__frame frame;
+  while (outcome == 0 && moons__link_read(&k->link, &frame, sizeof frame) == 0) {
+    if (uv_hrtime() > k->looked_ns + MOONS_PROCESS_LOOK_NS) moons__keeper_look(k);
+    switch (frame.kind) {
+    case MOONS__FRAME_PRINT: outcome = moons__keeper_pass_on_print(k, &frame); break;
+    case MOONS__FRAME_PARTED: outcome = take_part(k, &frame); break;
+    case MOONS__FRAME_GIVEN:
+      outcome = moons__cargo_take_given(&k->link, &frame, k->chunk, &k->is_short);
+      break;
+    case MOONS__FRAME_DONE: outcome = take_results(k, &frame); break;
+    default: outcome = -1;
+    }
+  }
+  return outcome == 1 ? 0 : -1;
+}
+
+/* {== A process that has died with a chunk ==================================================== */
+
+/* How it died, where it was not killed for the call. */
+static void tell_why(const keeper *k, moons__stage stage, int is_given_up,
+                     char text[MOONS__WHY_BYTES + 64]) {
+  static const char *const STAGES[] = {" before its first call", " while its calls were set up", "",
+                                       ""};
+  if (is_given_up)
+    snprintf(text, MOONS__WHY_BYTES + 64, "its worker was lost: a call within it did not end");
+  else if (k->killed_for != MOONS__FAILURE_LOST)
+    snprintf(text, MOONS__WHY_BYTES + 64,
+             "%s in a function that cannot be stopped; its worker was given up",
+             moons__failure_text(k->killed_for));
+  else
+    snprintf(text, MOONS__WHY_BYTES + 64, "%s%s", k->why, STAGES[stage]);
+}
+
+/* What it has left. A call is to blame only if it is the one that the process was killed for. */
+static moons__remains remains_of(const keeper *k, moons__stage stage) {
+  moons__remains r = {.kind = k->killed_for, .worker = k->sleeper.number + 1};
+  if (stage == MOONS__STAGE_CALLS || stage == MOONS__STAGE_AFTER)
+    r.n_run = atomic_load_explicit(&k->mark->n_run, memory_order_acquire);
+  r.n_tries = atomic_load(&k->mark->n_tries);
+  r.n_bytes = (size_t)atomic_load(&k->mark->n_bytes);
+  uint64_t begun_ns = atomic_load(&k->mark->begun_ns), now_ns = uv_hrtime();
+  if (begun_ns > 0 && begun_ns < now_ns) r.wall_ns = now_ns - begun_ns;
+  r.of_all = stage == MOONS__STAGE_NONE || stage == MOONS__STAGE_SETTING_UP;
+  r.is_blamed = stage != MOONS__STAGE_AFTER &&
+                (k->killed_for == MOONS__FAILURE_LOST || r.n_run == k->n_run_killed);
+  return r;
+}
+
+static moons__stage stage_of(const keeper *k) {
+  if (atomic_load_explicit(&k->mark->work, memory_order_acquire) != k->work)
+    return MOONS__STAGE_NONE;
+  unsigned stage = atomic_load_explicit(&k->mark->stage, memory_order_acquire);
+  return stage <= MOONS__STAGE_AFTER ? (moons__stage)stage : MOONS__STAGE_NONE;
+}
+
+/* Takes the chunk from the dead process. Returns 0 where no call had begun, and another process shall try. */
+static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
+  moons__stage stage = stage_of(k);
+  moons__remains remains = remains_of(k, stage);
+  moons__buffer bytes = {0};
+  char text[MOONS__WHY_BYTES + 64];
+  if (read_results(k, &bytes, remains.n_bytes)) remains.n_run = 0;
+  moons__cargo_fetch(chunk, remains.n_run);
+  int is_given_up = atomic_load(&k->mark->is_given_up) != 0;
+  moons__keeper_bury(k);
+  chunk->busy_ns = uv_hrtime() - begun_ns;
+  tell_why(k, stage, is_given_up, text);
+  remains.text = text;
+  remains.bytes = bytes.bytes;
+  remains.n_bytes = bytes.n_bytes;
+  int is_tried_again = remains.of_all && k->killed_for == MOONS__FAILURE_LOST &&
+                       atomic_fetch_add(&chunk->plan->n_deaths, 1) + 1 < MOONS_PROCESS_TRIES;
+  if (!is_tried_again) moons__chunk_salvage(chunk, &remains);
+  moons__buffer_free(&bytes);
+  return !is_tried_again;
+}
+
+/* {== Handing a chunk over ==================================================================== */
+
+/* From now on the chunk can be cancelled, or from now on not. */
+static void set_chunk(keeper *k, moons__chunk *chunk) {
+  moons__backend *b = k->backend;
+  uv_mutex_lock(&b->mutex);
+  k->chunk = chunk;
+  if (chunk != NULL) k->work++;
+  k->cancelled_ns = 0;
+  k->is_stopped = k->is_asked = 0;
+  k->is_short = 0;
+  uv_mutex_unlock(&b->mutex);
+}
+
+/* Ends the chunk without a process where that must be. Returns 0 where it is to be run. */
+static int settle(moons__backend *b, moons__chunk *chunk) {
+  static const char TEXT[] =
+      "worker processes died before they could make a call of this map, several in a row";
+  moons__batch_writer none;
+  uv_mutex_lock(&b->mutex);
+  const char *refusal = b->refusal;
+  uv_mutex_unlock(&b->mutex);
+  if (atomic_load(&chunk->plan->cancelled))
+    moons__batch_begin(&none, &chunk->results);
+  else if (atomic_load(&chunk->plan->n_deaths) >= MOONS_PROCESS_TRIES)
+    moons__chunk_refuse(chunk, MOONS__FAILURE_LOST, TEXT);
+  else if (refusal != NULL)
+    moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, refusal);
+  else
+    return 0;
+  return 1;
+}
+
+/* Hands the chunk over once. Returns whether it has run, or what of it can be. It may be cancelled while the process starts,
+** when nobody could find it: so that is looked at again. */
+int moons__keeper_try(keeper *k, moons__chunk *chunk) {
+  if (settle(k->backend, chunk)) return 1;
+  if (!k->is_up && moons__keeper_start(k)) return 0;
+  uint64_t begun_ns = uv_hrtime();
+  k->killed_for = MOONS__FAILURE_LOST;
+  set_chunk(k, chunk);
+  int is_settled = settle(k->backend, chunk);
+  int has_run = !is_settled && send_chunk(k, chunk) == 0 && await_results(k) == 0;
+  set_chunk(k, NULL);
+  if (has_run) atomic_store(&chunk->plan->n_deaths, 0);
+  if (has_run || is_settled) return 1;
+  moons__process_kill(&k->process); /* where it only talks nonsense */
+  return salvage(k, chunk, begun_ns);
+}
