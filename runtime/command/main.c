@@ -468,6 +468,15 @@ static void lend_thread(const command *c) {
   if (limit.rlim_cur >= 2 * MOONS_STACK_RESERVE_BYTES) moons__runtime_lend(runtime);
 }
 
+/* A share of calls is that of maps with a store: without one, each process has made all of them. */
+static void tell_of_unused_shard(lua_State *L, const command *c) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (c->n_shards > 0 && lua_getfield(L, -1, "parallel.store") == LUA_TNIL)
+    complain("--shard has shared nothing out: no map has had the option 'store', all calls were "
+             "made here");
+  lua_settop(L, 1);
+}
+
 /* The protected part of main. Argument: the command. Result: whether all went well. */
 static int protected_main(lua_State *L) {
   command *c = lua_touserdata(L, 1);
@@ -478,7 +487,9 @@ static int protected_main(lua_State *L) {
   }
   open_module(L, c);
   if (c->warns) lua_warning(L, "@on", 0);
-  lua_pushboolean(L, run_all(L, c));
+  int succeeded = run_all(L, c);
+  tell_of_unused_shard(L, c);
+  lua_pushboolean(L, succeeded);
   return 1;
 }
 

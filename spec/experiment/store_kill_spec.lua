@@ -166,6 +166,12 @@ describe("a sweep with a store #linux", function()
     end)
   end)
 
+  it("of no map is told", function()
+    local result = script.moons({"--shard", "1/2", "-e", "print(parallel.map(math.abs, {-1})[1])"})
+    assert.same({0, "1\n"}, {result.code, result.stdout})
+    assert.truthy(result.stderr:find("moons: --shard has shared nothing out: no map has had", 1, true), result.stderr)
+  end)
+
   it("loses little, and never the file, when it is killed again and again #unsanitized", function()
     temporary.folder({["script.lua"] = SCRIPT}, function(folder)
       local began, n_killed, n_noted = os.time(), 0, 0
