@@ -205,16 +205,29 @@ MOONS_API void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes);
 ** not block it, SIGPIPE: so signals sent to the process reach the program's own threads. A C function that starts
 ** programs from a call must give them a mask that blocks none: they would inherit this one. */
 
+/* Where calls run. A runtime of MOONS_INLINE only one thread at a time may use. Worker processes start when there is work for them;
+** a call that crashes, or ends its process, costs no other call. */
+typedef enum moons_backend {
+  MOONS_THREADS,  /* on threads of the runtime's own */
+  MOONS_INLINE,   /* on the thread that waits, one by one: to debug, and as the reference */
+  MOONS_LENT,     /* on threads of the host. Of this version: MOONS_EUNSUPPORTED */
+  MOONS_PROCESSES /* in processes of their own (`program`): a crash costs one call */
+} moons_backend;
+
+/* Of this version: max_workers, max_lost, alloc and thread are refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_options {
+  size_t struct_bytes;
+  moons_backend backend;
+
   /* Workers that there may be; 0: moons_cpus(). A job may ask for more: from then on there may be so many. */
   unsigned n_workers;
 
-  /* Where calls run: "threads"; "inline", which runs them one by one on the thread that waits for them (to debug, and as
-  ** the reference for other backends), and whose runtime only one thread at a time may use; or "processes", where each
-  ** worker is a process of its own (`program`), started when there is work for it, so that a call that crashes, or ends
-  ** its process, costs no other call. With `open`, `program` must name this program, whose main calls
-  ** moons_worker_main. */
-  const char *backend;
+  /* The most that scripts may bring about, pools counted; 0: as many as n_workers, at least 8. */
+  unsigned max_workers;
+
+  /* Threads with calls that were given up and go on; then calls that need another fail with kind LOST at once, until one of
+  ** them ends; 0: as many as n_workers. */
+  unsigned max_lost;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
   ** within maps need more. */
@@ -226,6 +239,37 @@ typedef struct moons_options {
   ** left to states that hold no more than a sixteenth, so calls that grow without end leave something to the others.
   ** Every state gets its first 256 KB, so some MB more than this may be in use. */
   size_t states_bytes;
+
+  size_t images_bytes;     /* images that a worker keeps, of any number of programs; 0: 64 MiB */
+  const char *thread_name; /* NULL: "moons": threads are moons/0, moons/1, ..., moons/t; copied */
+
+  /* For all memory but that of states, which is mapped; as lua_Alloc. NULL: malloc. Any thread. */
+  void *(*alloc)(void *data, void *old, size_t old_bytes, size_t new_bytes);
+  void *alloc_data;
+
+  /* Told on each worker's thread, first and last; `worker` counts from 0. For connections, priorities, CPUs. */
+  void (*thread)(void *data, unsigned worker, int begins);
+  void *thread_data;
+
+  /* With MOONS_LENT: one more thread could run calls now, up to n_workers: have one call moons_lend, soon. On any thread. */
+  void (*wanted)(void *data);
+  void *wanted_data;
+
+  /* The signal that ends calls whose time is over, or that are cancelled. The library sends it to the thread of the
+  ** call, where its handler makes Lua raise an error at the next instruction, as Lua allows signal handlers to do.
+  ** SIGURG is a good choice: its own use is rare, and one too many does no harm. The handler is the library's
+  ** (SA_RESTART, SA_ONSTACK) as long as a runtime has the signal. A handler that the program had set before gets the
+  ** signals that the library has not sent, and is put back when the last of these runtimes ends. Meanwhile a program
+  ** must not set another one, nor block the signal on a thread that uses an inline runtime. Pools that scripts make
+  ** use the same signal. 0: no signal. Then another thread sets the hook, which can crash the process, however
+  ** rarely: SECURITY.md says when. */
+  int stop_signal;
+
+  /* What MOONS_PROCESSES, and pools of scripts that ask for it, start as their workers: the path of the command `moons`, or a name to be
+  ** found on the PATH. It must be of the same version as the library, built with the same Lua; with `open` it must be this
+  ** program, whose main calls moons_worker_main, since another one offers other functions. NULL: the command beside the library
+  ** or in the folder `bin` of the same place; else `moons` on the PATH. Copied. */
+  const char *program;
 
   /* The most that one state may hold, in bytes; 0: as much as all. */
   size_t state_bytes;
@@ -241,28 +285,13 @@ typedef struct moons_options {
   ** option `progress` go to stream 2, on the caller's thread; a bar appears only where this is NULL. */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data;
-
-  /* The signal that ends calls whose time is over, or that are cancelled. The library sends it to the thread of the
-  ** call, where its handler makes Lua raise an error at the next instruction, as Lua allows signal handlers to do.
-  ** SIGURG is a good choice: its own use is rare, and one too many does no harm. The handler is the library's
-  ** (SA_RESTART, SA_ONSTACK) as long as a runtime has the signal. A handler that the program had set before gets the
-  ** signals that the library has not sent, and is put back when the last of these runtimes ends. Meanwhile a program
-  ** must not set another one, nor block the signal on a thread that uses an inline runtime. Pools that scripts make
-  ** use the same signal. 0: no signal. Then another thread sets the hook, which can crash the process, however
-  ** rarely: SECURITY.md says when. */
-  int stop_signal;
-
-  /* What the backend "processes" starts as its workers: the path of the command `moons`, or a name to be found on the PATH.
-  ** It must be of the same version as the library, built with the same Lua; with `open` it must be this program, since another
-  ** one offers other functions. NULL: the command beside the library or in the folder `bin` of the same place; else `moons`
-  ** on the PATH. */
-  const char *program;
 } moons_options;
 
 /* Fills in the defaults. */
-MOONS_API void moons_options_init(moons_options *options);
+#define moons_options_init(options) moons_options_init_sized(options, sizeof(moons_options))
+MOONS_API void moons_options_init_sized(moons_options *options, size_t struct_bytes);
 
-/* For programs with `open` that use the backend "processes" (also in pools of scripts), whose workers are the program itself
+/* For programs with `open` that use the backend MOONS_PROCESSES (also in pools of scripts), whose workers are the program itself
 ** (`program`): to be called at the top of main, with the options of the runtime. Where the process was not started as a
 ** worker, returns -1 at once, with nothing done. In a worker it makes calls until there are no more and returns the status for main
 ** to return, 0 or 1; the process and its group are killed where the one that has started it ends. Of the options it uses

@@ -45,7 +45,7 @@ static int run(const moons_options *options) {
 int main(int argc, char **argv) {
   moons_options options;
   moons_options_init(&options);
-  options.backend = "processes";
+  options.backend = MOONS_PROCESSES;
   options.n_workers = 2;
   options.open = offer;
   options.program = argv[0];

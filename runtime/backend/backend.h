@@ -22,15 +22,17 @@
 
 #include "backend/stack.h"
 #include "base/errors.h"
+#include "moons.h"
 
 typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
-  unsigned n_cores;    /* that all threads together may use */
-  size_t stack_bytes;  /* C stack of each worker thread */
-  int stop_signal;     /* that worker threads do not block, or 0 */
-  const char *program; /* of worker processes, as in moons_options; copied */
+  unsigned n_cores;        /* that all threads together may use */
+  size_t stack_bytes;      /* C stack of each worker thread */
+  int stop_signal;         /* that worker threads do not block, or 0 */
+  const char *program;     /* of worker processes, as in moons_options; copied */
+  const char *thread_name; /* with which the names of threads begin; lives until `gone` */
   moons__worker_config worker;
 
   unsigned *n_had; /* where open fails for want of threads: how many workers there is room for */
@@ -42,6 +44,7 @@ typedef struct moons__backend_config {
 } moons__backend_config;
 
 typedef struct moons__backend_functions {
+  moons_backend backend;
   const char *name;
 
   /* Chunks run on the thread that waits for them: asking whether they are done has to run some. */

@@ -45,7 +45,7 @@ typedef struct moons__frame_print {
 } moons__frame_print;
 
 typedef struct moons__frame_config {
-  uint64_t states_bytes, state_bytes;
+  uint64_t states_bytes, state_bytes, images_bytes;
   uint32_t n_workers, number;
 } moons__frame_config;
 

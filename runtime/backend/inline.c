@@ -60,7 +60,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
     return error;
   }
   error = moons__stack_open(&b->stack);
-  if (!error) error = moons__alarm_open(&b->stack.alarm, on_alarm, b);
+  if (!error) error = moons__alarm_open(&b->stack.alarm, config->thread_name, on_alarm, b);
   if (error)
     backend_free(b);
   else
@@ -147,6 +147,7 @@ static void run(moons__backend *b, moons__chunk *chunk) {
 }
 
 const moons__backend_functions moons__backend_inline = {
+    .backend = MOONS_INLINE,
     .name = "inline",
     .runs_when_asked = 1,
     .open = open_inline,

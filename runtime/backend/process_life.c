@@ -129,6 +129,7 @@ static int greet(keeper *k) {
   }
   moons__frame_config head = {.states_bytes = config->worker.states->max_bytes,
                               .state_bytes = config->worker.state_bytes,
+                              .images_bytes = config->worker.images_bytes,
                               .n_workers = config->n_workers,
                               .number = k->sleeper.number + 1};
   return moons__link_write(&k->link, MOONS__FRAME_CONFIG, &head, sizeof head, NULL, 0);

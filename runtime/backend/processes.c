@@ -75,7 +75,7 @@ static void keeper_main(void *data) {
   char name[8];
   moons__chunk *chunk;
   snprintf(name, sizeof name, "%u", k->sleeper.number);
-  moons__thread_name(name);
+  moons__thread_name(k->backend->config.thread_name, name);
   moons__trace_name_thread(config->trace, config->pool, k->sleeper.number + 1);
   while ((chunk = dequeue(k->backend, k)) != NULL)
     run_chunk(k, chunk);
@@ -285,6 +285,7 @@ static void close_processes(moons__backend *b) {
 #define HANDOVER_NS 30000
 
 const moons__backend_functions moons__backend_processes = {
+    .backend = MOONS_PROCESSES,
     .name = "processes",
     .runs_elsewhere = 1,
     .handover_ns = HANDOVER_NS,

@@ -98,7 +98,7 @@ static void hear(void *data) {
   moons__server *s = data;
   moons__frame frame;
   moons__frame_order order;
-  moons__thread_name("control");
+  moons__thread_name(MOONS__THREAD_NAME, "control");
   while (moons__link_read(&s->control, &frame, sizeof frame) == 0 &&
          moons__link_head(&s->control, &frame, &order, sizeof order) == 0)
     follow(s, frame.kind, &order);

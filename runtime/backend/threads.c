@@ -259,7 +259,7 @@ static void leave(thread *t) {
 static void name_thread(const thread *t) {
   char number[8];
   snprintf(number, sizeof number, "%u", t->sleeper.number);
-  moons__thread_name(number);
+  moons__thread_name(t->backend->config.thread_name, number);
   moons__trace_name_thread(t->backend->config.worker.trace, t->backend->config.worker.pool,
                            t->sleeper.number + 1);
 }
@@ -563,7 +563,8 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   b->fork_number = moons__fork_number();
   moons__thread_blocks(&b->blocked, config->stop_signal);
   int error = make_locks(b);
-  if (!error && (error = moons__alarm_open(&b->alarm, on_alarm, b)) != 0) destroy_locks(b);
+  if (!error && (error = moons__alarm_open(&b->alarm, config->thread_name, on_alarm, b)) != 0)
+    destroy_locks(b);
   if (error) {
     free(b);
     return error;
@@ -581,6 +582,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
 }
 
 const moons__backend_functions moons__backend_threads = {
+    .backend = MOONS_THREADS,
     .name = "threads",
     .open = open_threads,
     .close = close_threads,

@@ -62,7 +62,8 @@ typedef struct command {
   int script;               /* its place in argv; argc where there is none */
   unsigned shard, n_shards; /* 0: the script makes all its calls */
   int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
-  const char *trace; /* the file; NULL: none is wanted */
+  const char *trace;   /* the file; NULL: none is wanted */
+  const char *backend; /* its name */
   moons_options options;
 } command;
 
@@ -212,8 +213,8 @@ static int read_long_option(command *c, int *i) {
 }
 
 static int read_backend(command *c, const char *name) {
-  c->options.backend = name;
-  return moons__runtime_has_backend(name);
+  c->backend = name;
+  return moons__backend_of_name(name, &c->options.backend);
 }
 
 /* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
@@ -578,8 +579,8 @@ static int refuse_runtime(const command *c, int error, const moons__shortage *sh
   char text[MOONS__SHORTAGE_BYTES];
   const char *why = moons_error_text(error);
   if (error == MOONS_ETHREAD) why = moons__shortage_text(shortage, text);
-  fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name,
-          c->options.backend, why);
+  fprintf(stderr, "%s: cannot start the workers on backend '%s': %s\n", program_name, c->backend,
+          why);
   return EXIT_FAILURE;
 }
 
@@ -597,7 +598,7 @@ static int serve(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  command c = {.argc = argc, .argv = argv};
+  command c = {.argc = argc, .argv = argv, .backend = "threads"};
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   if (argc > 1 && strcmp(argv[1], "--serve") == 0) return serve(argc, argv);
   moons_options_init(&c.options);

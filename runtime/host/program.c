@@ -8,28 +8,19 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/sized.h"
 #include "system/clock.h"
 
 /* {== Terms =================================================================================== */
 
 void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes) {
-  moons_terms all = {.struct_bytes = struct_bytes, .rights = MOONS_MAY_ALL};
-  if (terms == NULL) return;
-  memset(terms, 0, struct_bytes);
-  memcpy(terms, &all, struct_bytes < sizeof all ? struct_bytes : sizeof all);
+  moons_terms all = {.rights = MOONS_MAY_ALL};
+  moons__sized_fill(terms, struct_bytes, &all, sizeof all);
 }
 
-/* Copies the terms of a caller whose header may be older or newer: of more than this library knows, all must be 0. */
 static int copy_terms(moons_terms *terms, const moons_terms *given) {
   moons_terms_init(terms);
-  if (given == NULL) return 0;
-  if (given->struct_bytes < sizeof given->struct_bytes) return MOONS_EINVAL;
-  const char *bytes = (const char *)given;
-  for (size_t i = sizeof *terms; i < given->struct_bytes; i++)
-    if (bytes[i] != 0) return MOONS_EUNSUPPORTED;
-  memcpy(terms, given, given->struct_bytes < sizeof *terms ? given->struct_bytes : sizeof *terms);
-  terms->struct_bytes = sizeof *terms;
-  return 0;
+  return moons__sized_copy(terms, sizeof *terms, given);
 }
 
 static int check_terms(const moons_terms *terms) {

@@ -31,8 +31,7 @@ static int core_workers(lua_State *L) {
 static int core_runs_when_asked(lua_State *L) {
   const moons_runtime *runtime =
       lua_isnoneornil(L, 1) ? moons__push_state(L)->runtime : moons__check_workers(L, 1)->runtime;
-  const char *backend = moons_runtime_options(runtime)->backend;
-  lua_pushboolean(L, strcmp(backend, "inline") == 0);
+  lua_pushboolean(L, moons_runtime_options(runtime)->backend == MOONS_INLINE);
   return 1;
 }
 

@@ -6,7 +6,6 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
@@ -103,22 +102,26 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-/* The backend that was asked for, at this index, or that of the state. Worker processes start no others, or there would be
-** no end of them. */
-static const char *choose_backend(lua_State *L, int index, const moons_runtime *runtime) {
-  const char *own = moons_runtime_options(runtime)->backend;
-  const char *name = luaL_optstring(L, index, own);
-  if (strcmp(name, "processes") != 0) return name;
+/* Worker processes start no others, or there would be no end of them; and they have no functions of a host unless it is one. */
+static void check_processes(lua_State *L, const moons_runtime *runtime) {
+  const moons_options *options = moons_runtime_options(runtime);
   if (moons__runtime_is_served(runtime))
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "a call in a worker process cannot start worker processes: make the pool without "
                   "the option 'backend', or a map, which runs in this process");
-  const moons_options *options = moons_runtime_options(runtime);
   if (options->open != NULL && options->program == NULL)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "worker processes have none of the functions that this program offers to calls: "
                   "have its main call moons_worker_main, and name it as 'program' in its options");
-  return name;
+}
+
+/* The backend that was asked for, at this index, or that of the state. */
+static moons_backend choose_backend(lua_State *L, int index, const moons_runtime *runtime) {
+  moons_backend backend = moons_runtime_options(runtime)->backend;
+  const char *name = luaL_optstring(L, index, NULL);
+  if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
+  if (backend == MOONS_PROCESSES) check_processes(L, runtime);
+  return backend;
 }
 
 /* core.new_workers(n, seed | nil, backend | nil): workers like those of the state, but n of them. They share its console. */
@@ -126,7 +129,7 @@ int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   lua_settop(L, 3);
   const moons__state_data *state = moons__push_state(L);
-  const char *backend = choose_backend(L, 3, state->runtime);
+  moons_backend backend = choose_backend(L, 3, state->runtime);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
   *workers = (moons__workers_data){.seeds.has_seed = !lua_isnil(L, 2),
                                    .seeds.seed = (uint64_t)lua_tointeger(L, 2)};

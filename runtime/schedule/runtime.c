@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "backend/serve.h"
+#include "base/sized.h"
 #include "schedule/inside.h"
 #include "system/fork.h"
 #include "system/machine.h"
+#include "system/thread.h"
 #include "worker/interrupt.h"
 
 const char *moons_version(void) { return MOONS_VERSION; }
@@ -21,17 +23,28 @@ int moons_version_number(void) { return MOONS_VERSION_NUMBER; }
 
 /* Runtimes. */
 
-void moons_options_init(moons_options *options) {
-  *options = (moons_options){.backend = "threads", .stack_bytes = MOONS_STACK_BYTES};
+void moons_options_init_sized(moons_options *options, size_t struct_bytes) {
+  moons_options all = {.backend = MOONS_THREADS};
+  moons__sized_fill(options, struct_bytes, &all, sizeof all);
 }
 
 /* All backends there are. A new one has its row here. */
-static const moons__backend_functions *find_backend(const char *name) {
-  static const moons__backend_functions *const BACKENDS[] = {
-      &moons__backend_threads, &moons__backend_inline, &moons__backend_processes};
-  for (size_t i = 0; i < sizeof BACKENDS / sizeof BACKENDS[0]; i++)
-    if (name != NULL && strcmp(name, BACKENDS[i]->name) == 0) return BACKENDS[i];
-  return NULL;
+static const moons__backend_functions *const BACKENDS[] = {
+    &moons__backend_threads, &moons__backend_inline, &moons__backend_processes, NULL};
+
+static const moons__backend_functions *find_backend(moons_backend backend) {
+  unsigned i = 0;
+  while (BACKENDS[i] != NULL && BACKENDS[i]->backend != backend)
+    i++;
+  return BACKENDS[i];
+}
+
+int moons__backend_of_name(const char *name, moons_backend *backend) {
+  unsigned i = 0;
+  while (BACKENDS[i] != NULL && strcmp(BACKENDS[i]->name, name) != 0)
+    i++;
+  if (BACKENDS[i] != NULL) *backend = BACKENDS[i]->backend;
+  return BACKENDS[i] != NULL;
 }
 
 void moons__runtime_cancel_here(void) { moons__worker_cancel_here(); }
@@ -39,8 +52,6 @@ void moons__runtime_cancel_here(void) { moons__worker_cancel_here(); }
 int moons__runtime_is_forked(const moons_runtime *r) {
   return r->fork_number != moons__fork_number();
 }
-
-int moons__runtime_has_backend(const char *name) { return find_backend(name) != NULL; }
 
 /* Workers give their states the module, bound to this runtime. They get a function for it, since their floor knows neither
 ** runtimes nor the module. */
@@ -65,6 +76,12 @@ static void release_commons(commons *c) {
   free(c);
 }
 
+static void free_runtime(moons_runtime *r) {
+  free(r->program);
+  free(r->thread_name);
+  free(r);
+}
+
 /* Called when the last that uses the runtime has gone, a call that was given up included; also in place of that by a making
 ** that fails. Each close accepts what is not there. */
 static void runtime_destroy(void *data) {
@@ -77,8 +94,7 @@ static void runtime_destroy(void *data) {
   atomic_fetch_sub(&r->commons->n_threads, r->n_threads);
   release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
-  free(r->program);
-  free(r);
+  free_runtime(r);
 }
 
 /* What calls print goes to the host's `write` or, where it gives none, to a console of this runtime. The `write` of a pool that
@@ -91,7 +107,9 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
+      .thread_name = r->thread_name,
       .worker = {.state_bytes = r->options.state_bytes,
+                 .images_bytes = r->options.images_bytes,
                  .states = &r->commons->states,
                  .trace = r->commons->trace,
                  .pool = atomic_fetch_add(&r->commons->n_pools, 1),
@@ -233,7 +251,7 @@ static int open_parts(moons_runtime *r, const moons_runtime *parent, moons__trac
 
 /* What workers share, and then the workers. */
 static int open_workers(moons_runtime *r, const moons_runtime *parent, unsigned *n_had) {
-  int error = r->options.write == NULL ? moons__console_open(&r->console) : 0;
+  int error = r->options.write == NULL ? moons__console_open(&r->console, r->thread_name) : 0;
   if (error) return error;
   if (parent != NULL)
     r->children = moons__children_share(parent->children);
@@ -242,47 +260,83 @@ static int open_workers(moons_runtime *r, const moons_runtime *parent, unsigned 
   return error ? error : open_backend(r, n_had);
 }
 
+/* What cannot be. */
+static int check_options(const moons_options *options) {
+  if (options->backend == MOONS_LENT) return MOONS_EUNSUPPORTED;
+  if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
+      options->stack_bytes > SIZE_MAX / 2)
+    return MOONS_EINVAL;
+  int is_new = options->max_workers > 0 || options->max_lost > 0 || options->alloc != NULL ||
+               options->thread != NULL;
+  int is_elsewhere = find_backend(options->backend)->runs_elsewhere;
+  int lacks_program = is_elsewhere && options->open != NULL && options->program == NULL;
+  return is_new || lacks_program ? MOONS_EUNSUPPORTED : 0;
+}
+
+/* In place of what was left to the library. */
+static void resolve_options(moons_options *options) {
+  if (options->n_workers == 0) options->n_workers = default_workers();
+  if (options->stack_bytes == 0) options->stack_bytes = MOONS_STACK_BYTES;
+  if (options->stack_bytes < MOONS_STACK_MIN_BYTES) options->stack_bytes = MOONS_STACK_MIN_BYTES;
+  if (options->images_bytes == 0) options->images_bytes = MOONS_IMAGES_BYTES;
+  if (options->thread_name == NULL) options->thread_name = MOONS__THREAD_NAME;
+  default_bytes(options);
+}
+
+/* Has *text point to a copy, which is freed as *copy. */
+static int copy_text(const char **text, char **copy) {
+  if (*text == NULL) return 0;
+  *text = *copy = strdup(*text);
+  return *copy != NULL ? 0 : MOONS_ENOMEM;
+}
+
+/* A runtime that nobody uses yet; NULL: no memory. */
+static moons_runtime *begin_runtime(const moons_options *options, const moons_runtime *parent) {
+  moons_runtime *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  r->functions = find_backend(options->backend);
+  r->fork_number = moons__fork_number();
+  r->parent = parent;
+  r->lends = parent != NULL && parent->lends && r->functions->run_here != NULL;
+  r->options = *options;
+  resolve_options(&r->options);
+  atomic_init(&r->n_started, r->options.n_workers);
+  atomic_init(&r->n_holders, 1);
+  if (copy_text(&r->options.program, &r->program) == 0 &&
+      copy_text(&r->options.thread_name, &r->thread_name) == 0)
+    return r;
+  free_runtime(r);
+  return NULL;
+}
+
+int moons__options_copy(moons_options *options, const moons_options *given) {
+  moons_options_init(options);
+  return moons__sized_copy(options, sizeof *options, given);
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   moons__shortage shortage;
-  moons_options defaults;
-  if (options == NULL) moons_options_init(&defaults);
-  return moons__runtime_make(runtime, options == NULL ? &defaults : options, NULL, NULL, &shortage);
+  moons_options own;
+  if (runtime == NULL) return MOONS_EINVAL;
+  *runtime = NULL;
+  int error = moons__options_copy(&own, options);
+  return error ? error : moons__runtime_make(runtime, &own, NULL, NULL, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons_runtime *parent, moons__trace *trace,
                         moons__shortage *shortage) {
   *runtime = NULL;
-  const moons__backend_functions *functions = find_backend(options->backend);
-  unsigned n_workers = options->n_workers > 0 ? options->n_workers : default_workers();
-  if (functions == NULL || n_workers > MOONS_MAX_WORKERS || options->stack_bytes > SIZE_MAX / 2)
-    return MOONS_EINVAL;
-  if (functions->runs_elsewhere && options->open != NULL && options->program == NULL)
-    return MOONS_EUNSUPPORTED;
-  moons_runtime *r = calloc(1, sizeof *r);
+  int error = check_options(options);
+  if (error) return error;
+  moons_runtime *r = begin_runtime(options, parent);
   if (r == NULL) return MOONS_ENOMEM;
-  r->functions = functions;
-  r->fork_number = moons__fork_number();
-  r->parent = parent;
-  r->lends = parent != NULL && parent->lends && functions->run_here != NULL;
-  r->options = *options;
-  r->options.backend = functions->name;
-  if (r->options.stack_bytes == 0) r->options.stack_bytes = MOONS_STACK_BYTES;
-  if (r->options.stack_bytes < MOONS_STACK_MIN_BYTES)
-    r->options.stack_bytes = MOONS_STACK_MIN_BYTES;
-  r->options.n_workers = n_workers;
-  default_bytes(&r->options);
-  if (options->program != NULL) r->options.program = r->program = strdup(options->program);
-  atomic_init(&r->n_started, n_workers);
-  atomic_init(&r->n_holders, 1);
-  int error = r->options.program != options->program && r->program == NULL ? MOONS_ENOMEM : 0;
-  if (!error) error = open_parts(r, parent, trace);
+  error = open_parts(r, parent, trace);
   if (error) {
-    free(r->program);
-    free(r);
+    free_runtime(r);
     return error;
   }
-  *shortage = (moons__shortage){.n_wanted = n_workers};
+  *shortage = (moons__shortage){.n_wanted = r->options.n_workers};
   error = count_threads(r);
   shortage->is_bound = error == MOONS_ETHREAD;
   if (!error) error = open_workers(r, parent, &shortage->n_had);

@@ -39,14 +39,17 @@ moons_runtime *moons__runtime_share(moons_runtime *runtime);
 /* Whether the calling thread is in a call of the runtime. */
 int moons__runtime_is_worker(const moons_runtime *runtime);
 
-/* Whether there is a backend of that name. Any thread. */
-int moons__runtime_has_backend(const char *name);
+/* Finds the backend of that name; returns 0 where there is none. Any thread. */
+int moons__backend_of_name(const char *name, moons_backend *backend);
 
 /* Cancels what runs on this thread: calls of the backend "inline", of whatever runtime with a `stop_signal`. Its map
 ** lacks results afterwards, so whoever collects them raises an error. For signal handlers. */
 void moons__runtime_cancel_here(void);
 
-/* Does what moons_runtime_new does, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
+/* Copies the options of a program; NULL: the defaults. Returns 0 or as moons__sized_copy does. */
+int moons__options_copy(moons_options *options, const moons_options *given);
+
+/* Does what moons_runtime_new does, with options that were copied, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
 ** of both runtimes together may hold what the parent's may, and both share the list of programs that calls have started.
 ** Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives the
 ** runtime. What runs is noted in `trace`, which stays, or where there is a parent in that one's; NULL: nowhere. */

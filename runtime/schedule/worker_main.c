@@ -15,18 +15,17 @@ static int is_worker(int argc, char **argv) {
          moons__process_is_started();
 }
 
-static int serve(moons__server *server, const moons__frame_config *config,
-                 const moons_options *of_host) {
-  moons_options options = *of_host;
+static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
-  options.backend = "inline";
-  options.n_workers = config->n_workers;
-  options.states_bytes = (size_t)config->states_bytes;
-  options.state_bytes = (size_t)config->state_bytes;
-  options.write = moons__server_write;
-  options.write_data = server;
-  if (moons__runtime_make(&r, &options, NULL, NULL, &shortage)) return 1;
+  options->backend = MOONS_INLINE;
+  options->n_workers = config->n_workers;
+  options->states_bytes = (size_t)config->states_bytes;
+  options->state_bytes = (size_t)config->state_bytes;
+  options->images_bytes = (size_t)config->images_bytes;
+  options->write = moons__server_write;
+  options->write_data = server;
+  if (moons__runtime_make(&r, options, NULL, NULL, &shortage)) return 1;
   int error = moons__runtime_serve(r, server);
   moons_runtime_free(r);
   return error != 0;
@@ -34,7 +33,9 @@ static int serve(moons__server *server, const moons__frame_config *config,
 
 int moons_worker_main(int argc, char **argv, const moons_options *options) {
   moons__frame_config config;
+  moons_options own;
   if (!is_worker(argc, argv)) return -1;
-  moons__server *server = moons__server_open(&config, options->open != NULL);
-  return server != NULL ? serve(server, &config, options) : 1;
+  if (moons__options_copy(&own, options)) return 1;
+  moons__server *server = moons__server_open(&config, own.open != NULL);
+  return server != NULL ? serve(server, &config, &own) : 1;
 }

@@ -12,6 +12,7 @@
 #include "system/thread.h"
 
 struct moons__alarm {
+  const char *whose;
   moons__look look;
   void *data;
   uv_thread_t thread;
@@ -38,7 +39,7 @@ static void sleep_until(moons__alarm *a, uint64_t at_ns) {
 static void thread_main(void *data) {
   moons__alarm *a = data;
   uint64_t next_ns = UINT64_MAX;
-  moons__thread_name("t");
+  moons__thread_name(a->whose, "t");
   uv_mutex_lock(&a->mutex);
   for (;;) {
     sleep_until(a, next_ns);
@@ -58,9 +59,10 @@ static int make_locks(moons__alarm *a) {
   return MOONS_ENOMEM;
 }
 
-int moons__alarm_open(moons__alarm **alarm, moons__look look, void *data) {
+int moons__alarm_open(moons__alarm **alarm, const char *whose, moons__look look, void *data) {
   moons__alarm *a = calloc(1, sizeof *a);
   if (a == NULL) return MOONS_ENOMEM;
+  a->whose = whose;
   a->look = look;
   a->data = data;
   int error = make_locks(a);

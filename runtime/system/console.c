@@ -28,6 +28,8 @@ enum { DEFAULT_COLUMNS = 80 }; /* of a terminal that does not say */
 enum { OUT = 1, ERR = 2 };
 
 struct moons__console {
+  const char *whose;
+
   /* The streams on whose terminals a status line is; and for each stream, whether the last line written
   ** has not ended. Changed by who holds the locks of these streams, read by who holds one of them,
   ** which orders the two; so here any order will do. */
@@ -66,9 +68,10 @@ static int make_locks(moons__console *c) {
 
 static void end_late(moons__console *c);
 
-int moons__console_open(moons__console **console) {
+int moons__console_open(moons__console **console, const char *whose) {
   moons__console *c = *console = calloc(1, sizeof **console);
   if (c == NULL) return MOONS_ENOMEM;
+  c->whose = whose;
   if (make_locks(c) == 0) return 0;
   free(c);
   *console = NULL;
@@ -243,7 +246,7 @@ static int wait_late(moons__console *c) {
 /* What is printed after is_scheduled was taken back schedules it again, or is passed on now. */
 static void late_main(void *data) {
   moons__console *c = data;
-  moons__thread_name("print");
+  moons__thread_name(c->whose, "print");
   while (wait_late(c)) {
     atomic_store(&c->is_scheduled, 0);
     moons__console_flush(c);

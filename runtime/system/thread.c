@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "moons.h"
 #include "sizes.h"
@@ -73,8 +74,9 @@ int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blo
   return error ? MOONS_ETHREAD : 0;
 }
 
-void moons__thread_name(const char *what) {
+void moons__thread_name(const char *whose, const char *what) {
   char name[16]; /* as long as Linux lets it be */
-  snprintf(name, sizeof name, "moons/%s", what);
+  int n_left = (int)sizeof name - 2 - (int)strlen(what);
+  snprintf(name, sizeof name, "%.*s/%s", n_left > 0 ? n_left : 0, whose, what);
   moons__machine_name_thread(name);
 }

@@ -19,7 +19,10 @@ void moons__thread_blocks(sigset_t *blocked, int open_signal);
 int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
                         void (*run)(void *data), void *data);
 
-/* Names the calling thread, where the system can: "moons/" and `what`. */
-void moons__thread_name(const char *what);
+/* What the names of threads begin with, unless a host says otherwise. */
+#define MOONS__THREAD_NAME "moons"
+
+/* Names the calling thread, where the system can: `whose`, a slash and `what`; of a name that is too long, `whose` is cut. */
+void moons__thread_name(const char *whose, const char *what);
 
 #endif

@@ -13,6 +13,7 @@ struct lua_State;
 
 typedef struct moons__worker_config {
   size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
+  size_t images_bytes;   /* the most that the images it keeps may hold */
   moons__budget *states; /* that of all states, or NULL; outlives the worker */
   void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
   void *open_data;

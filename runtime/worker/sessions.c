@@ -140,9 +140,9 @@ static unsigned find(const moons__sessions *s, const moons__plan *plan) {
   return i;
 }
 
-static int is_too_much(const moons__sessions *s, const moons__budget *states) {
-  if (s->n >= MOONS_IMAGES_PER_WORKER || s->n_bytes > MOONS_IMAGES_BYTES) return 1;
-  return s->n >= MOONS_IMAGES_AT_LEAST && moons__budget_is_short(states, SIZE_MAX);
+static int is_too_much(const moons__sessions *s, const moons__worker_config *config) {
+  if (s->n >= MOONS_IMAGES_PER_WORKER || s->n_bytes > config->images_bytes) return 1;
+  return s->n >= MOONS_IMAGES_AT_LEAST && moons__budget_is_short(config->states, SIZE_MAX);
 }
 
 static int need_room(moons__sessions *s) {
@@ -202,7 +202,7 @@ moons__session *moons__sessions_get(moons__sessions *s, moons__workshop *worksho
     needs |= has;
     close_at(s, i);
   }
-  while (s->n > 0 && is_too_much(s, workshop->config.states))
+  while (s->n > 0 && is_too_much(s, &workshop->config))
     close_at(s, s->n - 1);
   return add(s, workshop, plan, needs);
 }

@@ -77,11 +77,11 @@ static void bad_options(void) {
   moons_runtime *runtime = (moons_runtime *)&runtime;
   moons_options options;
   moons_options_init(&options);
-  CHECK(strcmp(options.backend, "threads") == 0);
-  options.backend = "no such backend";
+  CHECK(options.backend == MOONS_THREADS && options.struct_bytes == sizeof options);
+  options.backend = (moons_backend)1000;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
-  options.backend = NULL;
-  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  options.backend = MOONS_LENT;
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EUNSUPPORTED && runtime == NULL);
   moons_options_init(&options);
   options.n_workers = 1000000;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
@@ -91,6 +91,35 @@ static void bad_options(void) {
   options.stack_bytes = SIZE_MAX;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
   moons_runtime_free(NULL);
+}
+
+/* Structs of programs whose headers are older or newer. */
+static void sizes_of_options(void) {
+  moons_runtime *runtime;
+  struct {
+    moons_options options;
+    int more;
+  } newer = {.more = 1};
+  moons_options_init_sized(&newer.options, sizeof newer);
+  CHECK(newer.more == 0 && newer.options.struct_bytes == sizeof newer);
+  CHECK(moons_runtime_new(&runtime, &newer.options) == 0);
+  moons_runtime_free(runtime);
+  newer.more = 1;
+  CHECK(moons_runtime_new(&runtime, &newer.options) == MOONS_EUNSUPPORTED && runtime == NULL);
+  moons_options options;
+  moons_options_init_sized(&options, offsetof(moons_options, max_workers));
+  options.n_workers = 3;
+  options.stack_bytes = SIZE_MAX; /* not seen */
+  CHECK(moons_runtime_new(&runtime, &options) == 0 && moons_runtime_workers(runtime) == 3);
+  moons_runtime_free(runtime);
+  static const size_t BAD[] = {0, 1, sizeof(size_t) - 1, SIZE_MAX};
+  for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+    options.struct_bytes = BAD[i];
+    CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
+  }
+  moons_options_init_sized(NULL, sizeof options);
+  moons_options_init_sized(&options, 1);
+  CHECK(moons_runtime_new(NULL, NULL) == MOONS_EINVAL);
 }
 
 static void runs_scripts(void) {
@@ -106,7 +135,7 @@ static void runs_scripts(void) {
 
 static void runs_inline(void) {
   moons_options options = usual_options(0);
-  options.backend = "inline";
+  options.backend = MOONS_INLINE;
   moons_runtime *runtime = open_runtime(&options);
   lua_State *L = open_state(runtime);
   run(L, SQUARES);
@@ -396,7 +425,7 @@ static void progress_lines(void) {
   lua_State *L = open_state(runtime);
   run(L, "local pool <close> = parallel.pool {progress = true}\n"
          "pool:map(print, {1, 2, 3})");
-  CHECK(strcmp(moons_runtime_options(runtime)->backend, "threads") == 0);
+  CHECK(moons_runtime_options(runtime)->backend == MOONS_THREADS);
   CHECK(strlen(w.text[0]) == strlen("1\n2\n3\n"));
   CHECK(strncmp(w.text[1], "3/3, 100%, ", 11) == 0);
   CHECK(strchr(w.text[1], '\n') == w.text[1] + strlen(w.text[1]) - 1);
@@ -531,7 +560,7 @@ static const char RUNAWAYS[] =
     "  end end";
 
 static void all_states_share(void) {
-  static const char *const BACKENDS[] = {"threads", "inline"};
+  static const moons_backend BACKENDS[] = {MOONS_THREADS, MOONS_INLINE};
   for (size_t i = 0; i < 2; i++) {
     moons_options options = usual_options(4);
     options.backend = BACKENDS[i];
@@ -594,6 +623,7 @@ int main(int argc, char **argv) {
       {"every error code has its text", error_texts},
       {"options that cannot be are refused", bad_options},
       {"no options are the defaults #threads", no_options},
+      {"structs of other sizes are known by their size", sizes_of_options},
       {"a script maps on a runtime #threads", runs_scripts},
       {"a script maps inline", runs_inline},
       {"calls use what the host adds #threads", host_functions},

@@ -167,7 +167,7 @@ static void forked(void) {
   moons_options options = usual_options(2);
   options.stop_signal = SIGURG;
   for (int i = 0; i < 20; i++) {
-    options.backend = i % 4 < 3 ? "threads" : "inline";
+    options.backend = i % 4 < 3 ? MOONS_THREADS : MOONS_INLINE;
     moons_runtime *runtime = open_runtime(&options);
     lua_State *L = open_state(runtime);
     run(L, "pool = parallel.pool(2)\n"
@@ -200,7 +200,7 @@ static struct sigaction action_of(int signal) {
   return action;
 }
 
-static moons_runtime *open_with_signal(int signal, const char *backend) {
+static moons_runtime *open_with_signal(int signal, moons_backend backend) {
   moons_options options = usual_options(2);
   options.stop_signal = signal;
   options.backend = backend;
@@ -223,7 +223,8 @@ static void stop_signals(void) {
   const int SIGNALS[] = {SIGURG, SIGUSR1, SIGRTMIN + 3};
   for (size_t i = 0; i < sizeof SIGNALS / sizeof SIGNALS[0]; i++)
     for (int is_inline = 0; is_inline < 2; is_inline++) {
-      moons_runtime *runtime = open_with_signal(SIGNALS[i], is_inline ? "inline" : "threads");
+      moons_runtime *runtime =
+          open_with_signal(SIGNALS[i], is_inline ? MOONS_INLINE : MOONS_THREADS);
       CHECK(action_of(SIGNALS[i]).sa_handler != SIG_DFL);
       lua_State *L = open_state(runtime);
       run(L, ENDED);
@@ -245,8 +246,8 @@ static void no_stop_signals(void) {
 
 static void handler_of_host(void) {
   set_action(SIGUSR2, count_signal);
-  moons_runtime *first = open_with_signal(SIGUSR2, "threads");
-  moons_runtime *second = open_with_signal(SIGUSR2, "inline");
+  moons_runtime *first = open_with_signal(SIGUSR2, MOONS_THREADS);
+  moons_runtime *second = open_with_signal(SIGUSR2, MOONS_INLINE);
   CHECK(action_of(SIGUSR2).sa_handler != count_signal);
   lua_State *L = open_state(first);
   run(L, ENDED);
@@ -264,7 +265,7 @@ static void handler_of_host(void) {
 }
 
 static void handler_set_meanwhile(void) {
-  moons_runtime *runtime = open_with_signal(SIGUSR2, "threads");
+  moons_runtime *runtime = open_with_signal(SIGUSR2, MOONS_THREADS);
   set_action(SIGUSR2, count_signal);
   moons_runtime_free(runtime);
   CHECK(action_of(SIGUSR2).sa_handler == count_signal);
@@ -291,6 +292,10 @@ static void thread_names(void) {
   run_with(&options,
            "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
            "'moons/0', name)");
+  options.thread_name = "renderer-of-the-host";
+  run_with(&options,
+           "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
+           "'renderer-of-t/0', name)");
 #endif
 }
 

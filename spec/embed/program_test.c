@@ -325,9 +325,8 @@ static void many_threads(void) {
   close_program(s.program, s.runtime);
 }
 
-static void many_programs(void) {
+static void many_programs_on(moons_runtime *runtime) {
   enum { N_PROGRAMS = 100 };
-  moons_runtime *runtime = open_usual();
   moons_program *programs[N_PROGRAMS];
   char source[100];
   for (int i = 0; i < N_PROGRAMS; i++) {
@@ -342,9 +341,17 @@ static void many_programs(void) {
   moons_runtime_free(runtime);
 }
 
+/* However few images are kept. */
+static void many_programs(void) {
+  moons_options options = usual_options(2);
+  many_programs_on(open_runtime(&options));
+  options.images_bytes = 1;
+  many_programs_on(open_runtime(&options));
+}
+
 static void the_backend_inline(void) {
   moons_options options = usual_options(1);
-  options.backend = "inline";
+  options.backend = MOONS_INLINE;
   moons_runtime *runtime = open_runtime(&options);
   moons_program *program = load(runtime, "function f(x) return x + 1 end");
   CHECK(integer_of(program, "f", 41) == 42);

@@ -25,7 +25,7 @@ static void offer(lua_State *L, void *data) {
 
 static moons_options options_of_host(void) {
   moons_options options = usual_options(2);
-  options.backend = "processes";
+  options.backend = MOONS_PROCESSES;
   options.open = offer;
   options.program = self;
   return options;
@@ -49,7 +49,7 @@ static void crashes(void) {
 
 static void pools(void) {
   moons_options options = options_of_host();
-  options.backend = "threads";
+  options.backend = MOONS_THREADS;
   run_with(&options,
            "local pool <close> = parallel.pool {backend = 'processes', workers = 2}\n"
            "local r, e = pool:map(function(x) return x == 1 and crash() or triple(x) end,\n"
@@ -70,7 +70,7 @@ static void no_program(void) {
   moons_runtime *runtime;
   options.program = NULL;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EUNSUPPORTED && runtime == NULL);
-  options.backend = "threads";
+  options.backend = MOONS_THREADS;
   run_with(&options, "local ok, err = pcall(parallel.pool, {backend = 'processes'})\n"
                      "assert(not ok and tostring(err):find('moons_worker_main', 1, true), err)");
 }
