@@ -330,7 +330,8 @@ describe("a trace #here", function()
       assert.equal(0, result.code)
       assert.truthy(result.stderr:find("events are missing from the trace: ", 1, true), result.stderr)
       local text = read(folder .. "/out.json")
-      -- A block of at most 32 KiB is written whole or not at all, into a file of 50 KiB (100 KiB where the shell counts in KiB).
+      -- A block of at most 32 KiB is written whole or not at all, into a file of 50 KiB, or of 100 where the shell
+      -- counts in KiB.
       assert.truthy(#text > (50 - 32) * 1024 and #text <= 100 * 1024, #text)
       assert.truthy(#events_of(text:gsub("%s*%]%s*$", "") .. "]").call > 0)
     end)
