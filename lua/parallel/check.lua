@@ -57,6 +57,12 @@ end
 
 local why_no_list = check.why_no_list
 
+-- Whether `#` tells nothing of a table, whose items come by __index alone.
+local function hides_items(value)
+  local metatable = getmetatable(value)
+  return type(metatable) == "table" and metatable.__index ~= nil and metatable.__len == nil and value[1] ~= nil
+end
+
 -- Checks an array as items.
 local function check_array(where, number, value, is_rows)
   if is_rows and core.array_kind(value) == "array" then
@@ -83,6 +89,9 @@ function check.sequence(where, number, value, is_rows)
   if not check.integer(length) or not n and length < 0 then
     local text = "bad argument #%d to '%s' (its length must be an integer, 0 or more, not %s)"
     blame(text:format(number, where, tostring(length)))
+  elseif length == 0 and not n and hides_items(value) then
+    refuse(where, number, "list, range or iterator function",
+      "a table of length 0 whose metatable has __index: give it __len")
   end
 end
 

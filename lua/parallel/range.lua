@@ -1,5 +1,5 @@
 --- A sequence of evenly spaced numbers that is never built.
--- It stands anywhere a sequence does: `#range`, `range[i]` and `ipairs(range)` work.
+-- It stands anywhere a sequence does: `#range`, `range[i]`, `ipairs(range)` and `pairs(range)` work.
 -- @module parallel.range
 
 local check = require "parallel.check"
@@ -21,6 +21,11 @@ end
 
 function range.type:__len()
   return self.n
+end
+
+-- Its fields are its own.
+function range.type:__pairs()
+  return ipairs(self)
 end
 
 function range.type:__newindex()

@@ -173,6 +173,17 @@ static void choose_seed(lua_State *L, moons__job_data *j, moons__job_options *op
   lua_pop(L, 1);
 }
 
+/* Takes the entries of the job before out of the table on top, which would be taken for those of this one. */
+static void empty_report(lua_State *L) {
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pop(L, 1);
+    if (!lua_isinteger(L, -1)) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+}
+
 /* Notes where the job is to report. A report of all that a pool does goes by the numbers of the pool's calls. */
 static void choose_report(lua_State *L, moons__job_data *j, moons__job_options *options) {
   char host[MOONS_HOST_BYTES];
@@ -181,7 +192,13 @@ static void choose_report(lua_State *L, moons__job_data *j, moons__job_options *
   moons__machine_host(host, sizeof host);
   lua_pushstring(L, host);
   lua_setiuservalue(L, JOB, MOONS__VALUE_HOST);
-  if (flag_of(L, OPTIONS, "reports_all")) j->n_reported_before = j->n_seeds_before;
+  if (flag_of(L, OPTIONS, "reports_all")) {
+    j->n_reported_before = j->n_seeds_before;
+    return;
+  }
+  lua_getiuservalue(L, JOB, MOONS__VALUE_REPORT);
+  empty_report(L);
+  lua_pop(L, 1);
 }
 
 /* What is known of how long its calls take decides how many travel together. */

@@ -46,6 +46,8 @@ static void note_read(encoder *e, int index, moons__array *a) {
 }
 
 static const char *why_not_send(const encoder *e, moons__array *a) {
+  if (e->goes_alone)
+    return "an array cannot be sent with an error of 'init'; send its numbers in a table";
   if (a != e->sink) return moons__array_why_not_read(e->L, a);
   return "the array is that of the option 'into': what calls found in it would depend on which "
          "others "

@@ -65,6 +65,7 @@ struct moons__encoder {
   const void *own_start, *own_end; /* only objects in between can be of a module; NULL: all can */
 
   /* Arrays travel as places in a list of blocks beside the message. */
+  int goes_alone;           /* there is no such list: they are refused */
   unsigned n_shared_before; /* blocks in that list, before those below */
   moons__buffer *
       arrays; /* gets the address of each array that is sent, once: it counts as read by a job from then on,

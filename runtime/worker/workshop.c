@@ -53,7 +53,7 @@ int moons__workshop_fail(moons__workshop *w, lua_State *L, moons__names *names, 
     fail_for_end(w, L, prefix);
     return -1;
   }
-  moons__encoder encoder = {.L = L, .names = names, .out = &w->failure};
+  moons__encoder encoder = {.L = L, .names = names, .out = &w->failure, .goes_alone = 1};
   moons__report(&encoder, &w->reporter, status, kind, prefix);
   moons__encoder_end(&encoder);
   return -1;

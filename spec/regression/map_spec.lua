@@ -15,6 +15,41 @@ describe("regression: a map", function()
     ]]
   end)
 
+  it("does not take what has __index and no __len for an empty list", function()
+    passes [[
+      local squares = setmetatable({}, {__index = function(_, i) return i <= 3 and i * i or nil end})
+      local ok, err = pcall(parallel.map, math.sqrt, squares)
+      assert(not ok and err:find("length 0 whose metatable has __index: give it __len", 1, true), err)
+      local List = {}
+      List.__index = List
+      equal(parallel.map(math.sqrt, setmetatable({}, List)), {n = 0})
+      equal(parallel.map(math.sqrt, setmetatable({4}, List)), {2.0, n = 1})
+    ]]
+  end)
+
+  it("leaves nothing of an earlier one in a table for its report", function()
+    passes [[
+      local report = {title = "own"}
+      parallel.map(math.abs, {1, 2, 3}, {report = report})
+      equal(#report, 3)
+      parallel.map(math.abs, {1}, {report = report})
+      equal({#report, report.title}, {1, "own"})
+    ]]
+  end)
+
+  it("reads a range by pairs as by ipairs, here and in calls", function()
+    passes [[
+      local function all(range)
+        local found = {}
+        for i, x in pairs(range) do found[#found + 1] = {i, x} end
+        return found
+      end
+      local range = parallel.range(5, 1, -2)
+      equal(all(range), {{1, 5}, {2, 3}, {3, 1}})
+      equal(parallel.map(function() return all(range) end, {1})[1], all(range))
+    ]]
+  end)
+
   it("does not ask a sequence with __len for its field n", function()
     passes [[
       local asked = {}
@@ -345,4 +380,14 @@ describe("regression: a map whose function holds a module that is a single funct
       end)
     end)
   end
+end)
+
+describe("regression: an array that init throws", function()
+  it("is named as what cannot be sent #threads", function()
+    script.passes [[
+      local ok, err = pcall(parallel.map, math.abs, {1}, {init = function() error(parallel.array({1, 2, n = 2})) end})
+      assert(not ok and err.value == nil and err.message:find "array of 2", err)
+      assert(err.unsent:find("an array cannot be sent with an error of 'init'", 1, true), err.unsent)
+    ]]
+  end)
 end)
