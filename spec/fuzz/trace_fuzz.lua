@@ -4,11 +4,12 @@
 -- the same to the bit.
 --
 --   moons -b inline spec/fuzz/trace_fuzz.lua [--seed N] [--from N] [--count N] [--seconds N] [--keep FOLDER]
---     [--at FILE]
+--     [--at FILE] [--elsewhere BACKEND]
 --   moons -b inline spec/fuzz/trace_fuzz.lua --file FOUND
 --
 -- The n-th function of a seed is always the same. One that fails is made smaller and printed, and kept in FOLDER
 -- where one is given; `--file` runs it again. FILE holds the number of the one that runs, also where that crashes.
+-- With `--elsewhere processes` each function is called by that backend too.
 -- Ends with 0, with 1 where a function has failed, with 2 where nothing can be proved here (then the other two are
 -- compared).
 local folder = arg[0]:match "^(.*)/" or "."
@@ -40,14 +41,16 @@ end
 -- {== One function ================================================================================
 
 local workers, is_proved
+local elsewhere -- workers of another backend, or nil
 local counts = {
-  functions = 0, calls = 0, errors = 0, proved_functions = 0, proved_calls = 0, restored = 0, modelled = 0, unsent = 0,
-  endless = 0, failed = 0,
+  functions = 0, calls = 0, errors = 0, proved_functions = 0, proved_calls = 0, restored = 0, modelled = 0,
+  elsewhere = 0, unsent = 0, endless = 0, failed = 0,
 }
 
 -- A runtime of its own, so that what failed before cannot matter.
-local function open_workers()
+local function open_workers(backend)
   workers = core.new_workers(1, nil)
+  elsewhere = backend and core.new_workers(1, nil, backend)
   is_proved = lanes.are_proved(workers)
 end
 
@@ -63,9 +66,9 @@ local function check_trace(lane, program, outcomes, order)
   end
 end
 
-local function run_lane(program, prove_after)
+local function run_lane(program, prove_after, where)
   local f, init, rows = load(table.concat(program.lines, "\n"), "=program")()
-  local outcomes, order = lanes.run(workers, program.flags, f, init, rows, prove_after)
+  local outcomes, order = lanes.run(where or workers, program.flags, f, init, rows, prove_after)
   model.tidy()
   return outcomes, order
 end
@@ -90,6 +93,16 @@ local function check_restored(program, outcomes)
     return wrong, others[at], outcomes[at]
   end
   return check_trace("put back", program, others, order)
+end
+
+-- Compares the proved lane with the same calls on another backend.
+local function check_elsewhere(program, outcomes)
+  counts.elsewhere = counts.elsewhere + 1
+  local others, order = run_lane(program, program.prove_after, elsewhere)
+  local at = not lanes.has_timeout(others) and lanes.find_difference(outcomes, others)
+  if at then
+    return ("call %d (row %d) differs elsewhere"):format(at, order[at] or -1), outcomes[at], others[at]
+  end
 end
 
 local function check_model(program, outcomes, order)
@@ -122,6 +135,9 @@ local function check(program, number)
   local wrong, expected, came = check_trace("proved", program, outcomes, order)
   if not wrong and (n_proved > 0 or number % RESTORED_SHARE == 0) then
     wrong, expected, came = check_restored(program, outcomes)
+  end
+  if not wrong and elsewhere then
+    wrong, expected, came = check_elsewhere(program, outcomes)
   end
   if not wrong and model.holds_for(program) and (not is_proved or number % MODEL_SHARE == 0) then
     wrong, expected, came = check_model(program, outcomes, order)
@@ -199,10 +215,11 @@ local function summary(seconds)
   local share = 100 * counts.proved_functions / math.max(1, counts.functions)
   local text = "%d functions (%.0f a second), %d calls, %d of them errors\n"
     .. "%d functions cannot be sent, %d have no end\n"
-    .. "proved: %d functions (%.0f%%), %d calls\nput back too: %d functions, in plain Lua too: %d functions\n%d failed"
+    .. "proved: %d functions (%.0f%%), %d calls\n"
+    .. "put back too: %d functions, in plain Lua too: %d functions, elsewhere too: %d\n%d failed"
   return text:format(counts.functions, counts.functions / seconds, counts.calls, counts.errors, counts.unsent,
     counts.endless, counts.proved_functions, share, counts.proved_calls, counts.restored, counts.modelled,
-    counts.failed)
+    counts.elsewhere, counts.failed)
 end
 
 -- A function that writes a number into a file, over the one before.
@@ -231,7 +248,7 @@ local function fuzz(options)
       break
     end
     if (number - options.from) % FUNCTIONS_PER_RUNTIME == 0 then
-      open_workers()
+      open_workers(options.elsewhere)
     end
     note_number(number)
     math.randomseed(options.seed, number)
@@ -245,7 +262,7 @@ local function fuzz(options)
   print(summary(math.max(1, os.difftime(os.time(), started))))
 end
 
-local function run_file(path)
+local function run_file(path, backend)
   local program = {lines = {}, flags = {}, prove_after = 0}
   for line in io.lines(path) do
     if line:find "^%-%-!flags" then
@@ -256,7 +273,7 @@ local function run_file(path)
     program.prove_after = tonumber(line:match "^%-%-!after (%d+)") or program.prove_after
     program.lines[#program.lines + 1] = line
   end
-  open_workers()
+  open_workers(backend)
   local wrong, expected, came = check(program, 0)
   print(wrong and text_of(program, wrong, expected, came) or "the lanes agree")
   counts.failed = wrong and 1 or 0
@@ -264,7 +281,7 @@ end
 
 local options = options_of(arg)
 if options.file then
-  run_file(options.file)
+  run_file(options.file, options.elsewhere)
 else
   fuzz(options)
 end
