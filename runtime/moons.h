@@ -8,7 +8,7 @@
 ** There is no global state: any number of runtimes may live side by side. The library sets no signal handler,
 ** except that of `stop_signal` where a program asks for one. It reads no environment variables, prints nothing
 ** of its own accord, and never ends the process. What calls print, and the progress that a script asks for, goes
-** to stdout and stderr, or to `write` of the options.
+** to stdout and stderr, or to `write` of terms.
 **
 ** In the child of a fork, functions that return a code refuse the parent's runtimes with MOONS_EFORKED.
 ** Functions that free or close these return at once and free nothing, and so does lua_close of a state that was
@@ -156,37 +156,47 @@ enum {
 };
 
 /* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
-** can ask for more than it was given. 0 of a limit: none.
+** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults.
 **
-** Of this version: rights other than MOONS_MAY_ALL, output_bytes, max_running, max_waiting, open, write and gone are refused with
-** MOONS_EUNSUPPORTED; use `open` and `write` of moons_options. */
+** Of this version: rights other than MOONS_MAY_ALL, output_bytes, max_running and max_waiting are refused with
+** MOONS_EUNSUPPORTED. */
 typedef struct moons_terms {
   size_t struct_bytes;
   uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */
   uint64_t timeout_ns; /* how long a call may run, and the script when it is loaded */
   size_t memory_bytes; /* what a call's state, and those of maps within it, may hold together */
-  size_t
-      output_bytes; /* what a call may print: more is dropped, and the call fails with kind OUTPUT */
+
+  /* What a call may print: more is dropped, and the call fails with kind OUTPUT. */
+  size_t output_bytes;
+
   size_t result_bytes; /* what it may send home: more is an error of kind MEMORY */
-  unsigned
-      max_running; /* calls under these terms that run at once: a tenant's share of the workers */
-  unsigned max_waiting; /* calls of its programs that wait; then moons_submit returns MOONS_EBUSY */
-  uint64_t seed;        /* call i's math.random depends on (seed, i); 0: from the system */
+
+  /* Calls under these terms that run at once, a tenant's share of the workers; and calls of its programs that wait: then
+  ** moons_submit returns MOONS_EBUSY. */
+  unsigned max_running;
+  unsigned max_waiting;
+
+  uint64_t
+      seed; /* call i's math.random depends on (seed, i); 0: from the system. Of programs alone */
 
   /* Called in each state before its image is taken, after the libraries that the rights allow, before the script: adds
   ** what the host offers. It may raise Lua errors: they are those of moons_program_load, or of the calls that needed
   ** the state. Any worker, several at once, often. What it leaves should be tables, C functions, strings, numbers
   ** and light userdata: a full userdata or a __gc costs 10 to 100 us for each call, for the state is built anew
-  ** then. For handles see moons_push_floats, moons_worker and moons_defer. */
+  ** then. */
   void (*open)(struct lua_State *L, void *data);
 
-  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 or 2; `call_data` is that of moons_submit.
-  ** NULL: C's stdout and stderr. Any worker, several at once. */
+  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 for stdout, 2 for stderr. NULL: C's streams.
+  ** Any worker, several at once; the lines of the option `progress` go to stream 2 too, on the caller's thread, and a bar appears
+  ** only where this is NULL. `call_data` is NULL. */
   void (*write)(void *data, void *call_data, int stream, const char *bytes, size_t n_bytes);
-  void *data; /* of both; moons_data in host functions. Must live until `gone` */
-  void (*gone)(
-      void *
-          data); /* nothing of these terms runs any more, calls that were given up included; may be NULL */
+
+  void *data; /* of both, and of `gone`, until which it must live */
+
+  /* Nothing of these terms runs any more, calls that were given up included, and no state of a worker that is kept
+  ** (`fresh = false`) is left; may be NULL. Called once for each time that a function was given the terms, also where that has
+  ** failed, unless their size could not be. Any thread. */
+  void (*gone)(void *data);
 } moons_terms;
 
 /* Fills in the defaults: all rights, no limits. */
@@ -270,33 +280,20 @@ typedef struct moons_options {
   ** program, whose main calls moons_worker_main, since another one offers other functions. NULL: the command beside the library
   ** or in the folder `bin` of the same place; else `moons` on the PATH. Copied. */
   const char *program;
-
-  /* The most that one state may hold, in bytes; 0: as much as all. */
-  size_t state_bytes;
-
-  /* Adds what the host offers to each new state of a worker: called after the standard libraries are opened and
-  ** before anything of the script arrives. It may raise Lua errors: these become the error of the calls that
-  ** needed the state. NULL: nothing to add. Any worker's thread. */
-  void (*open)(struct lua_State *L, void *data);
-  void *open_data;
-
-  /* Takes what calls print, in whole lines as far as they end: `stream` is 1 for stdout, 2 for
-  ** stderr. NULL: C's stdout and stderr. Any worker's thread, also several at once. The lines of the
-  ** option `progress` go to stream 2, on the caller's thread; a bar appears only where this is NULL. */
-  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
-  void *write_data;
 } moons_options;
 
 /* Fills in the defaults. */
 #define moons_options_init(options) moons_options_init_sized(options, sizeof(moons_options))
 MOONS_API void moons_options_init_sized(moons_options *options, size_t struct_bytes);
 
-/* For programs with `open` that use the backend MOONS_PROCESSES (also in pools of scripts), whose workers are the program itself
-** (`program`): to be called at the top of main, with the options of the runtime. Where the process was not started as a
-** worker, returns -1 at once, with nothing done. In a worker it makes calls until there are no more and returns the status for main
-** to return, 0 or 1; the process and its group are killed where the one that has started it ends. Of the options it uses
-** `open`, `open_data`, `stack_bytes` and `stop_signal`. */
-MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *options);
+/* For programs whose terms have `open` and that use MOONS_PROCESSES (also in pools of scripts), whose workers are the program itself
+** (`program`): to be called at the top of main, with the options of the runtime and the terms; all terms on that runtime that
+** have an `open` offer what these do. Where the process was not started as a worker, returns -1 at once, with nothing done. In
+** a worker it makes calls until there are no more and returns the status for main to return, 0 or 1; the process and its group
+** are killed where the one that has started it ends. Of the options it uses `stack_bytes`, `thread_name` and `stop_signal`, of the
+** terms `open` and `data`. */
+MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *options,
+                                const moons_terms *terms);
 
 /* Makes a runtime; NULL options: the defaults. The options are copied. No thread starts before there is a call, except
 ** where the address space or the data of the process is limited: then all workers start here. On failure *runtime is NULL and
@@ -304,10 +301,10 @@ MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *opti
 ** had), MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers). Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
-/* Gives up the caller's hold. The last one, a program may have it, waits for the calls that are running, ends the workers and
-** frees the runtime. The Lua states that it was given to must have been closed. It does not wait for a call that
-** was cancelled and is in a C function that does not return: the thread and the state of that call go when the
-** function returns; until then it calls neither `open` nor `write`. Accepts NULL. */
+/* Gives up the caller's hold. The last one, which a program or a Lua state may have, waits for the calls that are running, ends
+** the workers and frees the runtime. It does not wait for a call that was cancelled and is in a C function that does not
+** return: the thread and the state of that call go when the function returns; until then it calls neither `open` nor
+** `write`. Accepts NULL. Any thread but a worker. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
 
 /* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
@@ -400,11 +397,14 @@ MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
 /* {== Lua ===================================================================================== */
 
-/* Gives the module `parallel` to a state: `require "parallel"` finds it, and it works on `runtime`.
-** Every global that the state has by then counts as the host's and is not sent to workers: give
-** the workers the same globals with `open` of the options. The runtime must outlive the state. May raise
-** memory errors, as a lua_CFunction may. */
-MOONS_API void moons_open(struct lua_State *L, moons_runtime *runtime);
+/* Gives the module `parallel` to a state of the host's: `require "parallel"` finds it, and it works on `runtime`. Its calls run under
+** the terms (NULL: the defaults). Every global that the state has by then counts as the host's and is not sent to workers: calls
+** have those that `open` of the terms gives them, and naming another is an error that says so. The state holds the runtime, and
+** the terms, until it is closed. Its own code is not limited: run what is not trusted as a program.
+**
+** Protected: returns 0, or MOONS_ENOMEM, MOONS_EFORKED, MOONS_EUNSUPPORTED (worker processes would lack what `open` adds), or
+** MOONS_EINVAL, also for a state that has the module already, or is that of a call. The state's thread. */
+MOONS_API int moons_open(struct lua_State *L, moons_runtime *runtime, const moons_terms *terms);
 
 /* The lua_CFunction behind `require "parallel"` in stock lua5.4: returns the module. The state
 ** makes a runtime of its own at the first map and frees it when it is closed. */

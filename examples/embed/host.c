@@ -30,24 +30,25 @@ static int run(moons_runtime *runtime) {
   if (L == NULL) return 1;
   luaL_openlibs(L);
   open_host(L, NULL);
-  moons_open(L, runtime); /* after the host's own globals */
-  int failed = luaL_dostring(L, SCRIPT) != LUA_OK;
-  if (failed) fprintf(stderr, "host: %s\n", luaL_tolstring(L, -1, NULL));
+  moons_terms terms;
+  moons_terms_init(&terms); /* the defaults: no limits */
+  terms.open = open_host;
+  int error = moons_open(L, runtime, &terms); /* after the host's own globals */
+  if (error) fprintf(stderr, "host: %s\n", moons_error_text(error));
+  int failed = error || luaL_dostring(L, SCRIPT) != LUA_OK;
+  if (failed && !error) fprintf(stderr, "host: %s\n", luaL_tolstring(L, -1, NULL));
   lua_close(L);
   return failed;
 }
 
 int main(void) {
-  moons_options options;
-  moons_options_init(&options); /* the defaults: a worker for each core */
-  options.open = open_host;
   moons_runtime *runtime;
-  int error = moons_runtime_new(&runtime, &options);
+  int error = moons_runtime_new(&runtime, NULL); /* a worker for each core */
   if (error) {
     fprintf(stderr, "host: %s\n", moons_error_text(error));
     return 1;
   }
   int failed = run(runtime);
-  moons_runtime_free(runtime); /* after the states that use it */
+  moons_runtime_free(runtime);
   return failed;
 }

@@ -27,15 +27,14 @@ static const char SCRIPT[] =
     "print(results[1], results[2], results[3])\n"
     "print(errors[2].kind)\n";
 
-static int run(const moons_options *options) {
+static int run(const moons_options *options, const moons_terms *terms) {
   moons_runtime *runtime;
   int error = moons_runtime_new(&runtime, options);
   if (error) return fprintf(stderr, "%s\n", moons_error_text(error)), 1;
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   offer(L, NULL);
-  moons_open(L, runtime);
-  int failed = luaL_dostring(L, SCRIPT);
+  int failed = moons_open(L, runtime, terms) || luaL_dostring(L, SCRIPT);
   if (failed) fprintf(stderr, "%s\n", lua_tostring(L, -1));
   lua_close(L);
   moons_runtime_free(runtime);
@@ -47,8 +46,10 @@ int main(int argc, char **argv) {
   moons_options_init(&options);
   options.backend = MOONS_PROCESSES;
   options.n_workers = 2;
-  options.open = offer;
   options.program = argv[0];
-  int status = moons_worker_main(argc, argv, &options);
-  return status >= 0 ? status : run(&options); /* 0 or more: this process was a worker */
+  moons_terms terms;
+  moons_terms_init(&terms);
+  terms.open = offer;
+  int status = moons_worker_main(argc, argv, &options, &terms);
+  return status >= 0 ? status : run(&options, &terms); /* 0 or more: this process was a worker */
 }

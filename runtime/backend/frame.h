@@ -45,7 +45,7 @@ typedef struct moons__frame_print {
 } moons__frame_print;
 
 typedef struct moons__frame_config {
-  uint64_t states_bytes, state_bytes, images_bytes;
+  uint64_t states_bytes, images_bytes;
   uint32_t n_workers, number;
 } moons__frame_config;
 
@@ -68,7 +68,7 @@ typedef struct moons__frame_chunk {
   uint64_t work;              /* its number: none is used twice in the life of a worker process */
   moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
-  uint32_t slot, n_calls, n_skipped, n_tries, prove_after;
+  uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host;
 } moons__frame_chunk;
 
 typedef struct moons__frame_done {

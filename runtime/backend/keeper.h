@@ -39,6 +39,9 @@ typedef struct keeper {
   unsigned n_run_killed;          /* calls that had run then */
   uint64_t looked_ns;
   int has_printed;
+  int has_host; /* the process offers calls what the host does */
+  moons__terms *
+      kept; /* of the last calls that left a state behind, which may print when it is closed; shared */
   int is_short;               /* there was no memory for what results speak of */
   moons__buffer text;         /* being printed */
   char why[MOONS__WHY_BYTES]; /* what the process said, or died of */

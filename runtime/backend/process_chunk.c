@@ -16,6 +16,7 @@
 #include "backend/keeper.h"
 #include "moons.h"
 #include "sizes.h"
+#include "worker/identity.h"
 #include "worker/outcome.h"
 
 /* {== A chunk ================================================================================= */
@@ -47,7 +48,8 @@ static int send_chunk(keeper *k, const moons__chunk *chunk) {
                              .n_calls = chunk->n_calls,
                              .n_skipped = chunk->n_skipped,
                              .n_tries = chunk->n_tries,
-                             .prove_after = chunk->plan->prove_after};
+                             .prove_after = chunk->plan->prove_after,
+                             .uses_host = moons__terms_host(chunk->plan->luggage.terms) != 0};
   head.options.setup = NULL;
   if (send_place(k, &chunk->plan->place) || send_setup(k, chunk->plan->setup, &head.slot) ||
       moons__cargo_send(&k->sent, &k->link, k->process.files, chunk))
@@ -56,16 +58,29 @@ static int send_chunk(keeper *k, const moons__chunk *chunk) {
                            chunk->n_bytes);
 }
 
-int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame) {
+/* Gives a text to whoever takes what is printed under the terms of the chunk or, between chunks, of what closes. */
+static void print(keeper *k, int stream) {
   const moons__worker_config *config = &k->backend->config.worker;
+  const moons__luggage *luggage = k->chunk != NULL ? &k->chunk->plan->luggage : NULL;
+  const moons_terms *terms = moons__terms_of(luggage != NULL ? luggage->terms : k->kept);
+  if (terms->write != NULL) {
+    terms->write(terms->data, luggage != NULL ? luggage->call_data : NULL, stream, k->text.bytes,
+                 k->text.n_bytes);
+    return;
+  }
+  config->write(config->write_data, stream, k->text.bytes, k->text.n_bytes);
+  k->has_printed = 1;
+}
+
+int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame) {
   moons__frame_print head;
   size_t n_bytes = (size_t)frame->n_bytes;
   k->text.n_bytes = 0;
   if (moons__link_head(&k->link, frame, &head, sizeof head)) return -1;
   if (head.stream < 1 || head.stream > 2 || moons__buffer_reserve(&k->text, n_bytes)) return -1;
   if (moons__link_read(&k->link, k->text.bytes, n_bytes)) return -1;
-  config->write(config->write_data, head.stream, k->text.bytes, n_bytes);
-  k->has_printed = 1;
+  k->text.n_bytes = n_bytes;
+  print(k, head.stream);
   return 0;
 }
 
@@ -233,6 +248,22 @@ static void set_chunk(keeper *k, moons__chunk *chunk) {
   uv_mutex_unlock(&b->mutex);
 }
 
+/* Fails the chunk whose calls want what the host offers, which the process that was started does not. */
+static void refuse_host(const keeper *k, moons__chunk *chunk) {
+  char text[2 * MOONS__WHY_BYTES];
+  snprintf(text, sizeof text,
+           "worker processes cannot be started: '%s' is another one: %s; this is %s",
+           k->backend->program, moons__identity(0), moons__identity(1));
+  moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, text);
+}
+
+/* A state that is kept there outlives the chunk. */
+static void note_kept(keeper *k, const moons__plan *plan) {
+  if (plan->options.fresh || k->kept == plan->luggage.terms) return;
+  moons__terms_release(k->kept);
+  k->kept = moons__terms_share(plan->luggage.terms);
+}
+
 /* Ends the chunk without a process where that must be. Returns 0 where it is to be run. */
 static int settle(moons__backend *b, moons__chunk *chunk) {
   static const char TEXT[] =
@@ -257,6 +288,11 @@ static int settle(moons__backend *b, moons__chunk *chunk) {
 int moons__keeper_try(keeper *k, moons__chunk *chunk) {
   if (settle(k->backend, chunk)) return 1;
   if (!k->is_up && moons__keeper_start(k)) return 0;
+  if (!k->has_host && moons__terms_host(chunk->plan->luggage.terms) != 0) {
+    refuse_host(k, chunk);
+    return 1;
+  }
+  note_kept(k, chunk->plan);
   uint64_t begun_ns = uv_hrtime();
   k->killed_for = MOONS__FAILURE_LOST;
   set_chunk(k, chunk);

@@ -114,7 +114,7 @@ static int find_magic(keeper *k) {
 /* Reads who the process is, and says how its states are to be. */
 static int greet(keeper *k) {
   const moons__backend_config *config = &k->backend->config;
-  const char *own = moons__identity(config->worker.open != NULL);
+  const char *own = moons__identity(0);
   moons__frame frame;
   char other[256];
   if (find_magic(k) || moons__link_read(&k->link, &frame, sizeof frame)) return -1;
@@ -122,13 +122,13 @@ static int greet(keeper *k) {
     return -1;
   if (moons__link_read(&k->link, other, (size_t)frame.n_bytes)) return -1;
   other[frame.n_bytes] = '\0';
-  if (strcmp(own, other) != 0) {
+  k->has_host = strcmp(other, moons__identity(1)) == 0;
+  if (!k->has_host && strcmp(own, other) != 0) {
     snprintf(k->why, MOONS__WHY_BYTES, "'%s' is another one: %s; this is %s", k->backend->program,
              other, own);
     return -1;
   }
   moons__frame_config head = {.states_bytes = config->worker.states->max_bytes,
-                              .state_bytes = config->worker.state_bytes,
                               .images_bytes = config->worker.images_bytes,
                               .n_workers = config->n_workers,
                               .number = k->sleeper.number + 1};

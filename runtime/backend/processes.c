@@ -83,6 +83,7 @@ static void keeper_main(void *data) {
 }
 
 static void keeper_free(keeper *k) {
+  moons__terms_release(k->kept);
   moons__row_close(&k->row);
   moons__buffer_free(&k->text);
   moons__buffer_free(&k->place);

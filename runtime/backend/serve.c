@@ -35,7 +35,8 @@ struct moons__server {
   size_t window_bytes;
   size_t used_bytes; /* of it, by the last results */
   moons__setup *setups[MOONS_SETUPS_KEPT];
-  moons__held held; /* blocks that chunks speak of */
+  moons__terms *terms; /* of calls that use the host; shared */
+  moons__held held;    /* blocks that chunks speak of */
 
   uv_mutex_t sending; /* guards writing to `work` */
 
@@ -132,9 +133,12 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
 }
 
 /* What it has goes with the process. */
-moons__server *moons__server_open(moons__frame_config *config, int has_host) {
+moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms) {
   moons__server *s = calloc(1, sizeof *s);
-  if (s == NULL || open_server(s, config, has_host) == 0) return s;
+  if (s == NULL) return NULL;
+  s->terms = moons__terms_share(terms);
+  if (open_server(s, config, moons__terms_host(terms) != 0) == 0) return s;
+  moons__terms_release(terms);
   free(s);
   return NULL;
 }
@@ -242,8 +246,9 @@ static int take_chunk(moons__server *s, const moons__frame *frame) {
   if (moons__link_head(&s->work, frame, &head, sizeof head)) return -1;
   if (head.slot >= MOONS_SETUPS_KEPT || s->setups[head.slot] == NULL) return -1;
   moons__buffer arguments = {0};
-  moons__plan *plan =
-      moons__plan_new(&head.options, s->setups[head.slot], &s->held.luggage, NULL, 0);
+  moons__luggage luggage = s->held.luggage;
+  luggage.terms = head.uses_host ? s->terms : NULL;
+  moons__plan *plan = moons__plan_new(&head.options, s->setups[head.slot], &luggage, NULL, 0);
   int error = plan == NULL || take_bytes(s, frame, &arguments);
   if (error)
     moons__buffer_free(&arguments);

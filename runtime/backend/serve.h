@@ -11,11 +11,11 @@
 typedef struct moons__server moons__server;
 
 /* Takes its place as the worker process that this process was started to be, says who it is, and learns how its states are to
-** be. `has_host`: as identity.h says. From then on the end of the other process is that of this one, and of all that it has
+** be. `terms`: what the host offers; it shares them. From then on the end of the other process is that of this one, and of all that it has
 ** started. NULL: there is nothing to serve. */
-moons__server *moons__server_open(moons__frame_config *config, int has_host);
+moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms);
 
-/* The `write` of moons_options: passes on what calls print, before anything that comes after. Any thread. */
+/* The `write` of a runtime (runtime.h): passes on what calls print, before anything that comes after. Any thread. */
 void moons__server_write(void *server, int stream, const char *bytes, size_t n_bytes);
 
 /* Runs chunks on an inline backend, until no more will come. Returns 0, or MOONS_ENOMEM or MOONS_ETHREAD where it cannot begin. */

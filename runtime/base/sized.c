@@ -30,9 +30,8 @@ int moons__sized_copy(void *own, size_t own_bytes, const void *given) {
   if (given == NULL) return 0;
   memcpy(&n_bytes, given, sizeof n_bytes);
   if (n_bytes < sizeof n_bytes || n_bytes > MOST_BYTES) return MOONS_EINVAL;
-  if (n_bytes > own_bytes && !is_zero((const char *)given + own_bytes, n_bytes - own_bytes))
-    return MOONS_EUNSUPPORTED;
   memcpy(own, given, least(n_bytes, own_bytes));
   memcpy(own, &own_bytes, sizeof own_bytes);
-  return 0;
+  if (n_bytes <= own_bytes) return 0;
+  return is_zero((const char *)given + own_bytes, n_bytes - own_bytes) ? 0 : MOONS_EUNSUPPORTED;
 }

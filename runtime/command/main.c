@@ -436,7 +436,8 @@ static void open_module(lua_State *L, const command *c) {
 #if MOONS_STORE
   preload_store(L, c);
 #endif
-  moons_open(L, runtime);
+  int error = moons_open(L, runtime, NULL);
+  if (error) luaL_error(L, "%s", moons_error_text(error));
   lua_getglobal(L, "require");
   lua_pushliteral(L, "parallel");
   lua_call(L, 1, 1);
@@ -591,7 +592,7 @@ static int serve(int argc, char **argv) {
   moons_options options;
   moons_options_init(&options);
   options.stop_signal = SIGURG;
-  int status = moons_worker_main(argc, argv, &options);
+  int status = moons_worker_main(argc, argv, &options, NULL);
   if (status >= 0) return status;
   fprintf(stderr, "%s: --serve %s\n", program_name, NO_USE);
   return EXIT_FAILURE;
@@ -615,7 +616,8 @@ int main(int argc, char **argv) {
   if (c.trace != NULL) why = moons__trace_open(&trace, c.trace, traced_name(&c));
   if (why != NULL) return refuse_trace(&c, why);
   moons__shortage shortage;
-  int error = moons__runtime_make(&runtime, &c.options, NULL, trace, &shortage);
+  moons__surroundings around = {.trace = trace};
+  int error = moons__runtime_make(&runtime, &c.options, &around, &shortage);
   if (error) return refuse_runtime(&c, error, &shortage);
   programs.children =
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */

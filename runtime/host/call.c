@@ -27,17 +27,15 @@ static moons__job_options options_of(const moons_program *program, uint64_t numb
   options.setup_bytes = program->setup->n_bytes;
   options.n_workers = 0;
   options.pack = 1;
-  options.seed = program->terms.seed;
+  options.seed = program->seed;
   options.seed_offset = number;
-  options.timeout_ns = program->terms.timeout_ns;
-  options.memory_bytes = program->terms.memory_bytes;
   return options;
 }
 
 /* No proof is tried: the function of a program is one in C, which calls the others. */
 static int make_job(moons_job **job, moons_program *program) {
   moons__job_options options = options_of(program, atomic_fetch_add(&program->n_calls, 1));
-  moons__luggage luggage = {.setup = program->setup};
+  moons__luggage luggage = {.setup = program->setup, .terms = program->terms};
   moons__shortage shortage;
   int error = moons__job_make(job, program->runtime, &options, &luggage, &shortage);
   if (!error) moons__job_prove_after(*job, MOONS__PROVE_NEVER);
@@ -106,7 +104,7 @@ static int run(moons_call *call, moons_program *program, moons__buffer *bytes) {
     return error;
   }
   error = moons__job_put_with(job, 0, 1, bytes->bytes, bytes->n_bytes, NULL, &shortage);
-  if (!error) error = take(call, &program->terms, job);
+  if (!error) error = take(call, moons__terms_of(program->terms), job);
   moons_job_free(job);
   return error;
 }

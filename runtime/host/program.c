@@ -8,28 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/sized.h"
 #include "system/clock.h"
-
-/* {== Terms =================================================================================== */
-
-void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes) {
-  moons_terms all = {.rights = MOONS_MAY_ALL};
-  moons__sized_fill(terms, struct_bytes, &all, sizeof all);
-}
-
-static int copy_terms(moons_terms *terms, const moons_terms *given) {
-  moons_terms_init(terms);
-  return moons__sized_copy(terms, sizeof *terms, given);
-}
-
-static int check_terms(const moons_terms *terms) {
-  if (terms->rights & ~(uint32_t)MOONS_MAY_ALL) return MOONS_EINVAL;
-  int is_new = terms->rights != MOONS_MAY_ALL || terms->output_bytes > 0 ||
-               terms->max_running > 0 || terms->max_waiting > 0 || terms->open != NULL ||
-               terms->write != NULL || terms->gone != NULL;
-  return is_new ? MOONS_EUNSUPPORTED : 0;
-}
 
 /* {== Loading ================================================================================= */
 
@@ -84,30 +63,44 @@ static int load(moons_program *program, const moons__source *source) {
   return error;
 }
 
-static int new_program(moons_program **program, moons_runtime *runtime, const moons_terms *terms) {
+/* The terms are the program's from here on. */
+static int new_program(moons_program **program, moons_runtime *runtime, moons__terms *terms) {
   moons_program *new = calloc(1, sizeof *new);
-  if (new == NULL) return MOONS_ENOMEM;
-  new->terms = *terms;
-  if (terms->seed == 0) new->terms.seed = moons__random_seed();
+  if (new == NULL) {
+    moons__terms_release(terms);
+    return MOONS_ENOMEM;
+  }
+  new->terms = terms;
+  new->seed = moons__terms_of(terms)->seed;
+  if (new->seed == 0) new->seed = moons__random_seed();
   atomic_init(&new->n_calls, 0);
   new->runtime = moons__runtime_share(runtime);
   *program = new;
   return 0;
 }
 
+/* Why no program can be loaded on the runtime, or 0. */
+static int check_runtime(const moons_runtime *runtime, const moons__terms *terms) {
+  if (runtime == NULL) return MOONS_EINVAL;
+  if (moons__runtime_is_forked(runtime)) return MOONS_EFORKED;
+  if (moons__runtime_is_worker(runtime)) return MOONS_EINVAL;
+  return moons__runtime_check_terms(runtime, terms);
+}
+
 int moons_program_load(moons_program **program, moons_runtime *runtime, const char *source,
                        size_t n_bytes, const char *name, const moons_terms *terms) {
   moons__source text = {name != NULL ? name : "=program", source != NULL ? source : "", n_bytes};
-  moons_terms own;
-  if (program == NULL) return MOONS_EINVAL;
-  *program = NULL;
-  if (runtime == NULL || (source == NULL && n_bytes > 0)) return MOONS_EINVAL;
-  int error = moons__runtime_is_forked(runtime) ? MOONS_EFORKED : copy_terms(&own, terms);
-  if (!error) error = check_terms(&own);
-  if (!error && moons__runtime_is_worker(runtime)) error = MOONS_EINVAL;
-  if (!error) error = new_program(program, runtime, &own);
-  if (error) return error;
-  error = load(*program, &text);
+  moons__terms *own;
+  if (program != NULL) *program = NULL;
+  int error = moons__terms_new(&own, terms);
+  if (!error && (program == NULL || (source == NULL && n_bytes > 0))) error = MOONS_EINVAL;
+  if (!error) error = check_runtime(runtime, own);
+  if (error) {
+    moons__terms_release(own);
+    return error;
+  }
+  error = new_program(program, runtime, own);
+  if (!error) error = load(*program, &text);
   if (error == 0 || error == MOONS_ESCRIPT) return error;
   moons_program_free(*program);
   *program = NULL;
@@ -119,6 +112,7 @@ void moons_program_free(moons_program *program) {
   moons__values_free(&program->names);
   moons__host_error_free(program->error);
   moons__setup_release(program->setup);
+  moons__terms_release(program->terms);
   moons_runtime_free(program->runtime);
   free(program);
 }

@@ -11,8 +11,9 @@
 #include "wire/setup.h"
 
 struct moons_program {
-  moons_runtime *runtime; /* held */
-  moons_terms terms;
+  moons_runtime *runtime;   /* held */
+  moons__terms *terms;      /* shared */
+  uint64_t seed;            /* of its calls */
   moons__setup *setup;      /* shared */
   moons__values names;      /* of its functions: one list, sorted */
   moons__host_error *error; /* NULL: it loaded; owned */

@@ -62,7 +62,7 @@ static int add_block(moons__luggage *luggage, const moons__array *a) {
 }
 
 int moons__pack_luggage(moons__job_data *j, moons__luggage *luggage) {
-  *luggage = (moons__luggage){.shared = moons__take_shared(j)};
+  *luggage = (moons__luggage){.shared = moons__take_shared(j), .terms = j->state->luggage.terms};
   int error = add_block(luggage, j->items);
   if (!error) error = add_block(luggage, j->into);
   if (error || j->into == NULL) return error;

@@ -251,15 +251,6 @@ void moons__preload(lua_State *L, moons_runtime *runtime) {
   lua_pop(L, 1);
 }
 
-void moons_open(lua_State *L, moons_runtime *runtime) {
-  moons__preload(L, runtime);
-  lua_pushboolean(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
-  moons__pristine_note(L, 1);
-  moons__names_note_host(L);
-  moons__libraries_note_loaded(L);
-}
-
 int luaopen_parallel(lua_State *L) {
   luaL_checkversion(L);
   check_libraries(L);

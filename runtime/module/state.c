@@ -8,7 +8,6 @@
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 
-static const char STATE[] = "moons.state"; /* key in the registry: a moons__state_data */
 static const char STATE_TYPE[] = "parallel.state";
 
 int moons__is_worker(lua_State *L) {
@@ -35,14 +34,16 @@ static void own_runtime(lua_State *L, moons__state_data *state) {
   moons_options options;
   moons_options_init(&options);
   moons__shortage shortage;
-  moons__check_made(L, moons__runtime_make(&state->runtime, &options, NULL, NULL, &shortage),
+  moons__surroundings around = {.parent = NULL};
+  moons__check_made(L, moons__runtime_make(&state->runtime, &options, &around, &shortage),
                     &shortage);
   state->owns_runtime = 1;
 }
 
 /* Pushes the data of this state, made when it is needed first. */
 moons__state_data *moons__push_state(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, STATE) == LUA_TUSERDATA) return lua_touserdata(L, -1);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_STATE) == LUA_TUSERDATA)
+    return lua_touserdata(L, -1);
   lua_pop(L, 1);
   moons__state_data *state = lua_newuserdatauv(L, sizeof *state, 0);
   *state = (moons__state_data){0};
@@ -52,9 +53,15 @@ moons__state_data *moons__push_state(lua_State *L) {
   else
     own_runtime(L, state);
   lua_pop(L, 1);
+  state->luggage.terms = moons__terms_of_state(L);
   lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, STATE);
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_STATE);
   return state;
+}
+
+const moons__luggage *moons__luggage_of(const moons__state_data *state) {
+  const moons__luggage *outer = moons__runtime_luggage(state->runtime);
+  return outer != NULL ? outer : &state->luggage;
 }
 
 moons__queue *moons__queue_of(lua_State *L, moons__state_data *state) {

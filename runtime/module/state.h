@@ -17,6 +17,7 @@
 #include "wire/wire.h"
 
 /* Keys in the registry. */
+#define MOONS__KEY_STATE "moons.state"     /* a moons__state_data */
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons__preload */
 #define MOONS__KEY_HOST "moons.host"       /* true in states given to moons_open */
 
@@ -24,7 +25,8 @@
 typedef struct moons__state_data {
   moons_runtime *runtime;
   int owns_runtime;
-  uint64_t seed; /* the last from the system; 0: none was */
+  moons__luggage luggage; /* of all its jobs: the terms, which are those of the state (open.c) */
+  uint64_t seed;          /* the last from the system; 0: none was */
   moons__names names;
   moons__costs costs;
 
@@ -57,9 +59,15 @@ typedef struct moons__workers_data {
 /* Pushes the data of this state, made when it is needed first, with a runtime where it has none. */
 moons__state_data *moons__push_state(lua_State *L);
 
+/* The terms under which the state was opened; NULL: the defaults. The state's. */
+moons__terms *moons__terms_of_state(lua_State *L);
+
 /* Raises the error of making or using a runtime or a job: want of threads, of which `shortage` tells, and a process that was forked
 ** are error values of kind "system". */
 void moons__check_made(lua_State *L, int error, const moons__shortage *shortage);
+
+/* That under which the state makes calls: its own or, in a call, that of the call. */
+const moons__luggage *moons__luggage_of(const moons__state_data *state);
 
 /* The queue of a state, made when it is needed first. */
 struct moons__queue *moons__queue_of(lua_State *L, moons__state_data *state);

@@ -7,18 +7,18 @@
 #include "schedule/runtime.h"
 #include "system/console.h"
 
-/* The runtime of this state. */
-static const moons_runtime *runtime_of(lua_State *L) {
-  const moons_runtime *runtime = moons__push_state(L)->runtime;
+static const moons__state_data *state_of(lua_State *L) {
+  const moons__state_data *state = moons__push_state(L);
   lua_pop(L, 1);
-  return runtime;
+  return state;
 }
 
 /* The console that this state may show something on, or NULL: it belongs to the caller, not to calls. */
 static moons__console *console_of(lua_State *L) {
-  const moons_runtime *runtime = runtime_of(L);
-  if (moons__is_worker(L) || moons__runtime_is_forked(runtime)) return NULL;
-  return moons__runtime_console(runtime);
+  const moons__state_data *state = state_of(L);
+  if (moons__is_worker(L) || moons__runtime_is_forked(state->runtime)) return NULL;
+  if (moons__terms_of(state->luggage.terms)->write != NULL) return NULL;
+  return moons__runtime_console(state->runtime);
 }
 
 /* core.columns(): how many columns the terminal on stderr has; nothing where there is no terminal, where
@@ -34,12 +34,8 @@ int moons__core_columns(lua_State *L) {
 int moons__core_say(lua_State *L) {
   size_t n_bytes;
   const char *line = luaL_checklstring(L, 1, &n_bytes);
-  const moons_runtime *runtime = runtime_of(L);
-  const moons_options *options = moons_runtime_options(runtime);
-  if (options->write != NULL)
-    options->write(options->write_data, 2, line, n_bytes);
-  else
-    moons__console_write(moons__runtime_console(runtime), 2, line, n_bytes);
+  const moons__state_data *state = state_of(L);
+  moons__runtime_print(state->runtime, moons__luggage_of(state), 2, line, n_bytes);
   return 0;
 }
 

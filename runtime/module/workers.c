@@ -10,7 +10,6 @@
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
-#include "system/console.h"
 
 static const char POOL_TYPE[] = "parallel.workers";
 
@@ -103,24 +102,24 @@ static int pool_stats(lua_State *L) {
 }
 
 /* Worker processes start no others, or there would be no end of them; and they have no functions of a host unless it is one. */
-static void check_processes(lua_State *L, const moons_runtime *runtime) {
-  const moons_options *options = moons_runtime_options(runtime);
+static void check_processes(lua_State *L, const moons_runtime *runtime, const moons__terms *terms) {
   if (moons__runtime_is_served(runtime))
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "a call in a worker process cannot start worker processes: make the pool without "
                   "the option 'backend', or a map, which runs in this process");
-  if (options->open != NULL && options->program == NULL)
+  if (moons__terms_host(terms) != 0 && moons_runtime_options(runtime)->program == NULL)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "worker processes have none of the functions that this program offers to calls: "
                   "have its main call moons_worker_main, and name it as 'program' in its options");
 }
 
 /* The backend that was asked for, at this index, or that of the state. */
-static moons_backend choose_backend(lua_State *L, int index, const moons_runtime *runtime) {
+static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
+  const moons_runtime *runtime = state->runtime;
   moons_backend backend = moons_runtime_options(runtime)->backend;
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
-  if (backend == MOONS_PROCESSES) check_processes(L, runtime);
+  if (backend == MOONS_PROCESSES) check_processes(L, runtime, moons__luggage_of(state)->terms);
   return backend;
 }
 
@@ -129,7 +128,7 @@ int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   lua_settop(L, 3);
   const moons__state_data *state = moons__push_state(L);
-  moons_backend backend = choose_backend(L, 3, state->runtime);
+  moons_backend backend = choose_backend(L, 3, state);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
   *workers = (moons__workers_data){.seeds.has_seed = !lua_isnil(L, 2),
                                    .seeds.seed = (uint64_t)lua_tointeger(L, 2)};
@@ -140,15 +139,10 @@ int moons__core_new_workers(lua_State *L) {
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
   options.backend = backend;
-  moons__console *console = moons__runtime_console(state->runtime);
-  if (console != NULL) {
-    options.write = moons__console_write;
-    options.write_data = console;
-  }
+  moons__surroundings around = {.parent = state->runtime};
   moons__shortage shortage;
-  moons__check_made(
-      L, moons__runtime_make(&workers->runtime, &options, state->runtime, NULL, &shortage),
-      &shortage);
+  moons__check_made(L, moons__runtime_make(&workers->runtime, &options, &around, &shortage),
+                    &shortage);
   return 1;
 }
 

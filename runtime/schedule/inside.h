@@ -45,7 +45,9 @@ struct moons_runtime {
   int is_served;               /* it makes the calls of another process */
   unsigned n_threads;          /* that count as those of pools of calls */
   int lends;                   /* the thread that waits may run calls */
-  moons__console *console;     /* NULL: the host takes what is printed */
+  moons__console *console;     /* the parent's, where there is one; NULL: another process has it */
+  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
+  void *write_data; /* of it */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
   atomic_uint n_holders;    /* the last of them closes it */

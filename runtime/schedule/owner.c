@@ -100,13 +100,20 @@ static moons__plan *make_plan(moons_runtime *r, const moons__job_options *option
   return NULL;
 }
 
-/* The call in which the job is made, if any, is that of all its plans: its limits hold for them, and its end ends them. */
+/* The call in which the job is made, if any, is that of all its plans: its terms and limits hold for them, and its end ends
+** them. */
 static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *options,
                                     const moons__luggage *luggage) {
   moons__scope *scope;
   int is_foreign;
+  moons__luggage own_luggage = *luggage;
+  moons__job_options own = *options;
   if (moons__runtime_find_scope(r, &scope, &is_foreign)) return NULL;
-  moons__plan *plan = make_plan(r, options, luggage, scope, is_foreign);
+  const moons__luggage *outer = moons__runtime_luggage(r);
+  if (outer != NULL) own_luggage.terms = outer->terms;
+  if (outer != NULL) own_luggage.call_data = outer->call_data;
+  moons__terms_bound(own_luggage.terms, &own);
+  moons__plan *plan = make_plan(r, &own, &own_luggage, scope, is_foreign);
   moons__scope_release(scope);
   return plan;
 }
@@ -303,7 +310,10 @@ int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
   options.setup = setup;
   options.setup_bytes = setup_bytes;
   const moons__plan *first = job->plans[0];
-  moons__plan *plan = make_plan(job->runtime, &options, luggage, first->scope, first->is_foreign);
+  moons__luggage own = *luggage;
+  own.terms = first->luggage.terms;
+  own.call_data = first->luggage.call_data;
+  moons__plan *plan = make_plan(job->runtime, &options, &own, first->scope, first->is_foreign);
   if (plan == NULL) return MOONS_ENOMEM;
   begin_use(plan);
   plan->prove_after = first->prove_after;

@@ -86,7 +86,7 @@ static void free_runtime(moons_runtime *r) {
 ** that fails. Each close accepts what is not there. */
 static void runtime_destroy(void *data) {
   moons_runtime *r = data;
-  moons__console_close(r->console);
+  if (r->parent == NULL) moons__console_close(r->console);
   for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++)
     moons__setup_release(r->setups[i]);
   moons__children_release(r->children);
@@ -97,10 +97,7 @@ static void runtime_destroy(void *data) {
   free_runtime(r);
 }
 
-/* What calls print goes to the host's `write` or, where it gives none, to a console of this runtime. The `write` of a pool that
-** a script makes is its parent's console. */
 static int open_backend(moons_runtime *r, unsigned *n_had) {
-  int is_console = r->console != NULL || r->options.write == moons__console_write;
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
@@ -108,18 +105,16 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
       .thread_name = r->thread_name,
-      .worker = {.state_bytes = r->options.state_bytes,
+      .worker = {.state_bytes = r->options.states_bytes,
                  .images_bytes = r->options.images_bytes,
                  .states = &r->commons->states,
                  .trace = r->commons->trace,
                  .pool = atomic_fetch_add(&r->commons->n_pools, 1),
                  .roster = &r->commons->roster,
-                 .open = r->options.open,
-                 .open_data = r->options.open_data,
                  .stop_signal = r->options.stop_signal,
-                 .write = r->console != NULL ? moons__console_write : r->options.write,
-                 .flush = is_console ? moons__console_flush : NULL,
-                 .write_data = r->console != NULL ? r->console : r->options.write_data,
+                 .write = r->write,
+                 .flush = r->console != NULL ? moons__console_flush : NULL,
+                 .write_data = r->write_data,
                  .children = r->children,
                  .preload = preload,
                  .preload_data = r},
@@ -139,13 +134,6 @@ static unsigned default_workers(void) {
 static size_t default_states_bytes(void) {
   size_t n_bytes = moons__machine_memory() / MOONS_STATES_SHARE;
   return n_bytes > 0 ? n_bytes : MOONS_ARENA_BYTES;
-}
-
-/* What one state may hold is no more than what all may. */
-static void default_bytes(moons_options *options) {
-  if (options->states_bytes == 0) options->states_bytes = default_states_bytes();
-  if (options->state_bytes == 0 || options->state_bytes > options->states_bytes)
-    options->state_bytes = options->states_bytes;
 }
 
 /* What the calling thread runs on workers of this runtime alone; NULL: no call. */
@@ -241,20 +229,32 @@ static int count_threads(moons_runtime *r) {
 }
 
 /* The parts of it that runtime_destroy must find. Whatever fails after these can be taken back in one way. */
-static int open_parts(moons_runtime *r, const moons_runtime *parent, moons__trace *trace) {
-  r->commons = get_commons(parent, r->options.states_bytes, trace);
+static int open_parts(moons_runtime *r, moons__trace *trace) {
+  r->commons = get_commons(r->parent, r->options.states_bytes, trace);
   if (r->commons == NULL) return MOONS_ENOMEM;
   int error = open_process(r);
   if (error) release_commons(r->commons);
   return error;
 }
 
+/* What calls print goes to the console, unless a worker process passes it on. A pool has what the runtime has that it was made
+** on. */
+static int open_console(moons_runtime *r, const moons__surroundings *around) {
+  const moons_runtime *parent = r->parent;
+  int is_own = parent == NULL && around->write == NULL;
+  int error = is_own ? moons__console_open(&r->console, r->thread_name) : 0;
+  if (parent != NULL) r->console = parent->console;
+  r->write = parent != NULL ? parent->write : is_own ? moons__console_write : around->write;
+  r->write_data = parent != NULL ? parent->write_data : is_own ? r->console : around->write_data;
+  return error;
+}
+
 /* What workers share, and then the workers. */
-static int open_workers(moons_runtime *r, const moons_runtime *parent, unsigned *n_had) {
-  int error = r->options.write == NULL ? moons__console_open(&r->console, r->thread_name) : 0;
+static int open_workers(moons_runtime *r, const moons__surroundings *around, unsigned *n_had) {
+  int error = open_console(r, around);
   if (error) return error;
-  if (parent != NULL)
-    r->children = moons__children_share(parent->children);
+  if (r->parent != NULL)
+    r->children = moons__children_share(r->parent->children);
   else
     error = moons__children_open(&r->children);
   return error ? error : open_backend(r, n_had);
@@ -268,9 +268,7 @@ static int check_options(const moons_options *options) {
     return MOONS_EINVAL;
   int is_new = options->max_workers > 0 || options->max_lost > 0 || options->alloc != NULL ||
                options->thread != NULL;
-  int is_elsewhere = find_backend(options->backend)->runs_elsewhere;
-  int lacks_program = is_elsewhere && options->open != NULL && options->program == NULL;
-  return is_new || lacks_program ? MOONS_EUNSUPPORTED : 0;
+  return is_new ? MOONS_EUNSUPPORTED : 0;
 }
 
 /* In place of what was left to the library. */
@@ -280,7 +278,7 @@ static void resolve_options(moons_options *options) {
   if (options->stack_bytes < MOONS_STACK_MIN_BYTES) options->stack_bytes = MOONS_STACK_MIN_BYTES;
   if (options->images_bytes == 0) options->images_bytes = MOONS_IMAGES_BYTES;
   if (options->thread_name == NULL) options->thread_name = MOONS__THREAD_NAME;
-  default_bytes(options);
+  if (options->states_bytes == 0) options->states_bytes = default_states_bytes();
 }
 
 /* Has *text point to a copy, which is freed as *copy. */
@@ -315,23 +313,23 @@ int moons__options_copy(moons_options *options, const moons_options *given) {
 }
 
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
+  static const moons__surroundings NOWHERE = {0};
   moons__shortage shortage;
   moons_options own;
   if (runtime == NULL) return MOONS_EINVAL;
   *runtime = NULL;
   int error = moons__options_copy(&own, options);
-  return error ? error : moons__runtime_make(runtime, &own, NULL, NULL, &shortage);
+  return error ? error : moons__runtime_make(runtime, &own, &NOWHERE, &shortage);
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *parent, moons__trace *trace,
-                        moons__shortage *shortage) {
+                        const moons__surroundings *around, moons__shortage *shortage) {
   *runtime = NULL;
   int error = check_options(options);
   if (error) return error;
-  moons_runtime *r = begin_runtime(options, parent);
+  moons_runtime *r = begin_runtime(options, around->parent);
   if (r == NULL) return MOONS_ENOMEM;
-  error = open_parts(r, parent, trace);
+  error = open_parts(r, around->trace);
   if (error) {
     free_runtime(r);
     return error;
@@ -339,7 +337,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   *shortage = (moons__shortage){.n_wanted = r->options.n_workers};
   error = count_threads(r);
   shortage->is_bound = error == MOONS_ETHREAD;
-  if (!error) error = open_workers(r, parent, &shortage->n_had);
+  if (!error) error = open_workers(r, around, &shortage->n_had);
   if (error) {
     runtime_destroy(r);
     return error;
@@ -360,6 +358,28 @@ void moons_runtime_free(moons_runtime *r) {
   if (r == NULL || moons__runtime_is_forked(r)) return;
   if (atomic_fetch_sub_explicit(&r->n_holders, 1, memory_order_acq_rel) == 1)
     r->functions->close(r->backend);
+}
+
+int moons__runtime_check_terms(const moons_runtime *r, const moons__terms *terms) {
+  int lacks_host = r->functions->runs_elsewhere && r->program == NULL;
+  return lacks_host && moons__terms_host(terms) != 0 ? MOONS_EUNSUPPORTED : 0;
+}
+
+const moons__luggage *moons__runtime_luggage(const moons_runtime *r) {
+  for (; r != NULL; r = next_of(r)) {
+    const moons__station *station = here(r);
+    if (station != NULL) return moons__worker_luggage(station->worker);
+  }
+  return NULL;
+}
+
+void moons__runtime_print(const moons_runtime *r, const moons__luggage *luggage, int stream,
+                          const char *bytes, size_t n_bytes) {
+  const moons_terms *terms = moons__terms_of(luggage->terms);
+  if (terms->write != NULL)
+    terms->write(terms->data, luggage->call_data, stream, bytes, n_bytes);
+  else
+    r->write(r->write_data, stream, bytes, n_bytes);
 }
 
 int moons__runtime_is_worker(const moons_runtime *r) { return moons__runtime_depth(r) > 0; }

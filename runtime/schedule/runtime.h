@@ -49,13 +49,35 @@ void moons__runtime_cancel_here(void);
 /* Copies the options of a program; NULL: the defaults. Returns 0 or as moons__sized_copy does. */
 int moons__options_copy(moons_options *options, const moons_options *given);
 
+/* What a runtime is made in. */
+typedef struct moons__surroundings {
+  const moons_runtime *parent; /* on which a script, or a call, makes this one; NULL: none */
+  struct moons__trace
+      *trace; /* where what runs is noted, unless the parent says so; it stays; NULL: nowhere */
+  void (*write)(
+      void *data, int stream, const char *bytes,
+      size_t
+          n_bytes); /* takes what calls print whose terms do not say who does; NULL: C's streams, by a console */
+  void *write_data;
+} moons__surroundings;
+
 /* Does what moons_runtime_new does, with options that were copied, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
 ** of both runtimes together may hold what the parent's may, and both share the list of programs that calls have started.
 ** Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives the
-** runtime. What runs is noted in `trace`, which stays, or where there is a parent in that one's; NULL: nowhere. */
+** runtime. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
-                        const moons_runtime *parent, struct moons__trace *trace,
-                        moons__shortage *shortage);
+                        const moons__surroundings *around, moons__shortage *shortage);
+
+/* Whether calls under these terms can be made on it: MOONS_EUNSUPPORTED where they use functions of a host, and worker processes
+** would not have them. Any thread. */
+int moons__runtime_check_terms(const moons_runtime *runtime, const moons__terms *terms);
+
+/* The luggage, with the terms, of the call that the calling thread runs; NULL: it runs none. It lives as long as the call. */
+const moons__luggage *moons__runtime_luggage(const moons_runtime *runtime);
+
+/* Gives a text to whoever takes what is printed (stream 1 or 2) under these terms. */
+void moons__runtime_print(const moons_runtime *runtime, const moons__luggage *luggage, int stream,
+                          const char *bytes, size_t n_bytes);
 
 /* Does what moons_job_new does, and fills in the shortage in the same way. The job shares the luggage. */
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons__job_options *options,
@@ -84,7 +106,7 @@ const char *moons__shortage_text(const moons__shortage *shortage, char text[MOON
 
 /* From now on the thread that waits for calls of this runtime, or of those that are made on it, may run short ones itself. It is
 ** one thread, it has room for a call on its C stack, and a signal handler on it that ends what it waits for calls
-** moons__runtime_cancel_here; the runtime has a `stop_signal` and no `open`. */
+** moons__runtime_cancel_here; the runtime has a `stop_signal`. */
 void moons__runtime_lend(moons_runtime *runtime);
 
 /* Where `wants`, chunks that are put from now on run at once on the calling thread, if it may run calls and is in none. Nobody
@@ -117,7 +139,7 @@ int moons__runtime_is_abroad(const moons_runtime *runtime);
 /* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */
 double moons__runtime_handover_ns(const moons_runtime *runtime);
 
-/* The console of a runtime, which lives as long; NULL where the host's `write` takes what is printed. */
+/* The console of a runtime, which lives as long as it, and its parent; NULL where another `write` takes what is printed. */
 struct moons__console *moons__runtime_console(const moons_runtime *runtime);
 
 /* The programs of its calls, and of those beside it (child.h). The runtime has a share. */

@@ -18,24 +18,33 @@ static int is_worker(int argc, char **argv) {
 static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
+  moons__surroundings around = {.write = moons__server_write, .write_data = server};
   options->backend = MOONS_INLINE;
   options->n_workers = config->n_workers;
   options->states_bytes = (size_t)config->states_bytes;
-  options->state_bytes = (size_t)config->state_bytes;
   options->images_bytes = (size_t)config->images_bytes;
-  options->write = moons__server_write;
-  options->write_data = server;
-  if (moons__runtime_make(&r, options, NULL, NULL, &shortage)) return 1;
+  if (moons__runtime_make(&r, options, &around, &shortage)) return 1;
   int error = moons__runtime_serve(r, server);
   moons_runtime_free(r);
   return error != 0;
 }
 
-int moons_worker_main(int argc, char **argv, const moons_options *options) {
+/* What calls print goes to the process that has started this one. */
+static int copy_terms(moons__terms **terms, const moons_terms *given) {
+  int error = moons__terms_new(terms, given);
+  if (*terms != NULL) (*terms)->given.write = NULL;
+  return error;
+}
+
+int moons_worker_main(int argc, char **argv, const moons_options *options,
+                      const moons_terms *terms) {
   moons__frame_config config;
+  moons__terms *own_terms;
   moons_options own;
   if (!is_worker(argc, argv)) return -1;
-  if (moons__options_copy(&own, options)) return 1;
-  moons__server *server = moons__server_open(&config, own.open != NULL);
-  return server != NULL ? serve(server, &config, &own) : 1;
+  if (moons__options_copy(&own, options) || copy_terms(&own_terms, terms)) return 1;
+  moons__server *server = moons__server_open(&config, own_terms);
+  int status = server != NULL ? serve(server, &config, &own) : 1;
+  moons__terms_release(own_terms);
+  return status;
 }

@@ -22,7 +22,7 @@ int moons__console_open(moons__console **console, const char *whose);
 /* Nobody may write any more. Accepts NULL. */
 void moons__console_close(moons__console *console);
 
-/* Writes to stdout or stderr (stream 1 or 2): the `write` of moons_options, whose data is the console.
+/* Writes to stdout or stderr (stream 1 or 2): the `write` of workers, whose data is the console.
 ** Bytes that end a line come out whole, also among what other threads write. */
 void moons__console_write(void *console, int stream, const char *bytes, size_t n_bytes);
 

@@ -15,9 +15,8 @@ typedef struct moons__worker_config {
   size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
   size_t images_bytes;   /* the most that the images it keeps may hold */
   moons__budget *states; /* that of all states, or NULL; outlives the worker */
-  void (*open)(struct lua_State *L, void *data); /* adds what the host offers; NULL: nothing */
-  void *open_data;
-  void (*write)(void *data, int stream, const char *bytes, size_t n_bytes); /* what calls print */
+  void (*write)(void *data, int stream, const char *bytes,
+                size_t n_bytes); /* takes what calls print whose terms do not say who does */
   void (*flush)(void *data);  /* passes on what `write` keeps back; NULL: it keeps back nothing */
   void *write_data;           /* of both */
   struct moons__trace *trace; /* what it runs is noted there; NULL: nowhere; outlives the worker */

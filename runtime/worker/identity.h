@@ -4,7 +4,7 @@
 #ifndef MOONS_WORKER_IDENTITY_H
 #define MOONS_WORKER_IDENTITY_H
 
-/* Names versions, sizes and the order of bytes in one line, and whether a host offers functions of its own (`open` of moons_options).
+/* Names versions, sizes and the order of bytes in one line, and whether a host offers functions of its own (`open` of moons_terms).
 ** A constant string; any thread. */
 const char *moons__identity(int has_host);
 

@@ -93,6 +93,7 @@ moons__plan *moons__plan_new(const moons__job_options *options, moons__setup *se
   plan->setup = moons__setup_share(setup);
   plan->luggage = *luggage;
   moons__shared_list_share(luggage->shared);
+  moons__terms_share(luggage->terms);
   plan->scope = moons__scope_share(scope);
   plan->is_foreign = is_foreign;
   plan->prove_after = MOONS_PROVE_AFTER;
@@ -112,6 +113,7 @@ void moons__plan_release(moons__plan *plan) {
   if (atomic_fetch_sub_explicit(&plan->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__setup_release(plan->setup);
   moons__shared_list_release(plan->luggage.shared);
+  moons__terms_release(plan->luggage.terms);
   moons__scope_release(plan->scope);
   moons__buffer_free(&plan->place);
   free(plan);

@@ -14,6 +14,7 @@
 #include "system/shared.h"
 #include "worker/job_options.h"
 #include "worker/scope.h"
+#include "worker/terms.h"
 
 enum { MOONS__UNPROVED_BYTES = 320 };
 
@@ -62,12 +63,14 @@ typedef struct moons__sink {
   size_t n_numbers; /* that a call returns */
 } moons__sink;
 
-/* What goes with a job of memory outside all states: the blocks that it speaks of, that of the sink among them. */
+/* What goes with a job beside its bytes: the blocks that it speaks of, that of the sink among them, and the terms of its calls. */
 typedef struct moons__luggage {
   moons__shared_list *shared; /* NULL: none */
   moons__sink sink;
   moons__setup
       *setup; /* that of the options, where the maker has it; NULL: it is made of their bytes */
+  moons__terms *terms; /* NULL: the defaults */
+  void *call_data;     /* for the `write` of the terms */
 } moons__luggage;
 
 enum { MOONS__PROVE_NEVER = INT32_MAX };

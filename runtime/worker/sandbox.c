@@ -26,9 +26,14 @@ const void *moons__sandbox_arena(lua_State *L) {
 
 /* What a thread prints after it was given up is dropped: `write` of the host may be gone. */
 static void write_out(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
+  const moons_terms *terms = moons__terms_of(s->terms);
   if (n_bytes == 0 || !moons__stop_pin(&s->stop)) return;
-  s->write(s->write_data, stream, bytes, n_bytes);
-  s->has_written = 1;
+  if (terms->write != NULL) {
+    terms->write(terms->data, s->call_data, stream, bytes, n_bytes);
+  } else {
+    s->write(s->write_data, stream, bytes, n_bytes);
+    s->has_written = 1;
+  }
   moons__stop_unpin(&s->stop);
 }
 
@@ -86,6 +91,11 @@ void moons__sandbox_kill_programs(moons__sandbox *s) {
 }
 
 /* Beginning and ending. */
+
+void moons__sandbox_enter(moons__sandbox *s, const moons__terms *terms, void *call_data) {
+  s->terms = terms;
+  s->call_data = call_data;
+}
 
 void moons__sandbox_begin(moons__sandbox *s) {
   s->made_finalizer = s->loaded_library = s->loaded_module = s->set_default = 0;

@@ -13,16 +13,20 @@
 #include "base/buffer.h"
 #include "worker/program.h"
 #include "worker/stop.h"
+#include "worker/terms.h"
 
 enum { MOONS__N_STREAMS = 2 }; /* stdout, stderr */
 
-/* Belongs to one worker, which sets `write`. That takes what is printed: stream 1 is stdout, 2 stderr. */
+/* Belongs to one worker, which sets `write`. That takes what is printed, unless the terms say who does: stream 1 is stdout, 2
+** stderr. */
 typedef struct moons__sandbox {
   moons__stop stop; /* the first: the owner of a state's memory */
 
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void (*flush)(void *data); /* NULL: `write` keeps back nothing */
   void *write_data;
+  const moons__terms *terms; /* of what runs */
+  void *call_data;           /* of it */
   int has_written;
   moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
   int warns;                             /* warn is on; 2: within a message */
@@ -49,6 +53,9 @@ moons__sandbox *moons__sandbox_of(lua_State *L);
 
 /* The arena of such a state, by which its programs are known. */
 const void *moons__sandbox_arena(lua_State *L);
+
+/* Says under which terms code runs next. */
+void moons__sandbox_enter(moons__sandbox *sandbox, const moons__terms *terms, void *call_data);
 
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);

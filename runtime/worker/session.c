@@ -65,16 +65,17 @@ typedef struct setting_up {
   moons__session *session;
   moons__loaded_setup *loaded; /* NULL: only what the host adds */
   const moons__plan *plan;
+  const moons__terms *terms;
   enum { HOST, RECEIVING, INIT, COMPILING, SCRIPT } stage;
   int made_finalizer;
 } setting_up;
 
 /* What the host adds is there on both sides, so it counts as pristine and is not sent. */
 static int add_host(lua_State *L) {
-  setting_up *x = lua_touserdata(L, 1);
-  const moons__worker_config *config = &x->session->workshop->config;
-  if (config->open == NULL) return 0;
-  config->open(L, config->open_data);
+  const setting_up *x = lua_touserdata(L, 1);
+  const moons_terms *terms = moons__terms_of(x->terms);
+  if (terms->open == NULL) return 0;
+  terms->open(L, terms->data);
   moons__pristine_note_anew(L);
   moons__names_note_host(L);
   return 0;
@@ -204,7 +205,8 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 /* Both parts of the second stage, and an image of the outcome where that can be. Where it cannot, the state is closed, so that
 ** what it holds is released, and the next call begins by putting the first stage back and coming here again. */
 static int complete(moons__session *s, const moons__plan *plan) {
-  setting_up x = {.session = s, .plan = plan, .loaded = &s->loaded[0]};
+  setting_up x = {
+      .session = s, .plan = plan, .loaded = &s->loaded[0], .terms = plan->luggage.terms};
   moons__sandbox_begin(&s->workshop->sandbox);
   s->workshop->sandbox.warns = 0;
   moons__classes_free(&s->loaded[0].classes);
@@ -272,6 +274,7 @@ int moons__session_open_fresh(moons__session *s, moons__workshop *workshop, moon
   base->n_sessions++;
   s->fresh = 1;
   s->n_loaded = 1;
+  s->host = moons__terms_host(plan->luggage.terms);
   loaded_open(&s->loaded[0], plan);
   if (complete_anew(s, plan) == 0) return 0;
   moons__session_close(s);
@@ -279,10 +282,13 @@ int moons__session_open_fresh(moons__session *s, moons__workshop *workshop, moon
 }
 
 /* Only what the host adds: set-ups come one by one. */
-int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons__base *base) {
+int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons__base *base,
+                             moons__terms *terms) {
   if (begin_session(s, workshop, base, MOONS_FUNCTIONS_PER_STATE)) return -1;
   base->n_sessions++;
-  setting_up x = {.session = s};
+  s->terms = moons__terms_share(terms);
+  s->host = moons__terms_host(terms);
+  setting_up x = {.session = s, .terms = terms};
   put_handler(s);
   int status = call_protected(s, add_host, &x);
   if (status == LUA_OK) return 0;
@@ -298,7 +304,7 @@ static int has_owners(const moons__session *s) {
   static const moons__libraries OWNING = MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG |
                                          MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL |
                                          MOONS__LIBRARIES_ARRAYS;
-  return (s->base->libraries & OWNING) != 0 || s->workshop->config.open != NULL;
+  return (s->base->libraries & OWNING) != 0 || s->host != 0;
 }
 
 /* What userdata and finalizers own outside the state goes when the state is closed. */
@@ -308,13 +314,26 @@ static int must_close(const moons__session *s) {
          (has_owners(s) && moons__arena_made_userdata(&s->slot->arena));
 }
 
+/* Its finalizers may run long after its calls, or before those of others. */
+static void close_kept_state(moons__session *s) {
+  moons__sandbox *sandbox = &s->workshop->sandbox;
+  const moons__terms *terms = sandbox->terms;
+  void *call_data = sandbox->call_data;
+  moons__sandbox_enter(sandbox, s->terms, NULL);
+  close_state(s);
+  moons__sandbox_flush(sandbox);
+  moons__sandbox_enter(sandbox, terms, call_data);
+}
+
 void moons__session_close(moons__session *s) {
-  if (s->slot != NULL && (!s->fresh || (s->in_call && must_close(s)))) close_state(s);
+  if (s->slot != NULL && !s->fresh) close_kept_state(s);
+  if (s->slot != NULL && s->fresh && s->in_call && must_close(s)) close_state(s);
   for (unsigned i = 0; i < s->n_loaded; i++)
     loaded_close(&s->loaded[i]);
   free(s->loaded);
   moons__names_free(&s->names);
   moons__image_close(&s->image);
+  moons__terms_release(s->terms);
   if (s->base != NULL) s->base->n_sessions--;
   *s = (moons__session){0};
 }
@@ -322,7 +341,7 @@ void moons__session_close(moons__session *s) {
 /* A set-up whose `init` may have drawn random numbers is another one for each seed. */
 int moons__session_has(const moons__session *s, const moons__plan *plan) {
   const moons__loaded_setup *loaded = &s->loaded[0];
-  if (!loaded_is(loaded, plan)) return 0;
+  if (s->host != moons__terms_host(plan->luggage.terms) || !loaded_is(loaded, plan)) return 0;
   return !loaded->uses_seed || loaded->seed == plan->options.seed;
 }
 

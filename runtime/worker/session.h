@@ -33,9 +33,11 @@ typedef struct moons__loaded_setup {
 
 typedef struct moons__session {
   moons__workshop *workshop;
-  moons__base *base;  /* outlives the session */
-  moons__slot *slot;  /* that of the base: where its calls are made */
-  moons__image image; /* fresh: of the state as it was set up, unless it rebuilds */
+  moons__base *base;   /* outlives the session */
+  moons__slot *slot;   /* that of the base: where its calls are made */
+  moons__terms *terms; /* kept: of its calls; shared */
+  uint64_t host;       /* what the host has added to it (terms.h); 0: nothing */
+  moons__image image;  /* fresh: of the state as it was set up, unless it rebuilds */
   moons__names names;
   moons__libraries reached; /* by any set-up or argument so far */
   int names_known;          /* no module was loaded since they were looked at */
@@ -75,8 +77,9 @@ enum {
 int moons__session_open_fresh(moons__session *session, moons__workshop *workshop, moons__base *base,
                               moons__plan *plan);
 
-/* Takes the state of the base, which no other session uses, for set-ups to come. Returns the same. */
-int moons__session_open_kept(moons__session *session, moons__workshop *workshop, moons__base *base);
+/* Takes the state of the base, which no other session uses, for set-ups to come under these terms. Returns the same. */
+int moons__session_open_kept(moons__session *session, moons__workshop *workshop, moons__base *base,
+                             moons__terms *terms);
 
 /* Frees it; finalizers of a kept one run. The base stays. Does nothing for one that is not open. */
 void moons__session_close(moons__session *session);
@@ -84,7 +87,7 @@ void moons__session_close(moons__session *session);
 /* Seeds math.randomseed, the function on top, which it pops, for call `number` of a seed; 0: init. */
 void moons__session_seed(lua_State *L, uint64_t seed, uint64_t number);
 
-/* Whether a fresh session has this set-up. */
+/* Whether a fresh session has this set-up, and what the host adds to it. */
 int moons__session_has(const moons__session *session, const moons__plan *plan);
 
 /* Makes the state ready for calls of a chunk; kept sessions are brought to the set-up where they

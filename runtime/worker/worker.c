@@ -83,15 +83,17 @@ static moons__libraries allowed_to(const moons__plan *plan) {
   return moons__setup_allowed(plan->options.setup, plan->options.setup_bytes);
 }
 
-/* All libraries that its first calls may have. Calls that may have others need another one. */
+/* All libraries that its first calls may have. Calls that may have others, or have other terms, need another one. */
 static moons__session *kept_session(moons__worker *w, const moons__plan *plan,
                                     moons__libraries needs) {
   moons__libraries allowed = allowed_to(plan);
-  if (is_open(&w->kept) && w->kept_base.allowed == allowed) return &w->kept;
+  moons__terms *terms = plan->luggage.terms;
+  if (is_open(&w->kept) && w->kept_base.allowed == allowed && w->kept.terms == terms)
+    return &w->kept;
   close_kept(w);
   needs |= MOONS__LIBRARIES_ALL & allowed;
   if (moons__base_open(&w->kept_base, &w->workshop, needs, allowed) == 0 &&
-      moons__session_open_kept(&w->kept, &w->workshop, &w->kept_base) == 0)
+      moons__session_open_kept(&w->kept, &w->workshop, &w->kept_base, terms) == 0)
     return &w->kept;
   moons__base_close(&w->kept_base);
   return NULL;
@@ -102,7 +104,8 @@ static moons__session *kept_session(moons__worker *w, const moons__plan *plan,
 
 static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   needs |= moons__setup_libraries(plan->options.setup, plan->options.setup_bytes);
-  if (w->workshop.config.open != NULL) needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
+  if (moons__terms_host(plan->luggage.terms) != 0)
+    needs |= MOONS__LIBRARIES_ALL; /* the host may use any */
   if ((needs & MOONS__LIBRARIES_ALL) == MOONS__LIBRARIES_ALL) needs |= MOONS__LIBRARIES_RANDOM;
   needs &= allowed_to(plan) | ~MOONS__LIBRARIES_ALL; /* beyond all are no libraries */
   moons__session *s = plan->options.fresh
@@ -482,11 +485,14 @@ int moons__worker_expect(moons__worker *w, moons__plan *plan) {
 
 /* Returns 1 where the chunk was given up. */
 static int run_whole(moons__worker *w, moons__chunk *chunk) {
-  moons__stop *stop = &w->workshop.sandbox.stop;
+  moons__sandbox *sandbox = &w->workshop.sandbox;
+  const moons__luggage *luggage = &chunk->plan->luggage;
   w->call.encoder.leaves_process = chunk->mark != NULL;
-  moons__stop_enter(stop);
+  moons__sandbox_enter(sandbox, luggage->terms, luggage->call_data);
+  moons__stop_enter(&sandbox->stop);
   int is_given_up = run_chunk(w, chunk);
-  moons__stop_leave(stop);
+  moons__stop_leave(&sandbox->stop);
+  if (!is_given_up) moons__sandbox_enter(sandbox, NULL, NULL);
   return is_given_up;
 }
 
@@ -513,6 +519,10 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   stop_clock(w);
   if (w->call.message.capacity > MOONS_ARENA_KEEP_BYTES) moons__buffer_free(&w->call.message);
   return 0;
+}
+
+const moons__luggage *moons__worker_luggage(const moons__worker *w) {
+  return &w->call.plan->luggage;
 }
 
 void moons__worker_cancel_here(void) { moons__stop_thread(); }

@@ -44,6 +44,9 @@ int moons__worker_run(moons__worker *worker, moons__chunk *chunk);
 ** thread, within a call or a set-up. */
 moons__scope *moons__worker_scope(moons__worker *worker);
 
+/* That of the running call, or set-up. On the worker's thread, within one. */
+const moons__luggage *moons__worker_luggage(const moons__worker *worker);
+
 /* Ends the running call where its time is over and the watcher has not ended it yet, though what it has started may have
 ** ended for that. On the worker's thread. */
 void moons__worker_notice(moons__worker *worker);

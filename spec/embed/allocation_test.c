@@ -1,6 +1,7 @@
 /* Each allocation in turn fails, in what a host without a Lua state does: nothing is lost, and it goes on afterwards. Linked with
 ** --wrap, so that the library's allocations come here. */
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "host.h"
 
@@ -63,18 +64,27 @@ static void call_g(moons_program *program) {
   moons_call_free(call);
 }
 
+static void note_gone(void *data) { atomic_fetch_add((atomic_int *)data, 1); }
+
 /* All that a host does, on a runtime of its own or of its own making. */
 static void do_all(moons_runtime *runtime) {
   moons_program *program;
-  int error = moons_program_load(&program, runtime, SCRIPT, sizeof SCRIPT - 1, "=s", NULL);
+  moons_terms terms;
+  atomic_int n_gone = 0;
+  moons_terms_init(&terms);
+  terms.gone = note_gone;
+  terms.data = &n_gone;
+  int error = moons_program_load(&program, runtime, SCRIPT, sizeof SCRIPT - 1, "=s", &terms);
   if (error) {
     check_memory(error, moons_program_error(program));
-    moons_program_free(program);
-    return;
+  } else {
+    call_f(program);
+    call_g(program);
   }
-  call_f(program);
-  call_g(program);
   moons_program_free(program);
+  while (atomic_load(&n_gone) == 0) /* a worker may be the last */
+    usleep(1000);
+  CHECK(atomic_load(&n_gone) == 1);
 }
 
 /* Lets the first allocation fail, then the second, until there are no more. */

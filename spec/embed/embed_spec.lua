@@ -3,7 +3,8 @@ local program = require "c.program"
 
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
-  {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
+  {"terms_test", "a host with tenants"}, {"process_test", "the process of a host"},
+  {"worker_test", "a host on worker processes"},
   {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }
 

@@ -28,21 +28,29 @@ static inline void run(lua_State *L, const char *code) {
   FAIL("the script runs");
 }
 
-/* A state that the host has opened with a function of its own (NULL: none), with the module as the global `parallel`. */
-static inline lua_State *open_host_state(moons_runtime *runtime, void (*open)(lua_State *, void *),
-                                         void *data) {
+static inline moons_terms terms_with(void (*open)(lua_State *, void *), void *data) {
+  moons_terms terms;
+  moons_terms_init(&terms);
+  terms.open = open;
+  terms.data = data;
+  return terms;
+}
+
+/* A state to which `open` of the terms (NULL: none) adds what it adds to those of calls, with the module as the global
+** `parallel`. */
+static inline lua_State *open_state_under(moons_runtime *runtime, const moons_terms *terms) {
   lua_State *L = luaL_newstate();
   CHECK(L != NULL);
   luaL_openlibs(L);
-  if (open != NULL) open(L, data);
-  moons_open(L, runtime);
+  if (terms != NULL && terms->open != NULL) terms->open(L, terms->data);
+  CHECK(moons_open(L, runtime, terms) == 0);
   CHECK(lua_gettop(L) == 0);
   run(L, "parallel = require 'parallel'");
   return L;
 }
 
 static inline lua_State *open_state(moons_runtime *runtime) {
-  return open_host_state(runtime, NULL, NULL);
+  return open_state_under(runtime, NULL);
 }
 
 static inline void close_both(lua_State *L, moons_runtime *runtime) {
@@ -50,12 +58,17 @@ static inline void close_both(lua_State *L, moons_runtime *runtime) {
   moons_runtime_free(runtime);
 }
 
-/* Runs code in a state of a runtime with these options; `open` is the host's, which opens both. */
-static inline void run_with(const moons_options *options, const char *code) {
+/* Runs code in a state of a runtime with these options, under these terms. */
+static inline void run_under(const moons_options *options, const moons_terms *terms,
+                             const char *code) {
   moons_runtime *runtime = open_runtime(options);
-  lua_State *L = open_host_state(runtime, options->open, options->open_data);
+  lua_State *L = open_state_under(runtime, terms);
   run(L, code);
   close_both(L, runtime);
+}
+
+static inline void run_with(const moons_options *options, const char *code) {
+  run_under(options, NULL, code);
 }
 
 #endif

@@ -71,7 +71,7 @@ static void blocked_signals(void) {
   static const int OTHERS[] = {SIGINT,  SIGTERM, SIGHUP,  SIGCHLD,
                                SIGUSR1, SIGUSR2, SIGALRM, SIGPROF};
   moons_options options = usual_options(1);
-  options.open = open_questions;
+  moons_terms terms = terms_with(open_questions, NULL);
   for (int blocks_pipe = 0; blocks_pipe < 2; blocks_pipe++) {
     sigset_t set, before;
     sigemptyset(&set);
@@ -81,7 +81,7 @@ static void blocked_signals(void) {
     sigset_t after;
     CHECK(pthread_sigmask(SIG_SETMASK, &before, &after) == 0);
     CHECK(sigismember(&after, SIGPIPE) == blocks_pipe && !sigismember(&after, SIGTERM));
-    lua_State *L = open_state(runtime);
+    lua_State *L = open_state_under(runtime, &terms);
     for (size_t i = 0; i < sizeof FAULTS / sizeof FAULTS[0]; i++)
       check_blocked(L, FAULTS[i], 0);
     for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++)
@@ -109,14 +109,14 @@ static void open_cores(lua_State *L, void *data) {
 static void cores(void) {
   cpu_set_t all, one;
   moons_options options = usual_options(2);
-  options.open = open_cores;
+  moons_terms terms = terms_with(open_cores, NULL);
   moons_runtime *runtime = open_runtime(&options);
   CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
   CPU_ZERO(&one);
   for (size_t i = 0; CPU_COUNT(&one) == 0; i++)
     if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
   CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
-  lua_State *L = open_state(runtime);
+  lua_State *L = open_state_under(runtime, &terms);
   run(L, "n = parallel.map(function() return n_cores() end, {1})[1]");
   CHECK(lua_getglobal(L, "n") == LUA_TNUMBER && lua_tointeger(L, -1) == CPU_COUNT(&all));
   CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
@@ -288,14 +288,14 @@ static void small_stacks(void) {
 static void thread_names(void) {
 #ifdef __linux__
   moons_options options = usual_options(1);
-  options.open = open_questions;
-  run_with(&options,
-           "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
-           "'moons/0', name)");
+  moons_terms terms = terms_with(open_questions, NULL);
+  run_under(&options, &terms,
+            "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
+            "'moons/0', name)");
   options.thread_name = "renderer-of-the-host";
-  run_with(&options,
-           "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
-           "'renderer-of-t/0', name)");
+  run_under(&options, &terms,
+            "name = parallel.map(function() return thread_name() end, {1})[1] assert(name == "
+            "'renderer-of-t/0', name)");
 #endif
 }
 

@@ -26,53 +26,87 @@ static void offer(lua_State *L, void *data) {
 static moons_options options_of_host(void) {
   moons_options options = usual_options(2);
   options.backend = MOONS_PROCESSES;
-  options.open = offer;
   options.program = self;
   return options;
 }
 
+/* Runs code whose calls use what the host offers. */
+static void run_offering(const moons_options *options, const char *code) {
+  moons_terms terms = terms_with(offer, NULL);
+  run_under(options, &terms, code);
+}
+
 static void offers(void) {
   moons_options options = options_of_host();
-  run_with(&options,
-           "local r = parallel.map(function(x) return triple(x) end, parallel.range(1, 1000))\n"
-           "for i = 1, 1000 do assert(r[i] == 3 * i) end\n"
-           "assert(parallel.map(triple, {1, 2})[2] == 6)");
+  run_offering(&options,
+               "local r = parallel.map(function(x) return triple(x) end, parallel.range(1, 1000))\n"
+               "for i = 1, 1000 do assert(r[i] == 3 * i) end\n"
+               "assert(parallel.map(triple, {1, 2})[2] == 6)");
 }
 
 static void crashes(void) {
   moons_options options = options_of_host();
-  run_with(&options,
-           "local r, e = parallel.map(function(x) return x == 3 and crash() or triple(x) end,\n"
-           "  {1, 2, 3, 4}, {errors = 'collect', chunk = 4})\n"
-           "assert(e.n == 1 and e[3].kind == 'lost' and r[4] == 12)");
+  run_offering(&options,
+               "local r, e = parallel.map(function(x) return x == 3 and crash() or triple(x) end,\n"
+               "  {1, 2, 3, 4}, {errors = 'collect', chunk = 4})\n"
+               "assert(e.n == 1 and e[3].kind == 'lost' and r[4] == 12)");
 }
 
 static void pools(void) {
   moons_options options = options_of_host();
   options.backend = MOONS_THREADS;
-  run_with(&options,
-           "local pool <close> = parallel.pool {backend = 'processes', workers = 2}\n"
-           "local r, e = pool:map(function(x) return x == 1 and crash() or triple(x) end,\n"
-           "  {1, 2}, {errors = 'collect'})\n"
-           "assert(e.n == 1 and e[1].kind == 'lost' and r[2] == 6)");
+  run_offering(&options,
+               "local pool <close> = parallel.pool {backend = 'processes', workers = 2}\n"
+               "local r, e = pool:map(function(x) return x == 1 and crash() or triple(x) end,\n"
+               "  {1, 2}, {errors = 'collect'})\n"
+               "assert(e.n == 1 and e[1].kind == 'lost' and r[2] == 6)");
+}
+
+static char written[200];
+
+/* On the one worker's thread, and the script's. */
+static void take_written(void *data, void *call_data, int stream, const char *bytes,
+                         size_t n_bytes) {
+  CHECK(data == written && call_data == NULL && stream == 1);
+  strncat(written, bytes, n_bytes);
+}
+
+static void prints(void) {
+  moons_options options = options_of_host();
+  moons_terms terms = terms_with(offer, written);
+  options.n_workers = 1;
+  terms.write = take_written;
+  run_under(&options, &terms,
+            "parallel.map(function(x) print(triple(x)) end, {1, 2})\n"
+            "parallel.map(function(x)\n"
+            "  kept = setmetatable({}, {__gc = function() print 'closed' end})\n"
+            "end, {1}, {fresh = false})");
+  CHECK(strcmp(written, "3\n6\nclosed\n") == 0);
 }
 
 static void other_program(void) {
   moons_options options = options_of_host();
   options.program = getenv("MOONS");
-  run_with(&options, "local ok, err = pcall(parallel.map, triple, {1, 2})\n"
-                     "assert(not ok and err.kind == 'system', err)\n"
-                     "assert(err.message:find('with functions of a host', 1, true), err.message)");
+  run_offering(&options,
+               "local ok, err = pcall(parallel.map, triple, {1, 2})\n"
+               "assert(not ok and err.kind == 'system', err)\n"
+               "assert(err.message:find('with functions of a host', 1, true), err.message)");
 }
 
 static void no_program(void) {
   moons_options options = options_of_host();
-  moons_runtime *runtime;
+  moons_terms terms = terms_with(offer, NULL);
+  moons_program *program;
   options.program = NULL;
-  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EUNSUPPORTED && runtime == NULL);
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = luaL_newstate();
+  CHECK(moons_open(L, runtime, &terms) == MOONS_EUNSUPPORTED);
+  CHECK(moons_program_load(&program, runtime, "", 0, NULL, &terms) == MOONS_EUNSUPPORTED);
+  close_both(L, runtime);
   options.backend = MOONS_THREADS;
-  run_with(&options, "local ok, err = pcall(parallel.pool, {backend = 'processes'})\n"
-                     "assert(not ok and tostring(err):find('moons_worker_main', 1, true), err)");
+  run_offering(&options,
+               "local ok, err = pcall(parallel.pool, {backend = 'processes'})\n"
+               "assert(not ok and tostring(err):find('moons_worker_main', 1, true), err)");
 }
 
 static void no_worker(void) {
@@ -80,7 +114,7 @@ static void no_worker(void) {
   char *words[][4] = {
       {"host", NULL}, {"host", "--serve", "1", NULL}, {"host", "--serve", "0", NULL}};
   for (int i = 0; i < 3; i++)
-    CHECK(moons_worker_main(i == 0 ? 1 : 3, words[i], &options) == -1);
+    CHECK(moons_worker_main(i == 0 ? 1 : 3, words[i], &options, NULL) == -1);
 }
 
 int main(int argc, char **argv) {
@@ -88,6 +122,7 @@ int main(int argc, char **argv) {
       {"has its functions in worker processes that it starts itself", offers},
       {"loses one call where one of them crashes #unsanitized", crashes},
       {"has them in pools of scripts #unsanitized", pools},
+      {"takes what is printed there", prints},
       {"is refused another program, which has none of them", other_program},
       {"is refused where none is named", no_program},
       {"is no worker unless it was started as one", no_worker},
@@ -95,6 +130,7 @@ int main(int argc, char **argv) {
   };
   self = argv[0];
   moons_options options = options_of_host();
-  int status = moons_worker_main(argc, argv, &options);
+  moons_terms terms = terms_with(offer, NULL);
+  int status = moons_worker_main(argc, argv, &options, &terms);
   return status >= 0 ? status : run_tests(TESTS, argc, argv);
 }

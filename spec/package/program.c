@@ -21,7 +21,7 @@ int main(void) {
   if (L == NULL || moons_runtime_new(&runtime, NULL) != 0) return 2;
   if (strcmp(moons_version(), MOONS_VERSION) != 0) return 3;
   luaL_openlibs(L);
-  moons_open(L, runtime);
+  if (moons_open(L, runtime, NULL) != 0) return 4;
   int failed = luaL_dostring(L, SCRIPT) != LUA_OK;
   if (failed) fprintf(stderr, "%s\n", lua_tostring(L, -1));
   lua_close(L);
