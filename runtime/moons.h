@@ -224,7 +224,7 @@ typedef enum moons_backend {
   MOONS_PROCESSES /* in processes of their own (`program`): a crash costs one call */
 } moons_backend;
 
-/* Of this version: max_workers, max_lost, alloc and thread are refused with MOONS_EUNSUPPORTED. */
+/* Of this version: max_workers, alloc and thread are refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
@@ -235,8 +235,9 @@ typedef struct moons_options {
   /* The most that scripts may bring about, pools counted; 0: as many as n_workers, at least 8. */
   unsigned max_workers;
 
-  /* Threads with calls that were given up and go on; then calls that need another fail with kind LOST at once, until one of
-  ** them ends; 0: as many as n_workers. */
+  /* Threads with calls that were given up and go on (a C function that does not return), of which each has another in its
+  ** place. Of more none has: where no worker is left calls fail with kind LOST at once, until one of them ends. 0: as many as
+  ** n_workers. MOONS_THREADS alone. */
   unsigned max_lost;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps

@@ -28,7 +28,9 @@ typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
-  unsigned n_cores;        /* that all threads together may use */
+  unsigned n_cores; /* that all threads together may use */
+  unsigned
+      max_lost; /* threads that were given up and go on, of which each has another in its place */
   size_t stack_bytes;      /* C stack of each worker thread */
   int stop_signal;         /* that worker threads do not block, or 0 */
   const char *program;     /* of worker processes, as in moons_options; copied */

@@ -253,6 +253,7 @@ static void leave(thread *t) {
   if (!is_lost) return;
   pthread_detach(pthread_self()); /* nobody waits for it */
   thread_free(t);
+  moons__alarm_nudge(b->alarm); /* there may be another in its place now */
   let_go(b);
 }
 
@@ -324,10 +325,16 @@ static int start_thread(moons__backend *b) {
   return error;
 }
 
+/* How many threads must not be there for those that were given up and go on. The mutex is held. */
+static unsigned n_replaced_by_none(const moons__backend *b) {
+  unsigned n_lost = b->n_users - 1; /* beside the owner, who is there */
+  return n_lost > b->config.max_lost ? n_lost - b->config.max_lost : 0;
+}
+
 /* Whether a chunk for the first `n_workers` needs a thread that has not been started, since nobody is idle or about to be who
 ** can run it. There are `n_chunks` in the queue, that one included. The mutex is held. */
 static int lacks_thread(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
-  if (b->n_alive >= b->n_threads || b->closing) return 0;
+  if (b->closing || b->n_alive + n_replaced_by_none(b) >= b->n_threads) return 0;
   int is_for_some = n_workers < b->n_threads; /* those that come may be others */
   if (!is_for_some && n_chunks <= n_coming(b)) return 0;
   return free_number(b) < n_workers && !moons__park_has(&b->park, n_workers);

@@ -5,6 +5,7 @@
 ** What lua.c of Lua 5.4 does too is done as there, and in the same order.
 */
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <poll.h>
 #include <pthread.h>
@@ -604,6 +605,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--serve") == 0) return serve(argc, argv);
   moons_options_init(&c.options);
   c.options.stop_signal = SIGURG;
+  c.options.max_lost = UINT_MAX; /* of the script's own calls */
   c.options.program = moons__machine_self();
   int bad = read_arguments(&c);
   if (bad > 0) return refuse_option(&c, bad);

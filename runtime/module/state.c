@@ -4,6 +4,7 @@
 #include "module/state.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
@@ -33,6 +34,7 @@ static int state_gc(lua_State *L) {
 static void own_runtime(lua_State *L, moons__state_data *state) {
   moons_options options;
   moons_options_init(&options);
+  options.max_lost = UINT_MAX; /* of the script's own calls */
   moons__shortage shortage;
   moons__surroundings around = {.parent = NULL};
   moons__check_made(L, moons__runtime_make(&state->runtime, &options, &around, &shortage),

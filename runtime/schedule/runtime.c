@@ -101,6 +101,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
       .n_cores = moons_cpus(),
+      .max_lost = r->options.max_lost,
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
@@ -266,7 +267,7 @@ static int check_options(const moons_options *options) {
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  int is_new = options->max_workers > 0 || options->max_lost > 0 || options->alloc != NULL ||
+  int is_new = options->max_workers > 0 || options->alloc != NULL ||
                options->thread != NULL;
   return is_new ? MOONS_EUNSUPPORTED : 0;
 }
@@ -274,6 +275,7 @@ static int check_options(const moons_options *options) {
 /* In place of what was left to the library. */
 static void resolve_options(moons_options *options) {
   if (options->n_workers == 0) options->n_workers = default_workers();
+  if (options->max_lost == 0) options->max_lost = options->n_workers;
   if (options->stack_bytes == 0) options->stack_bytes = MOONS_STACK_BYTES;
   if (options->stack_bytes < MOONS_STACK_MIN_BYTES) options->stack_bytes = MOONS_STACK_MIN_BYTES;
   if (options->images_bytes == 0) options->images_bytes = MOONS_IMAGES_BYTES;

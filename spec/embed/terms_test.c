@@ -230,6 +230,44 @@ static void given_up(void) {
   CHECK(t.text[0][0] == '\0');
 }
 
+/* Why a call fails; -1: it does not. */
+static int kind_of_run(moons_program *program, const char *function) {
+  moons_call *call;
+  int error = moons_run(&call, program, function, NULL, 0);
+  CHECK(error == 0 || error == MOONS_ESCRIPT);
+  int kind = error ? (int)moons_call_error(call)->kind : -1;
+  moons_call_free(call);
+  return kind;
+}
+
+/* One worker, and two others for those that were given up: the third call that hangs leaves none, until one ends. */
+static void too_many_given_up(void) {
+  static tenant t;
+  moons_options options = usual_options(1);
+  options.max_lost = 2;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_terms terms = terms_of(&t, "ada");
+  terms.open = open_hanging;
+  terms.timeout_ns = 50000000;
+  moons_program *program =
+      load_under(runtime, "function f() hang() end function g() return 1 end", &terms);
+  atomic_store(&may_end, 0);
+  for (int i = 0; i < 3; i++) {
+    CHECK(kind_of_run(program, "g") == -1);
+    CHECK(kind_of_run(program, "f") == MOONS_KIND_TIMEOUT);
+  }
+  CHECK(kind_of_run(program, "g") == MOONS_KIND_LOST);
+  CHECK(kind_of_run(program, "f") == MOONS_KIND_LOST);
+  atomic_store(&may_end, 1);
+  while (kind_of_run(program, "g") == MOONS_KIND_LOST)
+    usleep(1000);
+  CHECK(kind_of_run(program, "g") == -1);
+  moons_program_free(program);
+  moons_runtime_free(runtime);
+  while (atomic_load(&t.n_gone) == 0)
+    usleep(1000);
+}
+
 /* open_again(): opens the state of a call. */
 static int call_open_again(lua_State *L) {
   moons_runtime *runtime = lua_touserdata(L, lua_upvalueindex(1));
@@ -270,6 +308,8 @@ static const test TESTS[] = {
     {"may free a runtime before the states on it", states_hold_both},
     {"keeps states of one from another", kept_states},
     {"is told that terms are gone when the last call has ended #unsanitized", given_up},
+    {"has so many threads for calls that were given up, and no more #threads #unsanitized",
+     too_many_given_up},
     {"gives a state the module once", opened_twice},
     {NULL, NULL},
 };
