@@ -2,8 +2,8 @@
 ** Moons: Lua functions in parallel, each call in a Lua state of its own.
 **
 ** A program makes a runtime (a pool of workers). It gives it to its own Lua states with moons_open, whose scripts call
-** `parallel.map` and its kin; or it loads scripts with moons_program_load, whose functions it calls with plain C values
-** by moons_run. The two mix.
+** `parallel.map` and its kin; or it loads scripts with moons_program_load, whose functions it calls with plain C values:
+** by moons_run, which waits, or by moons_submit, in any event loop. All of these mix.
 **
 ** There is no global state: any number of runtimes may live side by side. The library sets no signal handler,
 ** except that of `stop_signal` where a program asks for one. It reads no environment variables, prints nothing
@@ -334,8 +334,11 @@ MOONS_API void moons_runtime_stats(moons_runtime *runtime, moons_stats *stats);
 /* A script that was loaded, under its terms. It holds its runtime. */
 typedef struct moons_program moons_program;
 
-/* One call: finished, with results or an error. It holds nothing but what it has brought home. */
+/* One call: under way, then finished with results or an error. Finished it holds nothing but what it has brought home. */
 typedef struct moons_call moons_call;
+
+/* Where finished calls wait for one thread of the host. It holds its runtime. */
+typedef struct moons_queue moons_queue;
 
 /* Loads a script: compiles it and runs it once on a worker, under the terms (NULL: the defaults). Its global functions, and
 ** those in the table that it returns, can be called from then on, each call in a state as the script left it; one in a table
@@ -384,16 +387,56 @@ MOONS_API const moons_error *moons_program_error(const moons_program *program);
 MOONS_API int moons_run(moons_call **call, moons_program *program, const char *function,
                         const moons_value *arguments, size_t n_arguments);
 
-/* Frees a call with all that it has brought home. Accepts NULL. Any thread. */
+/* Makes a queue for finished calls. `notify`, which may be NULL, is told when something can be taken where before there was
+** nothing: it calls uv_async_send, or what else wakes a loop up. It runs on whichever thread has ended the call, or has submitted
+** it (backend "inline"); it may call functions of the library, but not free the queue. Whoever is told takes until nothing is
+** left, for it is not told of each call. Returns 0, or with *queue NULL MOONS_EINVAL, MOONS_ENOMEM, MOONS_EFORKED. Any thread.
+**
+** A queue, and the calls that are taken from it, belong to one thread at a time. Calls may be submitted by any threads. */
+MOONS_API int moons_queue_new(moons_queue **queue, moons_runtime *runtime,
+                              void (*notify)(void *data), void *data);
+
+/* Cancels its calls, frees those that have finished, and waits for `notify` where that runs; does not wait for calls that
+** run. Calls that were not taken are gone then. Accepts NULL. */
+MOONS_API void moons_queue_free(moons_queue *queue);
+
+/* A descriptor that is readable while something can be taken, for poll, epoll, kqueue or uv_poll: made at the first call, and
+** closed with the queue. Never read from it. Returns it, or MOONS_EINVAL, MOONS_EFORKED, or MOONS_EUNSUPPORTED where none is to be
+** had. Any thread. */
+MOONS_API int moons_queue_fd(moons_queue *queue);
+
+/* Starts a call and does not wait. Calls of one program begin in the order in which they were submitted; programs take turns.
+** What is passed in is copied, but for `data`, which is the host's (moons_call_data). *call, where `call` is not NULL, is for
+** moons_call_cancel: the call is still the queue's. Returns 0, or with *call NULL an error as of moons_run, but for those of the
+** script: these come home with the call. MOONS_EINVAL also where queue and program are of two runtimes. Any thread; not on a
+** worker. */
+MOONS_API int moons_submit(moons_queue *queue, moons_program *program, const char *function,
+                           const moons_value *arguments, size_t n_arguments, void *data,
+                           moons_call **call);
+
+/* Takes a call that has finished, well or with an error: it is the caller's from then on. Waits for one for up to `timeout_ns`
+** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. On the backend "inline" calls run
+** here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
+** MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
+MOONS_API int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call);
+
+/* Ends a call: where it has begun, at its next instruction in Lua. It comes home with kind CANCELLED, unless it has just ended by
+** itself. One that was taken stays as it is. Accepts NULL. Any thread, until the call is taken. */
+MOONS_API void moons_call_cancel(moons_call *call);
+
+/* Frees a call that was taken, or given by moons_run, with all that it has brought home; others stay. Accepts NULL. Any thread. */
 MOONS_API void moons_call_free(moons_call *call);
 
-/* What it returned: *n_results values; NULL and 0 where it failed, and for NULL. `n_results` may be NULL. */
+/* What it returned: *n_results values. NULL and 0 where it failed, is under way, or is NULL. `n_results` may be NULL. */
 MOONS_API const moons_value *moons_results(const moons_call *call, size_t *n_results);
 
-/* Why it failed; NULL where it did not. */
+/* Why it failed; NULL where it did not, is under way, or is NULL. */
 MOONS_API const moons_error *moons_call_error(const moons_call *call);
 
-/* How long it ran. */
+/* The `data` of moons_submit; NULL for a call of moons_run, and for NULL. */
+MOONS_API void *moons_call_data(const moons_call *call);
+
+/* How long it ran; 0 while it is under way, and for NULL. */
 MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
 /* {== Lua ===================================================================================== */

@@ -1,143 +1,58 @@
 /*
-** A program is a set-up that is a script (worker/script.h), and the names of its functions: a first call asks for these, which also
-** finds out whether the script runs. So a wrong name is known before anything is sent, and a script that fails is known once.
+** A program as its calls find it. It goes with the last of these, or with the host's hold.
 */
 #include "host/program.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "system/clock.h"
-
-/* {== Loading ================================================================================= */
-
-/* All libraries, for a script can name any; the module too, where the text names it. Otherwise it is loaded at its first use. */
-static moons__libraries libraries_of(const moons__source *source) {
-  static const char NAME[] = "parallel";
-  moons__libraries libraries = MOONS__LIBRARIES_ALL;
-  const char *at = source->bytes, *end = source->bytes + source->n_bytes;
-  while ((size_t)(end - at) >= sizeof NAME - 1) {
-    if (memcmp(at, NAME, sizeof NAME - 1) == 0) return libraries | MOONS__LIBRARIES_PARALLEL;
-    at++;
-  }
-  return libraries;
+/* Relaxed: whoever shares is, or stands beside, a user already, so it cannot go meanwhile. */
+moons_program *moons__program_share(moons_program *program) {
+  atomic_fetch_add_explicit(&program->n_users, 1, memory_order_relaxed);
+  return program;
 }
 
-static int make_setup(moons_program *program, const moons__source *source) {
-  moons__buffer bytes = {0};
-  int error = moons__setup_write_source(&bytes, libraries_of(source), MOONS__LIBRARIES_ALL, source);
-  if (!error) {
-    uint64_t hash = moons__hash(MOONS__HASH_START, bytes.bytes, bytes.n_bytes);
-    program->setup = moons__setup_new(bytes.bytes, bytes.n_bytes, hash);
-    if (program->setup == NULL) error = MOONS_ENOMEM;
-  }
-  moons__buffer_free(&bytes);
-  return error;
-}
-
-static int compare_names(const void *left, const void *right) {
-  const moons_value *a = left, *b = right;
-  return strcmp(a->as.string, b->as.string);
-}
-
-/* Takes the names, or the error, from the call that has asked for them. The list is its own block, so it can be put in order. */
-static void take_names(moons_program *program, moons_call *call) {
-  program->names = call->results;
-  program->error = call->error;
-  call->results = (moons__values){.n_values = 0};
-  call->error = NULL;
-  if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return;
-  moons_value *list = program->names.values;
-  qsort((moons_value *)list->as.values, list->n, sizeof *list, compare_names);
-}
-
-static int load(moons_program *program, const moons__source *source) {
-  moons_call *call = NULL;
-  int error = make_setup(program, source);
-  if (error) return error;
-  error = moons__program_call(&call, program, "", NULL, 0);
-  if (call == NULL) return error;
-  take_names(program, call);
-  moons_call_free(call);
-  return error;
-}
-
-/* The terms are the program's from here on. */
-static int new_program(moons_program **program, moons_runtime *runtime, moons__terms *terms) {
-  moons_program *new = calloc(1, sizeof *new);
-  if (new == NULL) {
-    moons__terms_release(terms);
-    return MOONS_ENOMEM;
-  }
-  new->terms = terms;
-  new->seed = moons__terms_of(terms)->seed;
-  if (new->seed == 0) new->seed = moons__random_seed();
-  atomic_init(&new->n_calls, 0);
-  new->runtime = moons__runtime_share(runtime);
-  *program = new;
-  return 0;
-}
-
-/* Why no program can be loaded on the runtime, or 0. */
-static int check_runtime(const moons_runtime *runtime, const moons__terms *terms) {
-  if (runtime == NULL) return MOONS_EINVAL;
-  if (moons__runtime_is_forked(runtime)) return MOONS_EFORKED;
-  if (moons__runtime_is_worker(runtime)) return MOONS_EINVAL;
-  return moons__runtime_check_terms(runtime, terms);
-}
-
-int moons_program_load(moons_program **program, moons_runtime *runtime, const char *source,
-                       size_t n_bytes, const char *name, const moons_terms *terms) {
-  moons__source text = {name != NULL ? name : "=program", source != NULL ? source : "", n_bytes};
-  moons__terms *own;
-  if (program != NULL) *program = NULL;
-  int error = moons__terms_new(&own, terms);
-  if (!error && (program == NULL || (source == NULL && n_bytes > 0))) error = MOONS_EINVAL;
-  if (!error) error = check_runtime(runtime, own);
-  if (error) {
-    moons__terms_release(own);
-    return error;
-  }
-  error = new_program(program, runtime, own);
-  if (!error) error = load(*program, &text);
-  if (error == 0 || error == MOONS_ESCRIPT) return error;
-  moons_program_free(*program);
-  *program = NULL;
-  return error;
-}
-
-void moons_program_free(moons_program *program) {
+/* Releasing orders what each user did before what the last one frees. */
+void moons__program_release(moons_program *program) {
   if (program == NULL) return;
+  if (atomic_fetch_sub_explicit(&program->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__values_free(&program->names);
   moons__host_error_free(program->error);
   moons__setup_release(program->setup);
   moons__terms_release(program->terms);
-  moons_runtime_free(program->runtime);
   free(program);
+}
+
+/* The queues of its calls hold the runtime for these, or they run while the runtime ends. */
+void moons_program_free(moons_program *program) {
+  if (program == NULL || moons__runtime_is_forked(program->runtime)) return;
+  moons_runtime *runtime = program->runtime;
+  moons__program_release(program);
+  moons_runtime_free(runtime);
 }
 
 const moons_error *moons_program_error(const moons_program *program) {
   return program != NULL && program->error != NULL ? &program->error->error : NULL;
 }
 
-/* {== Calling ================================================================================= */
+int moons__program_compare_names(const void *left, const void *right) {
+  const moons_value *a = left, *b = right;
+  return strcmp(a->as.string, b->as.string);
+}
 
 static int has_function(const moons_program *program, const char *name) {
   moons_value key = moons_string(name);
   if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return 0;
   const moons_value *list = program->names.values;
-  return bsearch(&key, list->as.values, list->n, sizeof key, compare_names) != NULL;
+  return bsearch(&key, list->as.values, list->n, sizeof key, moons__program_compare_names) != NULL;
 }
 
-int moons_run(moons_call **call, moons_program *program, const char *function,
-              const moons_value *arguments, size_t n_arguments) {
-  if (call == NULL) return MOONS_EINVAL;
-  *call = NULL;
+int moons__program_check(const moons_program *program, const char *function,
+                         const moons_value *arguments, size_t n_arguments) {
   if (program == NULL || function == NULL || (arguments == NULL && n_arguments > 0))
     return MOONS_EINVAL;
   if (moons__runtime_is_forked(program->runtime)) return MOONS_EFORKED;
   if (!has_function(program, function) || moons__runtime_is_worker(program->runtime))
     return MOONS_EINVAL;
-  return moons__program_call(call, program, function, arguments, n_arguments);
+  return 0;
 }

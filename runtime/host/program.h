@@ -7,27 +7,30 @@
 #include <stdatomic.h>
 
 #include "host/error.h"
-#include "schedule/runtime.h"
+#include "schedule/tasks.h"
 #include "wire/setup.h"
 
 struct moons_program {
-  moons_runtime *runtime;   /* held */
+  moons_runtime *runtime;   /* held by the host's hold */
   moons__terms *terms;      /* shared */
   uint64_t seed;            /* of its calls */
   moons__setup *setup;      /* shared */
   moons__values names;      /* of its functions: one list, sorted */
   moons__host_error *error; /* NULL: it loaded; owned */
   atomic_ullong n_calls;    /* that have been begun: each draws other random numbers */
+  moons__line line;         /* of its calls */
+  atomic_uint n_users;      /* the host, and calls under way */
 };
 
-struct moons_call {
-  moons__values results;
-  moons__host_error *error; /* NULL: it did not fail; owned */
-  uint64_t run_ns;
-};
+/* Adds and removes a user; the last one frees it, but the runtime is the host's affair. Any thread; release accepts NULL. */
+moons_program *moons__program_share(moons_program *program);
+void moons__program_release(moons_program *program);
 
-/* Calls a function by its name, which is not looked up, and waits. Returns as moons_run does. */
-int moons__program_call(moons_call **call, moons_program *program, const char *function,
-                        const moons_value *arguments, size_t n_arguments);
+/* The order of names, for qsort and bsearch. */
+int moons__program_compare_names(const void *left, const void *right);
+
+/* Whether a function can be called now, on this thread. Returns 0, MOONS_EINVAL or MOONS_EFORKED. */
+int moons__program_check(const moons_program *program, const char *function,
+                         const moons_value *arguments, size_t n_arguments);
 
 #endif

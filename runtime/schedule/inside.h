@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "base/kept.h"
+#include "base/pairing.h"
 #include "moons.h"
 #include "schedule/job.h"
 #include "schedule/jobs.h"
@@ -22,6 +23,14 @@
 #include "system/waiter.h"
 
 struct moons__shortage;
+
+/* Lines of tasks (tasks.h). */
+typedef struct moons__lines {
+  moons__pairing turns; /* of the lines whose tasks can begin, by their clocks */
+  unsigned n_started;   /* tasks that the backend has */
+  uint64_t now_ns;      /* the clock of the line whose turn it was last */
+  uint64_t last_ns;     /* that of the line that is ahead of all */
+} moons__lines;
 
 /* What a runtime shares with the pools that scripts make on it. */
 typedef struct commons {
@@ -55,6 +64,7 @@ struct moons_runtime {
 
   uv_mutex_t mutex; /* guards what follows */
   moons_stats stats;
+  moons__lines lines;
   moons__setup *setups[MOONS_SETUPS_KEPT]; /* of the last jobs, the last one first; NULL: none */
 };
 
@@ -93,6 +103,13 @@ int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
 
 /* Counts what a chunk that has run has done. */
 void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);
+
+/* A plan with these options, whose set-up is shared where an earlier job has the same, or that of the luggage. NULL: no memory. */
+moons__plan *moons__plan_make(moons_runtime *runtime, const moons__job_options *options,
+                              const moons__luggage *luggage, moons__scope *scope, int is_foreign);
+
+/* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
+int moons__runtime_wait(moons_runtime *runtime, moons__waiter *waiter, uint64_t deadline_ns);
 
 /* Whether this is the child of a fork: a thread that is not there may hold a lock of the job for ever. */
 int moons__job_is_forked(const moons_job *job);

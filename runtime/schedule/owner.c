@@ -86,7 +86,7 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   return setup;
 }
 
-static moons__plan *make_plan(moons_runtime *r, const moons__job_options *options,
+moons__plan *moons__plan_make(moons_runtime *r, const moons__job_options *options,
                               const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
   moons__setup *setup = luggage->setup != NULL
                             ? moons__setup_share(luggage->setup)
@@ -113,7 +113,7 @@ static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *
   if (outer != NULL) own_luggage.terms = outer->terms;
   if (outer != NULL) own_luggage.call_data = outer->call_data;
   moons__terms_bound(own_luggage.terms, &own);
-  moons__plan *plan = make_plan(r, &own, &own_luggage, scope, is_foreign);
+  moons__plan *plan = moons__plan_make(r, &own, &own_luggage, scope, is_foreign);
   moons__scope_release(scope);
   return plan;
 }
@@ -313,7 +313,8 @@ int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
   moons__luggage own = *luggage;
   own.terms = first->luggage.terms;
   own.call_data = first->luggage.call_data;
-  moons__plan *plan = make_plan(job->runtime, &options, &own, first->scope, first->is_foreign);
+  moons__plan *plan =
+      moons__plan_make(job->runtime, &options, &own, first->scope, first->is_foreign);
   if (plan == NULL) return MOONS_ENOMEM;
   begin_use(plan);
   plan->prove_after = first->prove_after;

@@ -22,8 +22,7 @@ static int run_one(moons_job *job) {
 
 /* Waiting. */
 
-/* Waits to be rung until `deadline_ns`, at first busily where that pays. Returns 0 or MOONS_ETIMEDOUT. */
-static int wait_on(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
+int moons__runtime_wait(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
   uint64_t start_ns = uv_hrtime();
   int (*make_way)(moons__backend *) = r->functions->make_way;
   int spins = make_way != NULL && moons__spin_pays(&r->patience) && make_way(r->backend);
@@ -46,10 +45,6 @@ static int is_ready(moons_job *job) {
   return ready;
 }
 
-static uint64_t deadline_after(int64_t timeout_ns) {
-  return timeout_ns < 0 ? UINT64_MAX : uv_hrtime() + (uint64_t)timeout_ns;
-}
-
 /* Lets workers of the job that have nothing to do share the calls that others have not begun. */
 static void share_calls(moons_job *job) {
   moons_runtime *r = job->runtime;
@@ -65,16 +60,16 @@ static void share_calls(moons_job *job) {
   moons__chunks_submit(r, &started);
 }
 
-/* Waits as wait_on does; the job's calls are shared after some time, and then now and then. */
+/* Waits as moons__runtime_wait does; the job's calls are shared after some time, and then now and then. */
 static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   moons_runtime *r = job->runtime;
   uint64_t patience_ns = MOONS_SHARE_NS, share_ns;
   while ((share_ns = uv_hrtime() + patience_ns) < deadline_ns) {
-    if (wait_on(r, w, share_ns) == 0) return 0;
+    if (moons__runtime_wait(r, w, share_ns) == 0) return 0;
     share_calls(job);
     patience_ns = MOONS_LOOK_NS;
   }
-  return wait_on(r, w, deadline_ns);
+  return moons__runtime_wait(r, w, deadline_ns);
 }
 
 /* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
@@ -112,7 +107,7 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
 
 static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
   if (is_ready(job)) return 0;
-  if (timeout_ns != 0) return wait_for(job, deadline_after(timeout_ns));
+  if (timeout_ns != 0) return wait_for(job, moons__clock_after(timeout_ns));
   if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
   int ran = run_one(job);
   return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
@@ -127,7 +122,7 @@ int moons_job_wait(moons_job *job, int64_t timeout_ns) {
 
 int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns,
                       moons_job **job) {
-  uint64_t deadline_ns = deadline_after(timeout_ns);
+  uint64_t deadline_ns = moons__clock_after(timeout_ns);
   int error = timeout_ns == 0 ? MOONS_ETIMEDOUT : 0;
   while ((*job = moons__queue_take(queue)) == NULL && !error)
     error = run_or_wait(awaited, moons__queue_waiter(queue), deadline_ns);

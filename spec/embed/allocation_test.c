@@ -64,6 +64,32 @@ static void call_g(moons_program *program) {
   moons_call_free(call);
 }
 
+/* Submits two calls, of which the second fails, and takes them: what has been submitted comes home. */
+static void submit_both(moons_runtime *runtime, moons_program *program) {
+  moons_value text = moons_string("abc");
+  moons_queue *queue;
+  moons_call *call;
+  int error = moons_queue_new(&queue, runtime, NULL, NULL), n = 0;
+  if (error) check_memory(error, NULL);
+  if (error) return;
+  for (int i = 0; i < 2; i++) {
+    error = moons_submit(queue, program, i == 0 ? "f" : "g", &text, 1, &n, &call);
+    if (error) check_memory(error, NULL);
+    n += error == 0;
+    CHECK((call == NULL) == (error != 0));
+  }
+  while ((error = moons_next(queue, -1, &call)) == 0) {
+    const moons_error *failure = moons_call_error(call);
+    CHECK(moons_call_data(call) == &n);
+    if (failure != NULL && failure->kind != MOONS_KIND_ERROR) check_memory(MOONS_ESCRIPT, failure);
+    moons_call_free(call);
+    n--;
+  }
+  CHECK(n == 0);
+  if (error != MOONS_EEND) check_memory(error, NULL);
+  moons_queue_free(queue);
+}
+
 static void note_gone(void *data) { atomic_fetch_add((atomic_int *)data, 1); }
 
 /* All that a host does, on a runtime of its own or of its own making. */
@@ -80,6 +106,7 @@ static void do_all(moons_runtime *runtime) {
   } else {
     call_f(program);
     call_g(program);
+    submit_both(runtime, program);
   }
   moons_program_free(program);
   while (atomic_load(&n_gone) == 0) /* a worker may be the last */

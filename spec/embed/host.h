@@ -22,6 +22,33 @@ static inline moons_runtime *open_runtime(const moons_options *options) {
   return runtime;
 }
 
+static inline moons_runtime *open_two_workers(void) {
+  moons_options options = usual_options(2);
+  return open_runtime(&options);
+}
+
+/* Programs. */
+
+static inline moons_program *load_under(moons_runtime *runtime, const char *source,
+                                        const moons_terms *terms) {
+  moons_program *program;
+  int error = moons_program_load(&program, runtime, source, strlen(source), "=rules", terms);
+  if (error == MOONS_ESCRIPT) fprintf(stderr, "%s\n", moons_program_error(program)->message);
+  CHECK(error == 0 && program != NULL && moons_program_error(program) == NULL);
+  return program;
+}
+
+static inline moons_program *load(moons_runtime *runtime, const char *source) {
+  return load_under(runtime, source, NULL);
+}
+
+static inline void close_program(moons_program *program, moons_runtime *runtime) {
+  moons_program_free(program);
+  moons_runtime_free(runtime);
+}
+
+/* States of the host's. */
+
 static inline void run(lua_State *L, const char *code) {
   if (luaL_dostring(L, code) == LUA_OK) return;
   fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));

@@ -6,24 +6,6 @@
 
 #include "host.h"
 
-static moons_runtime *open_usual(void) {
-  moons_options options = usual_options(2);
-  return open_runtime(&options);
-}
-
-static moons_program *load_under(moons_runtime *runtime, const char *source,
-                                 const moons_terms *terms) {
-  moons_program *program;
-  int error = moons_program_load(&program, runtime, source, strlen(source), "=rules", terms);
-  if (error == MOONS_ESCRIPT) fprintf(stderr, "%s\n", moons_program_error(program)->message);
-  CHECK(error == 0 && program != NULL && moons_program_error(program) == NULL);
-  return program;
-}
-
-static moons_program *load(moons_runtime *runtime, const char *source) {
-  return load_under(runtime, source, NULL);
-}
-
 /* Runs a function that succeeds. */
 static moons_call *run_with_values(moons_program *program, const char *function,
                                    const moons_value *arguments, size_t n) {
@@ -59,13 +41,8 @@ static moons_call *run_failing(moons_program *program, const char *function, moo
   return call;
 }
 
-static void close_program(moons_program *program, moons_runtime *runtime) {
-  moons_program_free(program);
-  moons_runtime_free(runtime);
-}
-
 static void calls_functions(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = load(runtime, "local limit = 10\n"
                                          "function total(n) return n + limit end\n"
                                          "rules = {deep = {twice = function(n) return 2 * n end}}\n"
@@ -83,7 +60,7 @@ static void calls_functions(void) {
 }
 
 static void calls_begin_as_the_script_left_it(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = load(runtime, "n = 5 function count() n = n + 1 return n end");
   for (int i = 0; i < 20; i++)
     CHECK(integer_of(program, "count", 0) == 6);
@@ -91,7 +68,7 @@ static void calls_begin_as_the_script_left_it(void) {
 }
 
 static void values_go_and_come(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = load(runtime, "function echo(...) return ... end");
   double floats[] = {0.5, 1};
   int handle;
@@ -114,7 +91,7 @@ static void values_go_and_come(void) {
 }
 
 static void errors_say_what_was_thrown(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program =
       load(runtime, "function text() error 'no such order' end\n"
                     "function thrown() error {code = 7, why = 'late'} end\n"
@@ -159,7 +136,7 @@ static void fails_to_load(moons_runtime *runtime, const char *source, moons_kind
 }
 
 static void scripts_fail_to_load(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_terms terms;
   moons_terms_init(&terms);
   terms.memory_bytes = 4 << 20;
@@ -175,7 +152,7 @@ static void scripts_fail_to_load(void) {
 }
 
 static void terms_hold(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_terms terms;
   moons_terms_init(&terms);
   CHECK(terms.struct_bytes == sizeof terms && terms.rights == MOONS_MAY_ALL);
@@ -216,7 +193,7 @@ static void terms_hold(void) {
 }
 
 static void calls_time_out(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_terms terms;
   moons_terms_init(&terms);
   terms.timeout_ns = 500000000;
@@ -226,7 +203,7 @@ static void calls_time_out(void) {
 }
 
 static void maps_within_calls(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = load(
       runtime, "local scale = 3\n"
                "function sum(n) local t = parallel.map(function(x) return scale * x end,\n"
@@ -236,7 +213,7 @@ static void maps_within_calls(void) {
 }
 
 static void objects_go_in_any_order(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = load(runtime, "function f(x) return x end");
   moons_program *another = load(runtime, "function f(x) return x + 1 end");
   moons_value seven = moons_integer(7);
@@ -250,7 +227,7 @@ static void objects_go_in_any_order(void) {
 }
 
 static void bad_uses(void) {
-  moons_runtime *runtime = open_usual();
+  moons_runtime *runtime = open_two_workers();
   moons_program *program = (moons_program *)&runtime, *good = load(runtime, "function f() end");
   moons_call *call = (moons_call *)&runtime;
   moons_value nan[] = {moons_number(NAN), moons_nil()}, bad = moons_table(nan, 1);
@@ -315,7 +292,7 @@ static void *call_often(void *data) {
 }
 
 static void many_threads(void) {
-  shared s = {.runtime = open_usual()};
+  shared s = {.runtime = open_two_workers()};
   pthread_t threads[4];
   s.program = load(s.runtime, "function f(x) return x + 1 end");
   for (int i = 0; i < 4; i++)

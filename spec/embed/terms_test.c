@@ -55,15 +55,6 @@ static moons_runtime *open_usual(unsigned n_workers) {
   return open_runtime(&options);
 }
 
-static moons_program *load_under(moons_runtime *runtime, const char *source,
-                                 const moons_terms *terms) {
-  moons_program *program;
-  int error = moons_program_load(&program, runtime, source, strlen(source), "=rules", terms);
-  if (error == MOONS_ESCRIPT) fprintf(stderr, "%s\n", moons_program_error(program)->message);
-  CHECK(error == 0);
-  return program;
-}
-
 static void check_text(moons_program *program, const char *function, const char *text) {
   moons_call *call;
   int error = moons_run(&call, program, function, NULL, 0);

@@ -84,6 +84,48 @@ static void prints(void) {
   CHECK(strcmp(written, "3\n6\nclosed\n") == 0);
 }
 
+/* Takes n calls, and returns how many were lost, or cancelled. */
+static int take(moons_queue *queue, int n, moons_kind kind) {
+  int n_failed = 0;
+  for (int i = 0; i < n; i++) {
+    moons_call *call;
+    CHECK(moons_next(queue, -1, &call) == 0);
+    const moons_error *error = moons_call_error(call);
+    if (error != NULL && error->kind != kind) fprintf(stderr, "%s\n", error->message);
+    CHECK(error == NULL || error->kind == kind);
+    CHECK(error != NULL || moons_to_integer(moons_results(call, NULL), 0) == 21);
+    n_failed += error != NULL;
+    moons_call_free(call);
+  }
+  return n_failed;
+}
+
+static void programs(void) {
+  moons_options options = options_of_host();
+  moons_runtime *runtime = open_runtime(&options);
+  moons_terms terms = terms_with(offer, NULL);
+  moons_program *program = load_under(runtime,
+                                      "function f(x) return triple(x) end\n"
+                                      "function g() return crash() end\n"
+                                      "function hang() while true do end end",
+                                      &terms);
+  moons_value seven = moons_integer(7);
+  moons_queue *queue;
+  moons_call *call;
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  for (int i = 0; i < 40; i++)
+    CHECK(moons_submit(queue, program, i == 20 ? "g" : "f", &seven, 1, NULL, NULL) == 0);
+  CHECK(take(queue, 40, MOONS_KIND_LOST) == 1);
+  for (int i = 0; i < 6; i++) {
+    CHECK(moons_submit(queue, program, "hang", NULL, 0, NULL, &call) == 0);
+    moons_call_cancel(call);
+  }
+  CHECK(take(queue, 6, MOONS_KIND_CANCELLED) == 6);
+  CHECK(moons_submit(queue, program, "hang", NULL, 0, NULL, NULL) == 0);
+  moons_queue_free(queue);
+  close_program(program, runtime);
+}
+
 static void other_program(void) {
   moons_options options = options_of_host();
   options.program = getenv("MOONS");
@@ -121,6 +163,7 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"has its functions in worker processes that it starts itself", offers},
       {"loses one call where one of them crashes #unsanitized", crashes},
+      {"makes calls of programs there #unsanitized", programs},
       {"has them in pools of scripts #unsanitized", pools},
       {"takes what is printed there", prints},
       {"is refused another program, which has none of them", other_program},

@@ -1,0 +1,238 @@
+/*
+** One mutex guards both lists. Whoever changes them notes whether something can be taken: that is what the descriptor shows, and
+** `notify` is told when it begins. Where tasks run on the thread that waits, something can be taken as soon as it was begun, for
+** taking it runs it.
+**
+** Memory goes with the last user: the owner, or something that was under way when the owner left.
+*/
+#include "schedule/completions.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "schedule/tasks.h"
+#include "system/clock.h"
+#include "system/flag.h"
+#include "system/waiter.h"
+
+typedef struct list {
+  moons__pending *first, *last;
+} list;
+
+struct moons__completions {
+  moons__completions_config config;
+  moons_runtime *runtime;
+  moons__waiter *waiter;
+
+  uv_mutex_t mutex; /* guards all that follows */
+  uv_cond_t idle;   /* a thread that was busy here has left */
+  list under_way, finished;
+  moons__flag flag;
+  int can_take;  /* something can be taken */
+  int n_busy;    /* threads that are here, or in `notify`, without the mutex */
+  int is_closed; /* its owner has gone */
+  unsigned n_users;
+};
+
+/* {== Lists =================================================================================== */
+
+static void append(list *l, moons__pending *p) {
+  p->next = NULL;
+  p->before = l->last;
+  *(l->last != NULL ? &l->last->next : &l->first) = p;
+  l->last = p;
+}
+
+static void take_out(list *l, const moons__pending *p) {
+  *(p->before != NULL ? &p->before->next : &l->first) = p->next;
+  *(p->next != NULL ? &p->next->before : &l->last) = p->before;
+}
+
+/* {== Opening and closing ===================================================================== */
+
+static int make_locks(moons__completions *c) {
+  if (uv_mutex_init(&c->mutex)) return MOONS_ENOMEM;
+  if (uv_cond_init(&c->idle) == 0) return 0;
+  uv_mutex_destroy(&c->mutex);
+  return MOONS_ENOMEM;
+}
+
+moons__completions *moons__completions_new(moons_runtime *runtime,
+                                           const moons__completions_config *config) {
+  moons__completions *c = calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  c->config = *config;
+  c->runtime = runtime;
+  c->n_users = 1;
+  c->flag.descriptor = -1;
+  c->waiter = moons__waiter_new();
+  if (c->waiter != NULL && make_locks(c) == 0) return c;
+  if (c->waiter != NULL) moons__waiter_release(c->waiter);
+  free(c);
+  return NULL;
+}
+
+static void destroy(moons__completions *c) {
+  moons__flag_close(&c->flag);
+  moons__waiter_release(c->waiter);
+  uv_cond_destroy(&c->idle);
+  uv_mutex_destroy(&c->mutex);
+  free(c);
+}
+
+/* Cancels all that is under way. The mutex is held. */
+static void cancel_all(moons__completions *c) {
+  for (moons__pending *p = c->under_way.first, *next; p != NULL; p = next) {
+    next = p->next;
+    if (!c->config.cancel(p)) continue;
+    take_out(&c->under_way, p);
+    append(&c->finished, p);
+    c->n_users--;
+  }
+}
+
+void moons__completions_close(moons__completions *c) {
+  if (c == NULL) return;
+  uv_mutex_lock(&c->mutex);
+  c->is_closed = 1;
+  cancel_all(c);
+  moons__pending *finished = c->finished.first;
+  while (c->n_busy > 0)
+    uv_cond_wait(&c->idle, &c->mutex);
+  int is_last = --c->n_users == 0;
+  uv_mutex_unlock(&c->mutex);
+  moons__tasks_go_on(c->runtime);
+  for (moons__pending *p = finished, *next; p != NULL; p = next) {
+    next = p->next;
+    c->config.drop(p);
+  }
+  if (is_last) destroy(c);
+}
+
+/* {== Telling ================================================================================= */
+
+/* Whom to tell, once the mutex is free. */
+typedef struct listeners {
+  moons__waiter *waiter;
+  int wants_notify;
+} listeners;
+
+/* Notes whether something can be taken. The mutex is held. */
+static listeners look(moons__completions *c) {
+  int could = c->can_take;
+  int comes_when_asked = moons__tasks_run_when_asked(c->runtime) && c->under_way.first != NULL;
+  c->can_take = c->finished.first != NULL || comes_when_asked;
+  moons__flag_set(&c->flag, c->can_take);
+  listeners l = {.wants_notify = c->can_take && !could && c->config.notify != NULL};
+  c->n_busy += l.wants_notify;
+  return l;
+}
+
+static void leave(moons__completions *c) {
+  uv_mutex_lock(&c->mutex);
+  c->n_busy--;
+  uv_cond_signal(&c->idle);
+  uv_mutex_unlock(&c->mutex);
+}
+
+/* Only who is busy finds all still there: the owner may take what has finished, and leave, as soon as it is in the list. */
+static void tell(moons__completions *c, listeners l) {
+  moons__waiter_ring(l.waiter);
+  if (!l.wants_notify) return;
+  c->config.notify(c->config.data);
+  leave(c);
+}
+
+/* {== What comes and goes ===================================================================== */
+
+void moons__completions_begin(moons__completions *c, moons__pending *p) {
+  p->home = c;
+  p->is_under_way = 1;
+  uv_mutex_lock(&c->mutex);
+  append(&c->under_way, p);
+  c->n_users++;
+  listeners l = look(c);
+  uv_mutex_unlock(&c->mutex);
+  tell(c, l);
+}
+
+void moons__completions_unbegin(moons__pending *p) {
+  moons__completions *c = p->home;
+  uv_mutex_lock(&c->mutex);
+  take_out(&c->under_way, p);
+  c->n_users--;
+  look(c);
+  uv_mutex_unlock(&c->mutex);
+}
+
+/* It is at home, or to be dropped where the owner has left. The mutex is held. */
+static listeners finish(moons__completions *c, moons__pending *p) {
+  take_out(&c->under_way, p);
+  p->is_under_way = 0;
+  c->n_users--;
+  if (c->is_closed) return (listeners){0};
+  append(&c->finished, p);
+  listeners l = look(c);
+  l.waiter = moons__waiter_share(c->waiter);
+  return l;
+}
+
+void moons__completions_arrive(moons__pending *p) {
+  moons__completions *c = p->home;
+  uv_mutex_lock(&c->mutex);
+  int is_closed = c->is_closed;
+  listeners l = finish(c, p);
+  int is_last = c->n_users == 0;
+  uv_mutex_unlock(&c->mutex);
+  if (!is_closed) {
+    tell(c, l);
+    return;
+  }
+  c->config.drop(p);
+  if (is_last) destroy(c);
+}
+
+void moons__completions_cancel(moons__pending *p) {
+  moons__completions *c = p->home;
+  listeners l = {0};
+  uv_mutex_lock(&c->mutex);
+  c->n_busy++;
+  if (p->is_under_way && c->config.cancel(p)) l = finish(c, p);
+  uv_mutex_unlock(&c->mutex);
+  moons__tasks_go_on(c->runtime);
+  tell(c, l);
+  leave(c);
+}
+
+/* {== Taking ================================================================================== */
+
+/* Takes what has finished first, or returns NULL; whether there is more to come. */
+static moons__pending *take_first(moons__completions *c, int *is_more) {
+  uv_mutex_lock(&c->mutex);
+  moons__pending *p = c->finished.first;
+  if (p != NULL) take_out(&c->finished, p);
+  *is_more = c->under_way.first != NULL;
+  look(c);
+  uv_mutex_unlock(&c->mutex);
+  return p;
+}
+
+int moons__completions_take(moons__completions *c, int64_t timeout_ns, moons__pending **pending) {
+  uint64_t deadline_ns = timeout_ns == 0 ? 0 : moons__clock_after(timeout_ns);
+  int error = 0, is_more;
+  while ((*pending = take_first(c, &is_more)) == NULL) {
+    if (!is_more) return MOONS_EEND;
+    if (error) return error;
+    error = moons__tasks_wait(c->runtime, c->waiter, deadline_ns);
+  }
+  return 0;
+}
+
+int moons__completions_descriptor(moons__completions *c) {
+  uv_mutex_lock(&c->mutex);
+  if (c->flag.descriptor < 0 && moons__flag_open(&c->flag) == 0)
+    moons__flag_set(&c->flag, c->can_take);
+  int descriptor = c->flag.descriptor;
+  uv_mutex_unlock(&c->mutex);
+  return descriptor >= 0 ? descriptor : MOONS_EUNSUPPORTED;
+}

@@ -1,0 +1,498 @@
+/* A host that submits calls and takes them when they have finished. */
+#include "moons.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+
+static const char SCRIPT[] = "function same(x) return x end\n"
+                             "function fail(x) error({code = x}) end\n"
+                             "function hang() while true do end end\n"
+                             "function wait() parallel.sleep(60) end\n"
+                             "function twice(x)\n"
+                             "  return parallel.map(function(y) return 2 * y end, {x})[1] end\n";
+
+/* Calls are ended often here, so by a signal: SECURITY.md says what may happen without. */
+static moons_runtime *open_runtime_of_two(void) {
+  moons_options options = usual_options(2);
+  options.stop_signal = SIGURG;
+  return open_runtime(&options);
+}
+
+static moons_queue *open_queue(moons_runtime *runtime) {
+  moons_queue *queue;
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0 && queue != NULL);
+  return queue;
+}
+
+/* The data of the i-th call. */
+static void *data_of(int64_t i) { return (void *)(intptr_t)(i + 1); }
+
+static moons_call *submit(moons_queue *queue, moons_program *program, const char *function,
+                          int64_t i) {
+  moons_value value = moons_integer(i);
+  moons_call *call;
+  CHECK(moons_submit(queue, program, function, &value, 1, data_of(i), &call) == 0 && call != NULL);
+  return call;
+}
+
+static moons_call *next(moons_queue *queue) {
+  moons_call *call;
+  CHECK(moons_next(queue, -1, &call) == 0 && call != NULL);
+  return call;
+}
+
+static void check_end(moons_queue *queue, int64_t timeout_ns) {
+  moons_call *call = (moons_call *)&queue;
+  CHECK(moons_next(queue, timeout_ns, &call) == MOONS_EEND && call == NULL);
+}
+
+/* The number that a call was made for, which it has returned, `times` as much. */
+static int64_t number_of(const moons_call *call, int64_t times) {
+  int64_t i = (int64_t)(intptr_t)moons_call_data(call) - 1;
+  size_t n;
+  const moons_value *results = moons_results(call, &n);
+  CHECK(moons_call_error(call) == NULL && n == 1);
+  CHECK(moons_to_integer(results, -1) == times * i);
+  return i;
+}
+
+static int is_cancelled(const moons_call *call) {
+  const moons_error *error = moons_call_error(call);
+  CHECK(error == NULL || (error->kind == MOONS_KIND_CANCELLED && *error->message != '\0'));
+  return error != NULL;
+}
+
+static void close_all(moons_queue *queue, moons_program *program, moons_runtime *runtime) {
+  moons_queue_free(queue);
+  close_program(program, runtime);
+}
+
+/* Submits n calls, takes them, and checks that each comes home once. */
+static void go_and_come(moons_queue *queue, moons_program *program, int n) {
+  char *has_come = calloc((size_t)n, 1);
+  CHECK(has_come != NULL);
+  for (int i = 0; i < n; i++)
+    submit(queue, program, "same", i);
+  for (int k = 0; k < n; k++) {
+    moons_call *call = next(queue);
+    int64_t i = number_of(call, 1);
+    CHECK(i >= 0 && i < n && !has_come[i]);
+    has_come[i] = 1;
+    moons_call_free(call);
+  }
+  free(has_come);
+}
+
+static void each_comes_home_once(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  check_end(queue, -1);
+  go_and_come(queue, program, 2000);
+  check_end(queue, 0);
+  submit(queue, program, "twice", 21);
+  moons_call *call = next(queue);
+  CHECK(number_of(call, 2) == 21 && moons_call_ns(call) > 0);
+  moons_call_free(call);
+  close_all(queue, program, runtime);
+}
+
+static void errors_come_with_the_call(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  submit(queue, program, "fail", 7);
+  moons_call *call = next(queue);
+  const moons_error *error = moons_call_error(call);
+  size_t n = 1;
+  CHECK(error != NULL && error->kind == MOONS_KIND_ERROR);
+  CHECK(moons_to_integer(moons_field(&error->value, "code"), 0) == 7);
+  CHECK(moons_results(call, &n) == NULL && n == 0 && moons_call_data(call) == data_of(7));
+  moons_call_free(call);
+  close_all(queue, program, runtime);
+}
+
+static void waits_are_bounded(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  moons_call *call, *waiting = submit(queue, program, "wait", 1);
+  CHECK(moons_next(queue, 0, &call) == MOONS_ETIMEDOUT && call == NULL);
+  CHECK(moons_next(queue, 1000000, &call) == MOONS_ETIMEDOUT && call == NULL);
+  CHECK(moons_results(waiting, NULL) == NULL && moons_call_error(waiting) == NULL);
+  CHECK(moons_call_ns(waiting) == 0 && moons_call_data(waiting) == data_of(1));
+  moons_call_free(waiting); /* it is the queue's still */
+  moons_call_cancel(waiting);
+  call = next(queue);
+  CHECK(call == waiting && is_cancelled(call));
+  moons_call_cancel(call);
+  moons_call_free(call);
+  close_all(queue, program, runtime);
+}
+
+/* {== Telling ================================================================================= */
+
+static void count(void *data) { atomic_fetch_add((atomic_int *)data, 1); }
+
+static void wait_for(atomic_int *n, int least) {
+  while (atomic_load(n) < least)
+    usleep(1000);
+}
+
+static void tells_when_there_is_something(void) {
+  atomic_int n_told = 0;
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue;
+  moons_call *call;
+  CHECK(moons_queue_new(&queue, runtime, count, &n_told) == 0);
+  for (int i = 1; i <= 20; i++) {
+    submit(queue, program, "same", i);
+    wait_for(&n_told, i);
+    CHECK(moons_next(queue, 0, &call) == 0 && number_of(call, 1) == i);
+    moons_call_free(call);
+  }
+  for (int i = 0; i < 50; i++)
+    submit(queue, program, "same", i);
+  wait_for(&n_told, 21);
+  for (int i = 0; i < 50; i++)
+    moons_call_free(next(queue));
+  CHECK(atomic_load(&n_told) <= 20 + 50);
+  close_all(queue, program, runtime);
+}
+
+static int is_readable(int descriptor, int timeout_ms) {
+  struct pollfd waits = {.fd = descriptor, .events = POLLIN};
+  return poll(&waits, 1, timeout_ms) == 1;
+}
+
+static void has_a_descriptor(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  int descriptor = moons_queue_fd(queue);
+  CHECK(descriptor >= 0 && moons_queue_fd(queue) == descriptor);
+  CHECK(!is_readable(descriptor, 0));
+  for (int round = 0; round < 20; round++) {
+    submit(queue, program, "same", 1);
+    submit(queue, program, "same", 1);
+    CHECK(is_readable(descriptor, -1));
+    moons_call_free(next(queue));
+    CHECK(is_readable(descriptor, -1));
+    moons_call_free(next(queue));
+    CHECK(!is_readable(descriptor, 0));
+  }
+  moons_queue *late = open_queue(runtime);
+  submit(late, program, "same", 1);
+  moons_call *call;
+  while (moons_next(late, 0, &call) == MOONS_ETIMEDOUT)
+    ;
+  submit(late, program, "same", 1);
+  CHECK(is_readable(moons_queue_fd(late), -1));
+  moons_call_free(call);
+  moons_queue_free(late);
+  close_all(queue, program, runtime);
+}
+
+/* {== Ending ================================================================================== */
+
+static void cancelled_calls_come_home(void) {
+  enum { N = 20 };
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  moons_call *calls[N];
+  for (int i = 0; i < N; i++)
+    calls[i] = submit(queue, program, i % 2 ? "hang" : "wait", i);
+  moons_call_cancel(calls[N - 1]); /* has not begun */
+  CHECK(next(queue) == calls[N - 1] && is_cancelled(calls[N - 1]));
+  moons_call_free(calls[N - 1]);
+  for (int i = 0; i < N - 1; i++)
+    moons_call_cancel(calls[i]);
+  for (int i = 0; i < N - 1; i++) {
+    moons_call *call = next(queue);
+    CHECK(is_cancelled(call));
+    moons_call_free(call);
+  }
+  check_end(queue, -1);
+  go_and_come(queue, program, 10);
+  close_all(queue, program, runtime);
+}
+
+/* A call that another thread is to cancel; NULL: it has. */
+typedef struct victim {
+  _Atomic(moons_call *) call;
+  atomic_int is_over;
+} victim;
+
+static void *cancel_often(void *data) {
+  victim *v = data;
+  moons_call *call;
+  while (!atomic_load(&v->is_over)) {
+    if ((call = atomic_load(&v->call)) == NULL) continue;
+    moons_call_cancel(call);
+    atomic_store(&v->call, NULL);
+  }
+  return NULL;
+}
+
+static void cancels_meet_ends(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  victim v = {.call = NULL};
+  pthread_t canceller;
+  CHECK(pthread_create(&canceller, NULL, cancel_often, &v) == 0);
+  for (int i = 0; i < 500; i++) {
+    atomic_store(&v.call, submit(queue, program, "same", i));
+    while (atomic_load(&v.call) != NULL)
+      sched_yield();
+    moons_call *call = next(queue);
+    if (!is_cancelled(call)) CHECK(number_of(call, 1) == i);
+    moons_call_free(call);
+  }
+  atomic_store(&v.is_over, 1);
+  CHECK(pthread_join(canceller, NULL) == 0);
+  close_all(queue, program, runtime);
+}
+
+/* Each order of freeing three objects while calls wait, run, and have finished. */
+static void objects_go_in_any_order(void) {
+  static const char *const ORDERS[] = {"qpr", "qrp", "pqr", "prq", "rpq", "rqp"};
+  for (int i = 0; i < 6; i++) {
+    moons_runtime *runtime = open_runtime_of_two();
+    moons_program *program = load(runtime, SCRIPT);
+    moons_queue *queue = open_queue(runtime);
+    submit(queue, program, "same", 1);
+    submit(queue, program, "same", 2);
+    moons_call *call = next(queue);
+    for (int k = 0; k < 10; k++)
+      submit(queue, program, k % 3 == 1 ? "hang" : "same", k);
+    for (const char *at = ORDERS[i]; *at != '\0'; at++) {
+      if (*at == 'q') moons_queue_free(queue);
+      if (*at == 'p') moons_program_free(program);
+      if (*at == 'r') moons_runtime_free(runtime);
+    }
+    number_of(call, 1);
+    moons_call_free(call);
+  }
+}
+
+static void programs_outlive_their_hold(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  moons_runtime_free(runtime);
+  for (int i = 0; i < 10; i++)
+    submit(queue, program, "same", i);
+  moons_program_free(program);
+  for (int i = 0; i < 10; i++) {
+    moons_call *call = next(queue);
+    number_of(call, 1);
+    moons_call_free(call);
+  }
+  check_end(queue, -1);
+  moons_queue_free(queue);
+}
+
+/* A host that is told late, after the queue has gone, would crash. */
+static void frees_do_not_overtake_notify(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  for (int i = 0; i < 200; i++) {
+    atomic_int *n_told = calloc(1, sizeof *n_told);
+    moons_queue *queue;
+    CHECK(n_told != NULL && moons_queue_new(&queue, runtime, count, n_told) == 0);
+    submit(queue, program, "same", i);
+    if (i % 2) moons_call_free(next(queue));
+    moons_queue_free(queue);
+    free(n_told);
+  }
+  close_program(program, runtime);
+}
+
+/* {== Fairness ================================================================================ */
+
+static void programs_take_turns(void) {
+  moons_options options = usual_options(1);
+  moons_runtime *runtime = open_runtime(&options);
+  moons_program *flood = load(runtime, "function same(x) for i = 1, 1e5 do end return x end");
+  moons_program *other = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  for (int i = 0; i < 300; i++)
+    submit(queue, flood, "same", i);
+  for (int i = 1000; i < 1010; i++)
+    submit(queue, other, "same", i);
+  int n_before = 0;
+  for (int n_others = 0; n_others < 10;) {
+    moons_call *call = next(queue);
+    int is_other = number_of(call, 1) >= 1000;
+    n_others += is_other;
+    n_before += !is_other;
+    moons_call_free(call);
+  }
+  CHECK(n_before < 100); /* in the order in which they came it would be 300 */
+  moons_queue_free(queue);
+  moons_program_free(other);
+  close_program(flood, runtime);
+}
+
+/* {== Threads and processes =================================================================== */
+
+typedef struct shared {
+  moons_runtime *runtime;
+  moons_program *program;
+  moons_queue *queue; /* NULL: each thread has one of its own */
+} shared;
+
+static void *go_and_come_often(void *data) {
+  shared *s = data;
+  moons_program *own = load(s->runtime, SCRIPT);
+  moons_queue *queue = open_queue(s->runtime);
+  for (int i = 0; i < 5; i++) {
+    go_and_come(queue, s->program, 50);
+    go_and_come(queue, own, 50);
+    moons_call_cancel(submit(queue, own, "hang", i));
+    moons_call_free(next(queue));
+  }
+  submit(queue, own, "same", 1);
+  moons_program_free(own);
+  moons_queue_free(queue);
+  return NULL;
+}
+
+static void *submit_often(void *data) {
+  const shared *s = data;
+  for (int i = 0; i < 200; i++)
+    submit(s->queue, s->program, "same", i);
+  return NULL;
+}
+
+static void on_threads(void *(*body)(void *data), shared *s, int n_taken) {
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++)
+    CHECK(pthread_create(&threads[i], NULL, body, s) == 0);
+  for (int i = 0; i < 4; i++)
+    CHECK(pthread_join(threads[i], NULL) == 0);
+  for (int i = 0; i < n_taken; i++)
+    moons_call_free(next(s->queue));
+}
+
+static void many_threads(void) {
+  shared s = {.runtime = open_runtime_of_two()};
+  s.program = load(s.runtime, SCRIPT);
+  on_threads(go_and_come_often, &s, 0);
+  s.queue = open_queue(s.runtime);
+  on_threads(submit_often, &s, 800);
+  check_end(s.queue, -1);
+  close_all(s.queue, s.program, s.runtime);
+}
+
+static void the_backend_inline(void) {
+  moons_options options = usual_options(1);
+  options.stop_signal = SIGURG;
+  options.backend = MOONS_INLINE;
+  atomic_int n_told = 0;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue;
+  moons_call *call;
+  CHECK(moons_queue_new(&queue, runtime, count, &n_told) == 0);
+  int descriptor = moons_queue_fd(queue);
+  submit(queue, program, "same", 1);
+  CHECK(atomic_load(&n_told) == 1 && is_readable(descriptor, 0));
+  submit(queue, program, "same", 2);
+  CHECK(moons_next(queue, 0, &call) == 0 && number_of(call, 1) == 1);
+  moons_call_free(call);
+  CHECK(is_readable(descriptor, 0));
+  CHECK(moons_next(queue, 0, &call) == 0 && number_of(call, 1) == 2);
+  moons_call_free(call);
+  CHECK(!is_readable(descriptor, 0));
+  check_end(queue, -1);
+  moons_call_cancel(submit(queue, program, "hang", 3));
+  call = next(queue);
+  CHECK(is_cancelled(call));
+  moons_call_free(call);
+  go_and_come(queue, program, 100);
+  submit(queue, program, "hang", 4);
+  close_all(queue, program, runtime);
+}
+
+static void after_a_fork(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime), *none = queue;
+  moons_call *waiting = submit(queue, program, "wait", 1), *call;
+  pid_t child = fork();
+  if (child == 0) {
+    int fails = moons_next(queue, -1, &call) != MOONS_EFORKED || call != NULL ||
+                moons_queue_fd(queue) != MOONS_EFORKED ||
+                moons_submit(queue, program, "same", NULL, 0, NULL, NULL) != MOONS_EFORKED ||
+                moons_queue_new(&none, runtime, NULL, NULL) != MOONS_EFORKED || none != NULL;
+    moons_call_cancel(waiting);
+    moons_program_free(program);
+    moons_queue_free(queue);
+    moons_runtime_free(runtime);
+    _exit(fails);
+  }
+  int status = -1;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+  moons_call_cancel(waiting);
+  moons_call_free(next(queue));
+  close_all(queue, program, runtime);
+}
+
+static void bad_uses(void) {
+  moons_runtime *runtime = open_runtime_of_two(), *another = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(another), *none = queue;
+  moons_call *call = (moons_call *)&runtime;
+  CHECK(moons_queue_new(NULL, runtime, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_queue_new(&none, NULL, NULL, NULL) == MOONS_EINVAL && none == NULL);
+  CHECK(moons_submit(queue, program, "same", NULL, 0, NULL, &call) == MOONS_EINVAL);
+  CHECK(call == NULL);
+  moons_queue_free(queue);
+  queue = open_queue(runtime);
+  CHECK(moons_submit(NULL, program, "same", NULL, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit(queue, NULL, "same", NULL, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit(queue, program, NULL, NULL, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit(queue, program, "other", NULL, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit(queue, program, "same", NULL, 1, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_next(queue, -1, NULL) == MOONS_EINVAL);
+  CHECK(moons_next(NULL, -1, &call) == MOONS_EINVAL && call == NULL);
+  CHECK(moons_queue_fd(NULL) == MOONS_EINVAL);
+  CHECK(moons_call_data(NULL) == NULL);
+  check_end(queue, INT64_MAX);
+  moons_queue_free(NULL);
+  moons_call_cancel(NULL);
+  moons_runtime_free(another);
+  close_all(queue, program, runtime);
+}
+
+static const test TESTS[] = {
+    {"brings each call home once", each_comes_home_once},
+    {"tells errors with the call", errors_come_with_the_call},
+    {"waits as long as it is asked to", waits_are_bounded},
+    {"tells the host when there is something #threads", tells_when_there_is_something},
+    {"has a descriptor that is readable then", has_a_descriptor},
+    {"brings cancelled calls home", cancelled_calls_come_home},
+    {"cancels calls that end just then #threads", cancels_meet_ends},
+    {"frees objects in any order #threads", objects_go_in_any_order},
+    {"makes calls of a program that the host has freed", programs_outlive_their_hold},
+    {"does not tell a host whose queue has gone #threads", frees_do_not_overtake_notify},
+    {"lets programs take turns", programs_take_turns},
+    {"is used by many threads #threads", many_threads},
+    {"makes calls on the thread that takes them", the_backend_inline},
+    {"is refused in the child of a fork #unsanitized", after_a_fork},
+    {"refuses bad uses", bad_uses},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv) { return run_tests(TESTS, argc, argv); }
