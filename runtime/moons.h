@@ -53,6 +53,7 @@ typedef struct moons_runtime moons_runtime;
   X(EEND, -8, "nothing is left to take")                                                           \
   X(ETIMEDOUT, -10, "timed out")                                                                   \
   X(EFORKED, -11, "the runtime belongs to the parent process")                                     \
+  X(EBUSY, -12, "too many calls wait already")                                                     \
   X(ESCRIPT, -13, "the script failed")
 
 enum {
@@ -158,8 +159,7 @@ enum {
 /* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
 ** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults.
 **
-** Of this version: rights other than MOONS_MAY_ALL, output_bytes, max_running and max_waiting are refused with
-** MOONS_EUNSUPPORTED. */
+** Of this version: rights other than MOONS_MAY_ALL and output_bytes are refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_terms {
   size_t struct_bytes;
   uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */
@@ -171,8 +171,8 @@ typedef struct moons_terms {
 
   size_t result_bytes; /* what it may send home: more is an error of kind MEMORY */
 
-  /* Calls under these terms that run at once, a tenant's share of the workers; and calls of its programs that wait: then
-  ** moons_submit returns MOONS_EBUSY. */
+  /* Calls of a program that run at once, a tenant's share of the workers; and those of each map, where a call, or a state of the
+  ** host's, makes one. And calls of a program that wait: then moons_submit and moons_run return MOONS_EBUSY. */
   unsigned max_running;
   unsigned max_waiting;
 
@@ -383,7 +383,7 @@ MOONS_API const moons_error *moons_program_error(const moons_program *program);
 
 /* Calls `function` ("total", or "rules.total") and waits. Returns 0 with *call finished: moons_results has what it returned; or
 ** MOONS_ESCRIPT with *call finished too: moons_call_error says why. Otherwise *call is NULL: MOONS_EINVAL (no such function, a
-** bad value), MOONS_ENOMEM, MOONS_ETHREAD, MOONS_EFORKED. Any thread; not on a worker, where it is MOONS_EINVAL. */
+** bad value), MOONS_ENOMEM, MOONS_EBUSY, MOONS_ETHREAD, MOONS_EFORKED. Any thread; not on a worker, where it is MOONS_EINVAL. */
 MOONS_API int moons_run(moons_call **call, moons_program *program, const char *function,
                         const moons_value *arguments, size_t n_arguments);
 

@@ -71,7 +71,7 @@ static int new_program(moons_program **program, moons_runtime *runtime, moons__t
   if (new->seed == 0) new->seed = moons__random_seed();
   atomic_init(&new->n_calls, 0);
   atomic_init(&new->n_users, 1);
-  moons__line_open(&new->line, runtime);
+  moons__line_open(&new->line, runtime, moons__terms_of(terms));
   new->runtime = moons__runtime_share(runtime);
   *program = new;
   return 0;

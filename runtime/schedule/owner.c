@@ -118,6 +118,14 @@ static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *
   return plan;
 }
 
+/* As many as are asked for, but no more than the terms allow. */
+static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
+  unsigned n_asked = plan->options.n_workers,
+           n_most = moons__terms_of(plan->luggage.terms)->max_running;
+  unsigned n = n_asked > 0 ? n_asked : moons_runtime_workers(r);
+  return n_most > 0 && n_most < n ? n_most : n;
+}
+
 int moons_job_new(moons_job **job, moons_runtime *r, const moons__job_options *options) {
   moons__shortage shortage;
   return moons__job_make(job, r, options, &(moons__luggage){0}, &shortage);
@@ -146,7 +154,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options 
   new->runtime = r;
   new->depth = depth + 1;
   new->chunks.collect = options->collect;
-  new->chunks.max_running = options->n_workers > 0 ? options->n_workers : moons_runtime_workers(r);
+  new->chunks.max_running = max_running(r, new->plans[0]);
   *job = new;
   return 0;
 }

@@ -17,8 +17,11 @@
 /* A task counts with this at least, so that lines with the shortest calls take turns too. */
 enum { LEAST_TASK_NS = 1000 };
 
-void moons__line_open(moons__line *line, moons_runtime *runtime) {
-  *line = (moons__line){.runtime = runtime, .task_ns = LEAST_TASK_NS};
+void moons__line_open(moons__line *line, moons_runtime *runtime, const moons_terms *terms) {
+  *line = (moons__line){.runtime = runtime,
+                        .max_running = terms->max_running,
+                        .max_waiting = terms->max_waiting,
+                        .task_ns = LEAST_TASK_NS};
 }
 
 moons__plan *moons__task_plan(moons_runtime *r, const moons__job_options *options,
@@ -34,9 +37,14 @@ static moons__task *task_of(moons__chunk *chunk) { return (moons__task *)(void *
 
 /* {== Turns; the mutex is held ================================================================ */
 
+/* Whether a task of it can begin. */
+static int can_begin(const moons__line *line) {
+  return line->waiting.n > 0 && (line->max_running == 0 || line->n_running < line->max_running);
+}
+
 static void enter_turn(moons__line *line) {
   moons__lines *lines = &line->runtime->lines;
-  if (line->is_in_turn || line->waiting.n == 0) return;
+  if (line->is_in_turn || !can_begin(line)) return;
   if (line->used_ns < lines->now_ns) line->used_ns = lines->now_ns;
   moons__pairing_put(&lines->turns, &line->turn, line->used_ns);
   line->is_in_turn = 1;
@@ -89,6 +97,7 @@ static moons__chunk_list start_all(moons_runtime *r) {
 static void end_started(const moons__task *task) {
   task->line->n_running--;
   task->line->runtime->lines.n_started--;
+  enter_turn(task->line);
 }
 
 /* What was counted beforehand is set right. */
@@ -124,8 +133,8 @@ static void task_done(moons__chunk *chunk) {
   int comes_again = is_left(chunk);
   moons__runtime_count(r, chunk);
   uv_mutex_lock(&r->mutex);
-  end_started(task);
   measure(task->line, chunk->busy_ns);
+  end_started(task);
   if (comes_again) put_back(task);
   moons__chunk_list started = start_all(r);
   uv_mutex_unlock(&r->mutex);
@@ -168,6 +177,10 @@ int moons__task_put(moons__line *line, moons__task *task) {
   chunk->n_workers = r->options.n_workers;
   chunk->depth = 1;
   uv_mutex_lock(&r->mutex);
+  if (line->max_waiting > 0 && line->waiting.n >= line->max_waiting) {
+    uv_mutex_unlock(&r->mutex);
+    return MOONS_EBUSY;
+  }
   make_even(&r->lines);
   moons__chunk_append(&line->waiting, chunk);
   enter_turn(line);

@@ -20,9 +20,11 @@ typedef struct moons__line {
   int is_in_turn;           /* it is there */
   moons_runtime *runtime;   /* outlives what waits and runs */
   moons__chunk_list waiting;
-  unsigned n_running; /* that the backend has */
-  uint64_t used_ns;   /* how long its tasks have run, on the clock by which lines take turns */
-  uint64_t task_ns;   /* how long one takes, as was measured last */
+  unsigned n_running;   /* that the backend has */
+  unsigned max_running; /* of these; 0: no bound */
+  unsigned max_waiting; /* that may wait; 0: no bound */
+  uint64_t used_ns;     /* how long its tasks have run, on the clock by which lines take turns */
+  uint64_t task_ns;     /* how long one takes, as was measured last */
 } moons__line;
 
 /* A chunk in a line. Zero-initialised, but for what the user fills in: of the chunk the plan, the first call, how many calls,
@@ -36,15 +38,15 @@ typedef struct moons__task {
   void (*done)(struct moons__task *task);
 } moons__task;
 
-/* An empty line. */
-void moons__line_open(moons__line *line, moons_runtime *runtime);
+/* An empty line, with the bounds of its terms. */
+void moons__line_open(moons__line *line, moons_runtime *runtime, const moons_terms *terms);
 
 /* A plan for tasks with this luggage, which it shares; its terms bound the options. NULL: no memory. Any thread, but no worker's. */
 moons__plan *moons__task_plan(moons_runtime *runtime, const moons__job_options *options,
                               const moons__luggage *luggage);
 
-/* Puts a task into a line, which stays as long as the task is there. Returns 0; or with the task still the caller's MOONS_ENOMEM or
-** MOONS_ETHREAD, where no worker can be started. Any thread. */
+/* Puts a task into a line, which stays as long as the task is there. Returns 0; or with the task still the caller's MOONS_EBUSY
+** where as many wait as may, MOONS_ENOMEM, or MOONS_ETHREAD where no worker can be started. Any thread. */
 int moons__task_put(moons__line *line, moons__task *task);
 
 /* Takes back a task that has not begun, and returns 1. Otherwise ends its calls, at their next instruction in Lua, and returns 0: it

@@ -344,6 +344,38 @@ static void programs_take_turns(void) {
   close_program(flood, runtime);
 }
 
+/* One of its calls at a time, and two that wait: another program has the other worker. */
+static void programs_have_their_share(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_terms terms;
+  moons_terms_init(&terms);
+  terms.max_running = 1;
+  terms.max_waiting = 2;
+  moons_program *flood = load_under(runtime, SCRIPT, &terms), *other = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  moons_call *calls[3], *call = (moons_call *)&terms;
+  for (int i = 0; i < 3; i++)
+    calls[i] = submit(queue, flood, "hang", i);
+  CHECK(moons_submit(queue, flood, "same", NULL, 0, NULL, &call) == MOONS_EBUSY && call == NULL);
+  CHECK(moons_run(&call, flood, "same", NULL, 0) == MOONS_EBUSY && call == NULL);
+  go_and_come(queue, other, 20);
+  moons_call_cancel(calls[1]);
+  CHECK(next(queue) == calls[1] && is_cancelled(calls[1]));
+  moons_call_free(calls[1]);
+  submit(queue, flood, "same", 4);
+  moons_call_cancel(calls[0]);
+  moons_call_cancel(calls[2]);
+  for (int i = 0; i < 3; i++) {
+    call = next(queue);
+    if (!is_cancelled(call)) CHECK(number_of(call, 1) == 4);
+    moons_call_free(call);
+  }
+  check_end(queue, -1);
+  moons_queue_free(queue);
+  moons_program_free(flood);
+  close_program(other, runtime);
+}
+
 /* {== Threads and processes =================================================================== */
 
 typedef struct shared {
@@ -488,6 +520,7 @@ static const test TESTS[] = {
     {"makes calls of a program that the host has freed", programs_outlive_their_hold},
     {"does not tell a host whose queue has gone #threads", frees_do_not_overtake_notify},
     {"lets programs take turns", programs_take_turns},
+    {"gives a program its share of workers, and of places", programs_have_their_share},
     {"is used by many threads #threads", many_threads},
     {"makes calls on the thread that takes them", the_backend_inline},
     {"is refused in the child of a fork #unsanitized", after_a_fork},
