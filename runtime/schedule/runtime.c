@@ -267,8 +267,7 @@ static int check_options(const moons_options *options) {
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  int is_new = options->max_workers > 0 || options->alloc != NULL ||
-               options->thread != NULL;
+  int is_new = options->max_workers > 0 || options->alloc != NULL || options->thread != NULL;
   return is_new ? MOONS_EUNSUPPORTED : 0;
 }
 
