@@ -257,7 +257,8 @@ lint: luacheck format-check tidy cppcheck layers ## read the sources with every 
 LUA_TREES := lua spec examples bench package .ci
 C_TREES   := runtime runtime/* spec spec/* spec/c/* examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
-FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c)
+HAS_HTTP  := $(shell printf '\043include <http_parser.h>\n\043include <cjson/cJSON.h>' | $(CC) -E - >/dev/null 2>&1 && echo 1)
+FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c) $(if $(HAS_HTTP),,examples/service/%.c)
 TIDIED    := $(filter-out $(FOREIGN),$(wildcard runtime/*/*.c spec/fuzz/*.c examples/*/*.c))
 
 luacheck:

@@ -53,11 +53,11 @@ packages() {
   case $1 in
   apt-get)
     echo gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev
-    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind libsqlite3-dev gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson lua-penlight'
+    check='clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind libsqlite3-dev gnuplot-nox lua-busted lua-check lua-lpeg lua-filesystem lua-cjson lua-penlight libcjson-dev libhttp-parser-dev'
     ;;
   dnf)
     echo gcc make pkgconf-pkg-config lua lua-devel lua-static libuv-devel
-    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck valgrind sqlite-devel gnuplot lua-lpeg lua-filesystem luarocks'
+    check='clang clang-tools-extra libasan-static libubsan-static libtsan cppcheck valgrind sqlite-devel gnuplot lua-lpeg lua-filesystem luarocks cjson-devel http-parser-devel'
     ;;
   pacman)
     echo gcc make pkgconf lua54 libuv

@@ -68,8 +68,9 @@ end
 -- @tparam string name
 -- @tparam {string,...} sources C files; headers may stand among them
 -- @tparam[opt] string flags
+-- @tparam[opt] string libraries beside those of the build
 -- @treturn string its path
-function program.build(name, sources, flags)
+function program.build(name, sources, flags, libraries)
   local folder = build_folder() .. "/spec"
   local path = folder .. "/" .. name
   lfs.mkdir(folder)
@@ -85,7 +86,7 @@ function program.build(name, sources, flags)
   end
   local command = table.concat({
     variable "MOONS_CC", WARNINGS, os.getenv "WERROR" or "-Werror", flags or "",
-    "-o %s", table.concat(files, " "), variable "MOONS_LIBS",
+    "-o %s", table.concat(files, " "), variable "MOONS_LIBS", libraries or "",
   }, " ")
   local succeeded, output = program.make(path, command)
   if not succeeded then
