@@ -312,11 +312,12 @@ static tuple table_pack(prover *x, const tuple *arguments) {
   return one(is);
 }
 
-/* table.move(from, first, last, to [, table]) */
+/* table.move(from, first, last, to [, table]). Where the places overlap, it compares the tables with __eq to see in which order to go. */
 static tuple table_move(prover *x, const tuple *arguments) {
   value source = first(x, arguments), to = moons__tuple_get(x, arguments, 4);
   if ((to.kinds & SCALAR) != 0) moons__value_join(x, &to, source); /* it may be left out */
   moons__heap_store(x, to, VALUE_SCALAR, elements(x, source));
+  (void)moons__heap_event(x, source, to, "__eq");
   return one(to);
 }
 

@@ -275,6 +275,14 @@ describe("a proof", function()
     equal({pool:stats().proved, pool:stats().restored}, {900, 200})
   ]])
 
+  case("sees that table.move compares what overlaps with __eq", [[
+    local seen = {}
+    local note = {__eq = function(a) seen.n = (seen.n or 0) + 1 return true end}
+    local from, plain = setmetatable({1, 2, 3}, note), {1, 2, 3}
+    unproved(function() table.move(from, 1, 3, 3, {}) return seen.n end, numbers(20))
+    proved(function() return table.move(plain, 1, 3, 3, {7, 8, 9})[5] end, numbers(20))
+  ]])
+
   it("that fails is warned of, once for a function that is called often", function()
     local result = script.passes([[
       warn "@on"
