@@ -414,6 +414,14 @@ MOONS_API int moons_submit(moons_queue *queue, moons_program *program, const cha
                            const moons_value *arguments, size_t n_arguments, void *data,
                            moons_call **call);
 
+/* The same for a map: one call for each item of a sequence, spread over the workers. Its result is one value, a sequence of the first
+** values that these calls return: numbers of one kind are MOONS_INTEGERS or MOONS_FLOATS, all else is a MOONS_LIST. Of several
+** errors the first ends the map; moons_error has the item's index. `chunk` calls travel together; 0: measured. Limits of time and
+** memory are each call's, result_bytes that of all. MOONS_EINVAL also where `items` is no sequence. */
+MOONS_API int moons_submit_map(moons_queue *queue, moons_program *program, const char *function,
+                               const moons_value *items, uint32_t chunk, void *data,
+                               moons_call **call);
+
 /* Takes a call that has finished, well or with an error: it is the caller's from then on. Waits for one for up to `timeout_ns`
 ** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. On the backend "inline" calls run
 ** here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
@@ -436,7 +444,7 @@ MOONS_API const moons_error *moons_call_error(const moons_call *call);
 /* The `data` of moons_submit; NULL for a call of moons_run, and for NULL. */
 MOONS_API void *moons_call_data(const moons_call *call);
 
-/* How long it ran; 0 while it is under way, and for NULL. */
+/* How long it ran, of a map all its calls together; 0 while it is under way, and for NULL. */
 MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
 /* {== Lua ===================================================================================== */

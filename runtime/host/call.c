@@ -21,16 +21,15 @@ static int write_chunk(moons__buffer *out, const char *function, const moons_val
   return error;
 }
 
-static int add_plan(moons_call *call) {
+moons__plan *moons__host_call_plan(const moons_call *call, int pack) {
   const moons_program *program = call->program;
   moons__job_options options;
   moons__job_options_init(&options);
-  options.pack = 1;
+  options.pack = pack;
   options.seed = program->seed;
   moons__luggage luggage = {
       .setup = program->setup, .terms = program->terms, .call_data = call->data};
-  call->task.chunk.plan = moons__task_plan(program->runtime, &options, &luggage);
-  return call->task.chunk.plan != NULL ? 0 : MOONS_ENOMEM;
+  return moons__task_plan(program->runtime, &options, &luggage);
 }
 
 static int add_chunk(moons_call *call, const char *function, const moons_value *arguments,
@@ -43,17 +42,23 @@ static int add_chunk(moons_call *call, const char *function, const moons_value *
   chunk->n_calls = 1;
   chunk->first = atomic_fetch_add(&call->program->n_calls, 1);
   chunk->owner = call;
-  return error;
+  if (error) return error;
+  chunk->plan = moons__host_call_plan(call, 1);
+  return chunk->plan != NULL ? 0 : MOONS_ENOMEM;
 }
 
-int moons__host_call_new(moons_call **call, moons_program *program, const char *function,
-                         const moons_value *arguments, size_t n_arguments, void *data) {
+int moons__host_call_make(moons_call **call, moons_program *program, void *data) {
   *call = calloc(1, sizeof **call);
   if (*call == NULL) return MOONS_ENOMEM;
   (*call)->program = moons__program_share(program);
   (*call)->data = data;
-  int error = add_chunk(*call, function, arguments, n_arguments);
-  if (!error) error = add_plan(*call);
+  return 0;
+}
+
+int moons__host_call_new(moons_call **call, moons_program *program, const char *function,
+                         const moons_value *arguments, size_t n_arguments, void *data) {
+  int error = moons__host_call_make(call, program, data);
+  if (!error) error = add_chunk(*call, function, arguments, n_arguments);
   if (!error) return 0;
   moons__host_call_free(*call);
   *call = NULL;
@@ -72,27 +77,36 @@ static const moons_error CANCELLED = {.kind = MOONS_KIND_CANCELLED,
                                       .message = "cancelled",
                                       .traceback = ""};
 
-/* It has failed for this error, in memory of its own; NULL: there is none. */
-static void fail(moons_call *call, moons__host_error *error) {
+void moons__host_call_fail(moons_call *call, moons__host_error *error, uint64_t index) {
   call->error = error;
   call->failure = error != NULL ? &error->error : &NO_MEMORY;
+  if (error != NULL) error->error.index = index;
+}
+
+static void fail_for(moons_call *call, moons_kind kind, const char *message, uint64_t index) {
+  moons__host_call_fail(call, moons__host_error_new(kind, message), index);
+}
+
+void moons__host_call_unread(moons_call *call, int error, uint64_t index) {
+  if (error == MOONS_EDEPTH)
+    fail_for(call, MOONS_KIND_MARSHAL,
+             "a result contains itself, which plain values cannot: return what is in it", index);
+  else
+    moons__host_call_fail(call, NULL, 0);
+}
+
+int moons__host_call_is_too_much(moons_call *call, size_t n_bytes) {
+  size_t most_bytes = moons__terms_of(call->program->terms)->result_bytes;
+  if (most_bytes == 0 || n_bytes <= most_bytes) return 0;
+  fail_for(call, MOONS_KIND_MEMORY, "the results are larger than result_bytes of the terms", 0);
+  return 1;
 }
 
 static void take_results(moons_call *call, const moons__item *item) {
-  size_t most_bytes = moons__terms_of(call->program->terms)->result_bytes;
-  if (most_bytes > 0 && item->n_bytes > most_bytes) {
-    fail(call, moons__host_error_new(MOONS_KIND_MEMORY,
-                                     "the results are larger than result_bytes of the terms"));
-    return;
-  }
+  if (moons__host_call_is_too_much(call, item->n_bytes)) return;
   int error =
       moons__values_read(&call->results, item->bytes, item->n_bytes, call->task.chunk.given);
-  if (error == MOONS_EDEPTH)
-    fail(call, moons__host_error_new(
-                   MOONS_KIND_MARSHAL,
-                   "a result contains itself, which plain values cannot: return what is in it"));
-  else if (error)
-    fail(call, NULL);
+  if (error) moons__host_call_unread(call, error, 0);
 }
 
 /* No outcome: it was cancelled before it began, or the worker had no memory to tell how it ended. */
@@ -109,7 +123,9 @@ void moons__host_call_read(moons_call *call) {
   moons__batch_next(&reader, &item);
   switch (item.kind) {
   case MOONS__ITEM_MESSAGE: take_results(call, &item); break;
-  case MOONS__ITEM_ERROR: fail(call, moons__host_error_read(item.bytes, item.n_bytes)); break;
+  case MOONS__ITEM_ERROR:
+    moons__host_call_fail(call, moons__host_error_read(item.bytes, item.n_bytes), 0);
+    break;
   default: take_nothing(call);
   }
   moons__task_clear(&call->task);
@@ -123,6 +139,8 @@ int moons__host_call_lacks_memory(const moons_call *call) { return call->failure
 
 void moons__host_call_detach(moons_call *call) {
   moons__task_close(&call->task);
+  moons__spread_close(call->spread);
+  call->spread = NULL;
   moons__program_release(call->program);
   call->program = NULL;
 }
@@ -130,6 +148,9 @@ void moons__host_call_detach(moons_call *call) {
 void moons__host_call_free(moons_call *call) {
   if (call == NULL) return;
   moons__host_call_detach(call);
+  for (size_t i = 0; i < call->n_parts; i++)
+    moons__values_free(&call->parts[i]);
+  free(call->parts);
   moons__values_free(&call->results);
   moons__host_error_free(call->error);
   free(call);

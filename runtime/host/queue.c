@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "host/call.h"
+#include "host/map.h"
 
 struct moons_queue {
   moons_runtime *runtime; /* held */
@@ -18,15 +18,21 @@ struct moons_queue {
 static moons_call *call_of(moons__pending *pending) { return (moons_call *)(void *)pending; }
 
 /* It is nobody's but the completions' when it has arrived. */
-static void come_home(moons__task *task) {
-  moons_call *call = task->chunk.owner;
-  moons__host_call_read(call);
+void moons__host_call_home(void *data) {
+  moons_call *call = data;
+  if (call->spread != NULL)
+    moons__host_map_read(call);
+  else
+    moons__host_call_read(call);
   moons__completions_arrive(&call->pending);
 }
 
+static void come_home(moons__task *task) { moons__host_call_home(task->chunk.owner); }
+
 static int cancel(moons__pending *pending) {
   moons_call *call = call_of(pending);
-  int is_over = moons__task_cancel(&call->task);
+  int is_over =
+      call->spread != NULL ? moons__spread_cancel(call->spread) : moons__task_cancel(&call->task);
   if (is_over) moons__host_call_cancelled(call);
   return is_over;
 }
@@ -36,7 +42,8 @@ static void drop(moons__pending *pending) { moons__host_call_free(call_of(pendin
 static int begin(moons__completions *completions, moons_call *call) {
   call->task.done = come_home;
   moons__completions_begin(completions, &call->pending);
-  int error = moons__task_put(&call->program->line, &call->task);
+  int error = call->spread != NULL ? moons__spread_begin(call->spread)
+                                   : moons__task_put(&call->program->line, &call->task);
   if (error) moons__completions_unbegin(&call->pending);
   return error;
 }
@@ -133,6 +140,16 @@ static int check(const moons_queue *queue, const moons_program *program) {
   return queue != NULL && program != NULL && queue->runtime == program->runtime ? 0 : MOONS_EINVAL;
 }
 
+/* Sends a call, which may have gone by then. Where it cannot be begun it is freed. */
+static int send(moons_queue *queue, moons_call *new, moons_call **call) {
+  if (call != NULL) *call = new;
+  int error = begin(queue->completions, new);
+  if (!error) return 0;
+  moons__host_call_free(new);
+  if (call != NULL) *call = NULL;
+  return error;
+}
+
 int moons_submit(moons_queue *queue, moons_program *program, const char *function,
                  const moons_value *arguments, size_t n_arguments, void *data, moons_call **call) {
   moons_call *new;
@@ -140,13 +157,17 @@ int moons_submit(moons_queue *queue, moons_program *program, const char *functio
   int error = check(queue, program);
   if (!error) error = moons__program_check(program, function, arguments, n_arguments);
   if (!error) error = moons__host_call_new(&new, program, function, arguments, n_arguments, data);
-  if (error) return error;
-  if (call != NULL) *call = new; /* it may have gone when it was begun */
-  error = begin(queue->completions, new);
-  if (!error) return 0;
-  moons__host_call_free(new);
+  return error ? error : send(queue, new, call);
+}
+
+int moons_submit_map(moons_queue *queue, moons_program *program, const char *function,
+                     const moons_value *items, uint32_t chunk, void *data, moons_call **call) {
+  moons_call *new;
   if (call != NULL) *call = NULL;
-  return error;
+  int error = check(queue, program);
+  if (!error) error = moons__program_check(program, function, items, 1);
+  if (!error) error = moons__host_map_new(&new, program, function, items, chunk, data);
+  return error ? error : send(queue, new, call);
 }
 
 int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call) {
@@ -174,7 +195,7 @@ void moons_call_free(moons_call *call) {
 }
 
 const moons_value *moons_results(const moons_call *call, size_t *n_results) {
-  int has_results = is_taken(call);
+  int has_results = is_taken(call) && call->failure == NULL;
   if (n_results != NULL) *n_results = has_results ? call->results.n_values : 0;
   return has_results ? call->results.values : NULL;
 }

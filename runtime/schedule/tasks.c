@@ -169,24 +169,50 @@ static int submit_new(moons_runtime *r, moons__chunk_list *started) {
   return error;
 }
 
-int moons__task_put(moons__line *line, moons__task *task) {
+static int is_full(const moons__line *line) {
+  return line->max_waiting > 0 && line->waiting.n >= line->max_waiting;
+}
+
+/* The mutex is held. */
+static void add(moons__line *line, moons__task *task) {
   moons_runtime *r = line->runtime;
   moons__chunk *chunk = &task->chunk;
   task->line = line;
   chunk->done = task_done;
   chunk->n_workers = r->options.n_workers;
   chunk->depth = 1;
-  uv_mutex_lock(&r->mutex);
-  if (line->max_waiting > 0 && line->waiting.n >= line->max_waiting) {
-    uv_mutex_unlock(&r->mutex);
-    return MOONS_EBUSY;
-  }
   make_even(&r->lines);
   moons__chunk_append(&line->waiting, chunk);
   enter_turn(line);
-  moons__chunk_list started = start_all(r);
+}
+
+int moons__task_put(moons__line *line, moons__task *task) {
+  moons_runtime *r = line->runtime;
+  moons__chunk_list started = {0};
+  uv_mutex_lock(&r->mutex);
+  int is_refused = is_full(line);
+  if (!is_refused) add(line, task);
+  if (!is_refused) started = start_all(r);
   uv_mutex_unlock(&r->mutex);
-  return submit_new(r, &started);
+  return is_refused ? MOONS_EBUSY : submit_new(r, &started);
+}
+
+void moons__task_add(moons__line *line, moons__task *task) {
+  uv_mutex_lock(&line->runtime->mutex);
+  add(line, task);
+  uv_mutex_unlock(&line->runtime->mutex);
+}
+
+int moons__line_is_full(moons__line *line) {
+  uv_mutex_lock(&line->runtime->mutex);
+  int full = is_full(line);
+  uv_mutex_unlock(&line->runtime->mutex);
+  return full;
+}
+
+unsigned moons__line_workers(const moons__line *line) {
+  unsigned n = line->runtime->options.n_workers;
+  return line->max_running > 0 && line->max_running < n ? line->max_running : n;
 }
 
 /* {== Ending ================================================================================== */

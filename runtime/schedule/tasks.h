@@ -49,6 +49,13 @@ moons__plan *moons__task_plan(moons_runtime *runtime, const moons__job_options *
 ** where as many wait as may, MOONS_ENOMEM, or MOONS_ETHREAD where no worker can be started. Any thread. */
 int moons__task_put(moons__line *line, moons__task *task);
 
+/* Puts a task that must be taken; moons__tasks_go_on is due then. Any thread. */
+void moons__task_add(moons__line *line, moons__task *task);
+
+/* Whether as many tasks wait as may; and how many can run at once. Any thread. */
+int moons__line_is_full(moons__line *line);
+unsigned moons__line_workers(const moons__line *line);
+
 /* Takes back a task that has not begun, and returns 1. Otherwise ends its calls, at their next instruction in Lua, and returns 0: it
 ** comes by `done`, if it has not come yet. The task stays meanwhile. Then, without the caller's locks, moons__tasks_go_on is due.
 ** Any thread. */

@@ -64,7 +64,7 @@ static void call_g(moons_program *program) {
   moons_call_free(call);
 }
 
-/* Submits two calls, of which the second fails, and takes them: what has been submitted comes home. */
+/* Submits two calls and two maps, one of each fails, and takes them: what has been submitted comes home. */
 static void submit_both(moons_runtime *runtime, moons_program *program) {
   moons_value text = moons_string("abc");
   moons_queue *queue;
@@ -72,8 +72,11 @@ static void submit_both(moons_runtime *runtime, moons_program *program) {
   int error = moons_queue_new(&queue, runtime, NULL, NULL), n = 0;
   if (error) check_memory(error, NULL);
   if (error) return;
-  for (int i = 0; i < 2; i++) {
-    error = moons_submit(queue, program, i == 0 ? "f" : "g", &text, 1, &n, &call);
+  moons_value items[] = {text, text, text}, list = moons_list(items, 3);
+  for (int i = 0; i < 4; i++) {
+    const char *function = i % 2 == 0 ? "f" : "g";
+    error = i < 2 ? moons_submit(queue, program, function, &text, 1, &n, &call)
+                  : moons_submit_map(queue, program, function, &list, 0, &n, &call);
     if (error) check_memory(error, NULL);
     n += error == 0;
     CHECK((call == NULL) == (error != 0));

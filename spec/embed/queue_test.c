@@ -137,6 +137,157 @@ static void waits_are_bounded(void) {
   close_all(queue, program, runtime);
 }
 
+/* {== Maps ==================================================================================== */
+
+static moons_call *map(moons_queue *queue, moons_program *program, const char *function,
+                       const moons_value *items, uint32_t chunk) {
+  moons_call *call;
+  CHECK(moons_submit_map(queue, program, function, items, chunk, data_of(3), NULL) == 0);
+  call = next(queue);
+  CHECK(moons_call_data(call) == data_of(3));
+  return call;
+}
+
+/* The one value that a map has brought. */
+static const moons_value *sequence_of(const moons_call *call, moons_type type, size_t n_items) {
+  size_t n;
+  const moons_error *error = moons_call_error(call);
+  if (error != NULL) fprintf(stderr, "%s\n", error->message);
+  const moons_value *results = moons_results(call, &n);
+  CHECK(error == NULL && results != NULL && n == 1);
+  CHECK(results->type == type && results->n == n_items);
+  return results;
+}
+
+static void maps_numbers(moons_queue *queue, moons_program *program) {
+  enum { N = 5000 };
+  static int64_t numbers[N];
+  for (int64_t i = 0; i < N; i++)
+    numbers[i] = i;
+  for (uint32_t chunk = 0; chunk < 300; chunk += 123) {
+    moons_value items = moons_integers(numbers, N);
+    moons_call *call = map(queue, program, "same", &items, chunk);
+    const moons_value *results = sequence_of(call, MOONS_INTEGERS, N);
+    CHECK(memcmp(results->as.integers, numbers, sizeof numbers) == 0);
+    CHECK(moons_call_ns(call) > 0);
+    moons_call_free(call);
+    call = map(queue, program, "half", &items, chunk);
+    results = sequence_of(call, MOONS_FLOATS, N);
+    for (int i = 0; i < N; i++)
+      CHECK(results->as.numbers[i] == i / 2.0);
+    moons_call_free(call);
+  }
+}
+
+static void maps_values(moons_queue *queue, moons_program *program) {
+  moons_value pair[] = {moons_string("k"), moons_string("v")};
+  moons_value list[] = {moons_integer(7),       moons_number(0.5),  moons_boolean(1),
+                        moons_bytes("a\0b", 3), moons_nil(),        moons_table(pair, 1),
+                        moons_string(""),       moons_list(pair, 2)};
+  moons_value items = moons_list(list, 8);
+  moons_call *call = map(queue, program, "same", &items, 0);
+  const moons_value *results = sequence_of(call, MOONS_LIST, 8), *at = results->as.values;
+  CHECK(at[0].as.integer == 7 && at[1].as.number == 0.5);
+  CHECK(at[2].type == MOONS_BOOLEAN && at[2].as.integer == 1);
+  CHECK(at[3].n == 3 && memcmp(at[3].as.string, "a\0b", 4) == 0 && at[4].type == MOONS_NIL);
+  CHECK(strcmp(moons_to_string(moons_field(&at[5], "k"), ""), "v") == 0);
+  CHECK(at[6].type == MOONS_STRING && at[6].n == 0 && *at[6].as.string == '\0');
+  CHECK(at[7].type == MOONS_LIST && at[7].n == 2);
+  moons_call_free(call);
+  items = moons_list(NULL, 0);
+  call = map(queue, program, "same", &items, 0);
+  sequence_of(call, MOONS_LIST, 0);
+  moons_call_free(call);
+}
+
+/* The error of a map, whose item failed. */
+static void check_map_fails(moons_queue *queue, moons_program *program, const moons_value *items,
+                            uint32_t chunk, uint64_t index) {
+  moons_call *call = map(queue, program, "fail_at_77", items, chunk);
+  const moons_error *error = moons_call_error(call);
+  CHECK(error != NULL && error->kind == MOONS_KIND_ERROR && error->index == index);
+  CHECK(moons_to_integer(&error->value, 0) == 77 && moons_results(call, NULL) == NULL);
+  moons_call_free(call);
+}
+
+static void maps_fail(moons_queue *queue, moons_program *program) {
+  int64_t numbers[400];
+  for (int64_t i = 0; i < 400; i++)
+    numbers[i] = i;
+  moons_value items = moons_integers(numbers, 400);
+  check_map_fails(queue, program, &items, 0, 78);
+  check_map_fails(queue, program, &items, 100, 78);
+  check_map_fails(queue, program, &items, 1, 78);
+  moons_call *call = map(queue, program, "cycle", &items, 50);
+  CHECK(moons_call_error(call)->kind == MOONS_KIND_MARSHAL && moons_call_error(call)->index == 1);
+  moons_call_free(call);
+}
+
+static void maps_end(moons_queue *queue, moons_program *program) {
+  double numbers[100] = {0};
+  moons_value items = moons_floats(numbers, 100);
+  moons_call *call, *hanging;
+  for (uint32_t chunk = 0; chunk < 40; chunk += 13) {
+    CHECK(moons_submit_map(queue, program, "hang", &items, chunk, NULL, &hanging) == 0);
+    CHECK(moons_next(queue, 1000000, &call) == MOONS_ETIMEDOUT);
+    moons_call_cancel(hanging);
+    call = next(queue);
+    CHECK(call == hanging && is_cancelled(call));
+    moons_call_free(call);
+  }
+  CHECK(moons_submit_map(queue, program, "hang", &items, 1, NULL, NULL) == 0); /* goes with it */
+}
+
+static const char MAP_SCRIPT[] = "function same(x) return x end\n"
+                                 "function half(x) return x / 2 end\n"
+                                 "function hang() while true do end end\n"
+                                 "function cycle() local t = {} t.t = t return t end\n"
+                                 "function fail_at_77(x) if x == 77 then error(x) end end";
+
+static void maps_on(moons_backend backend, const moons_terms *terms) {
+  moons_options options = usual_options(backend == MOONS_INLINE ? 1 : 2);
+  options.stop_signal = SIGURG;
+  options.backend = backend;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_program *program = load_under(runtime, MAP_SCRIPT, terms);
+  moons_queue *queue = open_queue(runtime);
+  maps_numbers(queue, program);
+  maps_values(queue, program);
+  maps_fail(queue, program);
+  if (backend != MOONS_INLINE) maps_end(queue, program);
+  close_all(queue, program, runtime);
+}
+
+static void maps(void) { maps_on(MOONS_THREADS, NULL); }
+
+static void maps_inline(void) { maps_on(MOONS_INLINE, NULL); }
+
+static void maps_one_by_one(void) {
+  moons_terms terms;
+  moons_terms_init(&terms);
+  terms.max_running = terms.max_waiting = 1;
+  maps_on(MOONS_THREADS, &terms);
+}
+
+static void maps_of_bad_items(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program = load(runtime, SCRIPT);
+  moons_queue *queue = open_queue(runtime);
+  moons_value seven = moons_integer(7), list = moons_list(&seven, 1);
+  moons_value none = moons_list(NULL, 1), odd = {.type = MOONS_OTHER}, bad = moons_list(&odd, 1);
+  moons_call *call = (moons_call *)&list;
+  CHECK(moons_submit_map(queue, program, "same", &seven, 0, NULL, &call) == MOONS_EINVAL);
+  CHECK(call == NULL);
+  CHECK(moons_submit_map(queue, program, "same", NULL, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(queue, program, "same", &none, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(queue, program, "same", &bad, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(queue, program, "same", &list, UINT32_MAX, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(queue, program, "other", &list, 0, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(NULL, program, "same", &list, 0, NULL, NULL) == MOONS_EINVAL);
+  check_end(queue, -1);
+  close_all(queue, program, runtime);
+}
+
 /* {== Telling ================================================================================= */
 
 static void count(void *data) { atomic_fetch_add((atomic_int *)data, 1); }
@@ -512,6 +663,10 @@ static const test TESTS[] = {
     {"brings each call home once", each_comes_home_once},
     {"tells errors with the call", errors_come_with_the_call},
     {"waits as long as it is asked to", waits_are_bounded},
+    {"makes maps #threads", maps},
+    {"makes maps on the thread that takes them", maps_inline},
+    {"makes maps under bounds", maps_one_by_one},
+    {"refuses maps of bad items", maps_of_bad_items},
     {"tells the host when there is something #threads", tells_when_there_is_something},
     {"has a descriptor that is readable then", has_a_descriptor},
     {"brings cancelled calls home", cancelled_calls_come_home},
