@@ -54,7 +54,8 @@ typedef struct moons_runtime moons_runtime;
   X(ETIMEDOUT, -10, "timed out")                                                                   \
   X(EFORKED, -11, "the runtime belongs to the parent process")                                     \
   X(EBUSY, -12, "too many calls wait already")                                                     \
-  X(ESCRIPT, -13, "the script failed")
+  X(ESCRIPT, -13, "the script failed")                                                             \
+  X(EFOREIGN, -14, "the Lua state was made by another Lua")
 
 enum {
 #define MOONS_ERROR_CODE(name, code, text) MOONS_##name = (code),
@@ -224,7 +225,7 @@ typedef enum moons_backend {
   MOONS_PROCESSES /* in processes of their own (`program`): a crash costs one call */
 } moons_backend;
 
-/* Of this version: max_workers, alloc and thread are refused with MOONS_EUNSUPPORTED. */
+/* Of this version: max_workers and alloc are refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
@@ -258,7 +259,10 @@ typedef struct moons_options {
   void *(*alloc)(void *data, void *old, size_t old_bytes, size_t new_bytes);
   void *alloc_data;
 
-  /* Told on each worker's thread, first and last; `worker` counts from 0. For connections, priorities, CPUs. */
+  /* Told on each worker's thread, first and last, also on those of pools that scripts make; for connections, priorities, CPUs.
+  ** `worker` is that of moons_worker: no two threads have the same at a time. A thread whose call was given up tells of its
+  ** end when that call ends, unless the runtime was closed by then. With MOONS_INLINE there are no such threads; with
+  ** MOONS_PROCESSES those that moons_worker_main runs on are told. */
   void (*thread)(void *data, unsigned worker, int begins);
   void *thread_data;
 
@@ -291,8 +295,8 @@ MOONS_API void moons_options_init_sized(moons_options *options, size_t struct_by
 ** (`program`): to be called at the top of main, with the options of the runtime and the terms; all terms on that runtime that
 ** have an `open` offer what these do. Where the process was not started as a worker, returns -1 at once, with nothing done. In
 ** a worker it makes calls until there are no more and returns the status for main to return, 0 or 1; the process and its group
-** are killed where the one that has started it ends. Of the options it uses `stack_bytes`, `thread_name` and `stop_signal`, of the
-** terms `open` and `data`. */
+** are killed where the one that has started it ends. Of the options it uses `stack_bytes`, `thread_name`, `thread` and
+** `stop_signal`, of the terms `open` and `data`. */
 MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *options,
                                 const moons_terms *terms);
 
@@ -447,6 +451,28 @@ MOONS_API void *moons_call_data(const moons_call *call);
 /* How long it ran, of a map all its calls together; 0 while it is under way, and for NULL. */
 MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
+/* {== In host functions ======================================================================= */
+
+/* For C functions that calls call. They need only the state that they get; where that is none of a call's, NULL too, they give
+** NULL, 0 or MOONS_EINVAL. The call's thread. */
+
+/* `data` of the terms: the tenant. In `open` and while a script is loaded, too. */
+MOONS_API void *moons_data(struct lua_State *L);
+
+/* Which thread runs the call, from 0: no two of a runtime, pools of its scripts included, have the same number at a time, and they
+** are as low as can be: for a connection for each. As long as no call is given up and no script makes a pool, they are below
+** n_workers. */
+MOONS_API unsigned moons_worker(struct lua_State *L);
+
+/* Whether the call has timed out or was cancelled: a C function that takes long looks now and then, and returns. */
+MOONS_API int moons_is_ending(struct lua_State *L);
+
+/* Has `release(pointer)` called when the call is over, however it ends: for memory and handles that would want a __gc. The last
+** deferred is released first, on the call's thread, after finalizers; a call that is tried again is another one. Returns 0,
+** MOONS_ENOMEM after calling it at once, or MOONS_EINVAL, with nothing done, outside of a call: in `open`, and while a script is
+** loaded or set up. */
+MOONS_API int moons_defer(struct lua_State *L, void (*release)(void *pointer), void *pointer);
+
 /* {== Lua ===================================================================================== */
 
 /* Gives the module `parallel` to a state of the host's: `require "parallel"` finds it, and it works on `runtime`. Its calls run under
@@ -454,9 +480,17 @@ MOONS_API uint64_t moons_call_ns(const moons_call *call);
 ** have those that `open` of the terms gives them, and naming another is an error that says so. The state holds the runtime, and
 ** the terms, until it is closed. Its own code is not limited: run what is not trusted as a program.
 **
-** Protected: returns 0, or MOONS_ENOMEM, MOONS_EFORKED, MOONS_EUNSUPPORTED (worker processes would lack what `open` adds), or
+** Protected: returns 0, or MOONS_ENOMEM, MOONS_EFORKED, MOONS_EFOREIGN (the library of its base functions is not the Lua that Moons uses:
+** link both with the same, and only once), MOONS_EUNSUPPORTED (worker processes would lack what `open` adds), or
 ** MOONS_EINVAL, also for a state that has the module already, or is that of a call. The state's thread. */
 MOONS_API int moons_open(struct lua_State *L, moons_runtime *runtime, const moons_terms *terms);
+
+/* Ends what a state of the host's waits for or runs, with an error, "interrupted!": from a signal handler on its thread, or from
+** another thread. It sets a hook, as Lua allows signal handlers to do. From another thread that is safe while the state waits for
+** calls; while it runs Lua it can crash the process, however rarely: better send a signal to its thread, whose handler calls this.
+** `L` is the main thread, or the coroutine that runs. A call that MOONS_INLINE runs on this thread ends first. Does nothing to NULL
+** and to the state of a call. */
+MOONS_API void moons_interrupt(struct lua_State *L);
 
 /* The lua_CFunction behind `require "parallel"` in stock lua5.4: returns the module. The state
 ** makes a runtime of its own at the first map and frees it when it is closed. */

@@ -31,9 +31,11 @@ typedef struct moons__backend_config {
   unsigned n_cores; /* that all threads together may use */
   unsigned
       max_lost; /* threads that were given up and go on, of which each has another in its place */
-  size_t stack_bytes;      /* C stack of each worker thread */
-  int stop_signal;         /* that worker threads do not block, or 0 */
-  const char *program;     /* of worker processes, as in moons_options; copied */
+  size_t stack_bytes;  /* C stack of each worker thread */
+  int stop_signal;     /* that worker threads do not block, or 0 */
+  const char *program; /* of worker processes, as in moons_options; copied */
+  void (*thread)(void *data, unsigned seat, int begins); /* as in moons_options */
+  void *thread_data;
   const char *thread_name; /* with which the names of threads begin; lives until `gone` */
   moons__worker_config worker;
 

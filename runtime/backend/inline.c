@@ -45,6 +45,7 @@ static uint64_t on_alarm(void *data, uint64_t now_ns) {
 
 static void backend_free(moons__backend *b) {
   moons__stack_close(&b->stack);
+  moons__seats_give(b->config.worker.seats, b->stack.seat);
   uv_mutex_destroy(&b->mutex);
   free(b);
 }
@@ -59,6 +60,7 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
     free(b);
     return error;
   }
+  b->stack.seat = moons__seats_take(config->worker.seats);
   error = moons__stack_open(&b->stack);
   if (!error) error = moons__alarm_open(&b->stack.alarm, config->thread_name, on_alarm, b);
   if (error)

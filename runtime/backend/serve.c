@@ -302,7 +302,7 @@ int moons__server_run(moons__server *s, moons__backend *inline_backend) {
   s->backend = inline_backend;
   int error = moons__inline_serve(inline_backend, give_up, s);
   if (error) return error;
-  moons__worker_number(FUNCTIONS->here(inline_backend)->worker, s->number);
+  moons__worker_number(FUNCTIONS->here(inline_backend)->worker, s->number, s->number - 1);
   moons__machine_compute();
   while (take(s) == 0)
     ;

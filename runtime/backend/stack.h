@@ -31,6 +31,8 @@ typedef struct moons__stack {
   unsigned
       number; /* of the workers, from 1, as reports tell it; 0: of a thread that is not the backend's */
 
+  unsigned seat; /* of the thread that runs it (seats.h) */
+
   moons__station *stations;
   unsigned n_stations;
   unsigned n_busy; /* of these; the thread's own */

@@ -63,6 +63,7 @@ struct moons__backend {
   unsigned n_threads;  /* that there should be */
   unsigned n_alive;
   char is_taken[MOONS_MAX_WORKERS]; /* by number: a thread has it */
+  unsigned n_telling;               /* threads that tell the host of their end */
   unsigned n_users;                 /* the owner, and threads that were given up and go on */
   int closing;
 };
@@ -194,11 +195,13 @@ static thread *thread_new(moons__backend *b) {
   t->workers = (moons__stack){.config = &b->config.worker,
                               .mutex = &b->mutex,
                               .alarm = b->alarm,
-                              .number = t->sleeper.number + 1};
+                              .number = t->sleeper.number + 1,
+                              .seat = moons__seats_take(b->config.worker.seats)};
   return t;
 }
 
 static void thread_free(thread *t) {
+  moons__seats_give(t->backend->config.worker.seats, t->workers.seat);
   moons__sleeper_close(&t->sleeper);
   free(t);
 }
@@ -265,6 +268,28 @@ static void name_thread(const thread *t) {
                            t->sleeper.number + 1);
 }
 
+/* Tells the host of the thread: of its end not where it was given up and the host has closed the backend since, for what the host
+** would use may be gone. */
+static void tell_begin(const thread *t) {
+  const moons__backend_config *config = &t->backend->config;
+  if (config->thread != NULL) config->thread(config->thread_data, t->workers.seat, 1);
+}
+
+static void tell_end(thread *t) {
+  moons__backend *b = t->backend;
+  if (b->config.thread == NULL) return;
+  uv_mutex_lock(&b->mutex);
+  int is_told = !t->is_lost || !b->closing;
+  if (is_told) b->n_telling++;
+  uv_mutex_unlock(&b->mutex);
+  if (!is_told) return;
+  b->config.thread(b->config.thread_data, t->workers.seat, 0);
+  uv_mutex_lock(&b->mutex);
+  b->n_telling--;
+  uv_cond_broadcast(&b->left);
+  uv_mutex_unlock(&b->mutex);
+}
+
 static void thread_main(void *data) {
   char here = 0;
   thread *t = data;
@@ -273,6 +298,7 @@ static void thread_main(void *data) {
   uv_key_set(&t->backend->current, t);
   moons__machine_use_cores(t->backend->cores);
   moons__machine_compute();
+  tell_begin(t);
   moons__chunk *chunk;
   int goes_on = 1;
   while (goes_on && (chunk = dequeue(t->backend, t)) != NULL) {
@@ -280,6 +306,7 @@ static void thread_main(void *data) {
     atomic_fetch_sub_explicit(&t->backend->n_running, 1, memory_order_relaxed);
   }
   moons__stack_end(&t->workers);
+  tell_end(t);
   leave(t);
 }
 
@@ -528,7 +555,7 @@ static void end_threads(moons__backend *b) {
   b->closing = 1;
   for (moons__sleeper *p; (p = moons__park_call(&b->park, MOONS_MAX_WORKERS)) != NULL;)
     moons__sleeper_wake(p);
-  while (b->n_alive > 0)
+  while (b->n_alive > 0 || b->n_telling > 0)
     uv_cond_wait(&b->left, &b->mutex);
   thread *over = b->over;
   b->over = NULL;

@@ -24,9 +24,9 @@
 
 #include "command/keyboard.h"
 #include "command/running.h"
+#include "module/hooks.h"
 #include "schedule/runtime.h"
 #include "system/child.h"
-#include "wire/traceback.h"
 
 enum { PATIENCE_MS = 60 };
 
@@ -46,17 +46,11 @@ static lua_State *volatile signalled_state; /* NULL: there is none to tell */
 static void interrupt(lua_State *L, lua_Debug *info) {
   (void)info;
   lua_sethook(L, NULL, 0, 0);
-  const char *what = signal_taken == SIGINT ? "interrupted!" : "terminated!";
-  if (moons__push_caller(L)) /* luaL_error would add the place again where a function in C runs */
-    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), what);
-  else
-    lua_pushstring(L, what);
-  lua_error(L);
+  moons__raise_ended(L, signal_taken == SIGINT ? "interrupted!" : "terminated!");
 }
 
 static void tell_state(void) {
-  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  if (signalled_state != NULL) lua_sethook(signalled_state, interrupt, mask, 1);
+  if (signalled_state != NULL) moons__set_hook(signalled_state, interrupt);
 }
 
 /* The child of a fork has the handlers but not the thread behind them: there a signal does what it does by default. */

@@ -7,6 +7,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "wire/traceback.h"
+#include "worker/interrupt.h"
+#include "worker/sandbox.h"
+
 /* Functions between an error and the hook that it was raised in, at most: a hook in C and one in Lua raise it themselves,
 ** the latter by `error`. */
 enum { HOOK_LEVELS = 3 };
@@ -84,6 +88,32 @@ static lua_State *main_of(lua_State *L) {
 
 int moons__has_hook(lua_State *L) {
   return lua_gethook(L) != NULL || lua_gethook(main_of(L)) != NULL;
+}
+
+/* luaL_error would add the place again where a function in C runs. */
+int moons__raise_ended(lua_State *L, const char *what) {
+  if (moons__push_caller(L))
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), what);
+  else
+    lua_pushstring(L, what);
+  return lua_error(L);
+}
+
+MOONS__HANDLES_SIGNAL void moons__set_hook(lua_State *L, lua_Hook hook) {
+  lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* Once: it may have been set on the main thread of the state, and have run on a coroutine. */
+static void interrupt(lua_State *L, lua_Debug *info) {
+  (void)info;
+  lua_State *main = main_of(L);
+  lua_sethook(L, NULL, 0, 0);
+  if (lua_gethook(main) == interrupt) lua_sethook(main, NULL, 0, 0);
+  moons__raise_ended(L, "interrupted!");
+}
+
+MOONS__HANDLES_SIGNAL void moons_interrupt(lua_State *L) {
+  if (L != NULL && moons__sandbox_find(L) == NULL) moons__set_hook(L, interrupt);
 }
 
 /* Runs an instruction, as code of the module's, and with it the hook that is set. */

@@ -30,4 +30,10 @@ int moons__has_hook(lua_State *L);
 ** script: it raises an error. */
 void moons__run_hook(lua_State *L);
 
+/* The error of a hook that ends what runs: `what`, with the place in the script. */
+int moons__raise_ended(lua_State *L, const char *what);
+
+/* What a signal handler, or another thread, may set: the hook runs before the next instruction. */
+void moons__set_hook(lua_State *L, lua_Hook hook);
+
 #endif

@@ -7,6 +7,7 @@
 #include "module/state.h"
 #include "schedule/runtime.h"
 #include "state/pristine.h"
+#include "state/twin.h"
 
 static const char HELD[] = "moons.held"; /* key in the registry, and the type */
 
@@ -61,6 +62,7 @@ static int is_open(lua_State *L) {
 }
 
 typedef struct opening {
+  moons__twin twin;
   moons_runtime *runtime;
   moons__terms *terms;
   int error;
@@ -68,7 +70,7 @@ typedef struct opening {
 
 static int open_state(lua_State *L) {
   opening *o = lua_touserdata(L, 1);
-  o->error = is_open(L) ? MOONS_EINVAL : 0;
+  o->error = moons__twin_made(&o->twin, L) ? MOONS_EFOREIGN : is_open(L) ? MOONS_EINVAL : 0;
   if (o->error) return 0;
   hold(L, o->runtime, o->terms);
   give_module(L, o->runtime);
@@ -92,6 +94,7 @@ int moons_open(lua_State *L, moons_runtime *runtime, const moons_terms *terms) {
   if (!error && (L == NULL || runtime == NULL)) error = MOONS_EINVAL;
   if (!error && moons__runtime_is_forked(runtime)) error = MOONS_EFORKED;
   if (!error) error = moons__runtime_check_terms(runtime, o.terms);
+  if (!error) error = moons__twin_open(&o.twin);
   if (!error) error = open_protected(L, &o);
   moons__terms_release(o.terms);
   return error;

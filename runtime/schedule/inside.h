@@ -38,6 +38,7 @@ typedef struct commons {
   atomic_uint n_threads; /* of pools that calls have made */
   moons__kept code;      /* of the module, compiled */
   moons__roster roster;  /* of all their workers */
+  moons__seats seats;    /* of the threads of these */
   moons__trace *trace;   /* of all they run; NULL: none */
   atomic_uint n_pools;   /* made so far */
   atomic_uint n_users;

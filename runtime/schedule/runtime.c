@@ -106,11 +106,14 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
       .thread_name = r->thread_name,
+      .thread = r->options.thread,
+      .thread_data = r->options.thread_data,
       .worker = {.state_bytes = r->options.states_bytes,
                  .images_bytes = r->options.images_bytes,
                  .states = &r->commons->states,
                  .trace = r->commons->trace,
                  .pool = atomic_fetch_add(&r->commons->n_pools, 1),
+                 .seats = &r->commons->seats,
                  .roster = &r->commons->roster,
                  .stop_signal = r->options.stop_signal,
                  .write = r->write,
@@ -267,7 +270,7 @@ static int check_options(const moons_options *options) {
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  int is_new = options->max_workers > 0 || options->alloc != NULL || options->thread != NULL;
+  int is_new = options->max_workers > 0 || options->alloc != NULL;
   return is_new ? MOONS_EUNSUPPORTED : 0;
 }
 

@@ -15,6 +15,11 @@ static int is_worker(int argc, char **argv) {
          moons__process_is_started();
 }
 
+/* Tells the host of the thread that makes the calls. */
+static void tell(const moons_options *options, unsigned number, int begins) {
+  if (options->thread != NULL) options->thread(options->thread_data, number - 1, begins);
+}
+
 static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
@@ -24,7 +29,9 @@ static int serve(moons__server *server, const moons__frame_config *config, moons
   options->states_bytes = (size_t)config->states_bytes;
   options->images_bytes = (size_t)config->images_bytes;
   if (moons__runtime_make(&r, options, &around, &shortage)) return 1;
+  tell(options, config->number, 1);
   int error = moons__runtime_serve(r, server);
+  tell(options, config->number, 0);
   moons_runtime_free(r);
   return error != 0;
 }

@@ -355,7 +355,7 @@ static int call_some(lua_State *L) {
     if (is_traced) c->ended_ns[n_begun - 1] = moons__clock_ns();
     is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
   } while (is_kept && n_begun < n_given && !is_over(c) && !sandbox->set_default &&
-           (!in_lane || moons__session_has_room(s)));
+           sandbox->deferred.n_bytes == 0 && (!in_lane || moons__session_has_room(s)));
   if (is_kept || (!stores && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "base/seats.h"
 #include "state/budget.h"
 #include "worker/roster.h"
 
@@ -21,6 +22,7 @@ typedef struct moons__worker_config {
   void *write_data;           /* of both */
   struct moons__trace *trace; /* what it runs is noted there; NULL: nowhere; outlives the worker */
   unsigned pool;              /* which of the runtimes of that process; 0: the script's own */
+  moons__seats *seats;        /* of threads that run workers; outlives the worker */
   moons__roster *roster;      /* where a crash finds the worker, or NULL; outlives the worker */
   int stop_signal; /* sent to the thread of a call that must end; open (interrupt.h), or 0 */
   struct moons__children

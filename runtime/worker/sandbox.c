@@ -9,12 +9,19 @@
 
 #include "moons.h"
 #include "sizes.h"
+#include "state/arena.h"
 #include "system/clock.h"
 
 _Static_assert(offsetof(moons__sandbox, stop) == 0,
                "the owner of a state's memory is known as either");
 
 moons__sandbox *moons__sandbox_of(lua_State *L) { return (moons__sandbox *)moons__stop_of(L); }
+
+moons__sandbox *moons__sandbox_find(lua_State *L) {
+  void *arena;
+  if (L == NULL || lua_getallocf(L, &arena) != moons__arena_alloc) return NULL;
+  return ((const moons__arena *)arena)->owner;
+}
 
 const void *moons__sandbox_arena(lua_State *L) {
   void *arena;
@@ -92,6 +99,15 @@ void moons__sandbox_kill_programs(moons__sandbox *s) {
 
 /* Beginning and ending. */
 
+void moons__sandbox_release_deferred(moons__sandbox *s) {
+  while (s->deferred.n_bytes > 0) {
+    moons__deferred last;
+    s->deferred.n_bytes -= sizeof last;
+    memcpy(&last, s->deferred.bytes + s->deferred.n_bytes, sizeof last);
+    last.release(last.pointer);
+  }
+}
+
 void moons__sandbox_enter(moons__sandbox *s, const moons__terms *terms, void *call_data) {
   s->terms = terms;
   s->call_data = call_data;
@@ -101,7 +117,10 @@ void moons__sandbox_begin(moons__sandbox *s) {
   s->made_finalizer = s->loaded_library = s->loaded_module = s->set_default = 0;
 }
 
+/* A call that was given up has left what it has deferred. */
 void moons__sandbox_free(moons__sandbox *s) {
+  moons__sandbox_release(s);
+  moons__buffer_free(&s->deferred);
   for (int i = 0; i < MOONS__N_STREAMS; i++)
     moons__buffer_free(&s->lines[i]);
 }

@@ -27,6 +27,9 @@ typedef struct moons__sandbox {
   void *write_data;
   const moons__terms *terms; /* of what runs */
   void *call_data;           /* of it */
+  unsigned seat;             /* of the thread (seats.h) */
+  int is_in_call;            /* a call has begun, and what it has deferred was not released */
+  moons__buffer deferred;    /* of moons__deferred */
   int has_written;
   moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
   int warns;                             /* warn is on; 2: within a message */
@@ -51,11 +54,26 @@ typedef struct moons__sandbox {
 /* The sandbox of a worker's state, also of a coroutine of it. */
 moons__sandbox *moons__sandbox_of(lua_State *L);
 
+/* The same of any state; NULL where that is none of a worker's. Any thread. */
+moons__sandbox *moons__sandbox_find(lua_State *L);
+
 /* The arena of such a state, by which its programs are known. */
 const void *moons__sandbox_arena(lua_State *L);
 
 /* Says under which terms code runs next. */
 void moons__sandbox_enter(moons__sandbox *sandbox, const moons__terms *terms, void *call_data);
+
+/* What is to be released when the call is over. */
+typedef struct moons__deferred {
+  void (*release)(void *pointer);
+  void *pointer;
+} moons__deferred;
+
+/* Releases what the call has deferred, the last first: nothing, after most calls. */
+void moons__sandbox_release_deferred(moons__sandbox *sandbox);
+static inline void moons__sandbox_release(moons__sandbox *sandbox) {
+  if (sandbox->deferred.n_bytes > 0) moons__sandbox_release_deferred(sandbox);
+}
 
 /* Clears the notes. */
 void moons__sandbox_begin(moons__sandbox *sandbox);

@@ -38,7 +38,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   return 0;
 }
 
-void moons__worker_number(moons__worker *w, unsigned number) {
+void moons__worker_number(moons__worker *w, unsigned number, unsigned seat) {
+  w->workshop.sandbox.seat = seat;
   atomic_store_explicit(&w->number, number, memory_order_relaxed);
 }
 
@@ -304,11 +305,14 @@ static int run_once(moons__worker *w) {
   uint32_t n_left = w->chunk->n_calls - w->chunk->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = !c->is_again && may_go_on(w);
+  w->workshop.sandbox.is_in_call = 1;
   note_begin(w);
   begin_meter(w, &used);
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session, is_whole(c, outcome))) return 1;
+  w->workshop.sandbox.is_in_call = 0;
+  moons__sandbox_release(&w->workshop.sandbox);
   end_meter(w, &used);
   if (must_collect(w)) moons__session_collect(c->session);
   if (moons__worker_is_lost(w)) return 1;

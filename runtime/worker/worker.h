@@ -21,8 +21,9 @@ typedef struct moons__worker moons__worker;
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer);
 
-/* Which of the runtime's workers it is, from 1, for what calls report; 0: that of a thread that waits. Between chunks. */
-void moons__worker_number(moons__worker *worker, unsigned number);
+/* Which of the runtime's workers it is, from 1, for what calls report; 0: that of a thread that waits. `seat`: of the thread,
+** for functions of the host. Between chunks. */
+void moons__worker_number(moons__worker *worker, unsigned number, unsigned seat);
 
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);

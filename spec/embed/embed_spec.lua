@@ -1,9 +1,11 @@
 -- Embedding through moons.h alone.
+local lfs = require "lfs"
 local program = require "c.program"
 
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
   {"queue_test", "a host that does not wait"}, {"terms_test", "a host with tenants"},
+  {"within_test", "functions of a host"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }
@@ -26,6 +28,23 @@ for _, row in ipairs(TESTS) do
     end
   end)
 end
+
+describe("a program with a Lua of its own", function()
+  it("is told, for its states are not those of the library #unsanitized #linux", function()
+    local folder = os.getenv "MOONS":match "^(.*)/"
+    local command = ("%s -o %%s spec/embed/twin.c -Wl,-Bstatic -llua5.4 -Wl,-Bdynamic -Wl,--exclude-libs,ALL %s/libmoons.so " ..
+      "-Wl,-rpath,%s -lm -ldl"):format(os.getenv "MOONS_CC", folder, folder)
+    local path = folder .. "/spec/twin"
+    lfs.mkdir(folder .. "/spec")
+    if not program.make(path, command) then
+      pending "there is no static library of Lua"
+      return
+    end
+    local succeeded, output = program.run(path)
+    assert(succeeded, output)
+    assert.equal("the Lua state was made by another Lua\n", output)
+  end)
+end)
 
 describe("moons.h", function()
   -- Declares a case that compiles the header alone.

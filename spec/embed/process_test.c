@@ -299,6 +299,74 @@ static void thread_names(void) {
 #endif
 }
 
+/* Interrupts. */
+
+static lua_State *interrupted;
+
+static void on_signal(int signal) {
+  (void)signal;
+  moons_interrupt(interrupted);
+}
+
+/* Interrupts the state a while later: by a signal to the thread that runs it, or right from here. */
+typedef struct later {
+  pthread_t thread;
+  int by_signal;
+} later;
+
+static void *interrupt_later(void *data) {
+  const later *l = data;
+  usleep(100000);
+  if (l->by_signal)
+    CHECK(pthread_kill(l->thread, SIGUSR1) == 0);
+  else
+    moons_interrupt(interrupted);
+  return NULL;
+}
+
+static void check_interrupted(lua_State *L, int by_signal, const char *code) {
+  pthread_t thread;
+  later l = {.thread = pthread_self(), .by_signal = by_signal};
+  CHECK(pthread_create(&thread, NULL, interrupt_later, &l) == 0);
+  CHECK(luaL_dostring(L, code) != LUA_OK);
+  CHECK(pthread_join(thread, NULL) == 0);
+  if (strstr(luaL_tolstring(L, -1, NULL), ":1: interrupted!") == NULL)
+    fprintf(stderr, "%s\n", lua_tostring(L, -1));
+  CHECK(strstr(lua_tostring(L, -1), ":1: interrupted!") != NULL);
+  lua_settop(L, 0);
+  run(L, "assert(parallel.map(math.sqrt, {4})[1] == 2.0)");
+}
+
+/* interrupt(): the state of this call, which is none of the host's. */
+static int call_interrupt(lua_State *L) {
+  moons_interrupt(L);
+  moons_interrupt(NULL);
+  return 0;
+}
+
+static void open_interrupt(lua_State *L, void *data) {
+  (void)data;
+  lua_register(L, "interrupt", call_interrupt);
+}
+
+static void interrupts(void) {
+  moons_options options = usual_options(2);
+  moons_terms terms = terms_with(open_interrupt, NULL);
+  options.stop_signal = SIGURG;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = interrupted = open_state_under(runtime, &terms);
+  set_action(SIGUSR1, on_signal);
+  for (int i = 0; i < 2; i++) {
+    check_interrupted(L, i, "parallel.map(function() while true do end end, {1, 2})");
+    check_interrupted(L, i, "parallel.apply(function() parallel.sleep(100) end)");
+    check_interrupted(L, i, "parallel.sleep(100)");
+  }
+  check_interrupted(L, 1, "while true do end");
+  check_interrupted(L, 1, "coroutine.wrap(function() parallel.sleep(100) end)()");
+  run(L, "assert(parallel.map(function() interrupt() return 7 end, {1})[1] == 7)");
+  close_both(L, runtime);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a host that waits for signals gets them #threads", host_waits},
@@ -307,6 +375,7 @@ int main(int argc, char **argv) {
       {"workers have the cores of the thread that makes the runtime #linux", cores},
 #endif
       {"threads have names #linux", thread_names},
+      {"what a state waits for, or runs, is interrupted", interrupts},
       {"the child of a fork is refused its parent's runtime and may have its own #unsanitized",
        forked},
       {"calls are ended with the signal that the host names #threads", stop_signals},

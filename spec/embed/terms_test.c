@@ -292,6 +292,22 @@ static void opened_twice(void) {
   close_both(L, runtime);
 }
 
+/* A host may have functions of its own in place of Lua's. */
+static void replaced_functions(void) {
+  static const char *const NAMES[] = {"next", "rawequal", "rawget", "rawlen", "select"};
+  moons_runtime *runtime = open_usual(1);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+    lua_register(L, NAMES[i], call_hang);
+  CHECK(moons_open(L, runtime, NULL) == 0);
+  close_both(L, runtime);
+  L = luaL_newstate();
+  runtime = open_usual(1);
+  CHECK(moons_open(L, runtime, NULL) == 0);
+  close_both(L, runtime);
+}
+
 static const test TESTS[] = {
     {"gives each its own functions, and takes what each prints #threads", many_tenants},
     {"does not take one for another that was at its address", addresses_used_again},
@@ -302,6 +318,7 @@ static const test TESTS[] = {
     {"has so many threads for calls that were given up, and no more #threads #unsanitized",
      too_many_given_up},
     {"gives a state the module once", opened_twice},
+    {"takes a state with other functions for its own", replaced_functions},
     {NULL, NULL},
 };
 

@@ -1,0 +1,253 @@
+/* What functions of a host ask of the call that has called them. */
+#include "moons.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "host.h"
+
+/* What releases have noted, one after the other. */
+static char released[2000];
+static atomic_int n_released;
+
+static void release(void *pointer) {
+  released[atomic_fetch_add(&n_released, 1)] = *(const char *)pointer;
+}
+
+static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz";
+
+/* defer(n): has the n-th letter noted at the end. */
+static int call_defer(lua_State *L) {
+  const char *letter = &LETTERS[luaL_checkinteger(L, 1) - 1];
+  lua_pushinteger(L, moons_defer(L, release, (void *)(uintptr_t)letter));
+  return 1;
+}
+
+static atomic_int n_here[64], n_most;
+
+/* sit(): for some time nobody else has the number of this thread. Returns it. */
+static int call_sit(lua_State *L) {
+  unsigned worker = moons_worker(L);
+  CHECK(worker < 64 && atomic_fetch_add(&n_here[worker], 1) == 0);
+  usleep(2000);
+  CHECK(atomic_fetch_sub(&n_here[worker], 1) == 1);
+  lua_pushinteger(L, worker);
+  return 1;
+}
+
+/* wait(): until it must end. */
+static int call_wait(lua_State *L) {
+  CHECK(!moons_is_ending(L));
+  while (!moons_is_ending(L))
+    usleep(1000);
+  atomic_fetch_add(&n_most, 1);
+  return 0;
+}
+
+static int call_data(lua_State *L) {
+  lua_pushlightuserdata(L, moons_data(L));
+  return 1;
+}
+
+static atomic_int may_end;
+
+/* hang(): does not end though it is told to. */
+static int call_hang(lua_State *L) {
+  (void)L;
+  while (!atomic_load(&may_end))
+    usleep(1000);
+  return 0;
+}
+
+static void offer(lua_State *L, void *data) {
+  lua_register(L, "defer", call_defer);
+  lua_register(L, "sit", call_sit);
+  lua_register(L, "wait", call_wait);
+  lua_register(L, "data", call_data);
+  lua_register(L, "hang", call_hang);
+  CHECK(moons_defer(L, release, data) == MOONS_EINVAL);
+  lua_pushlightuserdata(L, data);
+  lua_setglobal(L, "given");
+}
+
+/* Runs code in a state whose calls have these functions. */
+static void run_offering(unsigned n_workers, const char *code) {
+  static int data;
+  moons_options options = usual_options(n_workers);
+  moons_terms terms = terms_with(offer, &data);
+  run_under(&options, &terms, code);
+}
+
+static void check_released(const char *letters) {
+  released[atomic_load(&n_released)] = '\0';
+  if (strcmp(released, letters) != 0) fprintf(stderr, "released: %s\n", released);
+  CHECK(strcmp(released, letters) == 0);
+}
+
+static void outside(void) {
+  lua_State *L = luaL_newstate();
+  for (int i = 0; i < 2; i++) {
+    lua_State *of = i == 0 ? NULL : L;
+    CHECK(moons_data(of) == NULL && moons_worker(of) == 0 && moons_is_ending(of) == 0);
+    CHECK(moons_defer(of, release, NULL) == MOONS_EINVAL);
+  }
+  lua_close(L);
+  check_released("");
+}
+
+static void tenants(void) {
+  run_offering(
+      2, "assert(parallel.map(function() return data() == given end, {1})[1])\n"
+         "assert(parallel.map(function() return given end, {1})[1] == given)\n"
+         "local function inner() return parallel.map(function() return data() end, {1})[1] end\n"
+         "assert(parallel.map(inner, {1})[1] == given)\n"
+         "assert(parallel.map(function() return coroutine.wrap(data)() end, {1})[1] == given)\n"
+         "assert(data() == nil or data() ~= given)");
+}
+
+/* A number for each thread that runs calls, those of pools too. */
+static void numbers(void) {
+  run_offering(
+      2, "for _, worker in ipairs(parallel.map(function() return sit() end,\n"
+         "  parallel.range(1, 30))) do assert(worker < 2) end\n"
+         "local pools = {parallel.pool(2), parallel.pool(3)}\n"
+         "local futures = {}\n"
+         "for i = 1, 40 do futures[i] = pools[i % 2 + 1]:submit(function() return sit() end) end\n"
+         "parallel.map(function() return sit() end, parallel.range(1, 30))\n"
+         "for _, future in ipairs(futures) do assert(future:get() < 7) end\n"
+         "parallel.map(function() local inline <close> = parallel.pool {workers = 1, backend =\n"
+         "  'inline'} return inline:apply(function() return sit() end) end, {1, 2, 3, 4})");
+}
+
+static void endings(void) {
+  run_offering(2, "for _, fresh in ipairs {true, false} do\n"
+                  "  local options = {timeout = 0.05, fresh = fresh}\n"
+                  "  local ok, err = pcall(parallel.map, function() wait() end, {1}, options)\n"
+                  "  assert(not ok and err.kind == 'timeout', tostring(err))\n"
+                  "  assert(not err.message:find('given up', 1, true))\n"
+                  "end\n"
+                  "local pool <close> = parallel.pool(1)\n"
+                  "local future = pool:submit(function() wait() end)\n"
+                  "parallel.sleep(0.1)\n"
+                  "future:cancel()");
+  CHECK(atomic_load(&n_most) == 3);
+}
+
+static void deferred(void) {
+  run_offering(1, "local function two() return defer(1) + defer(2) end\n"
+                  "assert(parallel.map(two, {1})[1] == 0)");
+  check_released("ba");
+  run_offering(1, "assert(not pcall(parallel.map, function() defer(3) error 'x' end, {1}))\n"
+                  "assert(not pcall(parallel.map, function() defer(4) while true do end end, {1},\n"
+                  "  {timeout = 0.05}))\n"
+                  "assert(not pcall(parallel.map, function() defer(5) error 'x' end, {1},\n"
+                  "  {retries = 1}))\n"
+                  "assert(not pcall(parallel.map, function() defer(6) os.exit() end, {1}))");
+  check_released("bacdeef");
+}
+
+/* After what the state still runs, and of each call that is kept. */
+static void deferred_order(void) {
+  run_offering(1, "parallel.map(function()\n"
+                  "  defer(1) setmetatable({}, {__gc = function() defer(2) end})\n"
+                  "end, {1})");
+  check_released("ba");
+  run_offering(1, "parallel.map(function(x) defer(x) return x end, parallel.range(3, 20),\n"
+                  "  {fresh = false})");
+  check_released("bacdefghijklmnopqrst");
+  run_offering(1, "parallel.map(function() defer(21)\n"
+                  "  parallel.map(function() defer(22) end, {1}) end, {1})");
+  check_released("bacdefghijklmnopqrstvu");
+}
+
+static void deferred_by_set_ups(void) {
+  run_offering(1, "parallel.map(function() assert(result < 0) end, {1, 2},\n"
+                  "  {init = function() result = defer(1) end})");
+  check_released("");
+}
+
+/* What a call that was given up has deferred goes when it ends. */
+static void deferred_long(void) {
+  run_offering(1, "local ok, err = pcall(parallel.map, function() defer(1) hang() end, {1},\n"
+                  "  {timeout = 0.05}) assert(err.message:find('given up', 1, true))");
+  check_released("");
+  atomic_store(&may_end, 1);
+  while (atomic_load(&n_released) == 0)
+    usleep(1000);
+  check_released("a");
+}
+
+static int host;
+static atomic_int n_begun[8], n_ended[8];
+
+static void note_thread(void *data, unsigned worker, int begins) {
+  CHECK(data == &host && worker < 8);
+  atomic_fetch_add(begins ? &n_begun[worker] : &n_ended[worker], 1);
+}
+
+static int n_of(atomic_int counts[8]) {
+  int n = 0;
+  for (int i = 0; i < 8; i++)
+    n += atomic_load(&counts[i]);
+  return n;
+}
+
+static void threads(void) {
+  moons_options options = usual_options(2);
+  moons_terms terms = terms_with(offer, NULL);
+  options.thread = note_thread;
+  options.thread_data = &host;
+  run_under(&options, &terms,
+            "parallel.map(function() sit() end, parallel.range(1, 30))\n"
+            "local pool <close> = parallel.pool(1)\n"
+            "pool:apply(function() sit() end)");
+  for (int i = 0; i < 3; i++)
+    CHECK(atomic_load(&n_begun[i]) == 1 && atomic_load(&n_ended[i]) == 1);
+  CHECK(n_of(n_begun) == 3);
+}
+
+/* A thread whose call was given up keeps its number until that ends. */
+static void threads_given_up(void) {
+  moons_options options = usual_options(1);
+  moons_terms terms = terms_with(offer, NULL);
+  options.thread = note_thread;
+  options.thread_data = &host;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state_under(runtime, &terms);
+  run(L, "pcall(parallel.map, function() hang() end, {1}, {timeout = 0.05})\n"
+         "assert(parallel.map(function() return sit() end, {1})[1] == 1)");
+  CHECK(n_of(n_begun) == 2 && n_of(n_ended) == 0);
+  atomic_store(&may_end, 1);
+  while (n_of(n_ended) == 0)
+    usleep(1000);
+  CHECK(atomic_load(&n_ended[0]) == 1);
+  close_both(L, runtime);
+  CHECK(n_of(n_ended) == 2);
+  runtime = open_runtime(&options);
+  L = open_state_under(runtime, &terms);
+  atomic_store(&may_end, 0);
+  run(L, "pcall(parallel.map, function() hang() end, {1}, {timeout = 0.05})");
+  close_both(L, runtime);
+  CHECK(n_of(n_begun) == 3);
+  atomic_store(&may_end, 1);
+  usleep(50000);
+  CHECK(n_of(n_ended) == 2); /* the runtime had been closed */
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"outside of a call there is nothing", outside},
+      {"the data of the terms", tenants},
+      {"a number of its own for each thread #threads", numbers},
+      {"whether the call must end", endings},
+      {"what is deferred is released at the end of the call", deferred},
+      {"what is deferred is released after all else, the last first", deferred_order},
+      {"a set-up defers nothing", deferred_by_set_ups},
+      {"what is deferred by a call that was given up is released when that ends #unsanitized",
+       deferred_long},
+      {"threads are told when they begin and end #threads", threads},
+      {"a thread whose call was given up ends later #unsanitized", threads_given_up},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}
