@@ -189,7 +189,7 @@ typedef struct moons_terms {
 
   /* Takes what calls print, in whole lines as far as they end: `stream` is 1 for stdout, 2 for stderr. NULL: C's streams.
   ** Any worker, several at once; the lines of the option `progress` go to stream 2 too, on the caller's thread, and a bar appears
-  ** only where this is NULL. `call_data` is NULL. */
+  ** only where this is NULL. `call_data` is that of moons_submit; otherwise NULL. */
   void (*write)(void *data, void *call_data, int stream, const char *bytes, size_t n_bytes);
 
   void *data; /* of both, and of `gone`, until which it must live */
@@ -458,6 +458,9 @@ MOONS_API uint64_t moons_call_ns(const moons_call *call);
 
 /* `data` of the terms: the tenant. In `open` and while a script is loaded, too. */
 MOONS_API void *moons_data(struct lua_State *L);
+
+/* `data` of moons_submit: the request; NULL where the call is of another kind. In maps that a call makes, that of the call. */
+MOONS_API void *moons_data_of_call(struct lua_State *L);
 
 /* Which thread runs the call, from 0: no two of a runtime, pools of its scripts included, have the same number at a time, and they
 ** are as low as can be: for a connection for each. As long as no call is given up and no script makes a pool, they are below

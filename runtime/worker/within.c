@@ -10,6 +10,11 @@ void *moons_data(lua_State *L) {
   return s != NULL ? moons__terms_of(s->terms)->data : NULL;
 }
 
+void *moons_data_of_call(lua_State *L) {
+  const moons__sandbox *s = moons__sandbox_find(L);
+  return s != NULL ? s->call_data : NULL;
+}
+
 unsigned moons_worker(lua_State *L) {
   const moons__sandbox *s = moons__sandbox_find(L);
   return s != NULL ? s->seat : 0;

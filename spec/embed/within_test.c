@@ -88,7 +88,8 @@ static void outside(void) {
   lua_State *L = luaL_newstate();
   for (int i = 0; i < 2; i++) {
     lua_State *of = i == 0 ? NULL : L;
-    CHECK(moons_data(of) == NULL && moons_worker(of) == 0 && moons_is_ending(of) == 0);
+    CHECK(moons_data(of) == NULL && moons_data_of_call(of) == NULL);
+    CHECK(moons_worker(of) == 0 && moons_is_ending(of) == 0);
     CHECK(moons_defer(of, release, NULL) == MOONS_EINVAL);
   }
   lua_close(L);
@@ -117,6 +118,61 @@ static void numbers(void) {
          "for _, future in ipairs(futures) do assert(future:get() < 7) end\n"
          "parallel.map(function() local inline <close> = parallel.pool {workers = 1, backend =\n"
          "  'inline'} return inline:apply(function() return sit() end) end, {1, 2, 3, 4})");
+}
+
+static int call_data_of_call(lua_State *L) {
+  lua_pushlightuserdata(L, moons_data_of_call(L));
+  return 1;
+}
+
+static void open_request(lua_State *L, void *data) {
+  (void)data;
+  CHECK(data == NULL && moons_data_of_call(L) != &n_most);
+  lua_register(L, "request", call_data_of_call);
+}
+
+/* What each request prints. */
+static char printed[3][40];
+
+static void take_printed(void *data, void *call_data, int stream, const char *bytes,
+                         size_t n_bytes) {
+  CHECK(data == NULL && stream == 1);
+  strncat(call_data, bytes, n_bytes);
+}
+
+static void requests(void) {
+  moons_options options = usual_options(2);
+  moons_terms terms = terms_with(open_request, NULL);
+  terms.write = take_printed;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_queue *queue;
+  moons_program *program = load_under(
+      runtime,
+      "function f(n) print(n) local inner = parallel.map(function() print 'inner' return request() "
+      "end, {1})[1]\n"
+      "  return inner, request() end",
+      &terms);
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  for (int i = 0; i < 3; i++) {
+    moons_value n = moons_integer(i);
+    CHECK(moons_submit(queue, program, "f", &n, 1, printed[i], NULL) == 0);
+  }
+  for (int i = 0; i < 3; i++) {
+    moons_call *call;
+    CHECK(moons_next(queue, -1, &call) == 0);
+    const moons_value *results = moons_results(call, NULL);
+    CHECK(results[0].as.pointer == moons_call_data(call));
+    CHECK(results[1].as.pointer == moons_call_data(call));
+    moons_call_free(call);
+  }
+  for (int i = 0; i < 3; i++) {
+    char expected[40];
+    snprintf(expected, sizeof expected, "%d\ninner\n", i);
+    CHECK(strcmp(printed[i], expected) == 0);
+  }
+  moons_queue_free(queue);
+  moons_program_free(program);
+  moons_runtime_free(runtime);
 }
 
 static void endings(void) {
@@ -239,6 +295,7 @@ int main(int argc, char **argv) {
       {"outside of a call there is nothing", outside},
       {"the data of the terms", tenants},
       {"a number of its own for each thread #threads", numbers},
+      {"the data of the request #threads", requests},
       {"whether the call must end", endings},
       {"what is deferred is released at the end of the call", deferred},
       {"what is deferred is released after all else, the last first", deferred_order},
