@@ -219,10 +219,11 @@ MOONS_API void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes);
 /* Where calls run. A runtime of MOONS_INLINE only one thread at a time may use. Worker processes start when there is work for them;
 ** a call that crashes, or ends its process, costs no other call. */
 typedef enum moons_backend {
-  MOONS_THREADS,  /* on threads of the runtime's own */
-  MOONS_INLINE,   /* on the thread that waits, one by one: to debug, and as the reference */
-  MOONS_LENT,     /* on threads of the host. Of this version: MOONS_EUNSUPPORTED */
-  MOONS_PROCESSES /* in processes of their own (`program`): a crash costs one call */
+  MOONS_THREADS,   /* on threads of the runtime's own */
+  MOONS_INLINE,    /* on the thread that waits, one by one: to debug, and as the reference */
+  MOONS_LENT,      /* on threads of the host. Of this version: MOONS_EUNSUPPORTED */
+  MOONS_PROCESSES, /* in processes of their own (`program`): a crash costs one call */
+  MOONS_HOSTS /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
 } moons_backend;
 
 /* Of this version: max_workers and alloc are refused with MOONS_EUNSUPPORTED. */
@@ -230,7 +231,7 @@ typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
 
-  /* Workers that there may be; 0: moons_cpus(). A job may ask for more: from then on there may be so many. */
+  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A job may ask for more: from then on there may be so many. */
   unsigned n_workers;
 
   /* The most that scripts may bring about, pools counted; 0: as many as n_workers, at least 8. */
@@ -285,6 +286,15 @@ typedef struct moons_options {
   ** program, whose main calls moons_worker_main, since another one offers other functions. NULL: the command beside the library
   ** or in the folder `bin` of the same place; else `moons` on the PATH. Copied. */
   const char *program;
+
+  /* Where MOONS_HOSTS runs calls: names of machines, with how many calls each runs at once, "node1:16,ann@node2", and brackets for
+  ** many, "node[01-16]:8"; or the file that has them, "@hosts.txt". A host without a number runs as many as it has cores, and
+  ** moons_runtime_new waits until it has answered. Terms with `open` are refused there. Copied. */
+  const char *hosts;
+
+  /* The command, for a shell, that starts `moons` on a host, with {host} for the name and {moons} for what to start; its stdin and
+  ** stdout are the connection. NULL: ssh. Copied. */
+  const char *launch;
 } moons_options;
 
 /* Fills in the defaults. */

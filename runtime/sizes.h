@@ -273,6 +273,57 @@
 #define MOONS_PROCESS_START_NS 30000000000u
 #endif
 
+/* What is skipped before a worker process, or an agent behind the login shell of its host, says that it is there, in bytes. */
+#ifndef MOONS_CHATTER_BYTES
+#define MOONS_CHATTER_BYTES ((size_t)64 << 10)
+#endif
+
+/* A host that has said nothing for this many ns is lost: long against what a busy machine, or a network that drops packets, may
+** keep silent, since its agent says every second that it is there. A connection that ends is seen at once. */
+#ifndef MOONS_HOST_SILENCE_NS
+#define MOONS_HOST_SILENCE_NS 30000000000u
+#endif
+
+/* An agent that has heard nothing for this many seconds ends: long, since a person may stop the script for a while (Ctrl-Z). */
+#ifndef MOONS_AGENT_SILENCE_S
+#define MOONS_AGENT_SILENCE_S 600u
+#endif
+
+/* How often both say that they are there, in ns. */
+#ifndef MOONS_HEART_NS
+#define MOONS_HEART_NS 1000000000
+#endif
+
+/* At most so many hosts are connected at once: an sshd drops connections that come too fast (MaxStartups, 10). */
+#ifndef MOONS_HOSTS_AT_ONCE
+#define MOONS_HOSTS_AT_ONCE 8u
+#endif
+
+/* A call that so many hosts in a row were lost with has failed. */
+#ifndef MOONS_HOST_LOSSES
+#define MOONS_HOST_LOSSES 3u
+#endif
+
+/* A host that was asked to share a chunk, and has not answered, is asked again after this many ns. */
+#ifndef MOONS_HOST_ASK_NS
+#define MOONS_HOST_ASK_NS 20000000
+#endif
+
+/* Plans that an agent knows: what the calls of the last few maps have in common. */
+#ifndef MOONS_AGENT_PLANS
+#define MOONS_AGENT_PLANS 16
+#endif
+
+/* At the end an agent has this many ns to close the states of its workers and to pass on what they print. */
+#ifndef MOONS_HOST_END_NS
+#define MOONS_HOST_END_NS 2000000000
+#endif
+
+/* Chunks of more bytes of arguments are not sent whole where one call of them is to run by itself. */
+#ifndef MOONS_SMALL_CHUNK_BYTES
+#define MOONS_SMALL_CHUNK_BYTES 4096
+#endif
+
 /* So many worker processes in a row that cannot be started, or that die before a call could begin, are no accident. */
 #ifndef MOONS_PROCESS_TRIES
 #define MOONS_PROCESS_TRIES 3u

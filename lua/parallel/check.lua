@@ -166,7 +166,14 @@ local OPTIONS = {
     if where ~= "pool" then
       return false, 'left to the pool, as in parallel.pool {backend = "processes"}'
     end
-    return value == "threads" or value == "processes" or value == "inline", '"threads", "processes" or "inline"'
+    local is_one = value == "threads" or value == "processes" or value == "inline" or value == "hosts"
+    return is_one, '"threads", "processes", "inline" or "hosts"'
+  end,
+  hosts = function(value, where)
+    if where ~= "pool" then
+      return false, 'left to the pool, as in parallel.pool {hosts = {"node1:16"}}'
+    end
+    return require "parallel.hosts".read(value)
   end,
   fresh = boolean,
   pack = boolean,
@@ -221,6 +228,7 @@ local OTHER_NAMES = {
   n_workers = "workers", num_workers = "workers", threads = "workers", n_threads = "workers", cores = "workers",
   chunksize = "chunk", chunk_size = "chunk", batch = "chunk", batch_size = "chunk",
   initializer = "init", setup = "init",
+  nodes = "hosts", machines = "hosts", hostfile = "hosts", host = "hosts",
   random_state = "seed", rng = "seed",
   time_limit = "timeout", deadline = "timeout", max_time = "timeout",
   memory_limit = "memory", max_memory = "memory", mem = "memory",

@@ -1,6 +1,7 @@
 --- The error values of failed calls.
 -- Each is a table with `index` (which call), `item` (its argument), `kind`, `message`, `value` (what was thrown), where
--- that cannot be sent `unsent` (why), `traceback` (of the worker), `caller` (where in the script the map stands) and,
+-- that cannot be sent `unsent` (why), `traceback` (of the worker), `host` (of a pool that has some), `caller` (where in
+-- the script the map stands) and,
 -- once it was raised, `caller_traceback`. The C half makes them and gives them this metatable.
 -- @module parallel.errors
 
@@ -79,6 +80,7 @@ local MOST_MAPS = 3
 --- One line: where the map stands, which call failed, what happened; of maps within maps for each of them.
 function errors.type.brief(err)
   local parts, n_maps, kind = {}, 0, err.kind
+  local host = err.host and (" (on host '%s')"):format(err.host) or ""
   while true do
     n_maps = n_maps + 1
     local place = err.caller and err.caller .. ": " or ""
@@ -94,7 +96,8 @@ function errors.type.brief(err)
     parts[#parts + 1] = ("(%d maps deeper) "):format(n_maps - MOST_MAPS)
   end
   local unsent = err.unsent and (" (what was thrown cannot be had: %s)"):format(err.unsent) or ""
-  return table.concat(parts) .. tostring(err.message) .. unsent .. (kind ~= "error" and (" (%s)"):format(kind) or "")
+  local message = tostring(err.message) .. unsent
+  return table.concat(parts) .. message .. (kind ~= "error" and (" (%s)"):format(kind) or "") .. host
 end
 
 -- Adds the tracebacks of the worker: of a map within a map, the innermost first.

@@ -40,6 +40,17 @@ local function plans_of_call(options, workers)
   return {options = merged, pool = workers, is_awaited = true}, {options = merged, pool = workers}
 end
 
+-- The workers of a pool, and how many there are: hosts say that themselves.
+local function make_workers(options)
+  if not options.hosts then
+    return core.new_workers(options.workers or core.workers(), options.seed, options.backend)
+  elseif options.backend and options.backend ~= "hosts" then
+    core.blame(("option 'backend' of 'pool': it has hosts, so it cannot be %q"):format(options.backend))
+  end
+  local names, launch = require "parallel.hosts".read(options.hosts)
+  return core.new_workers(options.workers or 0, options.seed, "hosts", names, launch)
+end
+
 --- Makes a pool.
 -- @tparam[opt] integer|table options the number of workers, or a table of options, which then hold
 -- for all its calls, which count on from each other: call k of the pool draws its random numbers from (seed, k)
@@ -53,12 +64,10 @@ function Pool.new(options, more)
   if options.into then
     core.blame("option 'into' of 'pool': it is an option of a map, for its results alone")
   end
-  local n_workers = options.workers or core.workers()
-  local seed = options.seed
+  local workers, n_workers = make_workers(options)
   options = merge(options, {workers = n_workers})
   options.seed = nil -- what calls have is their own
   options.reports_all = options.report ~= nil or nil
-  local workers = core.new_workers(n_workers, seed, options.backend)
   local plan_of_apply, plan_of_submit = plans_of_call(options, workers)
   local self = {
     options = options,

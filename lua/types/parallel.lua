@@ -23,7 +23,8 @@
 ---@field progress? boolean|fun(done: integer, total?: integer, failed: integer) true: a bar, or lines, on stderr
 
 ---@class parallel.PoolOptions: parallel.MapOptions
----@field backend? "threads"|"processes"|"inline" where its calls run; by default where those of the command do
+---@field hosts? string|string[] for a pool: other machines that run its calls, such as {"node1:16", "ann@node2"}
+---@field backend? "threads"|"processes"|"inline"|"hosts" where its calls run; by default where those of the command do
 
 ---What a call has used.
 ---@class parallel.Use

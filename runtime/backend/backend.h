@@ -31,9 +31,11 @@ typedef struct moons__backend_config {
   unsigned n_cores; /* that all threads together may use */
   unsigned
       max_lost; /* threads that were given up and go on, of which each has another in its place */
-  size_t stack_bytes;  /* C stack of each worker thread */
-  int stop_signal;     /* that worker threads do not block, or 0 */
-  const char *program; /* of worker processes, as in moons_options; copied */
+  size_t stack_bytes;         /* C stack of each worker thread */
+  int stop_signal;            /* that worker threads do not block, or 0 */
+  const char *program;        /* of worker processes, as in moons_options; copied */
+  const char *hosts, *launch; /* as there; they stay */
+  size_t host_states_bytes;   /* `states_bytes` there, as it was given: 0 leaves it to each host */
   void (*thread)(void *data, unsigned seat, int begins); /* as in moons_options */
   void *thread_data;
   const char *thread_name; /* with which the names of threads begin; lives until `gone` */
@@ -87,6 +89,9 @@ typedef struct moons__backend_functions {
 
   /* {== Optional ============================================================================== */
 
+  /* Where workers are not on this machine: how many calls may run at once there, at least 1. */
+  unsigned (*cores)(moons__backend *backend);
+
   /* Where workers cannot see `cancelled` of a plan: begins no more calls of the chunks of this owner that run. */
   void (*stop)(moons__backend *backend, const void *owner);
 
@@ -125,5 +130,6 @@ int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void
 
 extern const moons__backend_functions moons__backend_threads;
 extern const moons__backend_functions moons__backend_processes;
+extern const moons__backend_functions moons__backend_hosts;
 
 #endif

@@ -40,7 +40,8 @@ moons__setup *moons__cargo_setup(const void *bytes, size_t n_bytes, uint64_t has
 
 int moons__cargo_send_setup(moons__link *link, int files, const moons__setup *setup,
                             uint32_t slot) {
-  int file = setup->block != NULL ? moons__shared_descriptor(setup->block) : -1;
+  int has_file = files >= 0 && setup->block != NULL;
+  int file = has_file ? moons__shared_descriptor(setup->block) : -1;
   moons__frame_setup head = {.hash = setup->hash, .slot = slot, .is_file = file >= 0};
   head.n_bytes = setup->n_bytes;
   const void *bytes = file < 0 ? setup->bytes : NULL;
@@ -84,7 +85,8 @@ static int send_bytes(moons__link *link, const moons__shared *block) {
 static int send_block(moons__sent *sent, moons__link *link, int files, moons__shared *block,
                       int is_again) {
   const struct moons__sent_block *known = find_sent(sent, block);
-  int is_file = known != NULL ? known->is_file : moons__shared_descriptor(block) >= 0;
+  int has_file = files >= 0 && moons__shared_descriptor(block) >= 0;
+  int is_file = known != NULL ? known->is_file : has_file;
   if (known != NULL && (is_file || !is_again)) return 0;
   if (known == NULL && note_sent(sent, block, is_file)) return -1;
   return is_file ? send_file(link, files, MOONS__FRAME_BLOCK, block) : send_bytes(link, block);
@@ -97,8 +99,9 @@ static int send_list(moons__sent *sent, moons__link *link, int files,
   return 0;
 }
 
+/* Where no files go, it is one of the plan's blocks. */
 static int send_sink(moons__sent *sent, moons__link *link, int files, moons__shared *sink) {
-  if (sink == NULL || sink->n_bytes == 0 || sent->sink == sink->id) return 0;
+  if (files < 0 || sink == NULL || sink->n_bytes == 0 || sent->sink == sink->id) return 0;
   sent->sink = sink->id;
   return send_file(link, files, MOONS__FRAME_SINK, sink);
 }
@@ -168,26 +171,16 @@ int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moo
   return send_ids(link, chunk);
 }
 
-/* Reads and forgets. */
-static int skip(moons__link *link, uint64_t n_bytes) {
-  char bytes[MOONS__LINK_BYTES];
-  for (size_t n; n_bytes > 0; n_bytes -= n) {
-    n = n_bytes < sizeof bytes ? (size_t)n_bytes : sizeof bytes;
-    if (moons__link_read(link, bytes, n)) return -1;
-  }
-  return 0;
-}
-
-int moons__cargo_take_given(moons__link *link, const moons__frame *frame, moons__chunk *chunk,
-                            int *is_lost) {
+int moons__cargo_take_given(moons__link *link, const moons__frame *frame,
+                            moons__shared_list **given, int *is_lost) {
   moons__frame_block head;
   if (moons__link_head(link, frame, &head, sizeof head)) return -1;
   if (head.n_bytes != frame->n_bytes || head.n_bytes > SIZE_MAX / 2) return -1;
   moons__shared *block = moons__shared_new((size_t)head.n_bytes);
-  if (block == NULL || moons__shared_list_add(&chunk->given, block)) *is_lost = 1;
+  if (block == NULL || moons__shared_list_add(given, block)) *is_lost = 1;
   if (block != NULL) block->id = head.id;
   int error = block != NULL ? moons__link_read(link, block->bytes, block->n_bytes)
-                            : skip(link, head.n_bytes);
+                            : moons__link_skip(link, head.n_bytes);
   moons__shared_release(block);
   return error;
 }
@@ -237,6 +230,7 @@ static moons__shared *take_bytes(moons__held *held, moons__link *link,
   block = block != NULL ? moons__shared_share(block) : moons__shared_new((size_t)head->n_bytes);
   if (block == NULL) return NULL;
   block->id = head->id;
+  moons__shared_change(block);
   if (block->n_bytes == head->n_bytes && moons__link_read(link, block->bytes, block->n_bytes) == 0)
     return block;
   moons__shared_release(block);

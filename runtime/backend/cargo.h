@@ -26,16 +26,17 @@ void moons__cargo_show(const moons__shared_list *blocks);
 /* A set-up of these bytes, which are copied; where they are many, to where processes can map them. NULL: no memory. Any thread. */
 moons__setup *moons__cargo_setup(const void *bytes, size_t n_bytes, uint64_t hash);
 
-/* Sends a set-up for a slot. Returns 0, or -1 as a link does. */
+/* Sends a set-up for a slot; `files` is as below. Returns 0, or -1 as a link does. */
 int moons__cargo_send_setup(moons__link *link, int files, const moons__setup *setup, uint32_t slot);
 
-/* Sends what the chunk speaks of and the process has not got. `files` is its stream for files. Returns 0, or -1: as a link does, or no
+/* Sends what the chunk speaks of and the process has not got. `files` is its stream for files; -1: there is none, and all go by
+** their bytes. Returns 0, or -1: as a link does, or no
 ** memory. */
 int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moons__chunk *chunk);
 
-/* Takes a frame of the kind GIVEN to the chunk. Returns 0, or -1 as a link does; without memory *is_lost becomes 1. */
-int moons__cargo_take_given(moons__link *link, const moons__frame *frame, moons__chunk *chunk,
-                            int *is_lost);
+/* Takes a frame of the kind GIVEN to a list. Returns 0, or -1 as a link does; without memory *is_lost becomes 1. */
+int moons__cargo_take_given(moons__link *link, const moons__frame *frame,
+                            moons__shared_list **given, int *is_lost);
 
 /* Takes over what a process has put into the plan's sink for the first `n_run` calls of the chunk. */
 void moons__cargo_fetch(const moons__chunk *chunk, uint32_t n_run);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sizes.h"
 #include "system/process.h"
 
 void moons__link_open(moons__link *link, int stream, int (*waits)(void *data), void *data) {
@@ -89,4 +90,26 @@ int moons__link_read(moons__link *link, void *bytes, size_t n_bytes) {
 
 int moons__link_head(moons__link *link, const moons__frame *frame, void *head, size_t n_head) {
   return frame->n_head == n_head ? moons__link_read(link, head, n_head) : -1;
+}
+
+int moons__link_find(moons__link *link, const char *magic, char *said, size_t n_said) {
+  size_t n_matched = 0, n = 0;
+  char c;
+  said[0] = '\0';
+  for (size_t n_read = 0; magic[n_matched] != '\0'; n_read++) {
+    if (n_read == MOONS_CHATTER_BYTES || moons__link_read(link, &c, 1)) return -1;
+    if (n + 1 < n_said) said[n++] = c;
+    said[n] = '\0';
+    n_matched = c == magic[n_matched] ? n_matched + 1 : c == magic[0];
+  }
+  return 0;
+}
+
+int moons__link_skip(moons__link *link, uint64_t n_bytes) {
+  char bytes[MOONS__LINK_BYTES];
+  for (size_t n; n_bytes > 0; n_bytes -= n) {
+    n = n_bytes < sizeof bytes ? (size_t)n_bytes : sizeof bytes;
+    if (moons__link_read(link, bytes, n)) return -1;
+  }
+  return 0;
 }

@@ -1,6 +1,6 @@
 /*
-** What goes between a runtime and a worker process: frames over a stream, each a head, then as many bytes as that says. Numbers
-** lie there as in memory: both ends are the same Moons (identity.h).
+** What goes between a runtime and a worker process, or the agent of a host: frames over a stream, each a head, then as many bytes
+** as that says. Numbers lie there as in memory: both ends are the same Moons (identity.h).
 **
 ** frame = kind:u32 n_head:u32 n_bytes:u64, a struct of n_head bytes, and n_bytes more
 */
@@ -13,16 +13,18 @@
 #include "moons.h"
 #include "worker/job_options.h"
 
-/* What comes before the first frame of a worker process, behind whatever its start has printed. */
+/* What comes before the first frame of a worker process, and of an agent, behind whatever its start has printed. */
 #define MOONS__FRAME_MAGIC "\n\001moons worker\001\n"
+#define MOONS__FRAME_AGENT_MAGIC "\n\001moons agent\001\n"
 
 typedef enum moons__frame_kind {
-  /* From the worker process. */
-  MOONS__FRAME_HELLO,  /* its identity as bytes */
-  MOONS__FRAME_PRINT,  /* moons__frame_print, the text */
-  MOONS__FRAME_DONE,   /* moons__frame_done; the results are in its window */
+  /* From the worker process, or the agent. */
+  MOONS__FRAME_HELLO, /* its identity as bytes; of an agent behind moons__frame_cores */
+  MOONS__FRAME_PRINT, /* moons__frame_print, the text */
+  MOONS__FRAME_DONE,  /* moons__frame_done; the results, but those of a process are in its window */
   MOONS__FRAME_PARTED, /* moons__frame_order: n calls have left the end of the chunk */
   MOONS__FRAME_GIVEN,  /* moons__frame_block, its bytes: results that come speak of it */
+  MOONS__FRAME_STORED, /* from an agent: moons__frame_order, what calls have put into the array of their plan; DONE is next */
 
   /* To it. */
   MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
@@ -34,18 +36,27 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_CARGO,  /* moons__frame_cargo, ids of blocks: what the next chunk speaks of */
   MOONS__FRAME_CHUNK,  /* moons__frame_chunk, the arguments */
 
-  /* To it, by a stream of their own: moons__frame_order, about a chunk that it has, or is about to get. */
+  /* To it, to a process by a stream of their own: moons__frame_order, about a chunk that it has, or is about to get. */
   MOONS__FRAME_STOP,   /* begin no more calls */
   MOONS__FRAME_CANCEL, /* and end the one that runs */
-  MOONS__FRAME_PART    /* give away the part of one of n that share the calls */
+  MOONS__FRAME_PART,   /* give away the part of one of n that share the calls */
+
+  /* Between an agent and its caller. */
+  MOONS__FRAME_HEART, /* nothing, every second: whoever sends it is there */
+  MOONS__FRAME_BYE    /* nothing: no chunk will come, and the agent may end */
 } moons__frame_kind;
 
 typedef struct moons__frame_print {
   int32_t stream;
 } moons__frame_print;
 
+typedef struct moons__frame_cores {
+  uint32_t n; /* that calls may use */
+} moons__frame_cores;
+
 typedef struct moons__frame_config {
-  uint64_t states_bytes, images_bytes;
+  uint64_t states_bytes; /* 0, to an agent: what suits its machine */
+  uint64_t images_bytes;
   uint32_t n_workers, number;
 } moons__frame_config;
 
@@ -65,7 +76,8 @@ typedef struct moons__frame_cargo {
 } moons__frame_cargo;
 
 typedef struct moons__frame_chunk {
-  uint64_t work;              /* its number: none is used twice in the life of a worker process */
+  uint64_t work;              /* its number: none is used twice in the life of who gets it */
+  uint64_t plan;              /* that of its plan */
   moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
   uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host;
@@ -73,8 +85,8 @@ typedef struct moons__frame_chunk {
 
 typedef struct moons__frame_done {
   uint64_t work, n_bytes, busy_ns, first_failed;
-  uint32_t n_run, n_failed, n_retried, n_restored, n_proved;
-  int32_t found, failed;
+  uint32_t n_run, n_failed, n_retried, n_restored, n_proved, n_lost, n_tries;
+  int32_t found, failed, is_given_up;
 } moons__frame_done;
 
 typedef struct moons__frame_order {
@@ -107,6 +119,13 @@ int moons__link_write(moons__link *link, moons__frame_kind kind, const void *hea
 
 /* Sends a file by a stream for files, as long as the link goes on. Returns 0 or -1. One thread at a time. */
 int moons__link_send_file(moons__link *link, int stream, int file);
+
+/* Reads up to a magic, at most MOONS_CHATTER_BYTES before it. What comes before becomes `said`, as far as there is room, and ends
+** with a zero byte. Returns 0, or -1 where it does not come. */
+int moons__link_find(moons__link *link, const char *magic, char *said, size_t n_said);
+
+/* Reads so many bytes and forgets them. Returns 0 or -1. */
+int moons__link_skip(moons__link *link, uint64_t n_bytes);
 
 /* Read so many bytes; a frame's head, of which there must be so many. Return 0 or -1, as above, or where the head has another
 ** size. One thread at a time. */

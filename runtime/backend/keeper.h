@@ -8,8 +8,8 @@
 #include <uv.h>
 
 #include "backend/backend.h"
-#include "backend/cargo.h"
 #include "backend/frame.h"
+#include "backend/outbox.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/park.h"
@@ -29,12 +29,9 @@ typedef struct keeper {
   moons__process process;
   moons__link link;
   moons__mark *mark;
-  moons__setup *setups[MOONS_SETUPS_KEPT]; /* what the process has in its slots */
-  unsigned next_slot;
-  moons__sent sent;     /* blocks that it has */
-  moons__buffer place;  /* where it is (place.h); empty: where this was when it was started */
-  uint64_t deadline_ns; /* until when it has to say who it is, or to end; 0: neither */
-  int has_ended;        /* the process has, but there may be something to read */
+  moons__outbox outbox;           /* what the process has */
+  uint64_t deadline_ns;           /* until when it has to say who it is, or to end; 0: neither */
+  int has_ended;                  /* the process has, but there may be something to read */
   moons__failure_kind killed_for; /* MOONS__FAILURE_LOST: it was not killed */
   unsigned n_run_killed;          /* calls that had run then */
   uint64_t looked_ns;

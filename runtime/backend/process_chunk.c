@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "backend/frame.h"
 #include "backend/keeper.h"
@@ -20,43 +21,6 @@
 #include "worker/outcome.h"
 
 /* {== A chunk ================================================================================= */
-
-/* The slot that has the set-up, which is sent where none does. The process forgets what the slot had, as this does. */
-static int send_setup(keeper *k, moons__setup *setup, uint32_t *slot) {
-  for (*slot = 0; *slot < MOONS_SETUPS_KEPT; ++*slot)
-    if (k->setups[*slot] == setup) return 0;
-  *slot = k->next_slot++ % MOONS_SETUPS_KEPT;
-  moons__setup_release(k->setups[*slot]);
-  k->setups[*slot] = moons__setup_share(setup);
-  return moons__cargo_send_setup(&k->link, k->process.files, setup, *slot);
-}
-
-/* Where the script is, where that is not where the process is. */
-static int send_place(keeper *k, const moons__buffer *place) {
-  moons__buffer *there = &k->place;
-  if (there->n_bytes == place->n_bytes && memcmp(there->bytes, place->bytes, place->n_bytes) == 0)
-    return 0;
-  there->n_bytes = 0;
-  if (moons__buffer_append(there, place->bytes, place->n_bytes)) return -1;
-  return moons__link_write(&k->link, MOONS__FRAME_PLACE, NULL, 0, place->bytes, place->n_bytes);
-}
-
-static int send_chunk(keeper *k, const moons__chunk *chunk) {
-  moons__frame_chunk head = {.work = k->work,
-                             .options = chunk->plan->options,
-                             .first = chunk->first,
-                             .n_calls = chunk->n_calls,
-                             .n_skipped = chunk->n_skipped,
-                             .n_tries = chunk->n_tries,
-                             .prove_after = chunk->plan->prove_after,
-                             .uses_host = moons__terms_host(chunk->plan->luggage.terms) != 0};
-  head.options.setup = NULL;
-  if (send_place(k, &chunk->plan->place) || send_setup(k, chunk->plan->setup, &head.slot) ||
-      moons__cargo_send(&k->sent, &k->link, k->process.files, chunk))
-    return -1;
-  return moons__link_write(&k->link, MOONS__FRAME_CHUNK, &head, sizeof head, chunk->bytes,
-                           chunk->n_bytes);
-}
 
 /* Gives a text to whoever takes what is printed under the terms of the chunk or, between chunks, of what closes. */
 static void print(keeper *k, int stream) {
@@ -73,14 +37,9 @@ static void print(keeper *k, int stream) {
 }
 
 int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame) {
-  moons__frame_print head;
-  size_t n_bytes = (size_t)frame->n_bytes;
-  k->text.n_bytes = 0;
-  if (moons__link_head(&k->link, frame, &head, sizeof head)) return -1;
-  if (head.stream < 1 || head.stream > 2 || moons__buffer_reserve(&k->text, n_bytes)) return -1;
-  if (moons__link_read(&k->link, k->text.bytes, n_bytes)) return -1;
-  k->text.n_bytes = n_bytes;
-  print(k, head.stream);
+  int stream;
+  if (moons__arrival_print(&k->link, frame, &k->text, &stream)) return -1;
+  print(k, stream);
   return 0;
 }
 
@@ -141,16 +100,7 @@ static int take_results(keeper *k, const moons__frame *frame) {
   if (done.work != k->work || done.n_run > chunk->n_calls) return -1;
   if (read_results(k, &chunk->results, done.n_bytes)) return -1;
   moons__cargo_fetch(chunk, done.n_run);
-  chunk->n_run = done.n_run;
-  chunk->n_failed = done.n_failed;
-  chunk->n_retried = done.n_retried;
-  chunk->n_restored = done.n_restored;
-  chunk->n_proved = done.n_proved;
-  chunk->found = done.found;
-  chunk->failed = done.failed;
-  chunk->first_failed = done.first_failed;
-  chunk->busy_ns = done.busy_ns;
-  return 1;
+  return moons__arrival_take(&done, chunk) == 0 ? 1 : -1;
 }
 
 /* Reads what the process has to say up to its results, and looks after it though it may talk all the time. Returns 0, or -1: they
@@ -164,7 +114,7 @@ static int await_results(keeper *k) {
     case MOONS__FRAME_PRINT: outcome = moons__keeper_pass_on_print(k, &frame); break;
     case MOONS__FRAME_PARTED: outcome = take_part(k, &frame); break;
     case MOONS__FRAME_GIVEN:
-      outcome = moons__cargo_take_given(&k->link, &frame, k->chunk, &k->is_short);
+      outcome = moons__cargo_take_given(&k->link, &frame, &k->chunk->given, &k->is_short);
       break;
     case MOONS__FRAME_DONE: outcome = take_results(k, &frame); break;
     default: outcome = -1;
@@ -297,7 +247,8 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk) {
   k->killed_for = MOONS__FAILURE_LOST;
   set_chunk(k, chunk);
   int is_settled = settle(k->backend, chunk);
-  int has_run = !is_settled && send_chunk(k, chunk) == 0 && await_results(k) == 0;
+  int has_run =
+      !is_settled && moons__outbox_send(&k->outbox, chunk, k->work) == 0 && await_results(k) == 0;
   set_chunk(k, NULL);
   if (has_run) atomic_store(&chunk->plan->n_deaths, 0);
   if (has_run || is_settled) return 1;

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <uv.h>
 
+#include "backend/arrival.h"
 #include "backend/death.h"
 #include "backend/frame.h"
 #include "backend/keeper.h"
 #include "moons.h"
 #include "sizes.h"
-#include "worker/identity.h"
 
 /* {== Waiting for a process =================================================================== */
 
@@ -87,47 +87,17 @@ void moons__keeper_bury(keeper *k) {
   uv_mutex_unlock(&b->mutex);
   moons__death_tell(k->why, sizeof k->why, moons__process_wait(&k->process));
   moons__process_unmap(k->mark, MOONS_MARK_BYTES);
-  for (unsigned i = 0; i < MOONS_SETUPS_KEPT; i++) {
-    moons__setup_release(k->setups[i]);
-    k->setups[i] = NULL;
-  }
-  moons__sent_clear(&k->sent);
-  k->place.n_bytes = 0;
+  moons__outbox_clear(&k->outbox);
   k->mark = NULL;
   k->is_up = 0;
 }
 
-/* Reads up to the magic; what comes before it becomes `why`. */
-static int find_magic(keeper *k) {
-  static const char MAGIC[] = MOONS__FRAME_MAGIC;
-  size_t n = 0, n_matched = 0;
-  char c;
-  while (n_matched < sizeof MAGIC - 1) {
-    if (moons__link_read(&k->link, &c, 1)) return -1;
-    if (n + 1 < MOONS__WHY_BYTES) k->why[n++] = c;
-    k->why[n] = '\0';
-    n_matched = c == MAGIC[n_matched] ? n_matched + 1 : c == MAGIC[0];
-  }
-  return 0;
-}
-
-/* Reads who the process is, and says how its states are to be. */
+/* Reads who the process is, and says how its states are to be. What comes before becomes `why`. */
 static int greet(keeper *k) {
   const moons__backend_config *config = &k->backend->config;
-  const char *own = moons__identity(0);
-  moons__frame frame;
-  char other[256];
-  if (find_magic(k) || moons__link_read(&k->link, &frame, sizeof frame)) return -1;
-  if (frame.kind != MOONS__FRAME_HELLO || frame.n_head != 0 || frame.n_bytes >= sizeof other)
-    return -1;
-  if (moons__link_read(&k->link, other, (size_t)frame.n_bytes)) return -1;
-  other[frame.n_bytes] = '\0';
-  k->has_host = strcmp(other, moons__identity(1)) == 0;
-  if (!k->has_host && strcmp(own, other) != 0) {
-    snprintf(k->why, MOONS__WHY_BYTES, "'%s' is another one: %s; this is %s", k->backend->program,
-             other, own);
-    return -1;
-  }
+  moons__greeting greeting = {.magic = MOONS__FRAME_MAGIC, .name = k->backend->program};
+  if (moons__arrival_greet(&k->link, &greeting, k->why, sizeof k->why)) return -1;
+  k->has_host = greeting.has_host;
   moons__frame_config head = {.states_bytes = config->worker.states->max_bytes,
                               .images_bytes = config->worker.images_bytes,
                               .n_workers = config->n_workers,
@@ -154,6 +124,7 @@ static int spawn(keeper *k) {
 static int meet(keeper *k) {
   char said[MOONS__WHY_BYTES];
   moons__link_open(&k->link, k->process.work, moons__keeper_look, k);
+  moons__outbox_open(&k->outbox, &k->link, k->process.files);
   k->has_ended = 0;
   k->killed_for = MOONS__FAILURE_LOST;
   k->why[0] = '\0';

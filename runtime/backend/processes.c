@@ -86,7 +86,7 @@ static void keeper_free(keeper *k) {
   moons__terms_release(k->kept);
   moons__row_close(&k->row);
   moons__buffer_free(&k->text);
-  moons__buffer_free(&k->place);
+  moons__outbox_close(&k->outbox);
   moons__sleeper_close(&k->sleeper);
   free(k);
 }

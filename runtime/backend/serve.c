@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "moons.h"
 #include "sizes.h"
@@ -161,18 +162,8 @@ void moons__server_write(void *server, int stream, const char *bytes, size_t n_b
 /* Once it is taken out, no order can find the chunk. */
 static void chunk_done(moons__chunk *chunk) {
   moons__server *s = chunk->owner;
-  moons__frame_done done = {.n_bytes = chunk->results.n_bytes,
-                            .busy_ns = chunk->busy_ns,
-                            .first_failed = chunk->first_failed,
-                            .n_run = chunk->n_run,
-                            .n_failed = chunk->n_failed,
-                            .n_retried = chunk->n_retried,
-                            .n_restored = chunk->n_restored,
-                            .n_proved = chunk->n_proved,
-                            .found = chunk->found,
-                            .failed = chunk->failed};
   uv_mutex_lock(&s->mutex);
-  done.work = s->running;
+  moons__frame_done done = moons__arrival_tell(chunk, s->running);
   s->running = 0;
   s->plan = NULL;
   uv_mutex_unlock(&s->mutex);

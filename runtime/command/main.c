@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/host_list.h"
 #include "command/crash.h"
 #include "command/keyboard.h"
 #include "command/prompt.h"
@@ -44,6 +45,9 @@ static const char USAGE[] =
     "  --trace FILE\n"
     "              write when and where calls ran, for Perfetto and Chrome\n"
     "  -b NAME     run calls on threads, processes (a crash costs one call), or inline\n"
+    "  -H HOSTS    run calls on other machines: node1:16,ann@node2, @FILE, or slurm\n"
+    "  --launch COMMAND\n"
+    "              reach a host by it, with {host} and {moons} in it, and not by ssh\n"
     "  --shard K/N with the option 'store': make the calls of share K of N alone\n"
     "  -v          show version information\n"
     "  -h          show this help\n"
@@ -52,7 +56,7 @@ static const char USAGE[] =
     "  --          stop handling options\n"
     "  -           stop handling options and execute stdin\n";
 
-static const char TRACE[] = "--trace", SHARD[] = "--shard";
+static const char TRACE[] = "--trace", SHARD[] = "--shard", LAUNCH[] = "--launch";
 
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number) TEXT_OF_(number)
@@ -63,8 +67,9 @@ typedef struct command {
   int script;               /* its place in argv; argc where there is none */
   unsigned shard, n_shards; /* 0: the script makes all its calls */
   int shows_version, shows_help, executes, is_interactive, ignores_environment, warns;
-  const char *trace;   /* the file; NULL: none is wanted */
-  const char *backend; /* its name */
+  const char *trace;               /* the file; NULL: none is wanted */
+  const char *backend;             /* its name */
+  char why[MOONS__LIST_WHY_BYTES]; /* a value is refused, where that is more than what was wanted */
   moons_options options;
 } command;
 
@@ -205,17 +210,39 @@ static int read_shard(command *c, const char *text) {
          c->shard <= c->n_shards;
 }
 
+static int read_launch(command *c, const char *launch) {
+  c->options.launch = launch;
+  return launch != NULL && moons__launch_is_valid(launch);
+}
+
 static int read_long_option(command *c, int *i) {
   const char *option = c->argv[*i], *value;
   if (is_long(option, TRACE)) return (c->trace = long_value(c, i)) != NULL;
   if (is_long(option, SHARD)) return (value = long_value(c, i)) != NULL && read_shard(c, value);
+  if (is_long(option, LAUNCH)) return read_launch(c, long_value(c, i));
   c->shows_help = strcmp(option, "--help") == 0;
   return c->shows_help;
 }
 
+/* Nothing is started here: the list is read to see whether it is one. */
+static int read_hosts(command *c, const char *names) {
+  moons__host_list list;
+  if (strcmp(names, "slurm") == 0) {
+    names = getenv("SLURM_JOB_NODELIST");
+    if (names == NULL) snprintf(c->why, sizeof c->why, "SLURM_JOB_NODELIST is not set");
+    if (c->options.launch == NULL) c->options.launch = moons__launch_by_slurm;
+  }
+  if (names == NULL || moons__host_list_read(&list, names, c->why)) return 0;
+  moons__host_list_free(&list);
+  c->backend = "hosts";
+  c->options.backend = MOONS_HOSTS;
+  c->options.hosts = names;
+  return 1;
+}
+
 static int read_backend(command *c, const char *name) {
   c->backend = name;
-  return moons__backend_of_name(name, &c->options.backend);
+  return moons__backend_of_name(name, &c->options.backend) && c->options.backend != MOONS_HOSTS;
 }
 
 /* Reads the option at argv[*i] with its value. Returns 0 where it is none that is known, or where the value is not
@@ -232,6 +259,7 @@ static int read_option(command *c, int *i) {
   case 'l': return option_value(c, i) != NULL;
   case 'j': value = option_value(c, i); return value != NULL && read_n_workers(c, value);
   case 'b': value = option_value(c, i); return value != NULL && read_backend(c, value);
+  case 'H': value = option_value(c, i); return value != NULL && read_hosts(c, value);
   case '-': return read_long_option(c, i);
   default: return 0;
   }
@@ -325,7 +353,7 @@ static int run_options(lua_State *L, command *c) {
   for (int i = 1; i < c->script; i++) {
     if (c->argv[i][0] != '-') continue;
     char option = c->argv[i][1];
-    if (strchr("eljb", option) == NULL || option == '\0') continue;
+    if (strchr("eljbH", option) == NULL || option == '\0') continue;
     const char *value = option_value(c, &i);
     int status = LUA_OK;
     if (option == 'e') status = run_string(L, value, "=(command line)");
@@ -533,11 +561,14 @@ static int run_state(command *c) {
 static const char *wanted_by(const char *option) {
   if (is_long(option, TRACE)) return "the name of a file to write";
   if (is_long(option, SHARD)) return "a share of the calls, such as 1/4";
+  if (is_long(option, LAUNCH)) return "a command with {host} and {moons} in it";
   switch (option[1]) {
   case 'e': return "a string to execute";
   case 'l': return "the name of a module, or 'g=name'";
   case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
   case 'b': return "a backend, 'threads', 'processes' or 'inline'";
+  case 'H':
+    return "hosts, such as node1:16,ann@node2, a file of them, such as @hosts.txt, or 'slurm'";
   default: return NULL;
   }
 }
@@ -561,8 +592,8 @@ static int refuse_option(const command *c, int i) {
     fprintf(stderr, "%s: %.*s wants %s, and nothing follows it\n", program_name, (int)n_name,
             option, wanted);
   else
-    fprintf(stderr, "%s: %.*s wants %s, not '%s'\n", program_name, (int)n_name, option, wanted,
-            value);
+    fprintf(stderr, "%s: %.*s wants %s, not '%s'%s%s\n", program_name, (int)n_name, option, wanted,
+            value, c->why[0] != '\0' ? ": " : "", c->why);
   if (wanted == NULL || value == NULL) fprintf(stderr, USAGE, program_name);
   return EXIT_FAILURE;
 }
@@ -593,6 +624,7 @@ static int serve(int argc, char **argv) {
   moons_options options;
   moons_options_init(&options);
   options.stop_signal = SIGURG;
+  options.program = moons__machine_self();
   int status = moons_worker_main(argc, argv, &options, NULL);
   if (status >= 0) return status;
   fprintf(stderr, "%s: --serve %s\n", program_name, NO_USE);

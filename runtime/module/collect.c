@@ -104,14 +104,17 @@ static void set_count(lua_State *L, const char *name, uint64_t n, uint64_t none)
 }
 
 /* Pushes what a call reports. */
-static void push_usage(lua_State *L, const moons__usage *usage) {
+static void push_usage(lua_State *L, const moons__usage *usage, const char *host) {
   lua_createtable(L, 0, 6);
   set_seconds(L, "seconds", usage->wall_ns);
   set_seconds(L, "cpu", usage->cpu_ns);
   set_count(L, "memory", usage->memory_bytes, MOONS__UNKNOWN);
   set_count(L, "worker", usage->worker, 0);
   set_count(L, "tries", usage->n_tries, 0);
-  lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_HOST);
+  if (host != NULL)
+    lua_pushstring(L, host);
+  else
+    lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_HOST);
   lua_setfield(L, -2, "host");
 }
 
@@ -120,7 +123,7 @@ static void harvest_usage(lua_State *L, harvest *h) {
   moons__usage usage = moons__item_usage(&h->item);
   h->is_reporting = 1;
   if (lua_getiuservalue(L, HARVEST_JOB, MOONS__VALUE_REPORT) == LUA_TTABLE) {
-    push_usage(L, &usage);
+    push_usage(L, &usage, h->job->taken.host);
     lua_rawseti(L, -2, (lua_Integer)h->job->n_reported_before + number_of(h));
   }
   lua_pop(L, 1);
@@ -324,6 +327,7 @@ static void drop_taken(moons__job_data *j) {
   else
     j->bytes = (moons__buffer){.bytes = j->taken.bytes, .capacity = j->taken.n_bytes};
   j->taken.bytes = NULL;
+  j->taken.host = NULL;
 }
 
 /* The items of an iterator are kept for errors until their results are there. */

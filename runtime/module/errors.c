@@ -93,6 +93,10 @@ static void add_call(lua_State *L, moons__job_data *j, lua_Integer index) {
   push_item(L, j, index);
   if (j->is_rows && j->function == 0 && lua_istable(L, -1)) push_arguments_of(L);
   lua_setfield(L, error, "item");
+  if (j->taken.host != NULL) {
+    lua_pushstring(L, j->taken.host);
+    lua_setfield(L, error, "host");
+  }
   if (lua_getiuservalue(L, 1, MOONS__VALUE_CALLER) != LUA_TNIL || moons__push_caller(L))
     lua_setfield(L, error, "caller");
   lua_settop(L, error);

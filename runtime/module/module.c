@@ -10,13 +10,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backend/host_list.h"
 #include "base/lua_sources.h"
 #include "sizes.h"
 #include "state/pristine.h"
 #include "wire/traceback.h"
 
 static int core_cpus(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)moons_cpus());
+  const moons__state_data *state = moons__push_state(L);
+  lua_pushinteger(L, (lua_Integer)moons__runtime_cpus(state->runtime));
   return 1;
 }
 
@@ -100,6 +102,7 @@ static int open_core(lua_State *L) {
       {"ended_by_hook", moons__core_ended_by_hook},
       {"next", moons__core_next},
       {"new_workers", moons__core_new_workers},
+      {"why_no_hosts", moons__core_why_no_hosts},
       {"columns", moons__core_columns},
       {"say", moons__core_say},
       {"show", moons__core_show},
@@ -114,6 +117,8 @@ static int open_core(lua_State *L) {
   lua_setfield(L, -2, "error_type");
   lua_pushinteger(L, MOONS_MAX_WORKERS);
   lua_setfield(L, -2, "max_workers");
+  lua_pushstring(L, moons__launch_by_slurm);
+  lua_setfield(L, -2, "launch_by_slurm");
   lua_pushinteger(L, MOONS_CHUNK_MAX_CALLS);
   lua_setfield(L, -2, "max_chunk");
   lua_pushinteger(L, MOONS_CHUNKS_PER_WORKER);

@@ -103,6 +103,7 @@ void moons__make_job_types(lua_State *L);
 
 /* Functions of the module "parallel.core". */
 int moons__core_new_workers(lua_State *L);
+int moons__core_why_no_hosts(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
 int moons__core_array(lua_State *L);

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "backend/host_list.h"
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
@@ -101,6 +102,21 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
+/* core.why_no_hosts(names, command | nil): what is wrong with them; nil: nothing. */
+int moons__core_why_no_hosts(lua_State *L) {
+  char why[MOONS__LIST_WHY_BYTES];
+  moons__host_list list;
+  const char *launch = luaL_optstring(L, 2, moons__launch_by_ssh);
+  if (moons__host_list_read(&list, luaL_checkstring(L, 1), why)) {
+    lua_pushstring(L, why);
+    return 1;
+  }
+  moons__host_list_free(&list);
+  if (moons__launch_is_valid(launch)) return 0;
+  lua_pushliteral(L, "'launch' is a command with {host} and {moons} in it");
+  return 1;
+}
+
 /* Worker processes start no others, or there would be no end of them; and they have no functions of a host unless it is one. */
 static void check_processes(lua_State *L, const moons_runtime *runtime, const moons__terms *terms) {
   if (moons__runtime_is_served(runtime))
@@ -113,20 +129,34 @@ static void check_processes(lua_State *L, const moons_runtime *runtime, const mo
                   "have its main call moons_worker_main, and name it as 'program' in its options");
 }
 
+/* Other machines have none at all of what a host offers. */
+static void check_hosts(lua_State *L, const moons_runtime *runtime, const moons__terms *terms) {
+  if (moons__terms_host(terms) != 0)
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "hosts have none of the functions that this program offers to calls");
+  if (moons_runtime_options(runtime)->hosts == NULL && lua_isnoneornil(L, 4))
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "the backend 'hosts' wants hosts: parallel.pool {hosts = {\"node1:16\"}}");
+}
+
 /* The backend that was asked for, at this index, or that of the state. */
 static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
   const moons_runtime *runtime = state->runtime;
   moons_backend backend = moons_runtime_options(runtime)->backend;
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
-  if (backend == MOONS_PROCESSES) check_processes(L, runtime, moons__luggage_of(state)->terms);
+  const moons__terms *terms = moons__luggage_of(state)->terms;
+  if (backend == MOONS_HOSTS) check_hosts(L, runtime, terms);
+  if (backend == MOONS_PROCESSES || backend == MOONS_HOSTS) check_processes(L, runtime, terms);
   return backend;
 }
 
-/* core.new_workers(n, seed | nil, backend | nil): workers like those of the state, but n of them. They share its console. */
+/* core.new_workers(n, seed | nil, backend | nil, hosts | nil, command | nil): workers like those of the state, but n of them; 0: as many
+** as the hosts have. They share its console. Returns them, and how many there are. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  lua_settop(L, 3);
+  const char *hosts = luaL_optstring(L, 4, NULL), *launch = luaL_optstring(L, 5, NULL);
+  lua_settop(L, 5);
   const moons__state_data *state = moons__push_state(L);
   moons_backend backend = choose_backend(L, 3, state);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);
@@ -139,11 +169,14 @@ int moons__core_new_workers(lua_State *L) {
   moons_options options = *moons_runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
   options.backend = backend;
+  if (hosts != NULL) options.hosts = hosts;
+  if (launch != NULL) options.launch = launch;
   moons__surroundings around = {.parent = state->runtime};
   moons__shortage shortage;
   moons__check_made(L, moons__runtime_make(&workers->runtime, &options, &around, &shortage),
                     &shortage);
-  return 1;
+  lua_pushinteger(L, moons_runtime_workers(workers->runtime));
+  return 2;
 }
 
 void moons__make_pool_types(lua_State *L) {

@@ -48,8 +48,9 @@ struct moons_runtime {
   const moons__backend_functions *functions;
   moons__backend *backend;
   moons_options options;
-  char *program, *thread_name; /* of these; owned */
-  unsigned fork_number;        /* of the process that made it */
+  char *program, *thread_name, *hosts, *launch; /* of these; owned */
+  size_t host_states_bytes; /* `states_bytes` of these before it was what suits this machine */
+  unsigned fork_number;     /* of the process that made it */
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
   int is_served;               /* it makes the calls of another process */

@@ -40,6 +40,7 @@ typedef struct moons_chunk {
   size_t n_bytes;
   int is_cut;       /* the job was stopped: there may be fewer results than calls */
   uint64_t busy_ns; /* time that a worker spent on it */
+  const char *host; /* where; it stays as long as the runtime; NULL: this machine */
 } moons_chunk;
 
 /* Takes a finished chunk, and waits for one for up to `timeout_ns` (negative: for ever). Failed chunks come first,

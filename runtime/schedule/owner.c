@@ -434,7 +434,8 @@ static void hand_over(moons__chunk *from, moons_chunk *to, moons__shared_list **
                       .bytes = from->results.bytes,
                       .n_bytes = from->results.n_bytes,
                       .is_cut = is_cut,
-                      .busy_ns = from->busy_ns};
+                      .busy_ns = from->busy_ns,
+                      .host = from->host};
   from->results = (moons__buffer){0};
   *given = from->given;
   from->given = NULL;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/agent.h"
 #include "backend/serve.h"
 #include "base/sized.h"
 #include "schedule/inside.h"
@@ -30,7 +31,8 @@ void moons_options_init_sized(moons_options *options, size_t struct_bytes) {
 
 /* All backends there are. A new one has its row here. */
 static const moons__backend_functions *const BACKENDS[] = {
-    &moons__backend_threads, &moons__backend_inline, &moons__backend_processes, NULL};
+    &moons__backend_threads, &moons__backend_inline, &moons__backend_processes,
+    &moons__backend_hosts, NULL};
 
 static const moons__backend_functions *find_backend(moons_backend backend) {
   unsigned i = 0;
@@ -79,6 +81,8 @@ static void release_commons(commons *c) {
 static void free_runtime(moons_runtime *r) {
   free(r->program);
   free(r->thread_name);
+  free(r->hosts);
+  free(r->launch);
   free(r);
 }
 
@@ -105,6 +109,9 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
+      .hosts = r->options.hosts,
+      .launch = r->options.launch,
+      .host_states_bytes = r->host_states_bytes,
       .thread_name = r->thread_name,
       .thread = r->options.thread,
       .thread_data = r->options.thread_data,
@@ -267,6 +274,7 @@ static int open_workers(moons_runtime *r, const moons__surroundings *around, uns
 /* What cannot be. */
 static int check_options(const moons_options *options) {
   if (options->backend == MOONS_LENT) return MOONS_EUNSUPPORTED;
+  if (options->backend == MOONS_HOSTS && options->hosts == NULL) return MOONS_EINVAL;
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
@@ -304,8 +312,11 @@ static moons_runtime *begin_runtime(const moons_options *options, const moons_ru
   resolve_options(&r->options);
   atomic_init(&r->n_started, r->options.n_workers);
   atomic_init(&r->n_holders, 1);
+  r->host_states_bytes = parent != NULL ? parent->host_states_bytes : options->states_bytes;
   if (copy_text(&r->options.program, &r->program) == 0 &&
-      copy_text(&r->options.thread_name, &r->thread_name) == 0)
+      copy_text(&r->options.thread_name, &r->thread_name) == 0 &&
+      copy_text(&r->options.hosts, &r->hosts) == 0 &&
+      copy_text(&r->options.launch, &r->launch) == 0)
     return r;
   free_runtime(r);
   return NULL;
@@ -324,6 +335,17 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   *runtime = NULL;
   int error = moons__options_copy(&own, options);
   return error ? error : moons__runtime_make(runtime, &own, &NOWHERE, &shortage);
+}
+
+/* There are as many workers as the hosts say. */
+static void count_hosts(moons_runtime *r) {
+  unsigned n_cores = r->functions->cores(r->backend);
+  r->options.n_workers = n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
+  atomic_store(&r->n_started, r->options.n_workers);
+}
+
+unsigned moons__runtime_cpus(const moons_runtime *r) {
+  return r->functions->cores != NULL ? r->functions->cores(r->backend) : moons_cpus();
 }
 
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
@@ -346,6 +368,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
     runtime_destroy(r);
     return error;
   }
+  if (r->functions->cores != NULL && options->n_workers == 0) count_hosts(r);
   *runtime = r;
   return 0;
 }
@@ -365,7 +388,8 @@ void moons_runtime_free(moons_runtime *r) {
 }
 
 int moons__runtime_check_terms(const moons_runtime *r, const moons__terms *terms) {
-  int lacks_host = r->functions->runs_elsewhere && r->program == NULL;
+  int lacks_host =
+      r->options.backend == MOONS_HOSTS || (r->functions->runs_elsewhere && r->program == NULL);
   return lacks_host && moons__terms_host(terms) != 0 ? MOONS_EUNSUPPORTED : 0;
 }
 
@@ -396,6 +420,10 @@ int moons__runtime_serve(moons_runtime *r, struct moons__server *server) {
   r->is_served = 1;
   moons__children_stay(r->children);
   return moons__server_run(server, r->backend);
+}
+
+int moons__runtime_represent(moons_runtime *r, struct moons__agent *agent) {
+  return moons__agent_run(agent, r->functions, r->backend);
 }
 
 int moons__runtime_is_served(const moons_runtime *r) {

@@ -18,6 +18,7 @@ struct moons__children;
 struct moons__roster;
 struct moons__trace;
 struct moons__server;
+struct moons__agent;
 
 /* Why threads were missing. */
 typedef struct moons__shortage {
@@ -130,11 +131,17 @@ const struct moons__roster *moons__runtime_share_roster(const moons_runtime *run
 ** come. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
 int moons__runtime_serve(moons_runtime *runtime, struct moons__server *server);
 
-/* Whether it, or the one that it was made on, does that: then it may start no worker processes. Any thread. */
+/* Makes calls for the caller of this agent (agent.h), on a runtime of the backend "processes", in the same way. */
+int moons__runtime_represent(moons_runtime *runtime, struct moons__agent *agent);
+
+/* Whether it, or the one that it was made on, makes calls for the process that has started this one: then it may start no worker processes. Any thread. */
 int moons__runtime_is_served(const moons_runtime *runtime);
 
 /* Whether its workers are other processes. Any thread. */
 int moons__runtime_is_abroad(const moons_runtime *runtime);
+
+/* How many calls may run at once where its workers are: the cores of this machine, or of its hosts. Any thread. */
+unsigned moons__runtime_cpus(const moons_runtime *runtime);
 
 /* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */
 double moons__runtime_handover_ns(const moons_runtime *runtime);

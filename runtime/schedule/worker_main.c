@@ -1,12 +1,14 @@
 /*
-** The main of a worker process. What it is like comes from the process that has started it, and from nowhere else, the environment
-** least of all: a worker that started workers, as that may say, would do so without end.
+** The main of a worker process, and of the agent of a host. What they are like comes from who has started them, and from nowhere
+** else, the environment least of all: a worker that started workers, as that may say, would do so without end.
 */
 #include <string.h>
 
+#include "backend/agent.h"
 #include "backend/serve.h"
 #include "moons.h"
 #include "schedule/runtime.h"
+#include "system/machine.h"
 #include "system/process.h"
 
 /* The backend "processes" starts its workers so: the number is how deep it is in others. */
@@ -20,14 +22,23 @@ static void tell(const moons_options *options, unsigned number, int begins) {
   if (options->thread != NULL) options->thread(options->thread_data, number - 1, begins);
 }
 
+/* The backend "hosts" launches its agents so. */
+static int is_agent(int argc, char **argv) {
+  return argc == 3 && strcmp(argv[1], "--serve") == 0 && strcmp(argv[2], "agent") == 0;
+}
+
+static void take_config(moons_options *options, const moons__frame_config *config) {
+  options->n_workers = config->n_workers;
+  options->states_bytes = (size_t)config->states_bytes;
+  options->images_bytes = (size_t)config->images_bytes;
+}
+
 static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
   moons__surroundings around = {.write = moons__server_write, .write_data = server};
   options->backend = MOONS_INLINE;
-  options->n_workers = config->n_workers;
-  options->states_bytes = (size_t)config->states_bytes;
-  options->images_bytes = (size_t)config->images_bytes;
+  take_config(options, config);
   if (moons__runtime_make(&r, options, &around, &shortage)) return 1;
   tell(options, config->number, 1);
   int error = moons__runtime_serve(r, server);
@@ -43,13 +54,32 @@ static int copy_terms(moons__terms **terms, const moons_terms *given) {
   return error;
 }
 
+static int represent(moons_options *options) {
+  moons__frame_config config;
+  moons_runtime *r;
+  moons__shortage shortage;
+  moons__agent *agent = moons__agent_open(&config);
+  if (agent == NULL) return 1;
+  moons__surroundings around = {.write = moons__agent_write, .write_data = agent};
+  options->backend = MOONS_PROCESSES;
+  if (options->program == NULL) options->program = moons__machine_self();
+  take_config(options, &config);
+  if (moons__runtime_make(&r, options, &around, &shortage)) return 1;
+  int error = moons__runtime_represent(r, agent);
+  moons_runtime_free(r);
+  moons__agent_close(agent);
+  return error != 0;
+}
+
 int moons_worker_main(int argc, char **argv, const moons_options *options,
                       const moons_terms *terms) {
   moons__frame_config config;
   moons__terms *own_terms;
   moons_options own;
-  if (!is_worker(argc, argv)) return -1;
-  if (moons__options_copy(&own, options) || copy_terms(&own_terms, terms)) return 1;
+  if (!is_worker(argc, argv) && !is_agent(argc, argv)) return -1;
+  if (moons__options_copy(&own, options)) return 1;
+  if (is_agent(argc, argv)) return represent(&own);
+  if (copy_terms(&own_terms, terms)) return 1;
   moons__server *server = moons__server_open(&config, own_terms);
   int status = server != NULL ? serve(server, &config, &own) : 1;
   moons__terms_release(own_terms);

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -78,4 +79,12 @@ int moons__machine_find_beside(const char *name, char *path, size_t n_bytes) {
     if (n > 0 && (size_t)n < n_bytes && access(path, X_OK) == 0) return 0;
   }
   return -1;
+}
+
+int moons__machine_real_path(const char *program, char *path, size_t n_bytes) {
+  char *real = strchr(program, '/') != NULL ? realpath(program, NULL) : NULL;
+  if (real == NULL) return -1;
+  int n = snprintf(path, n_bytes, "%s", real);
+  free(real);
+  return n > 0 && (size_t)n < n_bytes ? 0 : -1;
 }

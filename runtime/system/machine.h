@@ -47,6 +47,9 @@ int moons__machine_find_beside(const char *name, char *path, size_t n_bytes);
 /* A path that stands for the program that this process runs, whatever has become of its file; NULL: there is none. */
 const char *moons__machine_self(void);
 
+/* The path of a program's file, where it stands now, without links. Returns 0, or -1. */
+int moons__machine_real_path(const char *program, char *path, size_t n_bytes);
+
 /* Names the thread that calls it, in at most 15 bytes, where the system has names of threads. */
 void moons__machine_name_thread(const char *name);
 

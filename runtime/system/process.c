@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "system/child.h"
 
 #ifdef __APPLE__
 extern char **environ;
@@ -50,6 +53,18 @@ static int open_stream(int *ours, int *theirs) {
   if (error) return error;
   *ours = fds[0];
   *theirs = fds[1];
+  error = move_up(ours);
+  return error ? error : move_up(theirs);
+}
+
+/* A pipe, as programs expect for what they print; reading from it does not wait. */
+static int open_pipe(int *ours, int *theirs) {
+  int fds[2];
+  int error = moons__child_pipe(fds);
+  if (error) return error;
+  *ours = fds[0];
+  *theirs = fds[1];
+  fcntl(*ours, F_SETFL, O_NONBLOCK);
   error = move_up(ours);
   return error ? error : move_up(theirs);
 }
@@ -100,6 +115,17 @@ static void set_attributes(posix_spawnattr_t *attributes) {
       attributes, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
 }
 
+/* The same of a command that is launched. */
+static int place_standard(posix_spawn_file_actions_t *actions, const moons__process *theirs) {
+  const int placed[][2] = {{theirs->work, STDIN_FILENO},
+                           {theirs->work, STDOUT_FILENO},
+                           {theirs->control, STDERR_FILENO}};
+  int error = 0;
+  for (size_t i = 0; !error && i < sizeof placed / sizeof placed[0]; i++)
+    error = posix_spawn_file_actions_adddup2(actions, placed[i][0], placed[i][1]);
+  return error;
+}
+
 static int spawn(moons__process *p, const char *program, char *const *arguments,
                  const moons__process *theirs) {
   posix_spawnattr_t attributes;
@@ -109,7 +135,7 @@ static int spawn(moons__process *p, const char *program, char *const *arguments,
   error = posix_spawn_file_actions_init(&actions);
   if (!error) {
     set_attributes(&attributes);
-    error = place_files(&actions, theirs);
+    error = theirs->memory >= 0 ? place_files(&actions, theirs) : place_standard(&actions, theirs);
     if (!error) error = posix_spawnp(&p->pid, program, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
   }
@@ -134,6 +160,26 @@ int moons__process_start(moons__process *p, const char *program, char *const *ar
   close_all(&theirs);
   if (error) close_all(p);
   return error;
+}
+
+int moons__process_launch(moons__process *p, const char *command, uint64_t patience_ns) {
+  char name[] = "sh", option[] = "-c";
+  char *text = strdup(command), *arguments[] = {name, option, text, NULL};
+  moons__process theirs = {.work = -1, .control = -1, .files = -1, .memory = -1};
+  *p = theirs;
+  int error = text == NULL ? ENOMEM : open_stream(&p->work, &theirs.work);
+  if (!error) error = open_pipe(&p->control, &theirs.control);
+  if (!error) set_patience(p->work, patience_ns);
+  if (!error) error = spawn(p, "/bin/sh", arguments, &theirs);
+  close_all(&theirs);
+  if (error) close_all(p);
+  free(text);
+  return error;
+}
+
+size_t moons__process_hear(const moons__process *p, char *text, size_t n_bytes) {
+  ssize_t n = read(p->control, text, n_bytes);
+  return n > 0 ? (size_t)n : 0;
 }
 
 /* {== The end ================================================================================= */
@@ -178,10 +224,16 @@ void moons__process_unmap(void *bytes, size_t n_bytes) {
   if (bytes != NULL) munmap(bytes, n_bytes);
 }
 
+/* A stream is a socket, or what a command that launches this process has made of it: then the signal is blocked. */
+static ssize_t write_some(int stream, const char *bytes, size_t n_bytes) {
+  ssize_t n = send(stream, bytes, n_bytes, MSG_NOSIGNAL);
+  return n >= 0 || errno != ENOTSOCK ? n : write(stream, bytes, n_bytes);
+}
+
 int moons__process_write(int stream, const void *bytes, size_t n_bytes, size_t *n_written) {
   const char *from = bytes;
   while (*n_written < n_bytes) {
-    ssize_t n = send(stream, from + *n_written, n_bytes - *n_written, MSG_NOSIGNAL);
+    ssize_t n = write_some(stream, from + *n_written, n_bytes - *n_written);
     if (n >= 0)
       *n_written += (size_t)n;
     else if (errno != EINTR)
@@ -264,6 +316,30 @@ void moons__process_settle(void) {
   moons__process_close_from(STDERR_KEPT);
   for (int fd = MOONS__PROCESS_WORK; fd <= MOONS__PROCESS_MEMORY; fd++)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Puts a file in the place of another. */
+static int replace_file(int fd, int place) {
+  if (fd < 0 || dup2(fd, place) < 0) return errno;
+  return fd != place && close(fd) != 0 ? errno : 0;
+}
+
+static int replace_stdout(int *printed) {
+  int theirs = -1;
+  int error = open_pipe(printed, &theirs);
+  return error ? error : replace_file(theirs, STDOUT_FILENO);
+}
+
+int moons__process_take_standard(moons__standard *s) {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+  s->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, FIRST_OF_OURS);
+  s->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_OF_OURS);
+  if (s->in < 0 || s->out < 0) return errno;
+  int error = replace_file(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+  return error ? error : replace_stdout(&s->printed);
 }
 
 void moons__process_print(int stream, const char *bytes, size_t n_bytes) {

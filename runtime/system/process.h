@@ -33,6 +33,13 @@ typedef struct moons__process {
 int moons__process_start(moons__process *process, const char *program, char *const *arguments,
                          size_t memory_bytes, uint64_t patience_ns);
 
+/* Starts a command for /bin/sh, a process of the same kind but for its streams: its stdin and stdout are `work`, what it says to
+** stderr comes by `control`, and it has no other. */
+int moons__process_launch(moons__process *process, const char *command, uint64_t patience_ns);
+
+/* Reads what such a command has said to stderr, without waiting; returns how many bytes. */
+size_t moons__process_hear(const moons__process *process, char *text, size_t n_bytes);
+
 /* Whether it has ended. It must still be waited for. */
 int moons__process_has_ended(const moons__process *process);
 
@@ -73,6 +80,20 @@ void moons__process_keep_from_forks(void *bytes, size_t n_bytes);
 
 /* Takes its place: stderr is what it was, no other program inherits its streams, and it keeps no file of its parent's. */
 void moons__process_settle(void);
+
+/* {== A process that was launched by such a command =========================================== */
+
+/* Its streams, which no program inherits. */
+typedef struct moons__standard {
+  int in, out;
+  int printed; /* what it, or what it starts, prints to stdout; reading does not wait */
+} moons__standard;
+
+/* Takes stdin and stdout for itself: from now on stdin is empty, and stdout another stream. Its threads to come get EPIPE and no
+** signal where nobody reads. Before it has other threads. Returns 0, or a value of errno. */
+int moons__process_take_standard(moons__standard *standard);
+
+/* {== Both of them ============================================================================ */
 
 /* Writes to stdout (1) or stderr (2), as far as that goes. */
 void moons__process_print(int stream, const char *bytes, size_t n_bytes);

@@ -391,3 +391,29 @@ void moons__batch_next(moons__batch_reader *r, moons__item *item) {
   r->n_left--;
   item->kind = next_of_segment(r, item);
 }
+
+static int copy_item(moons__batch_writer *w, const moons__item *item) {
+  switch (item->kind) {
+  case MOONS__ITEM_INTEGER: return moons__batch_integer(w, item->integer);
+  case MOONS__ITEM_FLOAT: return moons__batch_float(w, item->number);
+  case MOONS__ITEM_BOOLEAN: return moons__batch_boolean(w, item->integer);
+  case MOONS__ITEM_NIL: return moons__batch_nil(w);
+  case MOONS__ITEM_STRING:
+  case MOONS__ITEM_MESSAGE: return moons__batch_bytes(w, item->kind, item->bytes, item->n_bytes);
+  default: return MOONS_EINVAL;
+  }
+}
+
+int moons__batch_copy_one(moons__buffer *out, const void *bytes, size_t n_bytes,
+                          uint32_t n_before) {
+  moons__batch_reader reader;
+  moons__batch_writer writer;
+  moons__item item = {.kind = MOONS__ITEM_END};
+  moons__batch_open(&reader, bytes, n_bytes);
+  if (moons__batch_begin(&writer, out)) return MOONS_ENOMEM;
+  moons__batch_needs(&writer, reader.needs);
+  do
+    moons__batch_next(&reader, &item);
+  while (n_before-- > 0 && item.kind < MOONS__ITEM_END);
+  return copy_item(&writer, &item);
+}

@@ -114,6 +114,10 @@ void moons__batch_item_drop(moons__batch_writer *writer);
 /* Notes what the items need on the other side: bits for the user to choose. */
 void moons__batch_needs(moons__batch_writer *writer, uint32_t needs);
 
+/* Writes a batch of its own of one item, that behind the first `n_before`, which is a plain value or has bytes. Returns 0, or
+** MOONS_ENOMEM, or MOONS_EINVAL where it is another one; `out` may hold a part then. */
+int moons__batch_copy_one(moons__buffer *out, const void *bytes, size_t n_bytes, uint32_t n_before);
+
 /* {== Reading ================================================================================= */
 
 typedef struct moons__batch_reader {

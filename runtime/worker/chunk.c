@@ -19,6 +19,8 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
                          .first = chunk->first + n_kept,
                          .n_calls = chunk->n_calls - n_kept,
                          .n_skipped = chunk->n_skipped + n_kept,
+                         .n_losses = chunk->n_losses,
+                         .host = chunk->host,
                          .n_bytes = chunk->n_bytes,
                          .shared = moons__shared_list_share(chunk->shared),
                          .owner = chunk->owner,

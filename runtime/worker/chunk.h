@@ -19,6 +19,7 @@ typedef struct moons__chunk {
   uint32_t n_calls;
   uint32_t n_skipped; /* items of `bytes` before the first call's */
   unsigned n_tries;   /* that the first call has had */
+  unsigned n_losses;  /* hosts that were lost while they had it */
   char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
   size_t n_bytes;
   moons__shared_list *
@@ -37,6 +38,7 @@ typedef struct moons__chunk {
   uint64_t first_failed;
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
   uint64_t busy_ns; /* how long it ran */
+  const char *host; /* that ran it, which stays as long as the backend; NULL: this machine */
 
   /* Learns of a block that the next outcomes may speak of, after it was added to `given`; NULL: nobody asks. */
   void (*gave)(struct moons__chunk *chunk, moons__shared *block);

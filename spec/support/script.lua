@@ -60,7 +60,10 @@ local backend = os.getenv "SPEC_BACKEND"
 -- @treturn table as `execute`
 function script.moons(arguments, options)
   local interpreter = options and options.interpreter
-  if backend and not interpreter then
+  if backend == "hosts" and not interpreter then
+    local launch = "exec " .. moons:gsub("moons$", "") .. "{moons}"
+    arguments = {"-H", "one:4,two:4", "--launch", launch, table.unpack(arguments)}
+  elseif backend and not interpreter then
     arguments = {"-b", backend, table.unpack(arguments)}
   end
   return script.execute({interpreter or moons, table.unpack(arguments)}, options)

@@ -1,0 +1,76 @@
+/*
+** What has become of a chunk goes field by field, since frames hold no pointers.
+*/
+#include "backend/arrival.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/identity.h"
+
+/* Another one may have a head of another size. */
+int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why, size_t n_why) {
+  moons__frame frame;
+  char other[256], skipped[64];
+  if (moons__link_find(link, greeting->magic, why, n_why)) return -1;
+  if (moons__link_read(link, &frame, sizeof frame) || frame.kind != MOONS__FRAME_HELLO) return -1;
+  if (frame.n_head > sizeof skipped || frame.n_bytes >= sizeof other) return -1;
+  if (moons__link_read(link, skipped, frame.n_head)) return -1;
+  if (moons__link_read(link, other, (size_t)frame.n_bytes)) return -1;
+  other[frame.n_bytes] = '\0';
+  greeting->has_host = strcmp(other, moons__identity(1)) == 0;
+  if (frame.n_head == greeting->n_head &&
+      (greeting->has_host || strcmp(other, moons__identity(0)) == 0)) {
+    if (greeting->n_head > 0) memcpy(greeting->head, skipped, greeting->n_head);
+    return 0;
+  }
+  snprintf(why, n_why, "'%s' is another one: %s; this is %s", greeting->name, other,
+           moons__identity(0));
+  return -1;
+}
+
+int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__buffer *text,
+                         int *stream) {
+  moons__frame_print head;
+  size_t n_bytes = (size_t)frame->n_bytes;
+  text->n_bytes = 0;
+  if (moons__link_head(link, frame, &head, sizeof head)) return -1;
+  if (head.stream < 1 || head.stream > 2 || moons__buffer_reserve(text, n_bytes)) return -1;
+  *stream = head.stream;
+  text->n_bytes = n_bytes;
+  return moons__link_read(link, text->bytes, n_bytes);
+}
+
+moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work) {
+  return (moons__frame_done){.work = work,
+                             .n_bytes = chunk->results.n_bytes,
+                             .busy_ns = chunk->busy_ns,
+                             .first_failed = chunk->first_failed,
+                             .n_run = chunk->n_run,
+                             .n_failed = chunk->n_failed,
+                             .n_retried = chunk->n_retried,
+                             .n_restored = chunk->n_restored,
+                             .n_proved = chunk->n_proved,
+                             .n_lost = chunk->n_lost,
+                             .n_tries = chunk->n_tries,
+                             .found = chunk->found,
+                             .failed = chunk->failed,
+                             .is_given_up = chunk->is_given_up};
+}
+
+int moons__arrival_take(const moons__frame_done *done, moons__chunk *chunk) {
+  if (done->n_run > chunk->n_calls) return -1;
+  chunk->n_run = done->n_run;
+  chunk->n_failed = done->n_failed;
+  chunk->n_retried = done->n_retried;
+  chunk->n_restored = done->n_restored;
+  chunk->n_proved = done->n_proved;
+  chunk->n_lost = done->n_lost;
+  chunk->n_tries = done->n_tries;
+  chunk->found = done->found;
+  chunk->failed = done->failed;
+  chunk->first_failed = done->first_failed;
+  chunk->busy_ns = done->busy_ns;
+  if (done->is_given_up) chunk->is_given_up = 1;
+  return 0;
+}

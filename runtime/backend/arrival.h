@@ -1,0 +1,32 @@
+/*
+** What comes home from who runs chunks: who it is, what calls print, and what has become of them.
+*/
+#ifndef MOONS_BACKEND_ARRIVAL_H
+#define MOONS_BACKEND_ARRIVAL_H
+
+#include "backend/frame.h"
+#include "worker/chunk.h"
+
+/* Whom to expect. */
+typedef struct moons__greeting {
+  const char *magic;
+  const char *name; /* of what was started, for a person */
+  void *head;       /* that of its HELLO goes there; NULL: it has none */
+  size_t n_head;
+  int has_host; /* it offers calls what a host does (identity.h); filled in */
+} moons__greeting;
+
+/* Reads who is there. Returns 0, or -1: `why` is what came in its place, or names both where it is another one. */
+int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why, size_t n_why);
+
+/* Takes a frame of the kind PRINT: its text, and for which stream. Returns 0, or -1 as a link does. */
+int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__buffer *text,
+                         int *stream);
+
+/* The head of a frame of the kind DONE. */
+moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work);
+
+/* Takes over what it says; the results come beside it. Returns 0, or -1 where it cannot be about this chunk. */
+int moons__arrival_take(const moons__frame_done *done, moons__chunk *chunk);
+
+#endif

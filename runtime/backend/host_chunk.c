@@ -1,0 +1,346 @@
+/*
+** A chunk on its way to a host, and what comes home of it. When the host is lost nobody knows how far it had come: so its calls are
+** made elsewhere, at least once each, and since one of them may be why, one by one.
+*/
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/arrival.h"
+#include "backend/cargo.h"
+#include "backend/host.h"
+#include "wire/batch.h"
+#include "worker/outcome.h"
+#include "worker/scope.h"
+
+/* {== Taking a chunk ========================================================================== */
+
+/* How many workers of all hosts come before worker number `place` of this one. */
+static unsigned count_before(const host *h, unsigned place) {
+  const hosts *b = h->backend;
+  unsigned n = 0;
+  for (unsigned i = 0; i < b->n_hosts; i++) {
+    const host *other = &b->hosts[i];
+    if (other->phase == PHASE_OUT) continue;
+    unsigned n_most = other < h ? place + 1 : place;
+    n += other->n_works < n_most ? other->n_works : n_most;
+  }
+  return n;
+}
+
+unsigned moons__host_next_worker(const host *h) {
+  if (h->phase != PHASE_UP || h->n_running >= h->n_works) return UINT_MAX;
+  return count_before(h, h->n_running);
+}
+
+/* Takes a chunk from the queue for a worker that has nothing to do; NULL: there is none for it. The mutex is held. */
+static work *take_work(host *h) {
+  hosts *b = h->backend;
+  unsigned number = moons__host_next_worker(h);
+  moons__chunk *chunk = number != UINT_MAX ? moons__chunk_dequeue(&b->queue, number) : NULL;
+  if (chunk == NULL) return NULL;
+  work *w = h->works;
+  while (w->chunk != NULL)
+    w++;
+  *w = (work){.chunk = chunk, .number = ++h->last_number};
+  h->n_running++;
+  return w;
+}
+
+/* Ends the chunk without a host where that must be. Returns 0 where it is to be run. */
+static int settle(moons__chunk *chunk) {
+  static const char TEXT[] = "%u hosts were lost while they ran it, the last one '%s'";
+  char text[sizeof TEXT + MOONS_HOST_BYTES];
+  moons__batch_writer none;
+  if (atomic_load(&chunk->plan->cancelled)) {
+    moons__batch_begin(&none, &chunk->results);
+  } else if (chunk->n_losses >= MOONS_HOST_LOSSES && chunk->n_calls == 1) {
+    snprintf(text, sizeof text, TEXT, chunk->n_losses, chunk->host != NULL ? chunk->host : "?");
+    moons__chunk_refuse(chunk, MOONS__FAILURE_LOST, text);
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+/* The arguments of the first call alone, where those of all are many; else a copy. */
+static int split_arguments(moons__chunk *chunk, moons__buffer *of_first) {
+  if (chunk->n_bytes > MOONS_SMALL_CHUNK_BYTES &&
+      moons__batch_copy_one(of_first, chunk->bytes, chunk->n_bytes, chunk->n_skipped) == 0)
+    return 1;
+  of_first->n_bytes = 0;
+  moons__buffer_append(of_first, chunk->bytes, chunk->n_bytes);
+  return 0;
+}
+
+/* Leaves the chunk its first call; the others go back. Without memory they stay. */
+static void leave_one(host *h, moons__chunk *chunk) {
+  hosts *b = h->backend;
+  moons__buffer bytes = {0};
+  int is_alone = split_arguments(chunk, &bytes);
+  if (bytes.n_bytes == 0) return;
+  uv_mutex_lock(&b->mutex);
+  moons__chunk *rest = moons__chunk_cut(chunk, 1, chunk->bytes);
+  if (rest != NULL) {
+    chunk->bytes = bytes.bytes;
+    chunk->n_bytes = bytes.n_bytes;
+    if (is_alone) chunk->n_skipped = 0;
+  }
+  uv_mutex_unlock(&b->mutex);
+  if (rest != NULL)
+    chunk->parted(chunk, rest);
+  else
+    moons__buffer_free(&bytes);
+}
+
+/* The work has no chunk any more. Returns that which it had. */
+static moons__chunk *end_work(host *h, work *w) {
+  hosts *b = h->backend;
+  uv_mutex_lock(&b->mutex);
+  moons__chunk *chunk = w->chunk;
+  w->chunk = NULL;
+  h->n_running--;
+  uv_cond_signal(&h->wake);
+  uv_mutex_unlock(&b->mutex);
+  return chunk;
+}
+
+/* {== The writer ============================================================================== */
+
+/* Where it fails the reader sees that the host is lost, and gives the chunk back with all others. */
+static void send_work(host *h, work *w) {
+  moons__chunk *chunk = w->chunk;
+  if (settle(chunk)) {
+    end_work(h, w);
+    chunk->done(chunk);
+    return;
+  }
+  if (chunk->n_losses > 0 && chunk->n_calls > 1) leave_one(h, chunk);
+  moons__outbox_send(&h->outbox, chunk, w->number);
+}
+
+/* Takes an order from a work, and returns its kind; 0: there is none. The mutex is held. */
+static int take_order(work *w, moons__frame_order *order) {
+  *order = (moons__frame_order){.work = w->number, .n = w->wants_part};
+  int kind = w->wants_cancel     ? MOONS__FRAME_CANCEL
+             : w->wants_stop     ? MOONS__FRAME_STOP
+             : w->wants_part > 0 ? MOONS__FRAME_PART
+                                 : 0;
+  if (kind == MOONS__FRAME_PART)
+    w->wants_part = 0;
+  else
+    w->wants_cancel = w->wants_stop = 0;
+  return kind;
+}
+
+static int find_order(const host *h, moons__frame_order *order) {
+  int kind = 0;
+  for (unsigned i = 0; i < h->n_works && kind == 0; i++)
+    if (h->works[i].chunk != NULL && h->works[i].is_sent) kind = take_order(&h->works[i], order);
+  return kind;
+}
+
+static void write_frame(host *h, moons__frame_kind kind, const void *head, size_t n_head) {
+  moons__link_write(&h->out, kind, head, n_head, NULL, 0);
+}
+
+/* Sends one thing, without the mutex meanwhile. Returns whether there was one. */
+static int write_something(host *h) {
+  hosts *b = h->backend;
+  moons__frame_order order;
+  int kind = find_order(h, &order);
+  int is_due = uv_hrtime() >= h->heart_ns;
+  work *w = kind == 0 && !is_due ? take_work(h) : NULL;
+  if (kind == 0 && !is_due && w == NULL) return 0;
+  if (is_due) h->heart_ns = uv_hrtime() + MOONS_HEART_NS;
+  if (w != NULL) w->is_sent = 1;
+  h->is_writing = 1;
+  uv_mutex_unlock(&b->mutex);
+  if (is_due) write_frame(h, MOONS__FRAME_HEART, NULL, 0);
+  if (kind != 0) write_frame(h, (moons__frame_kind)kind, &order, sizeof order);
+  if (w != NULL) send_work(h, w);
+  uv_mutex_lock(&b->mutex);
+  h->is_writing = 0;
+  uv_cond_broadcast(&b->news);
+  return 1;
+}
+
+/* No host is left: refuses a chunk, without the mutex meanwhile. Returns whether there was one. */
+static int refuse_one(hosts *b) {
+  moons__chunk *chunk = b->refusal != NULL ? moons__chunk_dequeue(&b->queue, 0) : NULL;
+  if (chunk == NULL) return 0;
+  uv_mutex_unlock(&b->mutex);
+  moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, b->refusal);
+  chunk->done(chunk);
+  uv_mutex_lock(&b->mutex);
+  return 1;
+}
+
+/* Chunks that are cancelled may still run at the end. */
+static int is_over(const host *h) {
+  return h->backend->closing && (h->phase != PHASE_UP || h->n_running == 0);
+}
+
+void moons__host_write(void *data) {
+  host *h = data;
+  hosts *b = h->backend;
+  uv_mutex_lock(&b->mutex);
+  while (!is_over(h)) {
+    if (h->phase == PHASE_UP ? write_something(h) : refuse_one(b)) continue;
+    if (h->phase == PHASE_UP)
+      uv_cond_timedwait(&h->wake, &b->mutex, MOONS_HEART_NS);
+    else
+      uv_cond_wait(&h->wake, &b->mutex);
+  }
+  int is_up = h->phase == PHASE_UP;
+  h->is_writing = is_up;
+  uv_mutex_unlock(&b->mutex);
+  if (!is_up) return;
+  write_frame(h, MOONS__FRAME_BYE, NULL, 0);
+  uv_mutex_lock(&b->mutex);
+  h->is_writing = 0;
+  uv_cond_broadcast(&b->news);
+  uv_mutex_unlock(&b->mutex);
+}
+
+/* {== The reader ============================================================================== */
+
+/* Only the reader ends works that were sent, so what it finds stays. */
+static work *find_work(const host *h, uint64_t number) {
+  hosts *b = h->backend;
+  work *found = NULL;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < h->n_works && found == NULL; i++)
+    if (h->works[i].chunk != NULL && h->works[i].number == number) found = &h->works[i];
+  uv_mutex_unlock(&b->mutex);
+  return found;
+}
+
+static int read_results(host *h, const moons__frame *frame, moons__buffer *results) {
+  size_t n_bytes = (size_t)frame->n_bytes;
+  results->n_bytes = 0;
+  if (h->is_short || moons__buffer_reserve(results, n_bytes))
+    return moons__link_skip(&h->in, frame->n_bytes);
+  results->n_bytes = n_bytes;
+  return moons__link_read(&h->in, results->bytes, n_bytes);
+}
+
+static void pass_on(host *h) {
+  const moons__worker_config *config = &h->backend->config.worker;
+  if (h->has_printed && config->flush != NULL) config->flush(config->write_data);
+  h->has_printed = 0;
+}
+
+static int take_done(host *h, const moons__frame *frame) {
+  moons__frame_done done;
+  if (moons__link_head(&h->in, frame, &done, sizeof done)) return -1;
+  work *w = find_work(h, done.work);
+  if (w == NULL || moons__arrival_take(&done, w->chunk)) return -1;
+  if (read_results(h, frame, &w->chunk->results)) return -1;
+  w->chunk->given = h->given;
+  w->chunk->host = h->name->name;
+  h->given = NULL;
+  h->is_short = 0;
+  h->n_losses = 0;
+  moons__chunk *chunk = end_work(h, w);
+  pass_on(h);
+  chunk->done(chunk);
+  return 0;
+}
+
+/* Numbers that the calls have put into the array of their plan. */
+static int take_stored(host *h, const moons__frame *frame) {
+  moons__frame_order head;
+  if (moons__link_head(&h->in, frame, &head, sizeof head)) return -1;
+  const work *w = find_work(h, head.work);
+  const moons__sink *sink = w != NULL ? &w->chunk->plan->luggage.sink : NULL;
+  if (sink == NULL || sink->block == NULL) return -1;
+  size_t n_item = sink->n_numbers * moons__element_bytes(sink->type);
+  if (frame->n_bytes > w->chunk->n_calls * n_item) return -1;
+  return moons__link_read(&h->in, sink->block->bytes + (size_t)(w->chunk->first - 1) * n_item,
+                          (size_t)frame->n_bytes);
+}
+
+/* The calls that it has given away, as a chunk; NULL: no memory, and then they are put back when theirs is done. */
+static moons__chunk *cut(host *h, moons__chunk *chunk, uint32_t n_taken) {
+  hosts *b = h->backend;
+  moons__chunk *rest = NULL;
+  char *bytes = malloc(chunk->n_bytes + 1);
+  if (bytes != NULL) memcpy(bytes, chunk->bytes, chunk->n_bytes);
+  uv_mutex_lock(&b->mutex);
+  if (bytes != NULL) rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
+  if (rest == NULL) chunk->is_given_up = 1;
+  uv_mutex_unlock(&b->mutex);
+  if (rest == NULL) free(bytes);
+  return rest;
+}
+
+static int take_part(host *h, const moons__frame *frame) {
+  hosts *b = h->backend;
+  moons__frame_order parted;
+  if (moons__link_head(&h->in, frame, &parted, sizeof parted)) return -1;
+  work *w = find_work(h, parted.work);
+  if (w == NULL || parted.n >= w->chunk->n_calls) return -1;
+  moons__chunk *rest = cut(h, w->chunk, parted.n);
+  uv_mutex_lock(&b->mutex);
+  w->asked_ns = 0;
+  uv_mutex_unlock(&b->mutex);
+  if (rest != NULL) w->chunk->parted(w->chunk, rest);
+  return 0;
+}
+
+static int take_print(host *h, const moons__frame *frame) {
+  const moons__worker_config *config = &h->backend->config.worker;
+  int stream;
+  if (moons__arrival_print(&h->in, frame, &h->text, &stream)) return -1;
+  config->write(config->write_data, stream, h->text.bytes, h->text.n_bytes);
+  h->has_printed = 1;
+  return 0;
+}
+
+int moons__host_take(host *h, const moons__frame *frame) {
+  switch (frame->kind) {
+  case MOONS__FRAME_HEART: return 0;
+  case MOONS__FRAME_PRINT: return take_print(h, frame);
+  case MOONS__FRAME_GIVEN: return moons__cargo_take_given(&h->in, frame, &h->given, &h->is_short);
+  case MOONS__FRAME_STORED: return take_stored(h, frame);
+  case MOONS__FRAME_PARTED: return take_part(h, frame);
+  case MOONS__FRAME_DONE: return take_done(h, frame);
+  default: return -1;
+  }
+}
+
+/* Nothing of it counts as run. */
+static void give_up(host *h, work *w) {
+  moons__batch_writer none;
+  moons__chunk *chunk = end_work(h, w);
+  chunk->n_losses++;
+  chunk->is_given_up = 1;
+  chunk->host = h->name->name;
+  chunk->results.n_bytes = 0;
+  moons__batch_begin(&none, &chunk->results);
+  chunk->done(chunk);
+}
+
+void moons__host_give_up(host *h) {
+  for (unsigned i = 0; i < h->n_works; i++)
+    if (h->works[i].chunk != NULL) give_up(h, &h->works[i]);
+  pass_on(h);
+}
+
+void moons__host_look_after(host *h) {
+  hosts *b = h->backend;
+  uint64_t now_ns = uv_hrtime();
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < h->n_works; i++) {
+    work *w = &h->works[i];
+    if (w->chunk == NULL || w->is_cancelled) continue;
+    moons__scope_look(w->chunk->plan->scope, now_ns);
+    if (!moons__scope_is_over(w->chunk->plan->scope)) continue;
+    w->is_cancelled = w->wants_cancel = 1;
+    uv_cond_signal(&h->wake);
+  }
+  uv_mutex_unlock(&b->mutex);
+  pass_on(h);
+}

@@ -1,0 +1,281 @@
+/*
+** Chunks run on other machines, by worker processes of an agent on each: whatever a call does to its process costs that call
+** alone, and a host that is lost costs no result.
+**
+** A chunk waits in one queue until a host has a worker for it: none is sent ahead, so that what one host has is little, and hosts of
+** unlike speed end together. Of the hosts that have a worker to spare the one is woken that sends nothing at the moment, and has the
+** least to do.
+*/
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "backend/host.h"
+#include "system/machine.h"
+#include "system/thread.h"
+
+struct moons__backend {
+  hosts hosts;
+};
+
+enum { HOST_STACK_BYTES = 1 << 20 };
+
+/* {== Opening ================================================================================= */
+
+/* A path of the command `moons` here, for those hosts that have the same files; or its name. */
+static char *find_program(const char *program) {
+  char path[MOONS_PATH_BYTES];
+  if (program != NULL && moons__machine_real_path(program, path, sizeof path) == 0)
+    return strdup(path);
+  return strdup(moons__machine_find_beside("moons", path, sizeof path) == 0 ? path : "moons");
+}
+
+static int open_host(hosts *b, host *h, const moons__host_name *name) {
+  const char *launch = b->config.launch != NULL ? b->config.launch : moons__launch_by_ssh;
+  h->backend = b;
+  h->name = name;
+  h->n_works = name->n_workers;
+  h->command = moons__launch_command(launch, name->name, b->program);
+  if (h->command == NULL || uv_cond_init(&h->wake)) {
+    free(h->command);
+    return MOONS_ENOMEM;
+  }
+  b->n_hosts++;
+  return 0;
+}
+
+static void host_free(host *h) {
+  uv_cond_destroy(&h->wake);
+  moons__outbox_close(&h->outbox);
+  moons__buffer_free(&h->text);
+  free(h->works);
+  free(h->command);
+}
+
+static int start_threads(host *h) {
+  sigset_t blocked;
+  moons__thread_blocks(&blocked, 0);
+  h->has_reader =
+      moons__thread_start(&h->reader, HOST_STACK_BYTES, &blocked, moons__host_read, h) == 0;
+  if (!h->has_reader) return MOONS_ETHREAD;
+  h->has_writer =
+      moons__thread_start(&h->writer, HOST_STACK_BYTES, &blocked, moons__host_write, h) == 0;
+  return h->has_writer ? 0 : MOONS_ETHREAD;
+}
+
+static void end_threads(hosts *b) {
+  uv_mutex_lock(&b->mutex);
+  b->closing = 1;
+  for (unsigned i = 0; i < b->n_hosts; i++)
+    uv_cond_signal(&b->hosts[i].wake);
+  uv_cond_broadcast(&b->news);
+  uv_mutex_unlock(&b->mutex);
+  for (unsigned i = 0; i < b->n_hosts; i++) {
+    if (b->hosts[i].has_writer) uv_thread_join(&b->hosts[i].writer);
+    if (b->hosts[i].has_reader) uv_thread_join(&b->hosts[i].reader);
+  }
+}
+
+static void close_parts(hosts *b) {
+  for (unsigned i = 0; i < b->n_hosts; i++)
+    host_free(&b->hosts[i]);
+  moons__host_list_free(&b->list);
+  uv_cond_destroy(&b->news);
+  uv_mutex_destroy(&b->mutex);
+  free(b->hosts);
+  free(b->refusal);
+  free(b->program);
+}
+
+/* Those whose number of workers nobody has told must say it. */
+static void await_numbers(hosts *b) {
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < b->n_hosts; i++)
+    while (b->hosts[i].n_works == 0 && b->hosts[i].phase != PHASE_OUT)
+      uv_cond_wait(&b->news, &b->mutex);
+  uv_mutex_unlock(&b->mutex);
+}
+
+static int open_parts(hosts *b) {
+  char why[MOONS__LIST_WHY_BYTES];
+  int error = moons__host_list_read(&b->list, b->config.hosts, why) ? MOONS_EINVAL : 0;
+  b->program = error ? NULL : find_program(b->config.program);
+  b->hosts = error ? NULL : calloc(b->list.n, sizeof *b->hosts);
+  if (!error && (b->program == NULL || b->hosts == NULL)) error = MOONS_ENOMEM;
+  for (unsigned i = 0; i < b->list.n && !error; i++)
+    error = open_host(b, &b->hosts[i], &b->list.hosts[i]);
+  for (unsigned i = 0; i < b->n_hosts && !error; i++)
+    error = start_threads(&b->hosts[i]);
+  return error;
+}
+
+static unsigned count_workers(moons__backend *backend) {
+  hosts *b = &backend->hosts;
+  unsigned n = 0;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < b->n_hosts; i++)
+    n += b->hosts[i].n_works;
+  uv_mutex_unlock(&b->mutex);
+  return n > 0 ? n : 1;
+}
+
+static int open_locks(hosts *b) {
+  if (uv_mutex_init(&b->mutex)) return -1;
+  if (uv_cond_init(&b->news) == 0) return 0;
+  uv_mutex_destroy(&b->mutex);
+  return -1;
+}
+
+static int open_hosts(moons__backend **backend, const moons__backend_config *config) {
+  if (config->hosts == NULL) return MOONS_EINVAL;
+  moons__backend *new = calloc(1, sizeof *new);
+  if (new == NULL || open_locks(&new->hosts)) {
+    free(new);
+    return MOONS_ENOMEM;
+  }
+  hosts *b = &new->hosts;
+  b->config = *config;
+  int error = open_parts(b);
+  if (error) {
+    end_threads(b);
+    close_parts(b);
+    free(new);
+    return error;
+  }
+  await_numbers(b);
+  *backend = new;
+  return 0;
+}
+
+static void close_hosts(moons__backend *backend) {
+  moons__backend_config config = backend->hosts.config;
+  end_threads(&backend->hosts);
+  close_parts(&backend->hosts);
+  free(backend);
+  config.gone(config.gone_data);
+}
+
+/* {== What a backend does ===================================================================== */
+
+/* Who is to be woken for a chunk that only the first `n_workers` may run; NULL: those that have no worker for it now look when
+** they have. The mutex is held. */
+static host *choose(hosts *b, unsigned n_workers) {
+  host *best = NULL;
+  unsigned least = UINT_MAX;
+  for (unsigned i = 0; i < b->n_hosts; i++) {
+    host *h = &b->hosts[i];
+    unsigned number = moons__host_next_worker(h);
+    if (number >= n_workers) continue;
+    if (best != NULL &&
+        (h->is_writing > best->is_writing || (h->is_writing == best->is_writing && number > least)))
+      continue;
+    best = h;
+    least = number;
+  }
+  return best;
+}
+
+static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had) {
+  hosts *b = &backend->hosts;
+  if (n_had != NULL) *n_had = 0; /* nothing is started that could fail */
+  uv_mutex_lock(&b->mutex);
+  moons__chunk_enqueue(&b->queue, chunk);
+  host *h = b->refusal != NULL ? &b->hosts[0] : choose(b, chunk->n_workers);
+  if (h != NULL) uv_cond_signal(&h->wake);
+  uv_mutex_unlock(&b->mutex);
+  return 0;
+}
+
+static moons__chunk *withdraw(moons__backend *backend, moons__chunk *chain) {
+  hosts *b = &backend->hosts;
+  uv_mutex_lock(&b->mutex);
+  moons__chunk *chunk = moons__chunk_withdraw(&b->queue, chain);
+  uv_mutex_unlock(&b->mutex);
+  return chunk;
+}
+
+/* The next work of this owner behind `w`, or the first (NULL), and whose it is; NULL: there is none. The mutex is held. */
+static work *next_work(const hosts *b, const void *owner, work *w, host **of) {
+  host *h = w != NULL ? *of : b->hosts, *end = b->hosts + b->n_hosts;
+  for (w = w != NULL ? w + 1 : h->works; h < end; w = ++h < end ? h->works : NULL)
+    for (; h->works != NULL && w < h->works + h->n_works; w++) {
+      if (w->chunk == NULL || w->chunk->owner != owner) continue;
+      *of = h;
+      return w;
+    }
+  return NULL;
+}
+
+static void cancel(moons__backend *backend, const void *owner) {
+  hosts *b = &backend->hosts;
+  host *h = NULL;
+  uv_mutex_lock(&b->mutex);
+  for (work *w = NULL; (w = next_work(b, owner, w, &h)) != NULL;) {
+    if (w->is_cancelled) continue;
+    w->is_cancelled = w->wants_cancel = 1;
+    uv_cond_signal(&h->wake);
+  }
+  uv_mutex_unlock(&b->mutex);
+}
+
+static void stop(moons__backend *backend, const void *owner) {
+  hosts *b = &backend->hosts;
+  host *h = NULL;
+  uv_mutex_lock(&b->mutex);
+  for (work *w = NULL; (w = next_work(b, owner, w, &h)) != NULL;) {
+    if (w->is_cancelled || w->is_stopped) continue;
+    w->is_stopped = w->wants_stop = 1;
+    uv_cond_signal(&h->wake);
+  }
+  uv_mutex_unlock(&b->mutex);
+}
+
+/* Of chunks that were not asked lately the one with the most calls is. What it gives comes later, if it has any. */
+static moons__chunk *share(moons__backend *backend, const void *owner, unsigned n_sharers) {
+  hosts *b = &backend->hosts;
+  host *h = NULL, *host_of_most = NULL;
+  work *most = NULL;
+  uint64_t now_ns = uv_hrtime();
+  uv_mutex_lock(&b->mutex);
+  for (work *w = NULL; (w = next_work(b, owner, w, &h)) != NULL;) {
+    int was_asked = w->asked_ns != 0 && now_ns < w->asked_ns + MOONS_HOST_ASK_NS;
+    if (was_asked || w->chunk->n_calls < 2) continue;
+    if (most != NULL && w->chunk->n_calls <= most->chunk->n_calls) continue;
+    most = w;
+    host_of_most = h;
+  }
+  if (most != NULL) {
+    most->asked_ns = now_ns;
+    most->wants_part = n_sharers;
+    uv_cond_signal(&host_of_most->wake);
+  }
+  uv_mutex_unlock(&b->mutex);
+  return NULL;
+}
+
+/* There are as many as the hosts have: a job that wants more has its chunks wait. */
+static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
+  (void)backend;
+  *n_had = n_workers;
+  return 0;
+}
+
+/* Measured over ssh on one machine: there and back some 400 us, most of it waiting. */
+#define HANDOVER_NS 50000
+
+const moons__backend_functions moons__backend_hosts = {
+    .backend = MOONS_HOSTS,
+    .name = "hosts",
+    .runs_elsewhere = 1,
+    .handover_ns = HANDOVER_NS,
+    .open = open_hosts,
+    .close = close_hosts,
+    .cores = count_workers,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .cancel = cancel,
+    .stop = stop,
+    .share = share,
+};
