@@ -150,7 +150,9 @@ describe("in worker processes, a call that is lost #unsanitized #linux", functio
         local pipe <close> = io.popen(command)
         return select(2, pipe:read "a":gsub("\n", ""))
       end
-      local me = io.open "/proc/self/stat":read "n"
+      local stat = io.open "/proc/self/stat"
+      local me = stat:read "n"
+      stat:close() -- no garbage is counted
       local function descriptors() return count(("ls /proc/%d/fd"):format(me)) end
       local pool = parallel.pool {workers = 4, backend = "processes"}
       local before = descriptors()
