@@ -32,8 +32,8 @@ end
 describe("a program with a Lua of its own", function()
   it("is told, for its states are not those of the library #unsanitized #linux", function()
     local folder = os.getenv "MOONS":match "^(.*)/"
-    local command = ("%s -o %%s spec/embed/twin.c -Wl,-Bstatic -llua5.4 -Wl,-Bdynamic -Wl,--exclude-libs,ALL %s/libmoons.so " ..
-      "-Wl,-rpath,%s -lm -ldl"):format(os.getenv "MOONS_CC", folder, folder)
+    local command = ("%s -o %%s spec/embed/twin.c -Wl,-Bstatic -llua5.4 -Wl,-Bdynamic -Wl,--exclude-libs,ALL "
+      .. "%s/libmoons.so -Wl,-rpath,%s -lm -ldl"):format(os.getenv "MOONS_CC", folder, folder)
     local path = folder .. "/spec/twin"
     lfs.mkdir(folder .. "/spec")
     if not program.make(path, command) then
