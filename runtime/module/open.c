@@ -9,7 +9,7 @@
 #include "state/pristine.h"
 #include "state/twin.h"
 
-static const char HELD[] = "moons.held"; /* key in the registry, and the type */
+static const char HELD[] = "moons.held"; /* the type; its address is a key in the registry */
 
 typedef struct held {
   moons_runtime *runtime;
@@ -33,12 +33,12 @@ static void hold(lua_State *L, moons_runtime *runtime, moons__terms *terms) {
   lua_setmetatable(L, -2);
   h->runtime = moons__runtime_share(runtime);
   h->terms = moons__terms_share(terms);
-  lua_setfield(L, LUA_REGISTRYINDEX, HELD);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, HELD);
 }
 
 moons__terms *moons__terms_of_state(lua_State *L) {
   const held *h =
-      lua_getfield(L, LUA_REGISTRYINDEX, HELD) == LUA_TUSERDATA ? lua_touserdata(L, -1) : NULL;
+      lua_rawgetp(L, LUA_REGISTRYINDEX, HELD) == LUA_TUSERDATA ? lua_touserdata(L, -1) : NULL;
   lua_pop(L, 1);
   return h != NULL ? h->terms : NULL;
 }
