@@ -91,8 +91,11 @@ static void cancel_all(moons__completions *c) {
   }
 }
 
+/* With the last thing under way it goes as soon as the mutex is free, if that arrives. */
 void moons__completions_close(moons__completions *c) {
   if (c == NULL) return;
+  moons_runtime *runtime = c->runtime;
+  void (*drop)(moons__pending * pending) = c->config.drop;
   uv_mutex_lock(&c->mutex);
   c->is_closed = 1;
   cancel_all(c);
@@ -101,10 +104,10 @@ void moons__completions_close(moons__completions *c) {
     uv_cond_wait(&c->idle, &c->mutex);
   int is_last = --c->n_users == 0;
   uv_mutex_unlock(&c->mutex);
-  moons__tasks_go_on(c->runtime);
+  moons__tasks_go_on(runtime);
   for (moons__pending *p = finished, *next; p != NULL; p = next) {
     next = p->next;
-    c->config.drop(p);
+    drop(p);
   }
   if (is_last) destroy(c);
 }
