@@ -139,7 +139,9 @@ MOONS_API void moons_push_value(struct lua_State *L, const moons_value *value);
 
 /* {== Terms: what scripts may do, and how much ================================================ */
 
-/* Rights of calls. What a right is missing for is not there: the name is nil, as if Lua had been built without it. */
+/* Rights of calls. What a right is missing for is not there: the name is nil, as if Lua had been built without it. What `open` of the
+** terms adds is there in any case. `require` gives what is loaded already, the standard libraries as far as they are there, and
+** more where a right says so. */
 enum {
   MOONS_MAY_FILES = 1 << 0,       /* io but popen; os.remove, rename, tmpname; loadfile, dofile */
   MOONS_MAY_PROCESSES = 1 << 1,   /* os.execute, io.popen */
@@ -160,7 +162,7 @@ enum {
 /* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
 ** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults.
 **
-** Of this version: rights other than MOONS_MAY_ALL and output_bytes are refused with MOONS_EUNSUPPORTED. */
+** Of this version: output_bytes is refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_terms {
   size_t struct_bytes;
   uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */

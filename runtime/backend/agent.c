@@ -15,6 +15,7 @@
 
 #include "backend/arrival.h"
 #include "backend/cargo.h"
+#include "backend/passed.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/process.h"
@@ -40,6 +41,7 @@ struct moons__agent {
   moons__link in;
   moons__setup *setups[MOONS_SETUPS_KEPT];
   moons__held held;
+  moons__passed passed; /* terms of chunks */
   moons__buffer place;
   struct {
     uint64_t number; /* by which the caller knows it */
@@ -146,9 +148,10 @@ static moons__plan *find_plan(const moons__agent *a, uint64_t number) {
   return NULL;
 }
 
-static moons__plan *make_plan(const moons__agent *a, const moons__frame_chunk *head) {
-  moons__plan *plan =
-      moons__plan_new(&head->options, a->setups[head->slot], &a->held.luggage, NULL, 0);
+static moons__plan *make_plan(moons__agent *a, const moons__frame_chunk *head) {
+  moons__luggage luggage = a->held.luggage;
+  if (moons__passed_read(&a->passed, head, &luggage.terms)) return NULL;
+  moons__plan *plan = moons__plan_new(&head->options, a->setups[head->slot], &luggage, NULL, 0);
   if (plan == NULL) return NULL;
   plan->prove_after = head->prove_after;
   if (moons__buffer_append(&plan->place, a->place.bytes, a->place.n_bytes) == 0 &&

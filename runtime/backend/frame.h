@@ -80,7 +80,8 @@ typedef struct moons__frame_chunk {
   uint64_t plan;              /* that of its plan */
   moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
-  uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host;
+  uint64_t output_bytes; /* of the terms, as the next two */
+  uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host, rights;
 } moons__frame_chunk;
 
 typedef struct moons__frame_done {

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "backend/passed.h"
+
 void moons__outbox_open(moons__outbox *o, moons__link *link, int files) {
   o->link = link;
   o->files = files;
@@ -38,8 +40,8 @@ int moons__outbox_send(moons__outbox *o, const moons__chunk *chunk, uint64_t wor
                              .n_calls = chunk->n_calls,
                              .n_skipped = chunk->n_skipped,
                              .n_tries = chunk->n_tries,
-                             .prove_after = chunk->plan->prove_after,
-                             .uses_host = moons__terms_host(chunk->plan->luggage.terms) != 0};
+                             .prove_after = chunk->plan->prove_after};
+  moons__passed_write(&head, chunk->plan->luggage.terms);
   head.options.setup = NULL;
   if (send_place(o, &chunk->plan->place) || send_setup(o, chunk->plan->setup, &head.slot) ||
       moons__cargo_send(&o->sent, o->link, o->files, chunk))

@@ -14,6 +14,7 @@
 
 #include "backend/arrival.h"
 #include "backend/cargo.h"
+#include "backend/passed.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/clock.h"
@@ -36,8 +37,8 @@ struct moons__server {
   size_t window_bytes;
   size_t used_bytes; /* of it, by the last results */
   moons__setup *setups[MOONS_SETUPS_KEPT];
-  moons__terms *terms; /* of calls that use the host; shared */
-  moons__held held;    /* blocks that chunks speak of */
+  moons__passed passed; /* terms of chunks */
+  moons__held held;     /* blocks that chunks speak of */
 
   uv_mutex_t sending; /* guards writing to `work` */
 
@@ -137,7 +138,7 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
 moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms) {
   moons__server *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
-  s->terms = moons__terms_share(terms);
+  s->passed.host = moons__terms_share(terms);
   if (open_server(s, config, moons__terms_host(terms) != 0) == 0) return s;
   moons__terms_release(terms);
   free(s);
@@ -238,9 +239,10 @@ static int take_chunk(moons__server *s, const moons__frame *frame) {
   if (head.slot >= MOONS_SETUPS_KEPT || s->setups[head.slot] == NULL) return -1;
   moons__buffer arguments = {0};
   moons__luggage luggage = s->held.luggage;
-  luggage.terms = head.uses_host ? s->terms : NULL;
-  moons__plan *plan = moons__plan_new(&head.options, s->setups[head.slot], &luggage, NULL, 0);
-  int error = plan == NULL || take_bytes(s, frame, &arguments);
+  int error = moons__passed_read(&s->passed, &head, &luggage.terms);
+  moons__plan *plan =
+      error ? NULL : moons__plan_new(&head.options, s->setups[head.slot], &luggage, NULL, 0);
+  if (plan == NULL || take_bytes(s, frame, &arguments)) error = -1;
   if (error)
     moons__buffer_free(&arguments);
   else {

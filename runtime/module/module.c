@@ -15,6 +15,7 @@
 #include "sizes.h"
 #include "state/pristine.h"
 #include "wire/traceback.h"
+#include "worker/rights.h"
 
 static int core_cpus(lua_State *L) {
   const moons__state_data *state = moons__push_state(L);
@@ -219,6 +220,13 @@ static void check_libraries(lua_State *L) {
   }
 }
 
+/* Takes a field out of the module, which is on top, where a right is missing. */
+static void take_out(lua_State *L, const char *name, uint32_t right) {
+  if (moons__rights_of(L) & right) return;
+  lua_pushnil(L);
+  lua_setfield(L, -2, name);
+}
+
 /* The loader of "parallel" in a state that knows its runtime. */
 static int open_parallel(lua_State *L) {
   check_libraries(L);
@@ -227,6 +235,8 @@ static int open_parallel(lua_State *L) {
   lua_pushliteral(L, "Moons " MOONS_VERSION);
   lua_pushcfunction(L, give_calls);
   lua_call(L, 2, 1);
+  take_out(L, "pool", MOONS_MAY_POOLS);
+  take_out(L, "clock", MOONS_MAY_CLOCKS);
   return 1;
 }
 

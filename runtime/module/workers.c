@@ -11,6 +11,7 @@
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
+#include "worker/rights.h"
 
 static const char POOL_TYPE[] = "parallel.workers";
 
@@ -157,6 +158,10 @@ int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const char *hosts = luaL_optstring(L, 4, NULL), *launch = luaL_optstring(L, 5, NULL);
   lua_settop(L, 5);
+  if ((moons__rights_of(L) & MOONS_MAY_POOLS) == 0)
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "this call may make no pools: make a map, which uses the "
+                  "workers that there are");
   const moons__state_data *state = moons__push_state(L);
   moons_backend backend = choose_backend(L, 3, state);
   moons__workers_data *workers = lua_newuserdatauv(L, sizeof *workers, 1);

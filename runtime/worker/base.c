@@ -8,6 +8,7 @@
 
 #include "state/pristine.h"
 #include "worker/install.h"
+#include "worker/rights.h"
 
 /* What open_libraries gets. */
 typedef struct opening {
@@ -36,10 +37,13 @@ static int open_libraries(lua_State *L) {
   moons__libraries_open(L, libraries);
   if (allowed != MOONS__LIBRARIES_ALL) moons__libraries_allow(L, allowed);
   moons__install(L, &o->workshop->sandbox);
-  if (config->preload != NULL && (libraries & MOONS__LIBRARIES_PACKAGE))
+  moons__rights_apply(L, o->base->rights);
+  if (config->preload != NULL && (libraries & MOONS__LIBRARIES_PACKAGE) &&
+      (o->base->rights & MOONS_MAY_MAPS))
     config->preload(L, config->preload_data);
   moons__models_note(&o->workshop->models, L, libraries);
-  if (libraries & MOONS__LIBRARIES_PARALLEL) require_calls(L);
+  if ((libraries & MOONS__LIBRARIES_PARALLEL) && (o->base->rights & MOONS_MAY_MAPS))
+    require_calls(L);
   if (libraries & MOONS__LIBRARIES_ARRAYS) moons__array_open(L);
   return 0;
 }
@@ -47,6 +51,7 @@ static int open_libraries(lua_State *L) {
 int moons__base_open(moons__base *base, moons__workshop *w, moons__libraries libraries,
                      moons__libraries allowed) {
   *base = (moons__base){.libraries = libraries, .allowed = allowed};
+  base->rights = moons__terms_of(w->sandbox.terms)->rights;
   if (moons__slot_open(&base->slot, w->config.state_bytes, w->config.states))
     return moons__workshop_fail_for_memory(w);
   opening o = {.base = base, .workshop = w};

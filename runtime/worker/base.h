@@ -14,11 +14,12 @@ typedef struct moons__base {
   moons__image image;         /* of the libraries alone; not taken where it serves a kept session */
   moons__libraries libraries; /* open in the state */
   moons__libraries allowed;   /* all that calls may have */
+  uint32_t rights;            /* of these calls (moons.h) */
   unsigned n_sessions;
   int is_taken; /* for one session, whose image is large: no other may use it */
 } moons__base;
 
-/* Makes a state with these libraries. Returns 0, or -1 with workshop->failure saying why. */
+/* Makes a state with these libraries, for what runs next in the workshop (moons__sandbox_enter). Returns 0, or -1 with workshop->failure saying why. */
 int moons__base_open(moons__base *base, moons__workshop *workshop, moons__libraries libraries,
                      moons__libraries allowed);
 

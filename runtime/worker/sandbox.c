@@ -54,6 +54,7 @@ void moons__sandbox_flush_line(moons__sandbox *s, int stream) {
 ** last newline waits for the rest of its line. */
 void moons__sandbox_emit(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
   moons__buffer *line = &s->lines[stream - 1];
+  if ((moons__terms_of(s->terms)->rights & MOONS_MAY_PRINT) == 0) return;
   if (moons__buffer_append(line, bytes, n_bytes)) { /* no memory to wait in */
     moons__sandbox_flush_line(s, stream);
     write_out(s, stream, bytes, n_bytes);

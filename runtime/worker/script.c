@@ -7,7 +7,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "moons.h"
 #include "state/libraries.h"
+#include "worker/rights.h"
 
 enum {
   MAX_STEPS = 8
@@ -108,9 +110,10 @@ static int call_by_name(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Sets the global `parallel`, where modules can be had. */
+/* Sets the global `parallel`, where it can be had. */
 static void give_parallel(lua_State *L) {
-  if (lua_getglobal(L, "require") == LUA_TFUNCTION) {
+  int may_map = (moons__rights_of(L) & MOONS_MAY_MAPS) != 0;
+  if (lua_getglobal(L, "require") == LUA_TFUNCTION && may_map) {
     lua_pushliteral(L, "parallel");
     lua_call(L, 1, 1);
     lua_setglobal(L, "parallel");

@@ -341,7 +341,10 @@ void moons__session_close(moons__session *s) {
 /* A set-up whose `init` may have drawn random numbers is another one for each seed. */
 int moons__session_has(const moons__session *s, const moons__plan *plan) {
   const moons__loaded_setup *loaded = &s->loaded[0];
-  if (s->host != moons__terms_host(plan->luggage.terms) || !loaded_is(loaded, plan)) return 0;
+  const moons__terms *terms = plan->luggage.terms;
+  if (s->host != moons__terms_host(terms) || s->base->rights != moons__terms_of(terms)->rights)
+    return 0;
+  if (!loaded_is(loaded, plan)) return 0;
   return !loaded->uses_seed || loaded->seed == plan->options.seed;
 }
 

@@ -28,10 +28,12 @@ _Static_assert(MOONS_COW_MIN_BYTES <= MOONS_ARENA_KEEP_BYTES, "what a slot keeps
 #define OPENED (MOONS__LIBRARIES_ALL | MOONS__LIBRARIES_PARALLEL | MOONS__LIBRARIES_ARRAYS)
 
 static moons__base *find_base(const moons__sessions *s, moons__libraries libraries,
-                              moons__libraries allowed) {
+                              moons__libraries allowed, uint32_t rights) {
   for (unsigned i = 0; i < s->n_bases; i++) {
     moons__base *base = s->bases[i];
-    if (!base->is_taken && base->libraries == libraries && base->allowed == allowed) return base;
+    if (!base->is_taken && base->libraries == libraries && base->allowed == allowed &&
+        base->rights == rights)
+      return base;
   }
   return NULL;
 }
@@ -75,7 +77,8 @@ static moons__base *get_base(moons__sessions *s, moons__workshop *workshop, cons
   const moons__job_options *options = &plan->options;
   moons__libraries allowed = moons__setup_allowed(options->setup, options->setup_bytes);
   int is_large = options->setup_bytes >= MOONS_LARGE_SETUP_BYTES;
-  moons__base *base = is_large ? NULL : find_base(s, libraries, allowed);
+  uint32_t rights = moons__terms_of(plan->luggage.terms)->rights;
+  moons__base *base = is_large ? NULL : find_base(s, libraries, allowed, rights);
   if (base != NULL) return base;
   base = new_base(s, workshop, libraries, allowed);
   if (base != NULL) base->is_taken = is_large;

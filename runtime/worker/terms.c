@@ -16,7 +16,7 @@ void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes) {
 
 static int check(const moons_terms *terms) {
   if (terms->rights & ~(uint32_t)MOONS_MAY_ALL) return MOONS_EINVAL;
-  int is_new = terms->rights != MOONS_MAY_ALL || terms->output_bytes > 0;
+  int is_new = terms->output_bytes > 0;
   return is_new ? MOONS_EUNSUPPORTED : 0;
 }
 

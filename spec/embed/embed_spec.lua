@@ -5,7 +5,7 @@ local program = require "c.program"
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
   {"queue_test", "a host that does not wait"}, {"terms_test", "a host with tenants"},
-  {"within_test", "functions of a host"},
+  {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }

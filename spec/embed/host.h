@@ -42,6 +42,16 @@ static inline moons_program *load(moons_runtime *runtime, const char *source) {
   return load_under(runtime, source, NULL);
 }
 
+/* Runs a function that succeeds. */
+static inline moons_call *run_with_values(moons_program *program, const char *function,
+                                          const moons_value *arguments, size_t n) {
+  moons_call *call;
+  int error = moons_run(&call, program, function, arguments, n);
+  if (error == MOONS_ESCRIPT) fprintf(stderr, "%s\n", moons_call_error(call)->message);
+  CHECK(error == 0 && call != NULL && moons_call_error(call) == NULL);
+  return call;
+}
+
 static inline void close_program(moons_program *program, moons_runtime *runtime) {
   moons_program_free(program);
   moons_runtime_free(runtime);

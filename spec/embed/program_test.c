@@ -6,16 +6,6 @@
 
 #include "host.h"
 
-/* Runs a function that succeeds. */
-static moons_call *run_with_values(moons_program *program, const char *function,
-                                   const moons_value *arguments, size_t n) {
-  moons_call *call;
-  int error = moons_run(&call, program, function, arguments, n);
-  if (error == MOONS_ESCRIPT) fprintf(stderr, "%s\n", moons_call_error(call)->message);
-  CHECK(error == 0 && call != NULL && moons_call_error(call) == NULL);
-  return call;
-}
-
 /* The integer that a function returns. */
 static int64_t integer_of(moons_program *program, const char *function, int64_t argument) {
   moons_value value = moons_integer(argument);

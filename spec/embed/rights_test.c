@@ -1,0 +1,204 @@
+/* What calls may do by the rights of their terms, and how much they may print. */
+#include "moons.h"
+
+#include "host.h"
+
+static moons_runtime *open_usual(void) {
+  moons_options options = usual_options(2);
+  return open_runtime(&options);
+}
+
+static moons_terms terms_of(uint32_t rights) {
+  moons_terms terms = terms_with(NULL, NULL);
+  terms.rights = rights;
+  return terms;
+}
+
+static const struct {
+  uint32_t rights;
+  const char *name;
+} NAMES[] = {
+    {MOONS_MAY_FILES, "io.open"},
+    {MOONS_MAY_FILES, "io.lines"},
+    {MOONS_MAY_FILES, "io.stdout"},
+    {MOONS_MAY_FILES, "io.read"},
+    {MOONS_MAY_FILES, "os.remove"},
+    {MOONS_MAY_FILES, "os.rename"},
+    {MOONS_MAY_FILES, "os.tmpname"},
+    {MOONS_MAY_FILES, "loadfile"},
+    {MOONS_MAY_FILES, "dofile"},
+    {MOONS_MAY_PROCESSES, "os.execute"},
+    {MOONS_MAY_PROCESSES, "io.popen"},
+    {MOONS_MAY_ENVIRONMENT, "os.getenv"},
+    {MOONS_MAY_ENVIRONMENT, "os.setlocale"},
+    {MOONS_MAY_CLOCKS, "os.time"},
+    {MOONS_MAY_CLOCKS, "os.clock"},
+    {MOONS_MAY_CLOCKS, "os.date"},
+    {MOONS_MAY_MODULES, "package"},
+    {MOONS_MAY_MODULES, "package.path"},
+    {MOONS_MAY_MODULES | MOONS_MAY_LIBRARIES, "package.loadlib"},
+    {MOONS_MAY_MODULES | MOONS_MAY_LIBRARIES, "package.cpath"},
+    {MOONS_MAY_LOAD, "load"},
+    {MOONS_MAY_DEBUG, "debug.getinfo"},
+    {MOONS_MAY_DEBUG, "debug.sethook"},
+    {MOONS_MAY_PRINT, "print"},
+    {MOONS_MAY_PRINT, "warn"},
+    {MOONS_MAY_PRINT, "io.write"},
+    {MOONS_MAY_MAPS, "parallel"},
+    {MOONS_MAY_MAPS, "parallel.map"},
+    {MOONS_MAY_MAPS | MOONS_MAY_POOLS, "parallel.pool"},
+    {MOONS_MAY_MAPS | MOONS_MAY_CLOCKS, "parallel.clock"},
+    {0, "debug.traceback"},
+    {0, "os.difftime"},
+    {0, "string.format"},
+    {0, "math.random"},
+    {0, "coroutine.wrap"},
+    {0, "table.concat"},
+    {0, "utf8.char"},
+    {0, "setmetatable"},
+    {0, "require"},
+};
+
+static const char HAS[] = "function has(path)\n"
+                          "  local v = _G\n"
+                          "  for key in path:gmatch '[^.]+' do\n"
+                          "    if type(v) ~= 'table' then return false end\n"
+                          "    v = v[key]\n"
+                          "  end\n"
+                          "  return v ~= nil\n"
+                          "end\n"
+                          "function inner(path) return parallel.map(has, {path})[1] end";
+
+static int has(moons_program *program, const char *function, const char *name) {
+  moons_value path = moons_string(name);
+  moons_call *call = run_with_values(program, function, &path, 1);
+  int found = moons_to_boolean(moons_results(call, NULL));
+  moons_call_free(call);
+  return found;
+}
+
+static void check_names(moons_runtime *runtime, uint32_t rights) {
+  moons_terms terms = terms_of(rights);
+  moons_program *program = load_under(runtime, HAS, &terms);
+  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+    int expected = (NAMES[i].rights & ~rights) == 0;
+    int found = has(program, "has", NAMES[i].name);
+    if (found != expected) fprintf(stderr, "%s under %x: %d\n", NAMES[i].name, rights, found);
+    CHECK(found == expected);
+    if (rights & MOONS_MAY_MAPS) CHECK(has(program, "inner", NAMES[i].name) == expected);
+  }
+  moons_program_free(program);
+}
+
+static void names(void) {
+  moons_runtime *runtime = open_usual();
+  check_names(runtime, 0);
+  check_names(runtime, MOONS_MAY_COMPUTE);
+  check_names(runtime, MOONS_MAY_ALL);
+  for (unsigned bit = 0; (1u << bit) < MOONS_MAY_ALL; bit++) {
+    check_names(runtime, 1u << bit);
+    check_names(runtime, MOONS_MAY_ALL & ~(1u << bit));
+  }
+  moons_runtime_free(runtime);
+}
+
+/* Ways around that a script may try: each gives false, or an error. */
+static const char WAYS[] =
+    "local ways = {\n"
+    "  function() return require 'io'.open end,\n"
+    "  function() return require 'os'.execute end,\n"
+    "  function() return require 'debug'.getinfo end,\n"
+    "  function() return require 'package'.loadlib end,\n"
+    "  function() return require 'package'.searchers end,\n"
+    "  function() return require 'lfs' end,\n"
+    "  function() return require 'parallel.pool'.new(1) end,\n"
+    "  function() return require 'parallel.core'.new_workers(1) end,\n"
+    "  function() return io.write(''):lines() end,\n"
+    "  function() return io.write(''):close() end,\n"
+    "  function() return io.write(''):setvbuf 'no' end,\n"
+    "  function() return getmetatable(io.write('')).__gc(io.write('')) end,\n"
+    "  function() return string.dump(print) end,\n"
+    "  function() return load(string.dump(function() end)) end,\n"
+    "  function() return parallel.map(function() return io.open end, {1})[1] end,\n"
+    "  function() return parallel.map(load, {'return io.open'})[1] == nil end,\n"
+    "  function() return select(2, pcall(error, setmetatable({}, {__index = io}))).open end,\n"
+    "  function() return coroutine.wrap(function() return io.open end)() end,\n"
+    "  function() return _ENV.io.popen or _G.os.getenv or loadfile or dofile end,\n"
+    "}\n"
+    "function try(i) if i > #ways then return -1 end\n"
+    "  local ok, value = pcall(ways[i]) return ok and value and true or false end";
+
+static void ways_around(void) {
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_COMPUTE);
+  moons_program *program = load_under(runtime, WAYS, &terms);
+  for (int64_t i = 1;; i++) {
+    moons_value number = moons_integer(i);
+    moons_call *call = run_with_values(program, "try", &number, 1);
+    const moons_value *result = moons_results(call, NULL);
+    int is_end = result->type == MOONS_INTEGER, has_got = moons_to_boolean(result) && !is_end;
+    moons_call_free(call);
+    if (has_got) fprintf(stderr, "way %d\n", (int)i);
+    CHECK(!has_got);
+    if (is_end) break;
+  }
+  moons_program_free(program);
+  moons_runtime_free(runtime);
+}
+
+static char printed[2000];
+
+static void take_printed(void *data, void *call_data, int stream, const char *bytes,
+                         size_t n_bytes) {
+  CHECK(data == NULL && call_data == NULL && stream >= 1);
+  CHECK(strlen(printed) + n_bytes < sizeof printed);
+  strncat(printed, bytes, n_bytes);
+}
+
+/* The state of the host may do more than its calls. */
+static void states(void) {
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_COMPUTE);
+  terms.write = take_printed;
+  lua_State *L = open_state_under(runtime, &terms);
+  run(L,
+      "for _, fresh in ipairs {true, false} do\n"
+      "  local r = parallel.map(function(x) print('p', x) io.write 'w' return tostring(os.time) .. "
+      "tostring(io.open)\n"
+      "    .. load 'return 7' () end, {1}, {fresh = fresh})\n"
+      "  assert(r[1] == 'nilnil7', r[1])\n"
+      "  local ok, err = pcall(parallel.map, function() return os.getenv 'HOME' end, {1}, {fresh = "
+      "fresh})\n"
+      "  assert(not ok and err.message:find(\"field 'getenv'\", 1, true), tostring(err))\n"
+      "  local getenv = os.getenv\n"
+      "  ok, err = pcall(parallel.map, function() return getenv 'HOME' end, {1}, {fresh = fresh})\n"
+      "  assert(not ok, 'captured')\n"
+      "  assert(not pcall(parallel.map, function() return parallel.pool(1) end, {1}))\n"
+      "end\n"
+      "assert(os.getenv 'PATH')");
+  CHECK(strcmp(printed, "p\t1\nwp\t1\nw") == 0);
+  close_both(L, runtime);
+}
+
+static void processes(void) {
+  moons_options options = usual_options(1);
+  options.backend = MOONS_PROCESSES;
+  options.program = getenv("MOONS");
+  moons_runtime *runtime = open_runtime(&options);
+  for (int i = 0; i < 2; i++) {
+    check_names(runtime, MOONS_MAY_COMPUTE);
+    check_names(runtime, MOONS_MAY_ALL);
+  }
+  moons_runtime_free(runtime);
+}
+
+int main(int argc, char **argv) {
+  static const test TESTS[] = {
+      {"each name needs its right", names},
+      {"there are no ways around", ways_around},
+      {"hold for calls of a state of the host's, not for that state", states},
+      {"hold in worker processes", processes},
+      {NULL, NULL},
+  };
+  return run_tests(TESTS, argc, argv);
+}
