@@ -16,6 +16,7 @@
 struct moons__sent_block {
   moons__shared *block; /* watched */
   int is_file;
+  uint64_t plan; /* for which it was sent last by its bytes; 0: for a chunk */
 };
 
 /* {== The caller's side ======================================================================= */
@@ -56,17 +57,17 @@ static struct moons__sent_block *find_sent(const moons__sent *sent, const moons_
   return NULL;
 }
 
-static int note_sent(moons__sent *sent, moons__shared *block, int is_file) {
+static struct moons__sent_block *note_sent(moons__sent *sent, moons__shared *block, int is_file) {
   if (sent->n == sent->capacity) {
     unsigned capacity = sent->capacity > 0 ? 2 * sent->capacity : 8;
     struct moons__sent_block *grown = realloc(sent->blocks, capacity * sizeof *grown);
-    if (grown == NULL) return -1;
+    if (grown == NULL) return NULL;
     sent->blocks = grown;
     sent->capacity = capacity;
   }
-  sent->blocks[sent->n++] =
-      (struct moons__sent_block){.block = moons__shared_watch(block), .is_file = is_file};
-  return 0;
+  struct moons__sent_block *noted = &sent->blocks[sent->n++];
+  *noted = (struct moons__sent_block){.block = moons__shared_watch(block), .is_file = is_file};
+  return noted;
 }
 
 static int send_file(moons__link *link, int files, moons__frame_kind kind, moons__shared *block) {
@@ -81,21 +82,23 @@ static int send_bytes(moons__link *link, const moons__shared *block) {
                            block->n_bytes);
 }
 
-/* A block that was sent by its bytes stays one, though it may have got a file. */
+/* A block that was sent by its bytes stays one, though it may have got a file. For a plan it is sent once: calls of that may have
+** put results into it meanwhile. `plan` 0: for a chunk. */
 static int send_block(moons__sent *sent, moons__link *link, int files, moons__shared *block,
-                      int is_again) {
-  const struct moons__sent_block *known = find_sent(sent, block);
+                      uint64_t plan) {
+  struct moons__sent_block *known = find_sent(sent, block);
   int has_file = files >= 0 && moons__shared_descriptor(block) >= 0;
   int is_file = known != NULL ? known->is_file : has_file;
-  if (known != NULL && (is_file || !is_again)) return 0;
-  if (known == NULL && note_sent(sent, block, is_file)) return -1;
+  if (known != NULL && (is_file || (plan != 0 && known->plan == plan))) return 0;
+  if (known == NULL && (known = note_sent(sent, block, is_file)) == NULL) return -1;
+  known->plan = plan;
   return is_file ? send_file(link, files, MOONS__FRAME_BLOCK, block) : send_bytes(link, block);
 }
 
 static int send_list(moons__sent *sent, moons__link *link, int files,
-                     const moons__shared_list *list, int is_again) {
+                     const moons__shared_list *list, uint64_t plan) {
   for (unsigned i = 0; list != NULL && i < list->n; i++)
-    if (send_block(sent, link, files, list->blocks[i], is_again)) return -1;
+    if (send_block(sent, link, files, list->blocks[i], plan)) return -1;
   return 0;
 }
 
@@ -162,12 +165,10 @@ static int sweep(moons__sent *sent, moons__link *link) {
 int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moons__chunk *chunk) {
   const moons__plan *plan = chunk->plan;
   if (plan->luggage.shared == NULL && chunk->shared == NULL) return 0;
-  int is_new = sent->plan != plan->number;
   if (sweep(sent, link)) return -1;
-  if (send_list(sent, link, files, plan->luggage.shared, is_new)) return -1;
-  sent->plan = plan->number;
+  if (send_list(sent, link, files, plan->luggage.shared, plan->number)) return -1;
   if (send_sink(sent, link, files, plan->luggage.sink.block)) return -1;
-  if (send_list(sent, link, files, chunk->shared, 1)) return -1;
+  if (send_list(sent, link, files, chunk->shared, 0)) return -1;
   return send_ids(link, chunk);
 }
 

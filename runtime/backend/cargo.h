@@ -14,7 +14,6 @@
 typedef struct moons__sent {
   struct moons__sent_block *blocks;
   unsigned n, capacity, n_at_sweep;
-  uint64_t plan; /* the last one whose blocks it got */
   uint64_t sink; /* that it has */
 } moons__sent;
 

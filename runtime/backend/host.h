@@ -59,6 +59,7 @@ typedef struct host {
   int is_short;      /* there was no memory for what results speak of */
   unsigned n_losses; /* in a row, without a chunk that has run */
   moons__buffer text;
+  moons__buffer stored;             /* numbers of the results that come next */
   moons__shared_list *given;        /* blocks that the next results speak of */
   char said[MOONS__HOST_WHY_BYTES]; /* by the command, to stderr, as far as there is room */
   char why[MOONS__HOST_WHY_BYTES];  /* it was lost, or is out */

@@ -232,12 +232,39 @@ static void pass_on(host *h) {
   h->has_printed = 0;
 }
 
+/* Numbers that the calls have put into the array of their plan. They count when the chunk is done, and not before: where the host is
+** lost in between, the calls are made again, and may find there what they started from. */
+static int take_stored(host *h, const moons__frame *frame) {
+  moons__frame_order head;
+  if (moons__link_head(&h->in, frame, &head, sizeof head)) return -1;
+  h->stored.n_bytes = 0;
+  if (moons__buffer_reserve(&h->stored, (size_t)frame->n_bytes)) {
+    h->is_short = 1;
+    return moons__link_skip(&h->in, frame->n_bytes);
+  }
+  h->stored.n_bytes = (size_t)frame->n_bytes;
+  return moons__link_read(&h->in, h->stored.bytes, h->stored.n_bytes);
+}
+
+/* Puts them there. Returns 0, or -1 where they are not those of the chunk. */
+static int store(const host *h, const moons__chunk *chunk) {
+  const moons__sink *sink = &chunk->plan->luggage.sink;
+  if (sink->block == NULL || chunk->n_run == 0 || h->is_short) return 0;
+  size_t n_item = sink->n_numbers * moons__element_bytes(sink->type);
+  if (h->stored.n_bytes != chunk->n_run * n_item) return -1;
+  if (n_item > 0)
+    memcpy(sink->block->bytes + (size_t)(chunk->first - 1) * n_item, h->stored.bytes,
+           h->stored.n_bytes);
+  return 0;
+}
+
 static int take_done(host *h, const moons__frame *frame) {
   moons__frame_done done;
   if (moons__link_head(&h->in, frame, &done, sizeof done)) return -1;
   work *w = find_work(h, done.work);
-  if (w == NULL || moons__arrival_take(&done, w->chunk)) return -1;
+  if (w == NULL || moons__arrival_take(&done, w->chunk) || store(h, w->chunk)) return -1;
   if (read_results(h, frame, &w->chunk->results)) return -1;
+  h->stored.n_bytes = 0;
   w->chunk->given = h->given;
   w->chunk->host = h->name->name;
   h->given = NULL;
@@ -247,19 +274,6 @@ static int take_done(host *h, const moons__frame *frame) {
   pass_on(h);
   chunk->done(chunk);
   return 0;
-}
-
-/* Numbers that the calls have put into the array of their plan. */
-static int take_stored(host *h, const moons__frame *frame) {
-  moons__frame_order head;
-  if (moons__link_head(&h->in, frame, &head, sizeof head)) return -1;
-  const work *w = find_work(h, head.work);
-  const moons__sink *sink = w != NULL ? &w->chunk->plan->luggage.sink : NULL;
-  if (sink == NULL || sink->block == NULL) return -1;
-  size_t n_item = sink->n_numbers * moons__element_bytes(sink->type);
-  if (frame->n_bytes > w->chunk->n_calls * n_item) return -1;
-  return moons__link_read(&h->in, sink->block->bytes + (size_t)(w->chunk->first - 1) * n_item,
-                          (size_t)frame->n_bytes);
 }
 
 /* The calls that it has given away, as a chunk; NULL: no memory, and then they are put back when theirs is done. */

@@ -185,6 +185,7 @@ static void bury(host *h) {
   hear_stderr(h);
   tell_why(h, moons__process_wait(&h->process));
   moons__outbox_clear(&h->outbox);
+  h->stored.n_bytes = 0;
   moons__shared_list_release(h->given);
   h->given = NULL;
 }

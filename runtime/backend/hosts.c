@@ -49,6 +49,7 @@ static void host_free(host *h) {
   uv_cond_destroy(&h->wake);
   moons__outbox_close(&h->outbox);
   moons__buffer_free(&h->text);
+  moons__buffer_free(&h->stored);
   free(h->works);
   free(h->command);
 }

@@ -102,10 +102,10 @@ describe("on hosts", function()
 
   it("arrays are read, and take results", function()
     passes [[
-      for _, n in ipairs {10, 20000, 1000000} do
+      local pool <close> = parallel.pool()
+      for _, n in ipairs {10, 20000, 300000} do
         local a, b = parallel.array(n, "int64"), parallel.array(n, "int64")
         for i = 1, n do a[i] = i end
-        local pool <close> = parallel.pool()
         for round = 1, 2 do
           a[n] = round
           equal(pool:map(function(i) return a[i] + a[n] end, {1, n}, {chunk = 1}), {1 + round, 2 * round, n = 2})
@@ -115,6 +115,14 @@ describe("on hosts", function()
         pool:map(function(x) return x + 1 end, b, {into = b})
         for i = 1, n do assert(b[i] == 2 * i + 1, i) end
       end
+      local one, two = parallel.array(20000, "int64"), parallel.array(20000, "int64")
+      for i = 1, 20000 do one[i] = i end
+      local futures = {
+        pool:map_async(function(x) return 2 * x end, one, {into = one, chunk = 50}),
+        pool:map_async(function(i) return 3 * i end, parallel.range(1, 20000), {into = two, chunk = 50}),
+      }
+      for _, future in ipairs(futures) do future:get() end
+      for i = 1, 20000 do equal({one[i], two[i]}, {2 * i, 3 * i}) end
       local arrays = parallel.map(function(i)
         local a = parallel.array(1000, "int64")
         a[1] = i
