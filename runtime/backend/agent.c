@@ -21,6 +21,7 @@
 #include "system/process.h"
 #include "system/thread.h"
 #include "worker/identity.h"
+#include "worker/terms.h"
 
 /* A chunk that the backend has. */
 typedef struct task {
@@ -41,7 +42,7 @@ struct moons__agent {
   moons__link in;
   moons__setup *setups[MOONS_SETUPS_KEPT];
   moons__held held;
-  moons__passed passed; /* terms of chunks */
+  moons__passed passed; /* terms of chunks, which say who has printed what */
   moons__buffer place;
   struct {
     uint64_t number; /* by which the caller knows it */
@@ -63,8 +64,9 @@ static void send_frame(moons__agent *a, moons__frame_kind kind, const void *head
   moons__link_write(&a->out, kind, head, n_head, bytes, n_bytes);
 }
 
-static void send_print(moons__agent *a, int stream, const char *bytes, size_t n_bytes) {
-  moons__frame_print head = {.stream = stream};
+static void send_print(moons__agent *a, uint64_t plan, int stream, const char *bytes,
+                       size_t n_bytes) {
+  moons__frame_print head = {.plan = plan, .stream = stream};
   send_frame(a, MOONS__FRAME_PRINT, &head, sizeof head, bytes, n_bytes);
 }
 
@@ -72,14 +74,19 @@ static void send_print(moons__agent *a, int stream, const char *bytes, size_t n_
 static void send_printed(moons__agent *a) {
   char text[MOONS__LINK_BYTES];
   for (ssize_t n; (n = read(a->standard.printed, text, sizeof text)) > 0;)
-    send_print(a, STDOUT_FILENO, text, (size_t)n);
+    send_print(a, 0, STDOUT_FILENO, text, (size_t)n);
+}
+
+/* `write` of the terms of all calls: `call_data` is the number of their plan. */
+static void print(void *agent, void *call_data, int stream, const char *bytes, size_t n_bytes) {
+  moons__agent *a = agent;
+  uv_mutex_lock(&a->sending);
+  send_print(a, (uint64_t)(uintptr_t)call_data, stream, bytes, n_bytes);
+  uv_mutex_unlock(&a->sending);
 }
 
 void moons__agent_write(void *agent, int stream, const char *bytes, size_t n_bytes) {
-  moons__agent *a = agent;
-  uv_mutex_lock(&a->sending);
-  send_print(a, stream, bytes, n_bytes);
-  uv_mutex_unlock(&a->sending);
+  print(agent, NULL, stream, bytes, n_bytes);
 }
 
 /* Blocks that results speak of, and what calls have put into the array of their plan, come before what speaks of them. */
@@ -151,6 +158,7 @@ static moons__plan *find_plan(const moons__agent *a, uint64_t number) {
 static moons__plan *make_plan(moons__agent *a, const moons__frame_chunk *head) {
   moons__luggage luggage = a->held.luggage;
   if (moons__passed_read(&a->passed, head, &luggage.terms)) return NULL;
+  luggage.call_data = (void *)(uintptr_t)head->plan; /* NOLINT(performance-no-int-to-ptr) */
   moons__plan *plan = moons__plan_new(&head->options, a->setups[head->slot], &luggage, NULL, 0);
   if (plan == NULL) return NULL;
   plan->prove_after = head->prove_after;
@@ -344,6 +352,8 @@ static int open_agent(moons__agent *a, moons__frame_config *config) {
   moons__link_open(&a->out, a->standard.out, NULL, NULL);
   if (uv_mutex_init(&a->sending) || uv_mutex_init(&a->mutex) || uv_sem_init(&a->ending, 0))
     return -1;
+  a->passed.write = print;
+  a->passed.write_data = a;
   return greet(a, config);
 }
 

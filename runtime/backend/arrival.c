@@ -29,16 +29,25 @@ int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why
   return -1;
 }
 
-int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__buffer *text,
-                         int *stream) {
-  moons__frame_print head;
+int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__frame_print *head,
+                         moons__buffer *text) {
   size_t n_bytes = (size_t)frame->n_bytes;
   text->n_bytes = 0;
-  if (moons__link_head(link, frame, &head, sizeof head)) return -1;
-  if (head.stream < 1 || head.stream > 2 || moons__buffer_reserve(text, n_bytes)) return -1;
-  *stream = head.stream;
+  if (moons__link_head(link, frame, head, sizeof *head)) return -1;
+  if (head->stream < 1 || head->stream > 2 || moons__buffer_reserve(text, n_bytes)) return -1;
   text->n_bytes = n_bytes;
   return moons__link_read(link, text->bytes, n_bytes);
+}
+
+int moons__arrival_pass_on(const moons__worker_config *config, const moons__terms *terms,
+                           void *call_data, int stream, const moons__buffer *text) {
+  const moons_terms *given = moons__terms_of(terms);
+  int is_own = given->write == NULL;
+  if (is_own)
+    config->write(config->write_data, stream, text->bytes, text->n_bytes);
+  else
+    given->write(given->data, call_data, stream, text->bytes, text->n_bytes);
+  return is_own;
 }
 
 moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work) {

@@ -6,6 +6,8 @@
 
 #include "backend/frame.h"
 #include "worker/chunk.h"
+#include "worker/config.h"
+#include "worker/terms.h"
 
 /* Whom to expect. */
 typedef struct moons__greeting {
@@ -19,9 +21,14 @@ typedef struct moons__greeting {
 /* Reads who is there. Returns 0, or -1: `why` is what came in its place, or names both where it is another one. */
 int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why, size_t n_why);
 
-/* Takes a frame of the kind PRINT: its text, and for which stream. Returns 0, or -1 as a link does. */
-int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__buffer *text,
-                         int *stream);
+/* Takes a frame of the kind PRINT and its text. Returns 0, or -1 as a link does. */
+int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__frame_print *head,
+                         moons__buffer *text);
+
+/* Gives a text to whoever takes what is printed under these terms (NULL: the defaults), with data of the call. Returns whether that is the
+** `write` of the workers. */
+int moons__arrival_pass_on(const moons__worker_config *config, const moons__terms *terms,
+                           void *call_data, int stream, const moons__buffer *text);
 
 /* The head of a frame of the kind DONE. */
 moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work);

@@ -47,6 +47,8 @@ typedef enum moons__frame_kind {
 } moons__frame_kind;
 
 typedef struct moons__frame_print {
+  uint64_t
+      plan; /* of the calls that have printed it, from an agent that knows; 0: of none, or of the chunk that runs */
   int32_t stream;
 } moons__frame_print;
 

@@ -304,12 +304,32 @@ static int take_part(host *h, const moons__frame *frame) {
   return 0;
 }
 
+/* It stays: calls of the plan print, so the reader has not ended all works that have it. */
+static const moons__luggage *find_luggage(const host *h, uint64_t plan) {
+  hosts *b = h->backend;
+  const moons__luggage *luggage = NULL;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < h->n_works && luggage == NULL; i++) {
+    const moons__chunk *chunk = h->works[i].chunk;
+    if (chunk != NULL && chunk->plan->number == plan) luggage = &chunk->plan->luggage;
+  }
+  uv_mutex_unlock(&b->mutex);
+  return luggage;
+}
+
+/* Gives what calls of a plan have printed to whoever takes that. */
+static void print(host *h, const moons__frame_print *head) {
+  const moons__luggage *luggage = head->plan != 0 ? find_luggage(h, head->plan) : NULL;
+  const moons__terms *terms = luggage != NULL ? luggage->terms : NULL;
+  void *call_data = luggage != NULL ? luggage->call_data : NULL;
+  if (moons__arrival_pass_on(&h->backend->config.worker, terms, call_data, head->stream, &h->text))
+    h->has_printed = 1;
+}
+
 static int take_print(host *h, const moons__frame *frame) {
-  const moons__worker_config *config = &h->backend->config.worker;
-  int stream;
-  if (moons__arrival_print(&h->in, frame, &h->text, &stream)) return -1;
-  config->write(config->write_data, stream, h->text.bytes, h->text.n_bytes);
-  h->has_printed = 1;
+  moons__frame_print head;
+  if (moons__arrival_print(&h->in, frame, &head, &h->text)) return -1;
+  print(h, &head);
   return 0;
 }
 

@@ -22,6 +22,10 @@ static int make(moons__passed *p, const moons__frame_chunk *head, moons__terms *
   given.rights = head->rights;
   given.output_bytes = (size_t)head->output_bytes;
   given.gone = NULL;
+  if (p->write != NULL) {
+    given.write = p->write;
+    given.data = p->write_data;
+  }
   int error = moons__terms_new(terms, &given);
   if (error) return error;
   moons__terms **place = &p->list[p->n++ % MOONS__PASSED_N];
@@ -32,7 +36,7 @@ static int make(moons__passed *p, const moons__frame_chunk *head, moons__terms *
 
 int moons__passed_read(moons__passed *p, const moons__frame_chunk *head, moons__terms **terms) {
   *terms = NULL;
-  if (is_same(NULL, head)) return 0;
+  if (p->write == NULL && is_same(NULL, head)) return 0;
   for (unsigned i = 0; i < MOONS__PASSED_N && *terms == NULL; i++)
     if (p->list[i] != NULL && is_same(p->list[i], head)) *terms = p->list[i];
   return *terms != NULL ? 0 : make(p, head, terms);

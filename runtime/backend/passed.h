@@ -9,8 +9,10 @@
 
 enum { MOONS__PASSED_N = 32 }; /* that are told apart */
 
-/* Zero-initialised, but for the host. */
+/* Zero-initialised, but for the host and what takes what calls print. */
 typedef struct moons__passed {
+  void (*write)(void *data, void *call_data, int stream, const char *bytes, size_t n_bytes);
+  void *write_data;   /* as in moons_terms; NULL: that of the host, or the standard streams */
   moons__terms *host; /* what this process offers calls that use the host; shared; NULL: nothing */
   moons__terms *list[MOONS__PASSED_N]; /* that chunks have had; shared */
   unsigned n;                          /* so far */

@@ -24,22 +24,17 @@
 
 /* Gives a text to whoever takes what is printed under the terms of the chunk or, between chunks, of what closes. */
 static void print(keeper *k, int stream) {
-  const moons__worker_config *config = &k->backend->config.worker;
   const moons__luggage *luggage = k->chunk != NULL ? &k->chunk->plan->luggage : NULL;
-  const moons_terms *terms = moons__terms_of(luggage != NULL ? luggage->terms : k->kept);
-  if (terms->write != NULL) {
-    terms->write(terms->data, luggage != NULL ? luggage->call_data : NULL, stream, k->text.bytes,
-                 k->text.n_bytes);
-    return;
-  }
-  config->write(config->write_data, stream, k->text.bytes, k->text.n_bytes);
-  k->has_printed = 1;
+  const moons__terms *terms = luggage != NULL ? luggage->terms : k->kept;
+  void *call_data = luggage != NULL ? luggage->call_data : NULL;
+  if (moons__arrival_pass_on(&k->backend->config.worker, terms, call_data, stream, &k->text))
+    k->has_printed = 1;
 }
 
 int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame) {
-  int stream;
-  if (moons__arrival_print(&k->link, frame, &k->text, &stream)) return -1;
-  print(k, stream);
+  moons__frame_print head;
+  if (moons__arrival_print(&k->link, frame, &head, &k->text)) return -1;
+  print(k, head.stream);
   return 0;
 }
 

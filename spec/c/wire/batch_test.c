@@ -591,6 +591,34 @@ static void stored_ones_are_counted(void) {
   moons__buffer_free(&out);
 }
 
+/* Each item of a batch, as a batch of its own. */
+static void copies_one(void) {
+  moons__buffer out = {0}, copy = {0};
+  moons__batch_writer w;
+  CHECK(moons__batch_begin(&w, &out) == 0 && moons__batch_integer(&w, 7) == 0);
+  CHECK(moons__batch_float_range(&w, 0.5, 0.25, 2, 3) == 0 && moons__batch_nil(&w) == 0);
+  put_bytes(&w, MOONS__ITEM_STRING, "text", 4);
+  put_bytes(&w, MOONS__ITEM_MESSAGE, "message", 7);
+  moons__batch_needs(&w, 5);
+  for (uint32_t i = 0; i < 7; i++) {
+    copy.n_bytes = 0;
+    CHECK(moons__batch_copy_one(&copy, out.bytes, out.n_bytes, i) == 0);
+    moons__batch_reader all = open_batch(&out), one = open_batch(&copy);
+    moons__item original = {0};
+    for (uint32_t k = 0; k <= i; k++)
+      original = next_item(&all);
+    moons__item item = next_item(&one);
+    CHECK(one.needs == 5 && item.kind == original.kind && item.integer == original.integer);
+    CHECK(same_bits(item.number, original.number) && item.n_bytes == original.n_bytes);
+    CHECK(item.n_bytes == 0 || memcmp(item.bytes, original.bytes, item.n_bytes) == 0);
+    check_end(&one);
+  }
+  copy.n_bytes = 0;
+  CHECK(moons__batch_copy_one(&copy, out.bytes, out.n_bytes, 7) == MOONS_EINVAL);
+  moons__buffer_free(&copy);
+  moons__buffer_free(&out);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"an empty batch ends at once", empty_ends},
@@ -610,6 +638,7 @@ int main(int argc, char **argv) {
       {"items of an array are read in place", arrays_in_place},
       {"items of an array lie in its block, or are malformed", arrays_are_checked},
       {"results in an array are counted", stored_ones_are_counted},
+      {"an item is copied into a batch of its own", copies_one},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
