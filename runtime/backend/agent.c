@@ -210,7 +210,7 @@ static int read_task(moons__agent *a, const moons__frame *frame, task *t) {
                             .owner = t,
                             .done = chunk_done,
                             .parted = chunk_parted,
-                            .n_workers = MOONS_MAX_WORKERS,
+                            .n_workers = head.n_workers,
                             .depth = 1};
   moons__cargo_show(t->chunk.shared);
   moons__shared_list_begin_reading(t->chunk.shared);

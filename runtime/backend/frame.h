@@ -84,6 +84,7 @@ typedef struct moons__frame_chunk {
   uint64_t first;
   uint64_t output_bytes; /* of the terms, as the next two */
   uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host, rights;
+  uint32_t n_workers; /* the first so many of an agent may run it */
 } moons__frame_chunk;
 
 typedef struct moons__frame_done {

@@ -27,6 +27,8 @@ typedef struct work {
   moons__chunk *chunk; /* NULL: none */
   uint64_t number;     /* of no other that this host ever has */
   int is_sent;         /* or about to be */
+  unsigned
+      n_workers; /* of the host that may run it: the first, where nothing else ran when it was taken, and so on */
   int is_cancelled, is_stopped;
   uint64_t asked_ns; /* when it was last asked to share it; 0: never */
 

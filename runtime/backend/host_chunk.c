@@ -43,8 +43,7 @@ static work *take_work(host *h) {
   work *w = h->works;
   while (w->chunk != NULL)
     w++;
-  *w = (work){.chunk = chunk, .number = ++h->last_number};
-  h->n_running++;
+  *w = (work){.chunk = chunk, .number = ++h->last_number, .n_workers = ++h->n_running};
   return w;
 }
 
@@ -117,7 +116,7 @@ static void send_work(host *h, work *w) {
     return;
   }
   if (chunk->n_losses > 0 && chunk->n_calls > 1) leave_one(h, chunk);
-  moons__outbox_send(&h->outbox, chunk, w->number);
+  moons__outbox_send(&h->outbox, chunk, w->number, w->n_workers);
 }
 
 /* Takes an order from a work, and returns its kind; 0: there is none. The mutex is held. */

@@ -32,8 +32,10 @@ static int send_place(moons__outbox *o, const moons__buffer *place) {
   return moons__link_write(o->link, MOONS__FRAME_PLACE, NULL, 0, place->bytes, place->n_bytes);
 }
 
-int moons__outbox_send(moons__outbox *o, const moons__chunk *chunk, uint64_t work) {
+int moons__outbox_send(moons__outbox *o, const moons__chunk *chunk, uint64_t work,
+                       unsigned n_workers) {
   moons__frame_chunk head = {.work = work,
+                             .n_workers = n_workers,
                              .plan = chunk->plan->number,
                              .options = chunk->plan->options,
                              .first = chunk->first,

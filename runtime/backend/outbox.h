@@ -22,8 +22,9 @@ typedef struct moons__outbox {
 /* Somebody is there who has nothing. */
 void moons__outbox_open(moons__outbox *outbox, moons__link *link, int files);
 
-/* Sends a chunk, by this number. Returns 0, or -1: as a link does, or no memory. */
-int moons__outbox_send(moons__outbox *outbox, const moons__chunk *chunk, uint64_t work);
+/* Sends a chunk, by this number, for the first `n_workers` of an agent. Returns 0, or -1: as a link does, or no memory. */
+int moons__outbox_send(moons__outbox *outbox, const moons__chunk *chunk, uint64_t work,
+                       unsigned n_workers);
 
 /* Whom it was for is gone; and the outbox goes too. */
 void moons__outbox_clear(moons__outbox *outbox);

@@ -242,8 +242,8 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk) {
   k->killed_for = MOONS__FAILURE_LOST;
   set_chunk(k, chunk);
   int is_settled = settle(k->backend, chunk);
-  int has_run =
-      !is_settled && moons__outbox_send(&k->outbox, chunk, k->work) == 0 && await_results(k) == 0;
+  int has_run = !is_settled && moons__outbox_send(&k->outbox, chunk, k->work, 1) == 0 &&
+                await_results(k) == 0;
   set_chunk(k, NULL);
   if (has_run) atomic_store(&chunk->plan->n_deaths, 0);
   if (has_run || is_settled) return 1;

@@ -152,6 +152,14 @@ describe("on hosts", function()
       local counts = parallel.map(function() n = n + 1 return n end, parallel.range(1, 40),
         {fresh = false, init = function() n = 100 end, workers = 1})
       equal({counts[1], counts[40]}, {101, 140})
+      local report, worker_of = {}, {}
+      local options = {fresh = false, workers = 2, chunk = 1, report = report}
+      parallel.map(function() parallel.sleep(0.002) end, parallel.range(1, 60), options)
+      for i = 1, 60 do
+        local host = report[i].host
+        assert(report[i].worker == (worker_of[host] or report[i].worker), i)
+        worker_of[host] = report[i].worker
+      end
     ]]
   end)
 

@@ -153,7 +153,9 @@ describe("in worker processes, a call that is lost #unsanitized #linux", functio
       local stat = io.open "/proc/self/stat"
       local me = stat:read "n"
       stat:close() -- no garbage is counted
-      local function descriptors() return count(("ls /proc/%d/fd"):format(me)) end
+      local function descriptors() -- once this process has closed its other end of the pipe
+        return count(("sleep 0.2; ls /proc/%d/fd"):format(me))
+      end
       local pool = parallel.pool {workers = 4, backend = "processes"}
       local before = descriptors()
       local _, errors = pool:map(function(i) forking.leave(i % 200) end, parallel.range(1, 1000), {errors = "collect"})
