@@ -57,7 +57,7 @@ typedef struct loading {
 /* What the rules of a stranger may do: compute, a tenth of a second, with some memory, one call at a time. */
 static void fill_terms(moons_terms *terms) {
   moons_terms_init(terms);
-  terms->rights = MOONS_MAY_ALL;
+  terms->rights = MOONS_MAY_COMPUTE;
   terms->timeout_ns = 100000000;
   terms->memory_bytes = 16 << 20;
   terms->result_bytes = 1 << 20;

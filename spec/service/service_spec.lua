@@ -59,7 +59,7 @@ describe("the rules service", function()
       post ada/none '{}'
       post bob/total '{}'
       put bob 'function f( return end'
-      put bob 'function f() return os.execute end'
+      put bob 'function f() return {tostring(os.execute), tostring(io)} end'
       post bob/f 'null'
       put eve 'function f() while true do end end'
       post eve/f '[]' && post eve/f '[]' && post eve/f '[]' && post eve/f '[]'
@@ -74,7 +74,7 @@ describe("the rules service", function()
 404 {"error":"request","message":"PUT /rules/NAME, then POST /rules/NAME/FUNCTION"}
 422 {"error":"load","message":"rules:1: <name> or '...' expected near 'return'"}
 201 null
-200 null
+200 ["nil","nil"]
 201 null
 422 {"error":"timeout","message":"timed out"}
 422 {"error":"timeout","message":"timed out"}
