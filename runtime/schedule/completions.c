@@ -91,25 +91,33 @@ static void cancel_all(moons__completions *c) {
   }
 }
 
-/* With the last thing under way it goes as soon as the mutex is free, if that arrives. */
+/* One user less; the mutex is held, and free afterwards. The last one frees all. */
+static void let_go(moons__completions *c) {
+  int is_last = --c->n_users == 0;
+  uv_mutex_unlock(&c->mutex);
+  if (is_last) destroy(c);
+}
+
+static void drop_all(moons__completions *c) {
+  for (moons__pending *p = c->finished.first, *next; p != NULL; p = next) {
+    next = p->next;
+    c->config.drop(p);
+  }
+}
+
+/* Once it is closed nothing comes to the list any more. */
 void moons__completions_close(moons__completions *c) {
   if (c == NULL) return;
-  moons_runtime *runtime = c->runtime;
-  void (*drop)(moons__pending * pending) = c->config.drop;
   uv_mutex_lock(&c->mutex);
   c->is_closed = 1;
   cancel_all(c);
-  moons__pending *finished = c->finished.first;
   while (c->n_busy > 0)
     uv_cond_wait(&c->idle, &c->mutex);
-  int is_last = --c->n_users == 0;
   uv_mutex_unlock(&c->mutex);
-  moons__tasks_go_on(runtime);
-  for (moons__pending *p = finished, *next; p != NULL; p = next) {
-    next = p->next;
-    drop(p);
-  }
-  if (is_last) destroy(c);
+  moons__tasks_go_on(c->runtime);
+  drop_all(c);
+  uv_mutex_lock(&c->mutex);
+  let_go(c);
 }
 
 /* {== Telling ================================================================================= */
@@ -168,31 +176,38 @@ void moons__completions_unbegin(moons__pending *p) {
   uv_mutex_unlock(&c->mutex);
 }
 
-/* It is at home, or to be dropped where the owner has left. The mutex is held. */
+/* It is at home. The mutex is held, and the owner is there. */
 static listeners finish(moons__completions *c, moons__pending *p) {
   take_out(&c->under_way, p);
   p->is_under_way = 0;
   c->n_users--;
-  if (c->is_closed) return (listeners){0};
   append(&c->finished, p);
   listeners l = look(c);
   l.waiter = moons__waiter_share(c->waiter);
   return l;
 }
 
+/* The owner has left. */
+static void drop_late(moons__completions *c, moons__pending *p) {
+  c->config.drop(p);
+  uv_mutex_lock(&c->mutex);
+  let_go(c);
+}
+
 void moons__completions_arrive(moons__pending *p) {
   moons__completions *c = p->home;
+  listeners l = {0};
   uv_mutex_lock(&c->mutex);
   int is_closed = c->is_closed;
-  listeners l = finish(c, p);
-  int is_last = c->n_users == 0;
+  if (is_closed)
+    take_out(&c->under_way, p);
+  else
+    l = finish(c, p);
   uv_mutex_unlock(&c->mutex);
-  if (!is_closed) {
+  if (is_closed)
+    drop_late(c, p);
+  else
     tell(c, l);
-    return;
-  }
-  c->config.drop(p);
-  if (is_last) destroy(c);
 }
 
 void moons__completions_cancel(moons__pending *p) {

@@ -436,6 +436,22 @@ static void objects_go_in_any_order(void) {
   }
 }
 
+/* Calls that run come home when the queue has gone. */
+static void queues_go_while_calls_run(void) {
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_program *program =
+      load(runtime, "function same(x) local s = 0 for i = 1, 20000 do s = s + i end return x end");
+  for (int round = 0; round < 600; round++) {
+    moons_queue *queue = open_queue(runtime);
+    for (int i = 0; i < 200; i++)
+      submit(queue, program, "same", i);
+    for (int i = 0; i < 10; i++)
+      moons_call_free(next(queue));
+    moons_queue_free(queue);
+  }
+  close_program(program, runtime);
+}
+
 static void programs_outlive_their_hold(void) {
   moons_runtime *runtime = open_runtime_of_two();
   moons_program *program = load(runtime, SCRIPT);
@@ -672,6 +688,7 @@ static const test TESTS[] = {
     {"brings cancelled calls home", cancelled_calls_come_home},
     {"cancels calls that end just then #threads", cancels_meet_ends},
     {"frees objects in any order #threads", objects_go_in_any_order},
+    {"frees queues while calls run #threads", queues_go_while_calls_run},
     {"makes calls of a program that the host has freed", programs_outlive_their_hold},
     {"does not tell a host whose queue has gone #threads", frees_do_not_overtake_notify},
     {"lets programs take turns", programs_take_turns},
