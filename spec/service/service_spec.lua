@@ -59,7 +59,7 @@ describe("the rules service", function()
       post ada/none '{}'
       post bob/total '{}'
       put bob 'function f( return end'
-      put bob 'function f() return {tostring(os.execute), tostring(io)} end'
+      put bob 'function f() return {tostring(os.execute), tostring(io.open)} end'
       post bob/f 'null'
       put eve 'function f() while true do end end'
       post eve/f '[]' && post eve/f '[]' && post eve/f '[]' && post eve/f '[]'
