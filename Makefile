@@ -120,7 +120,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test spec check-images fuzz asan tsan portable clean help FORCE
+.PHONY: all deps demo test test-slurm spec check-images fuzz asan tsan portable clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -198,6 +198,9 @@ test: deps ## build everything, run every check
 
 spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
 	$(SPECS) $(ARGS)
+
+test-slurm: all build/moons ## the specs of a Slurm allocation, in a cluster on this machine; as root
+	sh .ci/slurm.sh sh -c 'SPEC_SLURM_CONF="$$SLURM_CONF" $(MAKE) --no-print-directory spec ARGS=spec/hosts/slurm_spec.lua'
 
 # The folders in which calls do much; those with the large states take an hour.
 check-images: ## the specs with proofs at once, states compared with their images after proved calls

@@ -21,7 +21,7 @@ const char moons__launch_by_ssh[] =
 /* A step on one node of the allocation, with all its cores, beside other steps; where the node is down it fails at once, and does not
 ** wait for it. */
 const char moons__launch_by_slurm[] =
-    "exec srun --immediate=20 --nodes=1 --ntasks=1 --overlap --cpu-bind=none --quiet "
+    "exec srun --immediate=20 --nodes=1 --ntasks=1 --overlap --unbuffered --quiet "
     "--nodelist={host} {folder}/{moons}";
 
 static const char SERVING[] = "moons --serve agent", NOWHERE[] = "/usr/local/bin";

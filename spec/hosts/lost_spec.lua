@@ -39,31 +39,13 @@ local function passes(code, hosts, more)
   end)
 end
 
-local function runs(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  local text = file and file:read "a"
-  if file then file:close() end
-  return text ~= nil and not text:find "%) [ZX] "
-end
-
 -- Waits until it has ended, for at most 10 s.
 local function ends(pid)
   for _ = 1, 1000 do
-    if not runs(pid) then return true end
+    if not agents.runs(pid) then return true end
     os.execute "sleep 0.01"
   end
   return false
-end
-
--- The processes with this in their environment.
-local function processes_of(mark)
-  local pipe <close> = io.popen(("grep -lz 'SPEC_MARK=%s' /proc/[0-9]*/environ 2>/dev/null"):format(mark))
-  local pids = {}
-  for line in pipe:lines() do
-    local pid = tonumber(line:match "%d+")
-    if runs(pid) then pids[#pids + 1] = pid end
-  end
-  return pids
 end
 
 describe("on hosts, a call that is lost #linux #unsanitized", function()
@@ -238,7 +220,7 @@ describe("agents and their workers #linux", function()
         echo $?
       ]]):format(folder, folder, folder, signal), moons, agents.launch}, {env = {SPEC_MARK = mark}})
       assert.equal(tostring(code), result.stdout:match "%d+")
-      for _, pid in ipairs(processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
+      for _, pid in ipairs(agents.processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
     end)
   end
 
@@ -253,7 +235,7 @@ describe("agents and their workers #linux", function()
         {fresh = false})
     ]], agents.options(nil, nil, {env = {SPEC_MARK = mark}}))
     assert(result.stdout:find "closed")
-    for _, pid in ipairs(processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
+    for _, pid in ipairs(agents.processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
   end)
 
   it("are gone when the connection is cut, and calls are made elsewhere", function()

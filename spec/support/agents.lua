@@ -27,4 +27,23 @@ function agents.options(hosts, launch, more)
   return setmetatable(more or {}, {__index = forking.options {flags = flags}})
 end
 
+--- Whether a process is there that has not ended.
+function agents.runs(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  local text = file and file:read "a"
+  if file then file:close() end
+  return text ~= nil and not text:find "%) [ZX] "
+end
+
+--- The processes that have SPEC_MARK with this value in their environment.
+function agents.processes_of(mark)
+  local pipe <close> = io.popen(("grep -lz 'SPEC_MARK=%s' /proc/[0-9]*/environ 2>/dev/null"):format(mark))
+  local pids = {}
+  for line in pipe:lines() do
+    local pid = tonumber(line:match "%d+")
+    if agents.runs(pid) then pids[#pids + 1] = pid end
+  end
+  return pids
+end
+
 return agents
