@@ -51,7 +51,8 @@ describe("in a Slurm allocation, moons -H slurm #linux #unsanitized", function()
   it("loses one call with a crash, and no result with a step", function()
     local result = passes [[
       local forking = require "forking"
-      local results, errors = parallel.map(function(i) return i == 7 and forking.crash() or i end, parallel.range(1, 50),
+      local results, errors = parallel.map(function(i) return i == 7 and forking.crash() or i end,
+        parallel.range(1, 50),
         {errors = "collect"})
       assert(errors.n == 1 and errors[7].kind == "lost" and results[50] == 50)
       local n_done = 0

@@ -59,7 +59,7 @@ local function same_function(a, b, pairs_seen)
   if not is_same or was_seen then
     return is_same
   end
-  return string.dump(a) == string.dump(b) and same_upvalues(a, b, pairs_seen)
+  return string.dump(a) == string.dump(b) and (pairs_seen.is_at_home or same_upvalues(a, b, pairs_seen))
 end
 
 local function same_content(a, b, pairs_seen)
@@ -81,12 +81,22 @@ local function same_content(a, b, pairs_seen)
   return n_a == n_b and n_unnamed == 0
 end
 
+-- The metatable of a table that comes home is the one that the script has, and not as the call has left it: in plain
+-- Lua the upvalues of its functions may be others.
+local function same_metatable(a, b, pairs_seen)
+  local was_at_home = pairs_seen.is_at_home
+  pairs_seen.is_at_home = pairs_seen.loosely
+  local is_same = same_value(debug.getmetatable(a), debug.getmetatable(b), pairs_seen)
+  pairs_seen.is_at_home = was_at_home
+  return is_same
+end
+
 local function same_table(a, b, pairs_seen)
   local is_same, was_seen = note_pair(a, b, pairs_seen)
   if not is_same or was_seen then
     return is_same
   end
-  return same_value(debug.getmetatable(a), debug.getmetatable(b), pairs_seen) and same_content(a, b, pairs_seen)
+  return same_metatable(a, b, pairs_seen) and same_content(a, b, pairs_seen)
 end
 
 -- Arrays, the only userdata here: one that comes home twice is two.
