@@ -160,16 +160,14 @@ enum {
 };
 
 /* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
-** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults.
-**
-** Of this version: output_bytes is refused with MOONS_EUNSUPPORTED. */
+** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults. */
 typedef struct moons_terms {
   size_t struct_bytes;
   uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */
   uint64_t timeout_ns; /* how long a call may run, and the script when it is loaded */
   size_t memory_bytes; /* what a call's state, and those of maps within it, may hold together */
 
-  /* What a call may print: more is dropped, and the call fails with kind OUTPUT. */
+  /* What a call may print, and the script when it is loaded: more is dropped, and the call fails with kind OUTPUT. */
   size_t output_bytes;
 
   size_t result_bytes; /* what it may send home: more is an error of kind MEMORY */

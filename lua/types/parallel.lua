@@ -47,7 +47,7 @@
 ---@class parallel.Error
 ---@field index? integer which call
 ---@field item? any what it was called with
----@field kind "error"|"timeout"|"memory"|"cancelled"|"marshal"|"lost"|"system"
+---@field kind "error"|"timeout"|"memory"|"cancelled"|"marshal"|"lost"|"system"|"output"
 ---@field message string
 ---@field value? any what was thrown
 ---@field unsent? string why `value` could not be sent

@@ -18,6 +18,7 @@ static moons_kind kind_of(moons__failure_kind kind) {
   case MOONS__FAILURE_MARSHAL: return MOONS_KIND_MARSHAL;
   case MOONS__FAILURE_LOST: return MOONS_KIND_LOST;
   case MOONS__FAILURE_LOAD: return MOONS_KIND_LOAD;
+  case MOONS__FAILURE_OUTPUT: return MOONS_KIND_OUTPUT;
   default: return MOONS_KIND_ERROR;
   }
 }

@@ -21,7 +21,8 @@
   X(MARSHAL, "marshal", "cannot be sent")                                                          \
   X(LOST, "lost", "its worker was lost")                                                           \
   X(SYSTEM, "system", "the system refused")                                                        \
-  X(LOAD, "load", "does not compile")
+  X(LOAD, "load", "does not compile")                                                              \
+  X(OUTPUT, "output", "printed more than it may")
 
 /* The metatable of error values, in the registry. Its field `brief` gives the text of one without tracebacks. */
 #define MOONS__ERROR_TYPE "parallel.error"

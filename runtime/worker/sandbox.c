@@ -50,11 +50,32 @@ void moons__sandbox_flush_line(moons__sandbox *s, int stream) {
   line->n_bytes = 0;
 }
 
+/* Counts what is to be printed. Returns how much was before. */
+static size_t count_printed(moons__sandbox *s, size_t n_bytes) {
+  if (s->printed != NULL)
+    return atomic_fetch_add_explicit(s->printed, n_bytes, memory_order_relaxed);
+  s->n_printed += n_bytes;
+  return s->n_printed - n_bytes;
+}
+
+/* How much may be printed of so many bytes. A call that prints more must end. */
+static size_t allow(moons__sandbox *s, size_t n_bytes) {
+  const moons_terms *terms = moons__terms_of(s->terms);
+  if ((terms->rights & MOONS_MAY_PRINT) == 0) return 0;
+  if (terms->output_bytes == 0) return n_bytes;
+  size_t before = count_printed(s, n_bytes);
+  if (before <= terms->output_bytes && n_bytes <= terms->output_bytes - before) return n_bytes;
+  lua_State *L = moons__stop_running(&s->stop);
+  if (L != NULL) moons__stop_here(&s->stop, L, MOONS__STOP(OUTPUT));
+  return before < terms->output_bytes ? terms->output_bytes - before : 0;
+}
+
 /* Whole lines go out at once, so that those of several workers do not mix; what comes after the
 ** last newline waits for the rest of its line. */
 void moons__sandbox_emit(moons__sandbox *s, int stream, const char *bytes, size_t n_bytes) {
   moons__buffer *line = &s->lines[stream - 1];
-  if ((moons__terms_of(s->terms)->rights & MOONS_MAY_PRINT) == 0) return;
+  n_bytes = allow(s, n_bytes);
+  if (n_bytes == 0) return;
   if (moons__buffer_append(line, bytes, n_bytes)) { /* no memory to wait in */
     moons__sandbox_flush_line(s, stream);
     write_out(s, stream, bytes, n_bytes);

@@ -27,9 +27,12 @@ typedef struct moons__sandbox {
   void *write_data;
   const moons__terms *terms; /* of what runs */
   void *call_data;           /* of it */
-  unsigned seat;             /* of the thread (seats.h) */
-  int is_in_call;            /* a call has begun, and what it has deferred was not released */
-  moons__buffer deferred;    /* of moons__deferred */
+  size_t n_printed;          /* bytes, by what runs */
+  atomic_size_t *
+      printed; /* the same with all that is started, where it is counted for a scope; NULL: it is not */
+  unsigned seat;          /* of the thread (seats.h) */
+  int is_in_call;         /* a call has begun, and what it has deferred was not released */
+  moons__buffer deferred; /* of moons__deferred */
   int has_written;
   moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
   int warns;                             /* warn is on; 2: within a message */

@@ -14,6 +14,7 @@ moons__scope *moons__scope_new(moons__scope *outer, size_t memory_bytes, uint64_
   scope->budget.max_bytes = memory_bytes;
   scope->budget.outer = moons__scope_budget(outer);
   scope->deadline_ns = deadline_ns;
+  atomic_init(&scope->n_printed, 0);
   atomic_init(&scope->n_users, 1);
   return scope;
 }
@@ -32,6 +33,12 @@ void moons__scope_release(moons__scope *scope) {
     free(scope);
     scope = outer;
   }
+}
+
+atomic_size_t *moons__scope_printed(moons__scope *scope) {
+  while (scope != NULL && scope->outer != NULL)
+    scope = scope->outer;
+  return scope != NULL ? &scope->n_printed : NULL;
 }
 
 /* Without a limit of its own a call has nothing to count; what it takes counts with the next one around it that has. */

@@ -14,6 +14,7 @@
 typedef struct moons__scope {
   struct moons__scope *outer; /* the call that this one was started by; shared, or NULL */
   moons__budget budget;       /* max_bytes 0: none of its own */
+  atomic_size_t n_printed;    /* by the call and all within it; of the outermost alone */
   uint64_t deadline_ns;       /* when its time is over; UINT64_MAX: never */
   _Atomic uint64_t ended_ns;  /* since when it must end, or has ended; 0: it goes on */
   atomic_uint n_users;
@@ -28,6 +29,9 @@ moons__scope *moons__scope_share(moons__scope *scope);
 
 /* Removes a user; the last one frees it. Accepts NULL. Any thread. */
 void moons__scope_release(moons__scope *scope);
+
+/* How much the outermost call around it has printed, with all that it has started. NULL for NULL. */
+atomic_size_t *moons__scope_printed(moons__scope *scope);
 
 /* What the calls within it take memory from; NULL: nobody counts. Accepts NULL. */
 moons__budget *moons__scope_budget(moons__scope *scope);

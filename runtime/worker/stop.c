@@ -139,6 +139,11 @@ static void note_reason(moons__stop *stop, moons__stop_reason reason) {
   atomic_compare_exchange_strong(&stop->reason, &none, reason);
 }
 
+lua_State *moons__stop_running(const moons__stop *stop) {
+  uintptr_t who = who_runs(stop);
+  return who & CLOSING ? NULL : (lua_State *)(who & ~(uintptr_t)MARKS);
+}
+
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason) {
   note_reason(stop, reason);
   hook(L);

@@ -72,6 +72,9 @@ static inline moons__stop_reason moons__stop_reason_of(const moons__stop *stop) 
 /* Whether the thread was given up. Any thread. */
 int moons__stop_is_lost(const moons__stop *stop);
 
+/* The state, or the coroutine, that runs; NULL: none does, or one is being closed. */
+lua_State *moons__stop_running(const moons__stop *stop);
+
 /* Ends the running call. */
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason);
 

@@ -15,9 +15,7 @@ void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes) {
 }
 
 static int check(const moons_terms *terms) {
-  if (terms->rights & ~(uint32_t)MOONS_MAY_ALL) return MOONS_EINVAL;
-  int is_new = terms->output_bytes > 0;
-  return is_new ? MOONS_EUNSUPPORTED : 0;
+  return terms->rights & ~(uint32_t)MOONS_MAY_ALL ? MOONS_EINVAL : 0;
 }
 
 static void tell_gone(const moons_terms *terms) {

@@ -175,6 +175,7 @@ static void leave_scope(moons__worker *w, int goes_on) {
   moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
   if (scope == NULL) return;
   if (!goes_on) moons__scope_end(scope, moons__clock_ns());
+  w->workshop.sandbox.printed = moons__scope_printed(atomic_load(&w->within));
   atomic_store(&w->scope, NULL);
   moons__scope_release(scope);
 }
@@ -187,6 +188,10 @@ static moons__scope *enter_scope(moons__worker *w) {
   if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
   moons__scope *scope = moons__scope_new(atomic_load(&w->within), memory_bytes, deadline_ns);
   if (scope == NULL) return NULL;
+  if (w->workshop.sandbox.printed == NULL) {
+    atomic_store(&scope->n_printed, w->workshop.sandbox.n_printed);
+    w->workshop.sandbox.printed = &scope->n_printed;
+  }
   if (memory_bytes > 0)
     moons__arena_charge_inner(&w->call.session->slot->arena, moons__scope_budget(scope));
   atomic_store(&w->scope, scope);
@@ -211,6 +216,7 @@ static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return w->chunk->mark == NULL && (!c->plan->options.fresh || c->session->in_lane) &&
          c->plan->options.timeout_ns == 0 && !c->plan->options.report && !c->is_timed &&
+         moons__terms_of(c->plan->luggage.terms)->output_bytes == 0 &&
          c->plan->options.n_retries == 0 && !c->plan->options.until && w->chunk->n_run > 0 &&
          !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
@@ -306,6 +312,7 @@ static int run_once(moons__worker *w) {
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
   w->goes_on = !c->is_again && may_go_on(w);
   w->workshop.sandbox.is_in_call = 1;
+  w->workshop.sandbox.n_printed = 0;
   note_begin(w);
   begin_meter(w, &used);
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
@@ -493,6 +500,8 @@ static int run_whole(moons__worker *w, moons__chunk *chunk) {
   const moons__luggage *luggage = &chunk->plan->luggage;
   w->call.encoder.leaves_process = chunk->mark != NULL;
   moons__sandbox_enter(sandbox, luggage->terms, luggage->call_data);
+  sandbox->printed = moons__scope_printed(chunk->plan->scope);
+  sandbox->n_printed = 0;
   moons__stop_enter(&sandbox->stop);
   int is_given_up = run_chunk(w, chunk);
   moons__stop_leave(&sandbox->stop);

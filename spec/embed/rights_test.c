@@ -180,11 +180,97 @@ static void states(void) {
   close_both(L, runtime);
 }
 
+static const char OUTPUT[] =
+    "function much() for i = 1, 1e9 do print(i) end end\n"
+    "function fine() io.write '0123456789' return 7 end\n"
+    "function caught() while true do pcall(much) end end\n"
+    "function within() parallel.map(function() io.write '01234567890123456789' end, {1, 2, 3, 4}) "
+    "end\n"
+    "function after() io.write '0123456789' parallel.map(function() io.write '0123456789' end, {1, "
+    "2})\n"
+    "  io.write '0123456789' end\n"
+    "function few() return #parallel.map(function() io.write '01234' end, {1, 2, 3}) end\n"
+    "function coroutines() coroutine.wrap(much)() end\n"
+    "function errors() for i = 1, 100 do io.write 'x' end error 'own' end\n"
+    "function late() setmetatable({}, {__gc = function() for _ = 1, 100 do io.write 'x' end end}) "
+    "end";
+
+/* Runs a function that prints too much, of which so much is taken. */
+static void print_much(moons_program *program, const char *function, moons_kind kind) {
+  moons_call *call;
+  printed[0] = '\0';
+  CHECK(moons_run(&call, program, function, NULL, 0) == MOONS_ESCRIPT);
+  const moons_error *error = moons_call_error(call);
+  if (error->kind != kind) fprintf(stderr, "%s: %s\n", error->kind_name, error->message);
+  CHECK(error->kind == kind && strlen(printed) == 50);
+  if (kind == MOONS_KIND_OUTPUT) CHECK(strcmp(error->kind_name, "output") == 0);
+  moons_call_free(call);
+}
+
+static void print_little(moons_program *program, const char *function, size_t n_bytes) {
+  printed[0] = '\0';
+  moons_call_free(run_with_values(program, function, NULL, 0));
+  CHECK(strlen(printed) == n_bytes);
+}
+
+static void output_on(const moons_options *options) {
+  moons_runtime *runtime = open_runtime(options);
+  moons_terms terms = terms_of(MOONS_MAY_COMPUTE);
+  moons_program *program;
+  terms.write = take_printed;
+  terms.output_bytes = 50;
+  program = load_under(runtime, OUTPUT, &terms);
+  for (int i = 0; i < 3; i++) {
+    print_much(program, "much", MOONS_KIND_OUTPUT);
+    print_much(program, "caught", MOONS_KIND_OUTPUT);
+    print_much(program, "coroutines", MOONS_KIND_OUTPUT);
+    print_much(program, "errors", MOONS_KIND_OUTPUT);
+    print_much(program, "within", MOONS_KIND_ERROR); /* the map's */
+    print_little(program, "after", 40);
+    print_little(program, "fine", 10);
+    print_little(program, "few", 15);
+    print_little(program, "late", 50);
+  }
+  moons_program_free(program);
+  CHECK(moons_program_load(&program, runtime, "while true do print 'x' end", 27, "=much", &terms) ==
+        MOONS_ESCRIPT);
+  CHECK(moons_program_error(program)->kind == MOONS_KIND_OUTPUT);
+  moons_program_free(program);
+  terms.output_bytes = 0;
+  program = load_under(runtime, OUTPUT, &terms);
+  print_little(program, "fine", 10);
+  moons_program_free(program);
+  moons_runtime_free(runtime);
+}
+
+static void output(void) {
+  moons_options options = usual_options(2);
+  output_on(&options);
+  options.backend = MOONS_INLINE;
+  output_on(&options);
+}
+
+static void output_of_states(void) {
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_ALL);
+  terms.write = take_printed;
+  terms.output_bytes = 50;
+  lua_State *L = open_state_under(runtime, &terms);
+  run(L, "for _, fresh in ipairs {true, false} do\n"
+         "  local r, e = parallel.map(function(x) for i = 1, x do io.write 'x' end return x end,\n"
+         "    {50, 51, 50, 1}, {fresh = fresh, errors = 'collect', workers = 1})\n"
+         "  assert(e.n == 1 and e[2].kind == 'output' and r[3] == 50 and r[4] == 1)\n"
+         "end");
+  CHECK(strlen(printed) == 2 * 151);
+  close_both(L, runtime);
+}
+
 static void processes(void) {
   moons_options options = usual_options(1);
   options.backend = MOONS_PROCESSES;
   options.program = getenv("MOONS");
   moons_runtime *runtime = open_runtime(&options);
+  output_on(&options);
   for (int i = 0; i < 2; i++) {
     check_names(runtime, MOONS_MAY_COMPUTE);
     check_names(runtime, MOONS_MAY_ALL);
@@ -197,6 +283,8 @@ int main(int argc, char **argv) {
       {"each name needs its right", names},
       {"there are no ways around", ways_around},
       {"hold for calls of a state of the host's, not for that state", states},
+      {"a call that prints more than it may fails", output},
+      {"calls of a state print no more than they may", output_of_states},
       {"hold in worker processes", processes},
       {NULL, NULL},
   };
