@@ -221,7 +221,7 @@ MOONS_API void moons_terms_init_sized(moons_terms *terms, size_t struct_bytes);
 typedef enum moons_backend {
   MOONS_THREADS,   /* on threads of the runtime's own */
   MOONS_INLINE,    /* on the thread that waits, one by one: to debug, and as the reference */
-  MOONS_LENT,      /* on threads of the host. Of this version: MOONS_EUNSUPPORTED */
+  MOONS_LENT,      /* on threads of the host, of its loop's pool say: `wanted`, moons_lend */
   MOONS_PROCESSES, /* in processes of their own (`program`): a crash costs one call */
   MOONS_HOSTS /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
 } moons_backend;
@@ -243,7 +243,7 @@ typedef struct moons_options {
   unsigned max_lost;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
-  ** within maps need more. */
+  ** within maps need more. With MOONS_LENT: that of the host's threads; 0: 2 MiB. */
   size_t stack_bytes;
 
   /* The most that all states may hold together, in bytes. States of pools that scripts make on this runtime count,
@@ -263,11 +263,12 @@ typedef struct moons_options {
   /* Told on each worker's thread, first and last, also on those of pools that scripts make; for connections, priorities, CPUs.
   ** `worker` is that of moons_worker: no two threads have the same at a time. A thread whose call was given up tells of its
   ** end when that call ends, unless the runtime was closed by then. With MOONS_INLINE there are no such threads; with
-  ** MOONS_PROCESSES those that moons_worker_main runs on are told. */
+  ** MOONS_LENT a thread is told each time that it comes to run calls, and goes; with MOONS_PROCESSES those that moons_worker_main runs on are told. */
   void (*thread)(void *data, unsigned worker, int begins);
   void *thread_data;
 
-  /* With MOONS_LENT: one more thread could run calls now, up to n_workers: have one call moons_lend, soon. On any thread. */
+  /* With MOONS_LENT: one more thread could run calls now, up to n_workers: have one call moons_lend, soon. On any thread,
+  ** so libuv's uv_queue_work has to be called by way of uv_async_send. NULL: threads come by themselves. */
   void (*wanted)(void *data);
   void *wanted_data;
 
@@ -321,6 +322,14 @@ MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *op
 ** return: the thread and the state of that call go when the function returns; until then it calls neither `open` nor
 ** `write`. Accepts NULL. Any thread but a worker. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
+
+/* Lends this thread to a runtime of MOONS_LENT: runs calls until none wait, at once where enough threads do already. Returns how many
+** chunks of calls it has run, or MOONS_EINVAL, MOONS_EFORKED. Any thread, while the runtime is held.
+**
+** Threads that wait for calls as long as it takes (moons_run, moons_program_load, a map of a Lua state) lend themselves. A call on a lent
+** thread cannot be given up: one that was cancelled, or whose time is over, and that is in a C function that does not
+** return, keeps the thread, and moons_runtime_free waits for it. */
+MOONS_API int moons_lend(moons_runtime *runtime);
 
 /* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
 MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);

@@ -28,6 +28,11 @@
 #define MOONS_STACK_BYTES ((size_t)16 << 20)
 #endif
 
+/* The same of threads that a host lends, where it does not say: what systems give a thread at least, and libuv those of its pool. */
+#ifndef MOONS_LENT_STACK_BYTES
+#define MOONS_LENT_STACK_BYTES ((size_t)2 << 20)
+#endif
+
 /* The least that a host may ask for. */
 #ifndef MOONS_STACK_MIN_BYTES
 #define MOONS_STACK_MIN_BYTES ((size_t)512 << 10)

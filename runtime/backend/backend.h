@@ -38,6 +38,8 @@ typedef struct moons__backend_config {
   size_t host_states_bytes;   /* `states_bytes` there, as it was given: 0 leaves it to each host */
   void (*thread)(void *data, unsigned seat, int begins); /* as in moons_options */
   void *thread_data;
+  void (*wanted)(void *data); /* as in moons_options */
+  void *wanted_data;
   const char *thread_name; /* with which the names of threads begin; lives until `gone` */
   moons__worker_config worker;
 
@@ -109,6 +111,10 @@ typedef struct moons__backend_functions {
   ** or there is no memory. */
   int (*run_here)(moons__backend *backend, moons__chunk *chunk);
 
+  /* Runs chunks that were submitted on the calling thread, which the host lends; as many as wait, or one. `n_most` is 1, or -1: then
+  ** the thread is one that the host was asked for. Returns how many. */
+  int (*lend)(moons__backend *backend, int n_most);
+
   /* The innermost worker of the calling thread, of depth 0 where it makes no calls; NULL: the thread has none of this
   ** backend. */
   const moons__station *(*here)(moons__backend *backend);
@@ -131,5 +137,6 @@ int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void
 extern const moons__backend_functions moons__backend_threads;
 extern const moons__backend_functions moons__backend_processes;
 extern const moons__backend_functions moons__backend_hosts;
+extern const moons__backend_functions moons__backend_lent;
 
 #endif

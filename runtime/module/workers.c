@@ -144,6 +144,7 @@ static void check_hosts(lua_State *L, const moons_runtime *runtime, const moons_
 static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
   const moons_runtime *runtime = state->runtime;
   moons_backend backend = moons_runtime_options(runtime)->backend;
+  if (backend == MOONS_LENT) backend = MOONS_THREADS; /* a pool has threads of its own */
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
   const moons__terms *terms = moons__luggage_of(state)->terms;

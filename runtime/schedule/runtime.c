@@ -32,7 +32,7 @@ void moons_options_init_sized(moons_options *options, size_t struct_bytes) {
 /* All backends there are. A new one has its row here. */
 static const moons__backend_functions *const BACKENDS[] = {
     &moons__backend_threads, &moons__backend_inline, &moons__backend_processes,
-    &moons__backend_hosts, NULL};
+    &moons__backend_hosts,   &moons__backend_lent,   NULL};
 
 static const moons__backend_functions *find_backend(moons_backend backend) {
   unsigned i = 0;
@@ -45,8 +45,9 @@ int moons__backend_of_name(const char *name, moons_backend *backend) {
   unsigned i = 0;
   while (BACKENDS[i] != NULL && strcmp(BACKENDS[i]->name, name) != 0)
     i++;
-  if (BACKENDS[i] != NULL) *backend = BACKENDS[i]->backend;
-  return BACKENDS[i] != NULL;
+  if (BACKENDS[i] == NULL || BACKENDS[i]->lend != NULL) return 0; /* only a host has such threads */
+  *backend = BACKENDS[i]->backend;
+  return 1;
 }
 
 void moons__runtime_cancel_here(void) { moons__worker_cancel_here(); }
@@ -112,6 +113,8 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .hosts = r->options.hosts,
       .launch = r->options.launch,
       .host_states_bytes = r->host_states_bytes,
+      .wanted = r->options.wanted,
+      .wanted_data = r->options.wanted_data,
       .thread_name = r->thread_name,
       .thread = r->options.thread,
       .thread_data = r->options.thread_data,
@@ -273,7 +276,6 @@ static int open_workers(moons_runtime *r, const moons__surroundings *around, uns
 
 /* What cannot be. */
 static int check_options(const moons_options *options) {
-  if (options->backend == MOONS_LENT) return MOONS_EUNSUPPORTED;
   if (options->backend == MOONS_HOSTS && options->hosts == NULL) return MOONS_EINVAL;
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
@@ -286,7 +288,9 @@ static int check_options(const moons_options *options) {
 static void resolve_options(moons_options *options) {
   if (options->n_workers == 0) options->n_workers = default_workers();
   if (options->max_lost == 0) options->max_lost = options->n_workers;
-  if (options->stack_bytes == 0) options->stack_bytes = MOONS_STACK_BYTES;
+  if (options->stack_bytes == 0)
+    options->stack_bytes =
+        options->backend == MOONS_LENT ? MOONS_LENT_STACK_BYTES : MOONS_STACK_BYTES;
   if (options->stack_bytes < MOONS_STACK_MIN_BYTES) options->stack_bytes = MOONS_STACK_MIN_BYTES;
   if (options->images_bytes == 0) options->images_bytes = MOONS_IMAGES_BYTES;
   if (options->thread_name == NULL) options->thread_name = MOONS__THREAD_NAME;
@@ -413,6 +417,11 @@ void moons__runtime_print(const moons_runtime *r, const moons__luggage *luggage,
 int moons__runtime_is_worker(const moons_runtime *r) { return moons__runtime_depth(r) > 0; }
 
 void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
+
+int moons_lend(moons_runtime *r) {
+  if (r == NULL || r->functions->lend == NULL) return MOONS_EINVAL;
+  return moons__runtime_is_forked(r) ? MOONS_EFORKED : r->functions->lend(r->backend, -1);
+}
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 

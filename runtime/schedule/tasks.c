@@ -279,9 +279,16 @@ static int run_next(moons_runtime *r) {
   return 0;
 }
 
+/* A thread that waits as long as it takes lends itself: the host may need it to lend any. */
+static int runs_one(moons_runtime *r, uint64_t deadline_ns) {
+  return deadline_ns == UINT64_MAX && r->functions->lend != NULL &&
+         r->functions->lend(r->backend, 1) > 0;
+}
+
 int moons__tasks_wait(moons_runtime *r, moons__waiter *waiter, uint64_t deadline_ns) {
+  if (deadline_ns == 0 && !r->functions->runs_when_asked) return MOONS_ETIMEDOUT;
   if (!r->functions->runs_when_asked)
-    return deadline_ns == 0 ? MOONS_ETIMEDOUT : moons__runtime_wait(r, waiter, deadline_ns);
+    return runs_one(r, deadline_ns) ? 0 : moons__runtime_wait(r, waiter, deadline_ns);
   int error = run_next(r);
   return !error && moons__clock_ns() >= deadline_ns ? MOONS_ETIMEDOUT : error;
 }

@@ -74,6 +74,15 @@ int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blo
   return error ? MOONS_ETHREAD : 0;
 }
 
+void moons__thread_open_signal(int signal, sigset_t *before) {
+  sigset_t open;
+  sigemptyset(&open);
+  if (signal != 0) sigaddset(&open, signal);
+  pthread_sigmask(SIG_UNBLOCK, &open, before);
+}
+
+void moons__thread_restore(const sigset_t *before) { pthread_sigmask(SIG_SETMASK, before, NULL); }
+
 void moons__thread_name(const char *whose, const char *what) {
   char name[16]; /* as long as Linux lets it be */
   int n_left = (int)sizeof name - 2 - (int)strlen(what);

@@ -19,6 +19,10 @@ void moons__thread_blocks(sigset_t *blocked, int open_signal);
 int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
                         void (*run)(void *data), void *data);
 
+/* Lets a signal through to the calling thread, which is a host's, until that is restored; 0: none. */
+void moons__thread_open_signal(int signal, sigset_t *before);
+void moons__thread_restore(const sigset_t *before);
+
 /* What the names of threads begin with, unless a host says otherwise. */
 #define MOONS__THREAD_NAME "moons"
 

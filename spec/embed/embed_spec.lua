@@ -4,8 +4,8 @@ local program = require "c.program"
 
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
-  {"queue_test", "a host that does not wait"}, {"terms_test", "a host with tenants"},
-  {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
+  {"queue_test", "a host that does not wait"}, {"lent_test", "a host that lends its threads"},
+  {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"hosts_test", "a host on other machines"},
   {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},

@@ -81,8 +81,6 @@ static void bad_options(void) {
   CHECK(options.backend == MOONS_THREADS && options.struct_bytes == sizeof options);
   options.backend = (moons_backend)1000;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
-  options.backend = MOONS_LENT;
-  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EUNSUPPORTED && runtime == NULL);
   moons_options_init(&options);
   options.n_workers = 1000000;
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);

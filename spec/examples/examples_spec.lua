@@ -96,7 +96,7 @@ describe("the example", function()
   end)
 
   for _, row in ipairs {
-    {"host"}, {"rules"}, {"loop_epoll", tags = " #linux"}, {"loop_uv"}, {"loop_uv", "poll"},
+    {"host"}, {"rules"}, {"loop_epoll", tags = " #linux"}, {"loop_uv"}, {"loop_uv", "poll"}, {"loop_lent"},
     {"worker", tags = " #unsanitized"},
   } do
     local file = row[1]
