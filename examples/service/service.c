@@ -60,6 +60,7 @@ static void fill_terms(moons_terms *terms) {
   terms->rights = MOONS_MAY_COMPUTE;
   terms->timeout_ns = 100000000;
   terms->memory_bytes = 16 << 20;
+  terms->output_bytes = 10000;
   terms->result_bytes = 1 << 20;
   terms->max_running = 1;
   terms->max_waiting = 100;
