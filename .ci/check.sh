@@ -122,6 +122,10 @@ specs_again 'specs, built without what only one system has' 1800 build/portable/
 specs_again 'specs of threads, on worker processes' 1800 build/report BACKEND=processes \
   ARGS='-o TAP -t threads --exclude-tags=here'
 
+# The same over two agents, as on two hosts.
+specs_again 'specs of threads, on two hosts' 1800 build/report BACKEND=hosts \
+  ARGS='-o TAP -t threads --exclude-tags=here'
+
 # Proofs at once, and states compared with their images: of the specs that do much in calls.
 specs_again 'specs with proofs checked against images' 2400 build/images/report IMAGES=1 \
   ARGS='-o TAP --exclude-tags=large spec/state spec/map spec/wire spec/regression'

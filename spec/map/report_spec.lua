@@ -2,7 +2,8 @@ local script = require "support.script"
 local temporary = require "support.temporary"
 
 local prelude = [[
-  local name_of_host = io.popen "uname -n":read "l"
+  local hosts = {[io.popen "uname -n":read "l"] = true}
+  if os.getenv "SPEC_BACKEND" == "hosts" then hosts.one, hosts.two = true, true end
 
   -- Whether an entry has what every call reports that was not given up.
   local function check(use, tries)
@@ -10,7 +11,7 @@ local prelude = [[
     assert(math.type(use.cpu) == "float" and use.cpu >= 0 and use.cpu <= use.seconds, use.cpu)
     assert(math.type(use.memory) == "integer" and use.memory > 1000, use.memory)
     assert(math.type(use.worker) == "integer" and use.worker >= 1, use.worker)
-    equal(use.host, name_of_host)
+    assert(hosts[use.host], use.host)
     equal(use.tries, tries or 1)
   end
 
