@@ -97,7 +97,7 @@ describe("the example", function()
 
   for _, row in ipairs {
     {"host"}, {"rules"}, {"loop_epoll", tags = " #linux"}, {"loop_uv"}, {"loop_uv", "poll"}, {"loop_lent"},
-    {"worker", tags = " #unsanitized"},
+    {"tenants"}, {"worker", tags = " #unsanitized"},
   } do
     local file = row[1]
     it(("embed/%s.c prints what it should%s"):format(table.concat(row, " "), row.tags or ""), function()
