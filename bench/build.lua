@@ -40,8 +40,10 @@ end
 function build.all(here, there)
   local to, libraries = build.modules(here, there), variable "MOONS_LIBS"
   run(to, here, shared() .. " -o $to/bare.so $here/bare.c " .. libraries)
-  run(to, here, table.concat({
-    variable "MOONS_CC", WARNINGS, "-o $to/states $here/states.c", libraries, variable "MOONS_LUA"}, " "))
+  for _, name in ipairs {"states", "hosts"} do
+    local files = ("-o $to/%s $here/%s.c"):format(name, name)
+    run(to, here, table.concat({variable "MOONS_CC", WARNINGS, files, libraries, variable "MOONS_LUA"}, " "))
+  end
   if not package.searchpath("cmsgpack", to .. "/?.so")
     and os.execute(("sh %s/cmsgpack.sh %s/cmsgpack.c"):format(here, to)) then
     run(to, here, shared "-w" .. " -o $to/cmsgpack.so $to/cmsgpack.c")
