@@ -377,6 +377,52 @@ static void cancelled_calls_come_home(void) {
   close_all(queue, program, runtime);
 }
 
+/* block(): a function in C that does not return until the host lets it. */
+typedef struct gate {
+  pthread_mutex_t mutex; /* held while it is closed */
+  atomic_int n_before;   /* calls that have come to it */
+} gate;
+
+static int call_block(lua_State *L) {
+  gate *g = lua_touserdata(L, lua_upvalueindex(1));
+  atomic_fetch_add(&g->n_before, 1);
+  pthread_mutex_lock(&g->mutex);
+  pthread_mutex_unlock(&g->mutex);
+  return 0;
+}
+
+static void open_gate(lua_State *L, void *data) {
+  lua_pushlightuserdata(L, data);
+  lua_pushcclosure(L, call_block, 1);
+  lua_setglobal(L, "block");
+}
+
+/* Calls that do not end though they must are given up: they come home, single ones and one of a map, and others go on. */
+static void calls_are_given_up(void) {
+  gate g = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  moons_runtime *runtime = open_runtime_of_two();
+  moons_terms terms = terms_with(open_gate, &g);
+  moons_program *program =
+      load_under(runtime, "function stuck() block() end function same(x) return x end", &terms);
+  moons_queue *queue = open_queue(runtime);
+  moons_value items = moons_bytes("x", 1), list = moons_list(&items, 1);
+  moons_call *call, *map;
+  CHECK(pthread_mutex_lock(&g.mutex) == 0);
+  call = submit(queue, program, "stuck", 1);
+  CHECK(moons_submit_map(queue, program, "stuck", &list, 0, NULL, &map) == 0);
+  wait_for(&g.n_before, 2);
+  moons_call_cancel(call);
+  moons_call_cancel(map);
+  for (int i = 0; i < 2; i++) {
+    call = next(queue);
+    CHECK(is_cancelled(call));
+    moons_call_free(call);
+  }
+  go_and_come(queue, program, 20);
+  CHECK(pthread_mutex_unlock(&g.mutex) == 0);
+  close_all(queue, program, runtime);
+}
+
 /* A call that another thread is to cancel; NULL: it has. */
 typedef struct victim {
   _Atomic(moons_call *) call;
@@ -686,6 +732,7 @@ static const test TESTS[] = {
     {"tells the host when there is something #threads", tells_when_there_is_something},
     {"has a descriptor that is readable then", has_a_descriptor},
     {"brings cancelled calls home", cancelled_calls_come_home},
+    {"gives up calls that do not end #threads", calls_are_given_up},
     {"cancels calls that end just then #threads", cancels_meet_ends},
     {"frees objects in any order #threads", objects_go_in_any_order},
     {"frees queues while calls run #threads", queues_go_while_calls_run},
