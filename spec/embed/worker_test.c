@@ -100,6 +100,29 @@ static int take(moons_queue *queue, int n, moons_kind kind) {
   return n_failed;
 }
 
+/* A map that comes home, and one of which a call crashes its process. */
+static void take_maps(moons_queue *queue, moons_program *program) {
+  int64_t numbers[300];
+  for (int64_t i = 0; i < 300; i++)
+    numbers[i] = i;
+  moons_value items = moons_integers(numbers, 300);
+  moons_call *call;
+  CHECK(moons_submit_map(queue, program, "f", &items, 0, NULL, NULL) == 0);
+  CHECK(moons_next(queue, -1, &call) == 0);
+  const moons_value *results = moons_results(call, NULL);
+  CHECK(results != NULL && results->type == MOONS_INTEGERS && results->n == 300);
+  for (int64_t i = 0; i < 300; i++)
+    CHECK(results->as.integers[i] == 3 * i);
+  moons_call_free(call);
+  for (uint32_t chunk = 0; chunk < 100; chunk += 60) {
+    CHECK(moons_submit_map(queue, program, "crash_at_70", &items, chunk, NULL, NULL) == 0);
+    CHECK(moons_next(queue, -1, &call) == 0);
+    const moons_error *error = moons_call_error(call);
+    CHECK(error != NULL && error->kind == MOONS_KIND_LOST && error->index == 71);
+    moons_call_free(call);
+  }
+}
+
 static void programs(void) {
   moons_options options = options_of_host();
   moons_runtime *runtime = open_runtime(&options);
@@ -107,6 +130,7 @@ static void programs(void) {
   moons_program *program = load_under(runtime,
                                       "function f(x) return triple(x) end\n"
                                       "function g() return crash() end\n"
+                                      "function crash_at_70(x) return x == 70 and crash() end\n"
                                       "function hang() while true do end end",
                                       &terms);
   moons_value seven = moons_integer(7);
@@ -121,6 +145,7 @@ static void programs(void) {
     moons_call_cancel(call);
   }
   CHECK(take(queue, 6, MOONS_KIND_CANCELLED) == 6);
+  take_maps(queue, program);
   CHECK(moons_submit(queue, program, "hang", NULL, 0, NULL, NULL) == 0);
   moons_queue_free(queue);
   close_program(program, runtime);
