@@ -1,10 +1,11 @@
 /*
-** Chunks run on threads that the host lends for a while: on its loop's pool, say. There is a desk for each call that may run at once,
-** with what a worker keeps from call to call; a thread that comes takes one, runs chunks until none waits, and leaves it. For a chunk
-** that finds no thread the host is asked for one, once, as long as that has not come. A thread that waits for calls, on which the host
-** may depend to lend any, takes a desk too.
+** Chunks run on threads that the host lends for a while: on its loop's pool, say. There is a desk for each call that may run
+** at once, with what a worker keeps from call to call; a thread that comes takes one, runs chunks until none waits, and leaves
+** it. For a chunk that finds no thread the host is asked for one, once, as long as that has not come. A thread that waits for
+** calls, on which the host may depend to lend any, takes a desk too.
 **
-** The threads are the host's, so a call that does not end though it must cannot be given up: it is told again, every few milliseconds.
+** The threads are the host's, so a call that does not end though it must cannot be given up: it is told again, every few
+** milliseconds.
 */
 #include <pthread.h>
 #include <stdlib.h>

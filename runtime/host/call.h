@@ -27,8 +27,8 @@ struct moons_call {
   uint64_t run_ns;
 };
 
-/* A call of a function by its name, which is not looked up, with what it needs to be put into the program's line, and the host's `data`. Returns 0, or with
-** *call NULL MOONS_ENOMEM or MOONS_EINVAL for a bad value. */
+/* A call of a function by its name, which is not looked up, with what it needs to be put into the program's line, and the
+** host's `data`. Returns 0, or with *call NULL MOONS_ENOMEM or MOONS_EINVAL for a bad value. */
 int moons__host_call_new(moons_call **call, moons_program *program, const char *function,
                          const moons_value *arguments, size_t n_arguments, void *data);
 

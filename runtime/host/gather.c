@@ -1,6 +1,7 @@
 /*
-** Results of a map lie in the batches of its chunks. They become a sequence in one block: of numbers, where all are of one kind, or of
-** values, with the bytes of strings behind them. What is more than a plain value is a message, and has a block of its own.
+** Results of a map lie in the batches of its chunks. They become a sequence in one block: of numbers, where all are of one
+** kind, or of values, with the bytes of strings behind them. What is more than a plain value is a message, and has a block of
+** its own.
 */
 #include <stdlib.h>
 #include <string.h>

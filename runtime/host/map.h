@@ -14,8 +14,8 @@ int moons__host_map_new(moons_call **call, moons_program *program, const char *f
 /* The map is over: reads what it has brought. Any thread. */
 void moons__host_map_read(moons_call *call);
 
-/* The results of a spread that is whole, as one value (value.h). Returns 0, MOONS_ENOMEM, or with *index the item, from 1, MOONS_EDEPTH for
-** a result that contains itself. */
+/* The results of a spread that is whole, as one value (value.h). Returns 0, MOONS_ENOMEM, or with *index the item, from 1,
+** MOONS_EDEPTH for a result that contains itself. */
 int moons__gather(moons_call *call, uint64_t *index);
 
 #endif

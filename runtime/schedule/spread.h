@@ -55,8 +55,8 @@ moons__spread_end moons__spread_outcome(const moons__spread *spread);
 /* The chunk with the call that has failed first. */
 const moons__chunk *moons__spread_failed(const moons__spread *spread);
 
-/* The chunks in the order of their calls, NULL at the end: the one after `chunk`, or the first. Before the first is asked for, they are
-** put in order. */
+/* The chunks in the order of their calls, NULL at the end: the one after `chunk`, or the first. Before the first is asked
+** for, they are put in order. */
 const moons__chunk *moons__spread_next(moons__spread *spread, const moons__chunk *chunk);
 
 /* How long its calls have run, together. */
