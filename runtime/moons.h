@@ -420,7 +420,7 @@ MOONS_API int moons_queue_new(moons_queue **queue, moons_runtime *runtime,
                               void (*notify)(void *data), void *data);
 
 /* Cancels its calls, frees those that have finished, and waits for `notify` where that runs; does not wait for calls that
-** run. Calls that were not taken are gone then. Accepts NULL. */
+** run. Calls that were not taken are gone then. Accepts NULL. Not on a worker. */
 MOONS_API void moons_queue_free(moons_queue *queue);
 
 /* A descriptor that is readable while something can be taken, for poll, epoll, kqueue or uv_poll: made at the first call, and

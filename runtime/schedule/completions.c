@@ -73,7 +73,6 @@ moons__completions *moons__completions_new(moons_runtime *runtime,
 }
 
 static void destroy(moons__completions *c) {
-  moons__flag_close(&c->flag);
   moons__waiter_release(c->waiter);
   uv_cond_destroy(&c->idle);
   uv_mutex_destroy(&c->mutex);
@@ -110,6 +109,7 @@ void moons__completions_close(moons__completions *c) {
   if (c == NULL) return;
   uv_mutex_lock(&c->mutex);
   c->is_closed = 1;
+  moons__flag_close(&c->flag); /* the host's loop knows it no more, though calls may run on */
   cancel_all(c);
   while (c->n_busy > 0)
     uv_cond_wait(&c->idle, &c->mutex);

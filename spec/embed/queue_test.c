@@ -1,6 +1,7 @@
 /* A host that submits calls and takes them when they have finished. */
 #include "moons.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -348,7 +349,10 @@ static void has_a_descriptor(void) {
   submit(late, program, "same", 1);
   CHECK(is_readable(moons_queue_fd(late), -1));
   moons_call_free(call);
+  submit(late, program, "wait", 1);
+  descriptor = moons_queue_fd(late);
   moons_queue_free(late);
+  CHECK(fcntl(descriptor, F_GETFD) == -1); /* though a call runs */
   close_all(queue, program, runtime);
 }
 
