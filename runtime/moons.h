@@ -226,15 +226,16 @@ typedef enum moons_backend {
   MOONS_HOSTS /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
 } moons_backend;
 
-/* Of this version: max_workers and alloc are refused with MOONS_EUNSUPPORTED. */
+/* Of this version: alloc is refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
 
-  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A job may ask for more: from then on there may be so many. */
+  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A map may ask for more: from then on there may be so many. */
   unsigned n_workers;
 
-  /* The most that scripts may bring about, pools counted; 0: as many as n_workers, at least 8. */
+  /* Workers that scripts may bring about beside these, by pools and the option `workers`, all together; beyond that it is an error
+  ** of kind "system". 0: as many as n_workers, at least 8. */
   unsigned max_workers;
 
   /* Threads with calls that were given up and go on (a C function that does not return), of which each has another in its

@@ -403,6 +403,12 @@
 #define MOONS_LOOK_OUT_NS 50000000
 #endif
 
+/* Where a host does not say how many workers its scripts may bring about beside its own, it is as many as those, and at least so
+** many: pools of a few workers that wait are usual on two cores, too. */
+#ifndef MOONS_BROUGHT_AT_LEAST
+#define MOONS_BROUGHT_AT_LEAST 8u
+#endif
+
 /* All pools that calls have made may have this many threads together: enough for some in each of many calls, while calls
 ** that make pools within each other without end are stopped. */
 #ifndef MOONS_POOL_THREADS

@@ -36,6 +36,8 @@ typedef struct moons__lines {
 typedef struct commons {
   moons__budget states;  /* of all their states */
   atomic_uint n_threads; /* of pools that calls have made */
+  atomic_uint n_brought; /* workers that scripts have brought about */
+  unsigned max_brought;  /* the most of these; 0: any number */
   moons__kept code;      /* of the module, compiled */
   moons__roster roster;  /* of all their workers */
   moons__seats seats;    /* of the threads of these */
@@ -55,6 +57,7 @@ struct moons_runtime {
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
   int is_served;               /* it makes the calls of another process */
   unsigned n_threads;          /* that count as those of pools of calls */
+  atomic_uint n_brought;       /* of its workers */
   int lends;                   /* the thread that waits may run calls */
   moons__console *console;     /* the parent's, where there is one; NULL: another process has it */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
@@ -102,6 +105,10 @@ int moons__runtime_find_scope(const moons_runtime *runtime, moons__scope **scope
 /* Adds workers where a job asks for more than there are. Returns 0, MOONS_EINVAL, or MOONS_ETHREAD with the shortage. */
 int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
                         struct moons__shortage *shortage);
+
+/* Counts workers that a script brings about, and takes that back. Returns 0, or MOONS_ETHREAD with the shortage. */
+int moons__runtime_bring(moons_runtime *runtime, unsigned n, struct moons__shortage *shortage);
+void moons__runtime_unbring(moons_runtime *runtime, unsigned n);
 
 /* Counts what a chunk that has run has done. */
 void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);

@@ -97,6 +97,7 @@ static void runtime_destroy(void *data) {
   moons__children_release(r->children);
   moons__interrupt_close(r->options.stop_signal);
   atomic_fetch_sub(&r->commons->n_threads, r->n_threads);
+  atomic_fetch_sub(&r->commons->n_brought, atomic_load(&r->n_brought));
   release_commons(r->commons);
   uv_mutex_destroy(&r->mutex);
   free_runtime(r);
@@ -204,6 +205,14 @@ int moons__runtime_find_scope(const moons_runtime *r, moons__scope **scope, int 
 }
 
 const char *moons__shortage_text(const moons__shortage *s, char text[MOONS__SHORTAGE_BYTES]) {
+  if (s->n_most > 0) {
+    snprintf(
+        text, MOONS__SHORTAGE_BYTES,
+        "too many workers: scripts may bring about %u, of which there are %u, and %u more are too "
+        "many; close pools, or ask for fewer (max_workers of the host's options)",
+        s->n_most, s->n_had, s->n_wanted);
+    return text;
+  }
   if (s->is_bound) {
     snprintf(
         text, MOONS__SHORTAGE_BYTES,
@@ -248,6 +257,7 @@ static int open_parts(moons_runtime *r, moons__trace *trace) {
   if (r->commons == NULL) return MOONS_ENOMEM;
   int error = open_process(r);
   if (error) release_commons(r->commons);
+  if (!error && r->parent == NULL) r->commons->max_brought = r->options.max_workers;
   return error;
 }
 
@@ -280,8 +290,7 @@ static int check_options(const moons_options *options) {
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  int is_new = options->max_workers > 0 || options->alloc != NULL;
-  return is_new ? MOONS_EUNSUPPORTED : 0;
+  return options->alloc != NULL ? MOONS_EUNSUPPORTED : 0;
 }
 
 /* In place of what was left to the library. */
@@ -331,6 +340,12 @@ int moons__options_copy(moons_options *options, const moons_options *given) {
   return moons__sized_copy(options, sizeof *options, given);
 }
 
+/* Where a host does not say how many workers its scripts may bring about. */
+static unsigned most_brought(unsigned n_workers) {
+  if (n_workers == 0) n_workers = default_workers();
+  return n_workers < MOONS_BROUGHT_AT_LEAST ? MOONS_BROUGHT_AT_LEAST : n_workers;
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   static const moons__surroundings NOWHERE = {0};
   moons__shortage shortage;
@@ -338,6 +353,7 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   if (runtime == NULL) return MOONS_EINVAL;
   *runtime = NULL;
   int error = moons__options_copy(&own, options);
+  if (own.max_workers == 0) own.max_workers = most_brought(own.n_workers);
   return error ? error : moons__runtime_make(runtime, &own, &NOWHERE, &shortage);
 }
 
@@ -367,6 +383,8 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   *shortage = (moons__shortage){.n_wanted = r->options.n_workers};
   error = count_threads(r);
   shortage->is_bound = error == MOONS_ETHREAD;
+  if (!error && around->parent != NULL)
+    error = moons__runtime_bring(r, r->options.n_workers, shortage);
   if (!error) error = open_workers(r, around, &shortage->n_had);
   if (error) {
     runtime_destroy(r);
@@ -480,18 +498,4 @@ void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
   r->stats.sent_bytes += chunk->n_bytes;
   r->stats.received_bytes += chunk->results.n_bytes;
   uv_mutex_unlock(&r->mutex);
-}
-
-/* Two threads may ask at once: the backend adds what is missing under its lock, and here the greater number stays. */
-int moons__runtime_grow(moons_runtime *r, unsigned n_workers, moons__shortage *shortage) {
-  if (n_workers > MOONS_MAX_WORKERS) return MOONS_EINVAL;
-  unsigned n_started = atomic_load(&r->n_started);
-  if (n_workers <= n_started) return 0;
-  *shortage = (moons__shortage){.n_wanted = n_workers};
-  int error = r->functions->grow(r->backend, n_workers, &shortage->n_had);
-  if (error) return error;
-  while (n_started < n_workers &&
-         !atomic_compare_exchange_weak(&r->n_started, &n_started, n_workers))
-    ;
-  return 0;
 }

@@ -24,6 +24,7 @@ struct moons__agent;
 typedef struct moons__shortage {
   unsigned n_wanted; /* workers in all */
   unsigned n_had;    /* of them */
+  unsigned n_most;   /* that scripts may bring about, where that is why; 0: it is not */
   int is_bound;      /* the pools of calls have as many as they may */
 } moons__shortage;
 

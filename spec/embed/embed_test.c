@@ -92,6 +92,38 @@ static void bad_options(void) {
   moons_runtime_free(NULL);
 }
 
+/* Pools, and the option `workers`, bring about so many workers and no more. */
+static void brought_workers(void) {
+  moons_options options = usual_options(2);
+  for (int i = 0; i < 2; i++) {
+    options.max_workers = i == 0 ? 5 : 0;
+    moons_runtime *runtime = open_runtime(&options);
+    lua_State *L = open_state(runtime);
+    lua_pushinteger(L, i == 0 ? 5 : 8);
+    lua_setglobal(L, "most");
+    run(L, "local function refused(f, ...)\n"
+           "  local ok, err = pcall(f, ...)\n"
+           "  assert(not ok and err.kind == 'system', tostring(err))\n"
+           "  assert(err.message:find('max_workers', 1, true), err.message)\n"
+           "end\n"
+           "for _ = 1, 3 do\n"
+           "  local pool <close> = parallel.pool(3)\n"
+           "  refused(parallel.pool, most - 2)\n"
+           "  local other <close> = parallel.pool(most - 3)\n"
+           "  refused(parallel.pool, 1)\n"
+           "  assert(parallel.map(math.sqrt, {4}, {workers = 2})[1] == 2.0)\n"
+           "  refused(parallel.map, math.sqrt, {4}, {workers = 3})\n"
+           "  assert(pool:map(math.sqrt, {4})[1] == 2.0 and other:map(math.sqrt, {4})[1] == 2.0)\n"
+           "  assert(parallel.pool {workers = 9, backend = 'inline'}:close() == nil)\n"
+           "end\n"
+           "refused(parallel.map, math.sqrt, {4}, {workers = 3 + most})\n"
+           "assert(parallel.map(math.sqrt, {4}, {workers = 2 + most})[1] == 2.0)\n"
+           "refused(parallel.pool, 1)\n"
+           "assert(not parallel.map(function() return (pcall(parallel.pool, 1)) end, {1})[1])");
+    close_both(L, runtime);
+  }
+}
+
 /* Structs of programs whose headers are older or newer. */
 static void sizes_of_options(void) {
   moons_runtime *runtime;
@@ -616,6 +648,7 @@ int main(int argc, char **argv) {
       {"every error code has its text", error_texts},
       {"options that cannot be are refused", bad_options},
       {"no options are the defaults #threads", no_options},
+      {"scripts bring about no more workers than they may", brought_workers},
       {"structs of other sizes are known by their size", sizes_of_options},
       {"a script maps on a runtime #threads", runs_scripts},
       {"a script maps inline", runs_inline},
