@@ -41,9 +41,10 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_CANCEL, /* and end the one that runs */
   MOONS__FRAME_PART,   /* give away the part of one of n that share the calls */
 
+  MOONS__FRAME_BYE, /* to it, by the stream for chunks: none will come, and it may end */
+
   /* Between an agent and its caller. */
-  MOONS__FRAME_HEART, /* nothing, every second: whoever sends it is there */
-  MOONS__FRAME_BYE    /* nothing: no chunk will come, and the agent may end */
+  MOONS__FRAME_HEART /* nothing, every second: whoever sends it is there */
 } moons__frame_kind;
 
 typedef struct moons__frame_print {

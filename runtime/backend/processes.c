@@ -59,7 +59,7 @@ static moons__chunk *dequeue(moons__backend *b, keeper *k) {
 static void end(keeper *k) {
   moons__frame frame;
   if (!k->is_up) return;
-  moons__process_finish(&k->process);
+  moons__link_write(&k->link, MOONS__FRAME_BYE, NULL, 0, NULL, 0);
   k->deadline_ns = uv_hrtime() + MOONS_GRACE_NS;
   while (moons__link_read(&k->link, &frame, sizeof frame) == 0 &&
          frame.kind == MOONS__FRAME_PRINT && moons__keeper_pass_on_print(k, &frame) == 0)

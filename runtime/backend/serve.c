@@ -270,10 +270,13 @@ static int take_place(moons__server *s, const moons__frame *frame) {
   return error;
 }
 
+/* Returns 0, 1: no chunk will come, or -1. Where the other process is gone nobody else ends what calls have started and left, so that is
+** not left to the other thread: this one might end the process before. */
 static int take(moons__server *s) {
   moons__frame frame;
-  if (moons__link_read(&s->work, &frame, sizeof frame)) return -1;
+  if (moons__link_read(&s->work, &frame, sizeof frame)) moons__process_end_group();
   switch (frame.kind) {
+  case MOONS__FRAME_BYE: return 1;
   case MOONS__FRAME_SETUP: return take_setup(s, &frame);
   case MOONS__FRAME_PLACE: return take_place(s, &frame);
   case MOONS__FRAME_BLOCK: return moons__held_take_block(&s->held, &s->work, &frame);

@@ -195,8 +195,6 @@ static int look(const moons__process *p, int flags) {
 
 int moons__process_has_ended(const moons__process *p) { return look(p, WNOHANG) != 0; }
 
-void moons__process_finish(const moons__process *p) { shutdown(p->work, SHUT_WR); }
-
 /* Where somebody else has waited for it, its number may be another's by now. */
 void moons__process_kill(const moons__process *p) {
   if (look(p, WNOHANG) >= 0) kill(-p->pid, SIGKILL);

@@ -43,9 +43,6 @@ size_t moons__process_hear(const moons__process *process, char *text, size_t n_b
 /* Whether it has ended. It must still be waited for. */
 int moons__process_has_ended(const moons__process *process);
 
-/* Lets it know that there is nothing more to do. */
-void moons__process_finish(const moons__process *process);
-
 /* Ends it and its group at once, where it has not ended by itself. */
 void moons__process_kill(const moons__process *process);
 

@@ -77,6 +77,7 @@ describe("in a Slurm allocation, moons -H slurm #linux #unsanitized", function()
       if #agents.processes_of(mark) == 0 then return end
       os.execute "sleep 0.05"
     end
+    os.execute("ps -o pid,ppid,pgid,stat,etime,args -p " .. table.concat(agents.processes_of(mark), ","))
     error "an agent runs on"
   end)
 end)

@@ -93,6 +93,21 @@ describe("worker processes #linux", function()
     end)
   end)
 
+  it("are gone when the caller is killed while they are idle, with what calls have left", function()
+    temporary.folder({["run.lua"] = [[
+      local name = ...
+      parallel.map(function()
+        os.execute(("sleep 987 >/dev/null 2>&1 & echo $! >> %s"):format(name))
+      end, {1, 2, 3, 4, 5, 6}, {workers = 6})
+      os.execute "kill -KILL $PPID"
+    ]]}, function(folder)
+      script.execute {"sh", "-c", ([["$0" -b processes %s/run.lua %s/pids || true]]):format(folder, folder), moons}
+      local pids = read_numbers(folder .. "/pids")
+      assert.equal(6, #pids)
+      for _, pid in ipairs(pids) do assert(ends(pid), pid .. " runs on") end
+    end)
+  end)
+
   for _, case in ipairs {{"INT", 130}, {"TERM", 143}, {"HUP", 129}} do
     it(("end when SIG%s ends the caller, which tells %d"):format(case[1], case[2]), function()
       temporary.folder({["run.lua"] = [[
