@@ -85,6 +85,12 @@ describe("hosts by ssh #linux #unsanitized", function()
       ]], "one:2,two:1", launch)
       local result = passes([[
         local me, n_done = io.open "/proc/self/stat":read "n", 0
+        local seen = {}
+        repeat -- until both are there
+          local report = {}
+          parallel.map(function() parallel.sleep(0.02) end, parallel.range(1, 12), {report = report, chunk = 1})
+          for i = 1, #report do seen[report[i].host] = true end
+        until seen.one and seen.two
         local results = parallel.map(function(i) parallel.sleep(0.02) return i end, parallel.range(1, 60), {
           progress = function(done)
             if n_done < 10 and done >= 10 then os.execute(("kill -KILL $(pgrep -P %d ssh | head -n 1)"):format(me)) end
