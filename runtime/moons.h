@@ -264,7 +264,8 @@ typedef struct moons_options {
   /* Told on each worker's thread, first and last, also on those of pools that scripts make; for connections, priorities, CPUs.
   ** `worker` is that of moons_worker: no two threads have the same at a time. A thread whose call was given up tells of its
   ** end when that call ends, unless the runtime was closed by then. With MOONS_INLINE there are no such threads; with
-  ** MOONS_LENT a thread is told each time that it comes to run calls, and goes; with MOONS_PROCESSES those that moons_worker_main runs on are told. */
+  ** MOONS_LENT a thread is told each time that it comes to run calls, and goes; with MOONS_PROCESSES those that
+  ** moons_worker_main runs on are told. */
   void (*thread)(void *data, unsigned worker, int begins);
   void *thread_data;
 
