@@ -403,7 +403,7 @@ static void open_gate(lua_State *L, void *data) {
 
 /* Calls that do not end though they must are given up: they come home, single ones and one of a map, and others go on. */
 static void calls_are_given_up(void) {
-  gate g = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  static gate g = {.mutex = PTHREAD_MUTEX_INITIALIZER}; /* stays: what was given up goes on */
   moons_runtime *runtime = open_runtime_of_two();
   moons_terms terms = terms_with(open_gate, &g);
   moons_program *program =
