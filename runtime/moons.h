@@ -184,7 +184,7 @@ typedef struct moons_terms {
   ** what the host offers. It may raise Lua errors: they are those of moons_program_load, or of the calls that needed
   ** the state. Any worker, several at once, often. What it leaves should be tables, C functions, strings, numbers
   ** and light userdata: a full userdata or a __gc costs 10 to 100 us for each call, for the state is built anew
-  ** then. */
+  ** then. For memory and handles of the host's see moons_push_floats, moons_worker and moons_defer. */
   void (*open)(struct lua_State *L, void *data);
 
   /* Takes what calls print, in whole lines as far as they end: `stream` is 1 for stdout, 2 for stderr. NULL: C's streams.
@@ -496,6 +496,15 @@ MOONS_API int moons_is_ending(struct lua_State *L);
 ** MOONS_ENOMEM after calling it at once, or MOONS_EINVAL, with nothing done, outside of a call: in `open`, and while a script is
 ** loaded or set up. */
 MOONS_API int moons_defer(struct lua_State *L, void (*release)(void *pointer), void *pointer);
+
+/* Push a view of memory of the host's, which is read and never copied: v[i], a number, or of bytes one from 0 to 255, nil where it is
+** out of range; its length; v:sum(i, j); v:copy(i, j), a sequence, or of bytes a string. i and j count from 1, by default all. In `open`, as
+** in any function: a view may stand in an image, and makes no call slower. Scripts cannot write to it. The memory must stay, and
+** not be written to while calls run, until the terms are gone; it does not count as memory of calls. Inner maps have a view that
+** `open` leaves in a global by its name; to be returned, or sent otherwise, is an error that names v:copy. NULL with 0 is
+** empty. May raise memory errors, and one for NULL with more. The state's thread. */
+MOONS_API void moons_push_floats(struct lua_State *L, const double *numbers, size_t n);
+MOONS_API void moons_push_bytes(struct lua_State *L, const void *bytes, size_t n_bytes);
 
 /* {== Lua ===================================================================================== */
 

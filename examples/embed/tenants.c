@@ -1,5 +1,5 @@
 /* tenants.c: two tenants on one runtime. Each has a script, rights and limits of its own, takes what its script prints, and is
-** asked by a C function for whom it works.
+** asked by a C function for whom it works. Both read a table of prices that is the host's and is never copied.
 **
 **   cc tenants.c -o tenants $(pkg-config --cflags --libs moons lua5.4)
 */
@@ -36,8 +36,13 @@ static int call_fetch(lua_State *L) {
   return 2;
 }
 
+/* Must stay until the last tenant has gone. */
+static const double PRICES[] = {2.5, 4, 1.25};
+
 static void offer(lua_State *L, void *data) {
   (void)data;
+  moons_push_floats(L, PRICES, sizeof PRICES / sizeof *PRICES);
+  lua_setglobal(L, "prices");
   lua_register(L, "fetch", call_fetch);
 }
 
@@ -75,9 +80,9 @@ static int run_tenant(moons_runtime *runtime, tenant *t) {
 }
 
 int main(void) {
-  tenant tenants[] = {
-      {"ada", "function main() print(select(2, fetch 'x')) return (fetch 'price') end"},
-      {"bob", "function main() return os.getenv 'HOME' end"}};
+  tenant tenants[] = {{"ada", "function main() print(select(2, fetch 'x'), #prices, prices:sum()) "
+                              "return (fetch 'price') end"},
+                      {"bob", "function main() return os.getenv 'HOME' end"}};
   moons_runtime *runtime;
   moons_options options;
   moons_options_init(&options);

@@ -12,6 +12,7 @@
 #include "sizes.h"
 #include "state/arena.h"
 #include "state/array_math.h"
+#include "state/view.h"
 #include "system/machine.h"
 
 typedef moons__array array;
@@ -453,16 +454,6 @@ void moons__array_open(lua_State *L) {
 
 /* {== Making them ============================================================================= */
 
-/* Makes a userdata in a state that is put back by its bytes. */
-static void *new_unmarked(lua_State *L, size_t n_bytes, int n_values) {
-  void *arena;
-  lua_getallocf(L, &arena);
-  moons__arena_begin_view(arena);
-  void *userdata = lua_newuserdatauv(L, n_bytes, n_values);
-  moons__arena_end_view(arena);
-  return userdata;
-}
-
 /* Has the state know the array on top by its block. */
 static void note_known(lua_State *L, const moons__shared *block) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &KNOWN);
@@ -503,7 +494,7 @@ static ledger *prepare_ledger(lua_State *L, size_t n_bytes) {
 static array *push_empty(lua_State *L, moons__arrival arrival) {
   int is_view = arrival == MOONS__AS_VIEW;
   push_metatable(L, is_view ? &VIEW : &HANDLE);
-  array *a = is_view ? new_unmarked(L, sizeof *a, 0) : lua_newuserdatauv(L, sizeof *a, 1);
+  array *a = is_view ? moons__view_new(L, sizeof *a, 0) : lua_newuserdatauv(L, sizeof *a, 1);
   *a = (array){.holds = 0};
   moons__array_drop(a);
   lua_insert(L, -2);
@@ -608,7 +599,7 @@ void moons__array_push_rows(lua_State *L, int index) {
   array *a = moons__array_at(L, index, &how);
   push_metatable(L, &ROWS);
   array **rows =
-      a->holds ? lua_newuserdatauv(L, sizeof *rows, 1) : new_unmarked(L, sizeof *rows, 1);
+      a->holds ? lua_newuserdatauv(L, sizeof *rows, 1) : moons__view_new(L, sizeof *rows, 1);
   *rows = a;
   lua_insert(L, -2);
   lua_setmetatable(L, -2);

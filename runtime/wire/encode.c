@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sizes.h"
+#include "state/view.h"
 #include "wire/encode.h"
 
 enum { MARSHAL_DEPTH = MOONS_WIRE_DEPTH + 32 }; /* nesting through __marshal needs the C stack */
@@ -131,11 +132,17 @@ static void refuse_userdata(encoder *e, int index) {
   moons__wire_refuse(e, lua_tostring(L, -1));
 }
 
+/* A name of a view means nothing to a host that waits for its numbers. */
+static int is_kept_from_home(const encoder *e, int index) {
+  return e->gives_away && moons__view_is(e->L, index);
+}
+
 static void encode_userdata(encoder *e, int index, int depth) {
   const void *userdata = lua_topointer(e->L, index);
   if (e->is_data) moons__wire_refuse(e, "a userdata is more than data");
   if (put_reference(e, userdata) || moons__wire_array(e, index, depth)) return;
-  if (may_be_named(e, userdata) && moons__wire_named(e, index, 0)) return;
+  int is_nameable = may_be_named(e, userdata) && !is_kept_from_home(e, index);
+  if (is_nameable && moons__wire_named(e, index, 0)) return;
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
 

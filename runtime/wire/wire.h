@@ -71,7 +71,8 @@ struct moons__encoder {
       arrays; /* gets the address of each array that is sent, once: it counts as read by a job from then on,
                                and is kept in the table of classes; NULL: nobody asks */
   const moons__array *sink; /* takes what calls return, so none may get it; NULL: there is none */
-  int gives_away; /* arrays that may be written to are copied, and are the other side's own */
+  int gives_away; /* results: arrays that may be written to are copied, and are the other side's own; views of a host's memory are
+                  ** refused, though they have a name */
 
   /* Told to the user. */
   moons__shared_list *

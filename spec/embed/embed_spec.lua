@@ -6,6 +6,7 @@ local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
   {"queue_test", "a host that does not wait"}, {"lent_test", "a host that lends its threads"},
   {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
+  {"view_test", "views of a host's memory"},
   {"misuse_test", "a host that is wrong"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"hosts_test", "a host on other machines"},

@@ -17,8 +17,18 @@ static int call_abort(lua_State *L) {
   abort();
 }
 
+/* view(): one without a name. */
+static int call_view(lua_State *L) {
+  moons_push_bytes(L, "ab", 2);
+  return 1;
+}
+
 static void offer(lua_State *L, void *data) {
+  static const double SHOWN[] = {0.5, 1.5};
   (void)data;
+  moons_push_floats(L, SHOWN, 2);
+  lua_setglobal(L, "shown");
+  lua_register(L, "view", call_view);
   lua_register(L, "triple", call_triple);
   lua_register(L, "crash", call_abort);
 }
@@ -42,6 +52,23 @@ static void offers(void) {
                "local r = parallel.map(function(x) return triple(x) end, parallel.range(1, 1000))\n"
                "for i = 1, 1000 do assert(r[i] == 3 * i) end\n"
                "assert(parallel.map(triple, {1, 2})[2] == 6)");
+}
+
+/* A worker process has views of its own memory. */
+static void views(void) {
+  moons_options options = options_of_host();
+  run_offering(&options,
+               "local captured = shown\n"
+               "local r = parallel.map(function(i) return captured[i] + shown:sum() end, {1, 2})\n"
+               "assert(r[1] == 2.5 and r[2] == 3.5)\n"
+               "assert(parallel.map(function(v) return v[2] end, {shown})[1] == 1.5)\n"
+               "for _, f in ipairs {function() return view() end, function() return shown end} do\n"
+               "  local ok, e = pcall(parallel.map, f, {1})\n"
+               "  assert(not ok and tostring(e):find('send a copy, v:copy()', 1, true), e)\n"
+               "end\n"
+               "local own = view()\n"
+               "local ok, e = pcall(parallel.map, function() return own[1] end, {1})\n"
+               "assert(not ok and tostring(e):find('send a copy, v:copy()', 1, true), e)");
 }
 
 static void crashes(void) {
@@ -187,6 +214,7 @@ static void no_worker(void) {
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"has its functions in worker processes that it starts itself", offers},
+      {"has views of its own memory there", views},
       {"loses one call where one of them crashes #unsanitized", crashes},
       {"makes calls of programs there #unsanitized", programs},
       {"has them in pools of scripts #unsanitized", pools},
