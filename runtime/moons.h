@@ -319,6 +319,19 @@ MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *opti
 ** had), MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers). Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
+/* Closes it for all who hold it: takes no more calls, waits for those under way, after `timeout_ns` (negative: as long as it takes; 0:
+** at once) cancels those that have not ended, and waits until none is left: where a call does not end, till it is given up.
+** Pools that its scripts have made close with it. From then on, and to begin something already while it waits, all on it
+** returns MOONS_ECLOSED: moons_program_load, moons_run, moons_submit, moons_submit_map, moons_queue_new, moons_open, at the end
+** moons_lend; maps of Lua states raise an error, "the runtime is closed". What has finished, cancelled calls too, can still be
+** taken; then moons_next returns MOONS_ECLOSED. Workers that have nothing to do are ended only by the last moons_runtime_free.
+**
+** On a runtime of MOONS_INLINE it runs the calls that wait. On a runtime of MOONS_LENT the thread lends itself, and waits for
+** every call, as none there can be given up. May be called again, and by several threads at once: the shortest timeout counts.
+** Returns how many of its threads go on with calls that were given up; or MOONS_EINVAL (NULL, or on a worker), MOONS_EFORKED. Any
+** thread but a worker, and not within `notify`. */
+MOONS_API int moons_runtime_close(moons_runtime *runtime, int64_t timeout_ns);
+
 /* Gives up the caller's hold. The last one, which a program or a Lua state may have, waits for the calls that are running, ends
 ** the workers and frees the runtime. It does not wait for a call that was cancelled and is in a C function that does not
 ** return: the thread and the state of that call go when the function returns; until then it calls neither `open` nor
@@ -326,7 +339,7 @@ MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *op
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
 
 /* Lends this thread to a runtime of MOONS_LENT: runs calls until none wait, at once where enough threads do already. Returns how many
-** chunks of calls it has run, or MOONS_EINVAL, MOONS_EFORKED. Any thread, while the runtime is held.
+** chunks of calls it has run, or MOONS_EINVAL, MOONS_ECLOSED, MOONS_EFORKED. Any thread, while the runtime is held.
 **
 ** Threads that wait for calls as long as it takes (moons_run, moons_program_load, a map of a Lua state) lend themselves. A call on a lent
 ** thread cannot be given up: one that was cancelled, or whose time is over, and that is in a C function that does not
@@ -371,8 +384,8 @@ typedef struct moons_queue moons_queue;
 ** global `parallel`. `name` stands in messages ("=rules" or "@rules.lua"). What is passed in is copied, but for `data`.
 **
 ** Returns 0, or MOONS_ESCRIPT where the script does not compile or run; then, too, *program is set: moons_program_error says
-** why. Otherwise *program is NULL: MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD, MOONS_EFORKED, MOONS_EUNSUPPORTED. Any thread; not on
-** a worker. */
+** why. Otherwise *program is NULL: MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EUNSUPPORTED. Any
+** thread; not on a worker. */
 MOONS_API int moons_program_load(moons_program **program, moons_runtime *runtime,
                                  const char *source, size_t n_bytes, const char *name,
                                  const moons_terms *terms);
@@ -408,14 +421,16 @@ MOONS_API const moons_error *moons_program_error(const moons_program *program);
 
 /* Calls `function` ("total", or "rules.total") and waits. Returns 0 with *call finished: moons_results has what it returned; or
 ** MOONS_ESCRIPT with *call finished too: moons_call_error says why. Otherwise *call is NULL: MOONS_EINVAL (no such function, a
-** bad value), MOONS_ENOMEM, MOONS_EBUSY, MOONS_ETHREAD, MOONS_EFORKED. Any thread; not on a worker, where it is MOONS_EINVAL. */
+** bad value), MOONS_ENOMEM, MOONS_EBUSY, MOONS_ETHREAD, MOONS_ECLOSED, MOONS_EFORKED. Any thread; not on a worker, where it is
+** MOONS_EINVAL. */
 MOONS_API int moons_run(moons_call **call, moons_program *program, const char *function,
                         const moons_value *arguments, size_t n_arguments);
 
 /* Makes a queue for finished calls. `notify`, which may be NULL, is told when something can be taken where before there was
 ** nothing: it calls uv_async_send, or what else wakes a loop up. It runs on whichever thread has ended the call, or has submitted
 ** it (backend "inline"); it may call functions of the library, but not free the queue. Whoever is told takes until nothing is
-** left, for it is not told of each call. Returns 0, or with *queue NULL MOONS_EINVAL, MOONS_ENOMEM, MOONS_EFORKED. Any thread.
+** left, for it is not told of each call. Returns 0, or with *queue NULL MOONS_EINVAL, MOONS_ENOMEM, MOONS_ECLOSED,
+** MOONS_EFORKED. Any thread.
 **
 ** A queue, and the calls that are taken from it, belong to one thread at a time. Calls may be submitted by any threads. */
 MOONS_API int moons_queue_new(moons_queue **queue, moons_runtime *runtime,
@@ -450,7 +465,7 @@ MOONS_API int moons_submit_map(moons_queue *queue, moons_program *program, const
 /* Takes a call that has finished, well or with an error: it is the caller's from then on. Waits for one for up to `timeout_ns`
 ** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. On the backend "inline" calls run
 ** here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
-** MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
+** MOONS_ECLOSED where none can be any more, MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
 MOONS_API int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call);
 
 /* Ends a call: where it has begun, at its next instruction in Lua. It comes home with kind CANCELLED, unless it has just ended by
@@ -513,7 +528,7 @@ MOONS_API void moons_push_bytes(struct lua_State *L, const void *bytes, size_t n
 ** have those that `open` of the terms gives them, and naming another is an error that says so. The state holds the runtime, and
 ** the terms, until it is closed. Its own code is not limited: run what is not trusted as a program.
 **
-** Protected: returns 0, or MOONS_ENOMEM, MOONS_EFORKED, MOONS_EFOREIGN (the library of its base functions is not the Lua that Moons uses:
+** Protected: returns 0, or MOONS_ENOMEM, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EFOREIGN (the library of its base functions is not the Lua that Moons uses:
 ** link both with the same, and only once), MOONS_EUNSUPPORTED (worker processes would lack what `open` adds), or
 ** MOONS_EINVAL, also for a state that has the module already, or is that of a call. The state's thread. */
 MOONS_API int moons_open(struct lua_State *L, moons_runtime *runtime, const moons_terms *terms);

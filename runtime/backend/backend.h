@@ -115,6 +115,9 @@ typedef struct moons__backend_functions {
   ** the thread is one that the host was asked for. Returns how many. */
   int (*lend)(moons__backend *backend, int n_most);
 
+  /* How many threads go on with calls that were given up. */
+  unsigned (*lost)(moons__backend *backend);
+
   /* The innermost worker of the calling thread, of depth 0 where it makes no calls; NULL: the thread has none of this
   ** backend. */
   const moons__station *(*here)(moons__backend *backend);

@@ -615,6 +615,13 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   return 0;
 }
 
+static unsigned lost(moons__backend *b) {
+  uv_mutex_lock(&b->mutex);
+  unsigned n = b->n_users - 1; /* beside the owner, who is there */
+  uv_mutex_unlock(&b->mutex);
+  return n;
+}
+
 const moons__backend_functions moons__backend_threads = {
     .backend = MOONS_THREADS,
     .name = "threads",
@@ -627,6 +634,7 @@ const moons__backend_functions moons__backend_threads = {
     .cancel = cancel,
     .make_way = make_way,
     .run_here = run_here,
+    .lost = lost,
     .here = here,
     .can_run = can_run,
     .run = run,

@@ -52,6 +52,7 @@ int moons__program_check(const moons_program *program, const char *function,
   if (program == NULL || function == NULL || (arguments == NULL && n_arguments > 0))
     return MOONS_EINVAL;
   if (moons__runtime_is_forked(program->runtime)) return MOONS_EFORKED;
+  if (moons__runtime_check_open(program->runtime)) return MOONS_ECLOSED;
   if (!has_function(program, function) || moons__runtime_is_worker(program->runtime))
     return MOONS_EINVAL;
   return 0;

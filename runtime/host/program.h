@@ -29,7 +29,7 @@ void moons__program_release(moons_program *program);
 /* The order of names, for qsort and bsearch. */
 int moons__program_compare_names(const void *left, const void *right);
 
-/* Whether a function can be called now, on this thread. Returns 0, MOONS_EINVAL or MOONS_EFORKED. */
+/* Whether a function can be called now, on this thread. Returns 0, MOONS_EINVAL, MOONS_EFORKED or MOONS_ECLOSED. */
 int moons__program_check(const moons_program *program, const char *function,
                          const moons_value *arguments, size_t n_arguments);
 

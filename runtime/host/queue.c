@@ -41,9 +41,10 @@ static void drop(moons__pending *pending) { moons__host_call_free(call_of(pendin
 
 static int begin(moons__completions *completions, moons_call *call) {
   call->task.done = come_home;
-  moons__completions_begin(completions, &call->pending);
-  int error = call->spread != NULL ? moons__spread_begin(call->spread)
-                                   : moons__task_put(&call->program->line, &call->task);
+  int error = moons__completions_begin(completions, &call->pending);
+  if (error) return error;
+  error = call->spread != NULL ? moons__spread_begin(call->spread)
+                               : moons__task_put(&call->program->line, &call->task);
   if (error) moons__completions_unbegin(&call->pending);
   return error;
 }
@@ -110,6 +111,7 @@ int moons_queue_new(moons_queue **queue, moons_runtime *runtime, void (*notify)(
   *queue = NULL;
   if (runtime == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(runtime)) return MOONS_EFORKED;
+  if (moons__runtime_check_open(runtime)) return MOONS_ECLOSED;
   moons_queue *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
   new->completions = moons__completions_new(runtime, &config);

@@ -93,6 +93,7 @@ int moons_open(lua_State *L, moons_runtime *runtime, const moons_terms *terms) {
   int error = moons__terms_new(&o.terms, terms);
   if (!error && (L == NULL || runtime == NULL)) error = MOONS_EINVAL;
   if (!error && moons__runtime_is_forked(runtime)) error = MOONS_EFORKED;
+  if (!error) error = moons__runtime_check_open(runtime);
   if (!error) error = moons__runtime_check_terms(runtime, o.terms);
   if (!error) error = moons__twin_open(&o.twin);
   if (!error) error = open_protected(L, &o);

@@ -26,7 +26,8 @@ void moons__check_made(lua_State *L, int error, const moons__shortage *shortage)
   char text[MOONS__SHORTAGE_BYTES];
   if (error == MOONS_ETHREAD)
     raise_failure(L, MOONS__FAILURE_SYSTEM, moons__shortage_text(shortage, text));
-  if (error == MOONS_EFORKED) raise_failure(L, MOONS__FAILURE_SYSTEM, moons_error_text(error));
+  if (error == MOONS_EFORKED || error == MOONS_ECLOSED)
+    raise_failure(L, MOONS__FAILURE_SYSTEM, moons_error_text(error));
   if (error == MOONS_EDEPTH) {
     snprintf(text, sizeof text,
              "%s: more than %d within each other; does a function that maps call itself?",

@@ -20,6 +20,7 @@ typedef struct list {
 } list;
 
 struct moons__completions {
+  moons__client client; /* the first field */
   moons__completions_config config;
   moons_runtime *runtime;
   moons__waiter *waiter;
@@ -57,6 +58,10 @@ static int make_locks(moons__completions *c) {
   return MOONS_ENOMEM;
 }
 
+static int is_busy(moons__client *client);
+static int end(moons__client *client);
+static void tell_end(moons__client *client);
+
 moons__completions *moons__completions_new(moons_runtime *runtime,
                                            const moons__completions_config *config) {
   moons__completions *c = calloc(1, sizeof *c);
@@ -66,13 +71,18 @@ moons__completions *moons__completions_new(moons_runtime *runtime,
   c->n_users = 1;
   c->flag.descriptor = -1;
   c->waiter = moons__waiter_new();
-  if (c->waiter != NULL && make_locks(c) == 0) return c;
+  c->client = (moons__client){.is_busy = is_busy, .end = end, .tell = tell_end};
+  if (c->waiter != NULL && make_locks(c) == 0) {
+    moons__client_add(runtime, &c->client);
+    return c;
+  }
   if (c->waiter != NULL) moons__waiter_release(c->waiter);
   free(c);
   return NULL;
 }
 
 static void destroy(moons__completions *c) {
+  moons__client_remove(c->runtime, &c->client);
   moons__waiter_release(c->waiter);
   uv_cond_destroy(&c->idle);
   uv_mutex_destroy(&c->mutex);
@@ -85,6 +95,7 @@ static void cancel_all(moons__completions *c) {
     next = p->next;
     if (!c->config.cancel(p)) continue;
     take_out(&c->under_way, p);
+    p->is_under_way = 0;
     append(&c->finished, p);
     c->n_users--;
   }
@@ -156,15 +167,19 @@ static void tell(moons__completions *c, listeners l) {
 
 /* {== What comes and goes ===================================================================== */
 
-void moons__completions_begin(moons__completions *c, moons__pending *p) {
+/* Whether it is closed is looked at under the mutex: a close sees what is begun before, and what comes later sees the close. */
+int moons__completions_begin(moons__completions *c, moons__pending *p) {
+  listeners l = {0};
   p->home = c;
   p->is_under_way = 1;
   uv_mutex_lock(&c->mutex);
-  append(&c->under_way, p);
-  c->n_users++;
-  listeners l = look(c);
+  int error = moons__runtime_check_open(c->runtime);
+  if (!error) append(&c->under_way, p);
+  if (!error) c->n_users++;
+  if (!error) l = look(c);
   uv_mutex_unlock(&c->mutex);
   tell(c, l);
+  return error;
 }
 
 void moons__completions_unbegin(moons__pending *p) {
@@ -222,6 +237,41 @@ void moons__completions_cancel(moons__pending *p) {
   leave(c);
 }
 
+/* {== Closing the runtime ===================================================================== */
+
+static int is_busy(moons__client *client) {
+  moons__completions *c = (moons__completions *)(void *)client;
+  uv_mutex_lock(&c->mutex);
+  int busy = c->under_way.first != NULL || c->n_busy > 0;
+  uv_mutex_unlock(&c->mutex);
+  return busy;
+}
+
+/* What the owner has left was cancelled by that. Who tells is a user too, unless the last one is just going. */
+static int end(moons__client *client) {
+  moons__completions *c = (moons__completions *)(void *)client;
+  uv_mutex_lock(&c->mutex);
+  int is_there = !c->is_closed;
+  if (is_there) cancel_all(c);
+  c->n_users += is_there ? 1 : 0;
+  c->n_busy += is_there;
+  uv_mutex_unlock(&c->mutex);
+  return is_there;
+}
+
+static void tell_end(moons__client *client) {
+  moons__completions *c = (moons__completions *)(void *)client;
+  uv_mutex_lock(&c->mutex);
+  listeners l = look(c);
+  l.waiter = moons__waiter_share(c->waiter);
+  uv_mutex_unlock(&c->mutex);
+  tell(c, l);
+  uv_mutex_lock(&c->mutex);
+  c->n_busy--;
+  uv_cond_signal(&c->idle);
+  let_go(c);
+}
+
 /* {== Taking ================================================================================== */
 
 /* Takes what has finished first, or returns NULL; whether there is more to come. */
@@ -239,7 +289,7 @@ int moons__completions_take(moons__completions *c, int64_t timeout_ns, moons__pe
   uint64_t deadline_ns = timeout_ns == 0 ? 0 : moons__clock_after(timeout_ns);
   int error = 0, is_more;
   while ((*pending = take_first(c, &is_more)) == NULL) {
-    if (!is_more) return MOONS_EEND;
+    if (!is_more) return moons__runtime_check_open(c->runtime) ? MOONS_ECLOSED : MOONS_EEND;
     if (error) return error;
     error = moons__tasks_wait(c->runtime, c->waiter, deadline_ns);
   }

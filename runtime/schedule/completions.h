@@ -38,8 +38,8 @@ moons__completions *moons__completions_new(moons_runtime *runtime,
 ** arrives, even after the close. Not within `notify`. Accepts NULL. */
 void moons__completions_close(moons__completions *completions);
 
-/* Begins something, and takes that back where it could not be begun. Any thread. */
-void moons__completions_begin(moons__completions *completions, moons__pending *pending);
+/* Begins something, and takes that back where it could not be begun. Begin returns 0 or MOONS_ECLOSED. Any thread. */
+int moons__completions_begin(moons__completions *completions, moons__pending *pending);
 void moons__completions_unbegin(moons__pending *pending);
 
 /* Something has finished. Any thread; no lock is held. */
@@ -49,7 +49,7 @@ void moons__completions_arrive(moons__pending *pending);
 void moons__completions_cancel(moons__pending *pending);
 
 /* Takes what has finished, the first first, and waits for it for up to `timeout_ns` (0: not at all; negative: for ever). Returns 0,
-** MOONS_EEND where nothing is under way, MOONS_ETIMEDOUT, or an error of moons__tasks_wait. One thread at a time. */
+** MOONS_EEND where nothing is under way, or MOONS_ECLOSED where nothing can be, MOONS_ETIMEDOUT, or an error of moons__tasks_wait. One thread at a time. */
 int moons__completions_take(moons__completions *completions, int64_t timeout_ns,
                             moons__pending **pending);
 

@@ -11,6 +11,7 @@
 #include "base/kept.h"
 #include "base/pairing.h"
 #include "moons.h"
+#include "schedule/client.h"
 #include "schedule/job.h"
 #include "schedule/jobs.h"
 #include "schedule/news.h"
@@ -32,17 +33,26 @@ typedef struct moons__lines {
   uint64_t last_ns;     /* that of the line that is ahead of all */
 } moons__lines;
 
+/* Its mutex is taken before all others of a runtime, and held by nobody who calls functions of the host. */
+typedef struct moons__closing {
+  uv_mutex_t mutex; /* guards the list, and each change of the phase */
+  moons__client *first;
+  atomic_int
+      phase; /* a moons__phase; only grows. Who reads it with the lock of is_busy is seen, or sees it */
+} moons__closing;
+
 /* What a runtime shares with the pools that scripts make on it. */
 typedef struct commons {
-  moons__budget states;  /* of all their states */
-  atomic_uint n_threads; /* of pools that calls have made */
-  atomic_uint n_brought; /* workers that scripts have brought about */
-  unsigned max_brought;  /* the most of these; 0: any number */
-  moons__kept code;      /* of the module, compiled */
-  moons__roster roster;  /* of all their workers */
-  moons__seats seats;    /* of the threads of these */
-  moons__trace *trace;   /* of all they run; NULL: none */
-  atomic_uint n_pools;   /* made so far */
+  moons__budget states;   /* of all their states */
+  atomic_uint n_threads;  /* of pools that calls have made */
+  atomic_uint n_brought;  /* workers that scripts have brought about */
+  unsigned max_brought;   /* the most of these; 0: any number */
+  moons__kept code;       /* of the module, compiled */
+  moons__roster roster;   /* of all their workers */
+  moons__seats seats;     /* of the threads of these */
+  moons__trace *trace;    /* of all they run; NULL: none */
+  atomic_uint n_pools;    /* made so far */
+  moons__closing closing; /* of all of them */
   atomic_uint n_users;
 } commons;
 
@@ -75,6 +85,8 @@ struct moons_runtime {
 
 /* Freed by its owner, or by the last of its chunks that runs when the owner has gone. */
 struct moons_job {
+  moons__client client; /* of the runtime, where it is of no call; the first field */
+  int is_client;
   moons_runtime *runtime;
   moons__plan *plans[MOONS_SETUPS_PER_JOB]; /* as made, and as extended */
   unsigned n_plans;
@@ -87,6 +99,7 @@ struct moons_job {
   moons__news news;
   moons__job chunks;
   int is_orphan; /* the owner has gone */
+  int is_closed; /* the close of the runtime has ended it */
 };
 
 /* How deep in calls the calling thread is, those of the parents' included: 0: in none. */
@@ -122,6 +135,9 @@ int moons__runtime_wait(moons_runtime *runtime, moons__waiter *waiter, uint64_t 
 
 /* Whether this is the child of a fork: a thread that is not there may hold a lock of the job for ever. */
 int moons__job_is_forked(const moons_job *job);
+
+/* Whether the close of its runtime has ended it before all had come home. */
+int moons__job_is_closed(moons_job *job);
 
 /* Takes the chunks that can run into a list, under the job's mutex; submits them without it, since threads that wake up then
 ** want it. Where no thread can be started for one, those that run take it. */

@@ -36,6 +36,7 @@ static void end_use(moons__plan *plan) {
 }
 
 static void job_destroy(moons_job *job) {
+  if (job->is_client) moons__client_remove(job->runtime, &job->client);
   uv_mutex_destroy(&job->mutex);
   for (unsigned i = 0; i < job->n_plans; i++)
     end_use(job->plans[i]);
@@ -126,6 +127,8 @@ static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   return n_most > 0 && n_most < n ? n_most : n;
 }
 
+static void add_client(moons_job *job);
+
 int moons_job_new(moons_job **job, moons_runtime *r, const moons__job_options *options) {
   moons__shortage shortage;
   return moons__job_make(job, r, options, &(moons__luggage){0}, &shortage);
@@ -138,8 +141,11 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options 
   *job = NULL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
   unsigned depth = moons__runtime_own_depth(r);
-  if (moons__runtime_depth(r) >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
+  unsigned whole_depth = moons__runtime_depth(r);
+  int is_outer = whole_depth == 0;
+  if (whole_depth >= MOONS_MAX_DEPTH) return MOONS_EDEPTH;
   int error = depth > 0 ? 0 : moons__runtime_grow(r, options->n_workers, shortage);
+  if (!error && is_outer) error = moons__runtime_check_open(r);
   if (error) return error;
   moons_job *new = calloc(1, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
@@ -155,6 +161,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options 
   new->depth = depth + 1;
   new->chunks.collect = options->collect;
   new->chunks.max_running = max_running(r, new->plans[0]);
+  if (is_outer) add_client(new);
   *job = new;
   return 0;
 }
@@ -304,6 +311,21 @@ static void chunk_parted(moons__chunk *chunk, moons__chunk *rest) {
   moons__chunks_submit(job->runtime, &started);
 }
 
+/* Stops it and ends what runs. The mutex is held. */
+static listeners cancel(moons_job *job) {
+  moons_runtime *r = job->runtime;
+  moons__job_stop(&job->chunks);
+  drop_waiting(job);
+  if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
+  return share_listeners(job);
+}
+
+/* What the close of the runtime leaves undone is no result. The mutex is held. */
+static listeners end_for_close(moons_job *job) {
+  job->is_closed = 1;
+  return cancel(job);
+}
+
 int moons__job_is_forked(const moons_job *job) { return moons__runtime_is_forked(job->runtime); }
 
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes) {
@@ -394,6 +416,7 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
 int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                         size_t n_bytes, moons__shared_list *shared, moons__shortage *shortage) {
   moons__chunk *chunk;
+  listeners l = {0};
   int error = new_chunk(job, n_calls, &chunk);
   if (error) {
     free(bytes);
@@ -418,10 +441,12 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
     return MOONS_ENOMEM;
   }
   uv_mutex_lock(&job->mutex);
+  if (moons__runtime_phase(job->runtime) >= MOONS__ENDING) l = end_for_close(job);
   int is_stopped = job->chunks.stopped;
   if (!is_stopped) moons__job_put(&job->chunks, chunk);
   moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
+  ring(l);
   if (!is_stopped) return submit_new(job, &started, shortage);
   chunk_free(chunk);
   return MOONS__ESTOPPED;
@@ -497,15 +522,50 @@ unsigned moons_job_ready(moons_job *job) {
 }
 
 void moons_job_cancel(moons_job *job) {
-  moons_runtime *r = job->runtime;
   if (moons__job_is_forked(job)) return;
   uv_mutex_lock(&job->mutex);
-  moons__job_stop(&job->chunks);
-  drop_waiting(job);
-  if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
-  listeners l = share_listeners(job);
+  listeners l = cancel(job);
   uv_mutex_unlock(&job->mutex);
   ring(l);
+}
+
+/* {== Closing the runtime ===================================================================== */
+
+static int is_under_way(const moons_job *job) {
+  return job->chunks.waiting.n + job->chunks.n_running > 0;
+}
+
+static int client_is_busy(moons__client *client) {
+  moons_job *job = (moons_job *)(void *)client;
+  uv_mutex_lock(&job->mutex);
+  int busy = is_under_way(job);
+  uv_mutex_unlock(&job->mutex);
+  return busy;
+}
+
+/* An orphan was cancelled by its owner. */
+static int client_end(moons__client *client) {
+  moons_job *job = (moons_job *)(void *)client;
+  listeners l = {0};
+  uv_mutex_lock(&job->mutex);
+  if (is_under_way(job) && !job->is_orphan) l = end_for_close(job);
+  uv_mutex_unlock(&job->mutex);
+  ring(l);
+  return 0;
+}
+
+static void add_client(moons_job *job) {
+  job->client = (moons__client){.is_busy = client_is_busy, .end = client_end};
+  job->is_client = 1;
+  moons__client_add(job->runtime, &job->client);
+}
+
+int moons__job_is_closed(moons_job *job) {
+  if (moons__runtime_phase(job->runtime) < MOONS__ENDING) return 0;
+  uv_mutex_lock(&job->mutex);
+  int is_closed = job->is_closed;
+  uv_mutex_unlock(&job->mutex);
+  return is_closed;
 }
 
 /* Whether chunks still run is looked at under the same lock as the job becomes an orphan: either they end before, and it is

@@ -64,6 +64,10 @@ static void preload(struct lua_State *L, void *runtime) { moons__preload(L, runt
 static commons *get_commons(const moons_runtime *parent, size_t states_bytes, moons__trace *trace) {
   commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
   if (c == NULL) return NULL;
+  if (parent == NULL && uv_mutex_init(&c->closing.mutex)) {
+    free(c);
+    return NULL;
+  }
   if (parent == NULL) c->trace = trace;
   if (parent == NULL) c->states.max_bytes = states_bytes;
   if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
@@ -76,6 +80,7 @@ static void release_commons(commons *c) {
   if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__kept_free(&c->code);
   moons__roster_free(&c->roster);
+  uv_mutex_destroy(&c->closing.mutex);
   free(c);
 }
 
@@ -372,6 +377,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons__surroundings *around, moons__shortage *shortage) {
   *runtime = NULL;
   int error = check_options(options);
+  if (!error && around->parent != NULL) error = moons__runtime_check_open(around->parent);
   if (error) return error;
   moons_runtime *r = begin_runtime(options, around->parent);
   if (r == NULL) return MOONS_ENOMEM;
@@ -438,7 +444,9 @@ void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here !
 
 int moons_lend(moons_runtime *r) {
   if (r == NULL || r->functions->lend == NULL) return MOONS_EINVAL;
-  return moons__runtime_is_forked(r) ? MOONS_EFORKED : r->functions->lend(r->backend, -1);
+  if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
+  if (moons__runtime_phase(r) == MOONS__CLOSED) return MOONS_ECLOSED;
+  return r->functions->lend(r->backend, -1);
 }
 
 unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }

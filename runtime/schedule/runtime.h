@@ -10,6 +10,7 @@
 
 #include "base/kept.h"
 #include "moons.h"
+#include "schedule/client.h"
 #include "schedule/jobs.h"
 #include "worker/plan.h"
 
@@ -152,5 +153,15 @@ struct moons__console *moons__runtime_console(const moons_runtime *runtime);
 
 /* The programs of its calls, and of those beside it (child.h). The runtime has a share. */
 struct moons__children *moons__runtime_children(const moons_runtime *runtime);
+
+/* Adds what can have calls, and takes it out, so that nobody looks at it any more. Any thread; no lock is held. */
+void moons__client_add(moons_runtime *runtime, moons__client *client);
+void moons__client_remove(moons_runtime *runtime, moons__client *client);
+
+/* How far it, or the one that it was made on, is closed. Any thread. */
+moons__phase moons__runtime_phase(const moons_runtime *runtime);
+
+/* MOONS_ECLOSED where it takes no more calls; otherwise 0. Any thread. */
+int moons__runtime_check_open(const moons_runtime *runtime);
 
 #endif

@@ -117,7 +117,8 @@ static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
 int moons_job_wait(moons_job *job, int64_t timeout_ns) {
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   int error = wait_for_chunk(job, timeout_ns);
-  return moons__runtime_is_ending(job->runtime) ? MOONS__ESTOPPED : error;
+  if (moons__runtime_is_ending(job->runtime)) return MOONS__ESTOPPED;
+  return moons__job_is_closed(job) ? MOONS_ECLOSED : error;
 }
 
 int moons__queue_next(moons__queue *queue, moons_job *awaited, int64_t timeout_ns,

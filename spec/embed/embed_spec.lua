@@ -4,7 +4,8 @@ local program = require "c.program"
 
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
-  {"queue_test", "a host that does not wait"}, {"lent_test", "a host that lends its threads"},
+  {"queue_test", "a host that does not wait"}, {"close_test", "a host that closes a runtime"},
+  {"lent_test", "a host that lends its threads"},
   {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"view_test", "views of a host's memory"},
   {"misuse_test", "a host that is wrong"},
