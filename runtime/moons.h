@@ -352,25 +352,42 @@ MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);
 /* The options that the runtime was made with, with defaults resolved. Any thread. */
 MOONS_API const moons_options *moons_runtime_options(const moons_runtime *runtime);
 
-/* What a runtime has done so far. */
-typedef struct moons_stats {
-  unsigned n_workers;
-  uint64_t n_done, n_failed, n_retried; /* calls */
-  uint64_t n_lost;                      /* calls whose worker was given up */
-  uint64_t n_restored;                  /* calls in a state that was put back */
-  uint64_t busy_ns;                     /* time spent on chunks, summed over the workers */
-  uint64_t sent_bytes, received_bytes;  /* arguments to calls, results from calls */
-  uint64_t
-      n_proved; /* calls that are proved to leave their state as it was, so that it need not be put back */
-} moons_stats;
-
-/* Any thread. */
-MOONS_API void moons_runtime_stats(moons_runtime *runtime, moons_stats *stats);
-
-/* {== Programs ================================================================================ */
-
 /* A script that was loaded, under its terms. It holds its runtime. */
 typedef struct moons_program moons_program;
+
+/* What a runtime, or a program of it, has done and holds. Counted when a chunk of calls has ended: what a call under way does
+** is not there yet. */
+typedef struct moons_stats {
+  size_t struct_bytes;
+  unsigned n_workers; /* that there may be; of a program: that it may have at once */
+  unsigned n_running; /* calls, or chunks of a map, that workers have */
+  unsigned n_waiting; /* those that wait for a worker, or for their program's turn */
+  unsigned n_lost;    /* calls whose worker was given up, so far */
+  uint64_t n_done, n_failed, n_retried; /* calls; those that failed are among those done */
+  uint64_t n_restored;                  /* calls in a state that was put back */
+  uint64_t n_images;                    /* states that were built from nothing */
+  uint64_t busy_ns;                     /* in chunks, summed over the workers */
+  uint64_t
+      waited_ns; /* between moons_submit, or moons_run, and the worker; not of maps of Lua states */
+  uint64_t sent_bytes, received_bytes; /* arguments to calls, results from calls */
+
+  /* Of states, with their images and with garbage, those of pools counted; nothing of other processes. Of a program, not of all its
+  ** states: what the state of the call held that has ended last; and the most that the state of any call held. */
+  size_t memory_bytes, memory_peak_bytes;
+
+  uint64_t
+      n_proved; /* calls that were proved to leave their state as it was, so that it need not be put back */
+} moons_stats;
+
+/* Fills in what the runtime has done; with a program, what the calls and maps have done that were made of that program, its loading
+** counted: but maps within its calls count for the runtime alone. Returns 0; or MOONS_EINVAL (no runtime, a program of another one, no
+** stats, a size that cannot be) or MOONS_EFORKED, with nothing filled in. Any thread, workers as well. */
+#define moons_stats_of(runtime, program, stats)                                                    \
+  moons_stats_sized(runtime, program, stats, sizeof(moons_stats))
+MOONS_API int moons_stats_sized(moons_runtime *runtime, moons_program *program, moons_stats *stats,
+                                size_t struct_bytes);
+
+/* {== Programs ================================================================================ */
 
 /* One call: under way, then finished with results or an error. Finished it holds nothing but what it has brought home. */
 typedef struct moons_call moons_call;

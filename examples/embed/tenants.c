@@ -1,5 +1,6 @@
 /* tenants.c: two tenants on one runtime. Each has a script, rights and limits of its own, takes what its script prints, and is
-** asked by a C function for whom it works. Both read a table of prices that is the host's and is never copied.
+** asked by a C function for whom it works. Both read a table of prices that is the host's and is never copied; the host counts
+** what each of them has done.
 **
 **   cc tenants.c -o tenants $(pkg-config --cflags --libs moons lua5.4)
 */
@@ -56,6 +57,14 @@ static void take_printed(void *data, void *call_data, int stream, const char *by
 
 static void say_goodbye(void *data) { printf("%s has gone\n", ((const tenant *)data)->name); }
 
+/* What this tenant alone has made the runtime do; its loading is a call too. */
+static void print_account(moons_runtime *runtime, moons_program *program, const tenant *t) {
+  moons_stats stats;
+  if (moons_stats_of(runtime, program, &stats) != 0) return;
+  printf("%s has made %d calls, of which %d failed%s\n", t->name, (int)stats.n_done,
+         (int)stats.n_failed, stats.busy_ns > 0 ? ", and pays for the time" : "");
+}
+
 static int run_tenant(moons_runtime *runtime, tenant *t) {
   moons_program *program;
   moons_call *call = NULL;
@@ -74,6 +83,7 @@ static int run_tenant(moons_runtime *runtime, tenant *t) {
     printf("%s: %s\n", t->name, moons_call_error(call)->message);
   else if (!error)
     printf("%s gets %s\n", t->name, moons_to_string(moons_results(call, NULL), "nothing"));
+  if (program != NULL) print_account(runtime, program, t);
   moons_call_free(call);
   moons_program_free(program);
   return error != 0 && error != MOONS_ESCRIPT;

@@ -60,6 +60,8 @@ moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work) 
                              .n_retried = chunk->n_retried,
                              .n_restored = chunk->n_restored,
                              .n_proved = chunk->n_proved,
+                             .n_images = chunk->n_images,
+                             .memory_bytes = chunk->memory_bytes,
                              .n_lost = chunk->n_lost,
                              .n_tries = chunk->n_tries,
                              .found = chunk->found,
@@ -74,6 +76,8 @@ int moons__arrival_take(const moons__frame_done *done, moons__chunk *chunk) {
   chunk->n_retried = done->n_retried;
   chunk->n_restored = done->n_restored;
   chunk->n_proved = done->n_proved;
+  chunk->n_images = done->n_images;
+  chunk->memory_bytes = (size_t)done->memory_bytes;
   chunk->n_lost = done->n_lost;
   chunk->n_tries = done->n_tries;
   chunk->found = done->found;

@@ -89,8 +89,8 @@ typedef struct moons__frame_chunk {
 } moons__frame_chunk;
 
 typedef struct moons__frame_done {
-  uint64_t work, n_bytes, busy_ns, first_failed;
-  uint32_t n_run, n_failed, n_retried, n_restored, n_proved, n_lost, n_tries;
+  uint64_t work, n_bytes, busy_ns, first_failed, memory_bytes;
+  uint32_t n_run, n_failed, n_retried, n_restored, n_proved, n_images, n_lost, n_tries;
   int32_t found, failed, is_given_up;
 } moons__frame_done;
 

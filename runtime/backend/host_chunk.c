@@ -116,6 +116,7 @@ static void send_work(host *h, work *w) {
     return;
   }
   if (chunk->n_losses > 0 && chunk->n_calls > 1) leave_one(h, chunk);
+  chunk->begun_ns = uv_hrtime();
   moons__outbox_send(&h->outbox, chunk, w->number, w->n_workers);
 }
 

@@ -238,7 +238,7 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk) {
     return 1;
   }
   note_kept(k, chunk->plan);
-  uint64_t begun_ns = uv_hrtime();
+  uint64_t begun_ns = chunk->begun_ns = uv_hrtime();
   k->killed_for = MOONS__FAILURE_LOST;
   set_chunk(k, chunk);
   int is_settled = settle(k->backend, chunk);

@@ -69,6 +69,7 @@ void moons__stack_finish(moons__stack *s, moons__chunk *chunk, int is_given_up) 
     wait_for_loss(s);
     return;
   }
+  chunk->begun_ns = station->start_ns;
   chunk->busy_ns = uv_hrtime() - station->start_ns;
   set_chunk(s, station, NULL);
   chunk->done(chunk);
@@ -159,6 +160,7 @@ int moons__stack_give_up(const moons__stack *s, uint64_t now_ns, moons__chunk_li
     moons__station *station = &s->stations[i];
     moons__worker_give_up(station->worker, 1);
     if (station->chunk == NULL) continue;
+    station->chunk->begun_ns = station->start_ns;
     station->chunk->busy_ns = now_ns - station->start_ns;
     moons__chunk_append(given_up, station->chunk);
     station->chunk = NULL;

@@ -19,6 +19,10 @@ void moons__sized_fill(void *given, size_t given_bytes, const void *own, size_t 
   memcpy(given, &given_bytes, sizeof given_bytes);
 }
 
+int moons__sized_can_be(size_t n_bytes) {
+  return n_bytes >= sizeof n_bytes && n_bytes <= MOST_BYTES;
+}
+
 static int is_zero(const char *bytes, size_t n_bytes) {
   for (size_t i = 0; i < n_bytes; i++)
     if (bytes[i] != 0) return 0;
@@ -29,7 +33,7 @@ int moons__sized_copy(void *own, size_t own_bytes, const void *given) {
   size_t n_bytes;
   if (given == NULL) return 0;
   memcpy(&n_bytes, given, sizeof n_bytes);
-  if (n_bytes < sizeof n_bytes || n_bytes > MOST_BYTES) return MOONS_EINVAL;
+  if (!moons__sized_can_be(n_bytes)) return MOONS_EINVAL;
   memcpy(own, given, least(n_bytes, own_bytes));
   memcpy(own, &own_bytes, sizeof own_bytes);
   if (n_bytes <= own_bytes) return 0;

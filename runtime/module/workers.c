@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "backend/host_list.h"
+#include "schedule/counts.h"
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
@@ -89,7 +90,7 @@ static void set_count(lua_State *L, const char *field, uint64_t n) {
 /* workers:stats() */
 static int pool_stats(lua_State *L) {
   moons_stats stats;
-  moons_runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
+  moons__runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
   lua_createtable(L, 0, 9);
   set_count(L, "workers", stats.n_workers);
   set_count(L, "done", stats.n_done);

@@ -28,6 +28,7 @@ struct moons__shortage;
 /* Lines of tasks (tasks.h). */
 typedef struct moons__lines {
   moons__pairing turns; /* of the lines whose tasks can begin, by their clocks */
+  unsigned n_waiting;   /* tasks, in all of them */
   unsigned n_started;   /* tasks that the backend has */
   uint64_t now_ns;      /* the clock of the line whose turn it was last */
   uint64_t last_ns;     /* that of the line that is ahead of all */
@@ -74,6 +75,7 @@ struct moons_runtime {
   void *write_data; /* of it */
   moons__children *children;
   atomic_uint n_started;    /* workers; only grows */
+  atomic_uint n_given;      /* chunks of jobs that the backend has */
   atomic_uint n_holders;    /* the last of them closes it */
   moons__patience patience; /* of threads that wait for results */
 
@@ -122,9 +124,6 @@ int moons__runtime_grow(moons_runtime *runtime, unsigned n_workers,
 /* Counts workers that a script brings about, and takes that back. Returns 0, or MOONS_ETHREAD with the shortage. */
 int moons__runtime_bring(moons_runtime *runtime, unsigned n, struct moons__shortage *shortage);
 void moons__runtime_unbring(moons_runtime *runtime, unsigned n);
-
-/* Counts what a chunk that has run has done. */
-void moons__runtime_count(moons_runtime *runtime, const moons__chunk *chunk);
 
 /* A plan with these options, whose set-up is shared where an earlier job has the same, or that of the luggage. NULL: no memory. */
 moons__plan *moons__plan_make(moons_runtime *runtime, const moons__job_options *options,

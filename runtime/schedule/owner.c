@@ -9,6 +9,7 @@
 #include "backend/cargo.h"
 #include "base/errors.h"
 #include "base/hash.h"
+#include "schedule/counts.h"
 #include "schedule/inside.h"
 #include "schedule/runtime.h"
 #include "system/place.h"
@@ -211,7 +212,13 @@ moons__chunk_list moons__chunks_start(moons_job *job) {
   moons__chunk *chunk;
   while ((chunk = moons__job_start(&job->chunks)) != NULL)
     moons__chunk_append(&started, chunk);
+  atomic_fetch_add_explicit(&job->runtime->n_given, started.n, memory_order_relaxed);
   return started;
+}
+
+/* The backend has one of the job's no longer. Relaxed: it is a number to look at. */
+static void count_back(const moons_job *job) {
+  atomic_fetch_sub_explicit(&job->runtime->n_given, 1, memory_order_relaxed);
 }
 
 void moons__chunks_submit(moons_runtime *r, moons__chunk_list *started) {
@@ -251,6 +258,7 @@ static void drop_waiting(moons_job *job) {
     atomic_store_explicit(&job->plans[i]->cancelled, 1, memory_order_relaxed);
   while ((chunk = moons__chunks_withdraw(job)) != NULL) {
     moons__job_return(&job->chunks, chunk);
+    count_back(job);
     chunk_free(chunk);
   }
   if (r->functions->stop != NULL && job->chunks.n_running > 0) r->functions->stop(r->backend, job);
@@ -280,12 +288,13 @@ static void put_rest(moons_job *job, moons__chunk *chunk) {
 static void chunk_done(moons__chunk *chunk) {
   moons_job *job = chunk->owner;
   moons_runtime *r = job->runtime;
-  moons__runtime_count(r, chunk);
+  moons__count_chunk(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);
   moons__chunk_drop_arguments(chunk);
   uncount_bytes(chunk, chunk->n_bytes);
   moons__job_finish(&job->chunks, chunk);
+  count_back(job);
   if (job->chunks.stopped) drop_waiting(job);
   moons__chunk_list started = moons__chunks_start(job);
   int is_last = job->is_orphan && job->chunks.n_running == 0;
@@ -402,6 +411,7 @@ static int submit_new(moons_job *job, moons__chunk_list *started, moons__shortag
   if (!error) return 0;
   uv_mutex_lock(&job->mutex);
   moons__job_return(&job->chunks, chunk);
+  count_back(job);
   uv_mutex_unlock(&job->mutex);
   chunk_free(chunk);
   return error;

@@ -483,27 +483,3 @@ moons__kept *moons__runtime_code(const moons_runtime *r) { return &r->commons->c
 moons__console *moons__runtime_console(const moons_runtime *r) { return r->console; }
 
 moons__children *moons__runtime_children(const moons_runtime *r) { return r->children; }
-
-void moons_runtime_stats(moons_runtime *r, moons_stats *stats) {
-  *stats = (moons_stats){.n_workers = 0};
-  if (moons__runtime_is_forked(r)) return;
-  uv_mutex_lock(&r->mutex);
-  *stats = r->stats;
-  uv_mutex_unlock(&r->mutex);
-  stats->n_workers = atomic_load(&r->n_started);
-}
-
-/* Under the mutex: a reader sees the sums of whole chunks. */
-void moons__runtime_count(moons_runtime *r, const moons__chunk *chunk) {
-  uv_mutex_lock(&r->mutex);
-  r->stats.n_done += chunk->n_run;
-  r->stats.n_failed += chunk->n_failed;
-  r->stats.n_retried += chunk->n_retried;
-  r->stats.n_lost += chunk->n_lost;
-  r->stats.n_restored += chunk->n_restored;
-  r->stats.n_proved += chunk->n_proved;
-  r->stats.busy_ns += chunk->busy_ns;
-  r->stats.sent_bytes += chunk->n_bytes;
-  r->stats.received_bytes += chunk->results.n_bytes;
-  uv_mutex_unlock(&r->mutex);
-}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "backend/cargo.h"
+#include "schedule/counts.h"
 #include "schedule/inside.h"
 #include "worker/outcome.h"
 
@@ -74,6 +75,7 @@ static moons__chunk *start_next(moons__lines *lines) {
   moons__chunk *chunk = moons__chunk_take(&line->waiting);
   task_of(chunk)->is_started = 1;
   line->n_running++;
+  lines->n_waiting--;
   lines->n_started++;
   use_time(line, line->task_ns);
   enter_turn(line);
@@ -122,7 +124,9 @@ static void put_back(moons__task *task) {
   moons__buffer_free(&chunk->results);
   chunk->is_given_up = 0;
   task->is_started = 0;
+  task->put_ns = uv_hrtime();
   moons__chunk_prepend(&task->line->waiting, chunk);
+  task->line->runtime->lines.n_waiting++;
   enter_turn(task->line);
 }
 
@@ -131,8 +135,8 @@ static void task_done(moons__chunk *chunk) {
   moons__task *task = task_of(chunk);
   moons_runtime *r = task->line->runtime;
   int comes_again = is_left(chunk);
-  moons__runtime_count(r, chunk);
   uv_mutex_lock(&r->mutex);
+  moons__count_task(r, &task->line->stats, chunk, task->put_ns);
   measure(task->line, chunk->busy_ns);
   end_started(task);
   if (comes_again) put_back(task);
@@ -178,11 +182,13 @@ static void add(moons__line *line, moons__task *task) {
   moons_runtime *r = line->runtime;
   moons__chunk *chunk = &task->chunk;
   task->line = line;
+  task->put_ns = uv_hrtime();
   chunk->done = task_done;
   chunk->n_workers = r->options.n_workers;
   chunk->depth = 1;
   make_even(&r->lines);
   moons__chunk_append(&line->waiting, chunk);
+  r->lines.n_waiting++;
   enter_turn(line);
 }
 
@@ -215,6 +221,15 @@ unsigned moons__line_workers(const moons__line *line) {
   return line->max_running > 0 && line->max_running < n ? line->max_running : n;
 }
 
+void moons__line_stats(moons__line *line, moons_stats *stats) {
+  uv_mutex_lock(&line->runtime->mutex);
+  *stats = line->stats;
+  stats->n_running = line->n_running;
+  stats->n_waiting = line->waiting.n;
+  uv_mutex_unlock(&line->runtime->mutex);
+  stats->n_workers = moons__line_workers(line);
+}
+
 /* {== Ending ================================================================================== */
 
 /* Takes back a task that waits in its line. */
@@ -223,6 +238,7 @@ static int take_waiting(moons__task *task) {
   uv_mutex_lock(&line->runtime->mutex);
   int waits = !task->is_started;
   if (waits) moons__chunk_remove(&line->waiting, &task->chunk);
+  if (waits) line->runtime->lines.n_waiting--;
   if (line->waiting.n == 0) leave_turn(line);
   uv_mutex_unlock(&line->runtime->mutex);
   return waits;

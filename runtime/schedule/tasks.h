@@ -25,6 +25,7 @@ typedef struct moons__line {
   unsigned max_waiting; /* that may wait; 0: no bound */
   uint64_t used_ns;     /* how long its tasks have run, on the clock by which lines take turns */
   uint64_t task_ns;     /* how long one takes, as was measured last */
+  moons_stats stats;    /* counted so far (counts.h) */
 } moons__line;
 
 /* A chunk in a line. Zero-initialised, but for what the user fills in: of the chunk the plan, the first call, how many calls,
@@ -32,7 +33,8 @@ typedef struct moons__line {
 typedef struct moons__task {
   moons__chunk chunk; /* the first field; its owner is for moons__task_cancel */
   moons__line *line;
-  int is_started; /* the backend has it, or has had it; the runtime's mutex guards it */
+  uint64_t put_ns; /* when it began to wait */
+  int is_started;  /* the backend has it, or has had it; the runtime's mutex guards it */
 
   /* Takes it back when it has run. On a thread of the backend, or that which waits in moons__tasks_wait; no lock is held. */
   void (*done)(struct moons__task *task);
@@ -55,6 +57,9 @@ void moons__task_add(moons__line *line, moons__task *task);
 /* Whether as many tasks wait as may; and how many can run at once. Any thread. */
 int moons__line_is_full(moons__line *line);
 unsigned moons__line_workers(const moons__line *line);
+
+/* What its tasks have done by now. Any thread, but not in the child of a fork. */
+void moons__line_stats(moons__line *line, moons_stats *stats);
 
 /* Takes back a task that has not begun, and returns 1. Otherwise ends its calls, at their next instruction in Lua, and returns 0: it
 ** comes by `done`, if it has not come yet. The task stays meanwhile. Then, without the caller's locks, moons__tasks_go_on is due.

@@ -7,6 +7,14 @@
 #include "moons.h"
 #include "sizes.h"
 
+static void note_peak(moons__budget *b, size_t used) {
+  size_t peak = atomic_load_explicit(&b->peak_bytes, memory_order_relaxed);
+  while (used > peak &&
+         !atomic_compare_exchange_weak_explicit(&b->peak_bytes, &peak, used, memory_order_relaxed,
+                                                memory_order_relaxed))
+    ;
+}
+
 /* Nothing but the number itself depends on it, so the order among threads does not matter. */
 static int take(moons__budget *b, size_t n_bytes, size_t has_bytes) {
   size_t most = b->max_bytes;
@@ -17,6 +25,7 @@ static int take(moons__budget *b, size_t n_bytes, size_t has_bytes) {
     if (n_bytes > most || used > most - n_bytes) return MOONS_ENOMEM;
   while (!atomic_compare_exchange_weak_explicit(&b->used_bytes, &used, used + n_bytes,
                                                 memory_order_relaxed, memory_order_relaxed));
+  note_peak(b, used + n_bytes);
   return 0;
 }
 
@@ -47,7 +56,8 @@ void moons__budget_begin(moons__budget *budget, size_t used_bytes) {
 
 void moons__budget_force(moons__budget *budget, size_t n_bytes) {
   for (moons__budget *b = budget; b != NULL; b = b->outer)
-    atomic_fetch_add_explicit(&b->used_bytes, n_bytes, memory_order_relaxed);
+    note_peak(b,
+              n_bytes + atomic_fetch_add_explicit(&b->used_bytes, n_bytes, memory_order_relaxed));
 }
 
 void moons__budget_give(moons__budget *budget, size_t n_bytes) {

@@ -16,6 +16,7 @@ typedef struct moons__budget {
   size_t max_bytes;
   size_t last_bytes; /* of these, for states that hold little: large ones cannot take these */
   atomic_size_t used_bytes;
+  atomic_size_t peak_bytes;    /* the most that were ever taken */
   struct moons__budget *outer; /* or NULL */
 } moons__budget;
 

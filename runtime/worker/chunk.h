@@ -32,12 +32,14 @@ typedef struct moons__chunk {
   size_t counted_bytes;      /* of arguments and results, with the call that made the job */
   uint32_t n_run;
   uint32_t n_failed, n_retried, n_restored, n_proved;
+  uint32_t n_images;   /* states that were built from nothing */
+  size_t memory_bytes; /* the most that its state held when a call ended */
   uint32_t n_lost; /* calls that were given up with their worker, or that no worker is left for */
   int found;       /* a call gave what the job goes on until */
   int failed;      /* a call failed */
   uint64_t first_failed;
   int is_given_up; /* a call did not end: those after it were not run, though nothing stopped them */
-  uint64_t busy_ns; /* how long it ran */
+  uint64_t begun_ns, busy_ns; /* when a worker began it, and how long it ran */
   const char *host; /* that ran it, which stays as long as the backend; NULL: this machine */
 
   /* Learns of a block that the next outcomes may speak of, after it was added to `given`; NULL: nobody asks. */

@@ -207,6 +207,7 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 static int complete(moons__session *s, const moons__plan *plan) {
   setting_up x = {
       .session = s, .plan = plan, .loaded = &s->loaded[0], .terms = plan->luggage.terms};
+  s->workshop->n_built++;
   moons__sandbox_begin(&s->workshop->sandbox);
   s->workshop->sandbox.warns = 0;
   moons__classes_free(&s->loaded[0].classes);
@@ -285,6 +286,7 @@ int moons__session_open_fresh(moons__session *s, moons__workshop *workshop, moon
 int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons__base *base,
                              moons__terms *terms) {
   if (begin_session(s, workshop, base, MOONS_FUNCTIONS_PER_STATE)) return -1;
+  workshop->n_built++;
   base->n_sessions++;
   s->terms = moons__terms_share(terms);
   s->host = moons__terms_host(terms);

@@ -284,6 +284,11 @@ static void count_made(moons__worker *w) {
   }
 }
 
+static void note_memory(const moons__worker *w) {
+  size_t held = moons__arena_held_bytes(&w->call.session->slot->arena);
+  if (held > w->chunk->memory_bytes) w->chunk->memory_bytes = held;
+}
+
 /* Notes for a person who asks what runs, and for how long. Chunks of many calls are made of short ones, for which the begin of
 ** the chunk says enough: so only calls of small ones ask the clock. */
 static void note_begin(moons__worker *w) {
@@ -326,6 +331,7 @@ static int run_once(moons__worker *w) {
   stop_clock(w);
   leave_scope(w, 0);
   count_made(w);
+  note_memory(w);
   return outcome;
 }
 
@@ -514,6 +520,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   w->call.plan = chunk->plan;
   w->n_tries = chunk->n_tries;
   w->goes_on = 0;
+  w->workshop.n_built = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
   atomic_store_explicit(&w->since_ns, moons__clock_ns() & ~UINT64_C(1), memory_order_relaxed);
@@ -522,6 +529,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))
     is_given_up = run_whole(w, chunk);
   if (is_given_up) return 1;
+  chunk->n_images = w->workshop.n_built;
   atomic_store_explicit(&w->within, NULL, memory_order_relaxed);
   moons__worker_trace_chunk(w);
   w->chunk = NULL;

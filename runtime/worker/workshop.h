@@ -24,6 +24,7 @@ typedef struct moons__workshop {
   moons__buffer failure; /* why the last set-up failed (failure.h) */
   lua_CFunction make_call;
   moons__models models;     /* of C functions, for proofs */
+  uint32_t n_built;         /* states that were built from nothing, in this chunk */
   moons__stop_reason ended; /* why the last function below was made to end; 0: it was not */
 } moons__workshop;
 

@@ -629,14 +629,14 @@ static void small_stacks(void) {
 static void statistics(void) {
   moons_runtime *runtime = open_usual(2);
   moons_stats stats;
-  moons_runtime_stats(runtime, &stats);
+  CHECK(moons_stats_of(runtime, NULL, &stats) == 0);
   CHECK(stats.n_workers == 2 && stats.n_done == 0 && stats.n_failed == 0);
   CHECK(moons_runtime_options(runtime)->n_workers == 2);
   lua_State *L = open_state(runtime);
   run(L, SQUARES);
   run(L, "parallel.map(function(x) if x > 5 then error 'x' end end, parallel.range(1, 10),\n"
          "  {errors = 'collect'})");
-  moons_runtime_stats(runtime, &stats);
+  CHECK(moons_stats_of(runtime, NULL, &stats) == 0);
   CHECK(stats.n_done + stats.n_failed >= 110 && stats.n_failed == 5);
   CHECK(stats.sent_bytes > 0 && stats.received_bytes > 0);
   close_both(L, runtime);

@@ -49,6 +49,12 @@ static void nothing(void) {
   CHECK(moons_to_integer(NULL, 3) == 3 && moons_to_number(NULL, 0.5) == 0.5);
   CHECK(moons_to_string(NULL, NULL) == NULL && moons_to_boolean(NULL) == 0);
   CHECK(moons_lend(NULL) == MOONS_EINVAL);
+  moons_stats stats = {.n_workers = 7};
+  CHECK(moons_stats_of(NULL, program, &stats) == MOONS_EINVAL && stats.n_workers == 7);
+  CHECK(moons_stats_of(runtime, program, NULL) == MOONS_EINVAL);
+  moons_runtime *another = open_usual();
+  CHECK(moons_stats_of(another, program, &stats) == MOONS_EINVAL && stats.n_workers == 7);
+  moons_runtime_free(another);
   moons_call_cancel(NULL);
   moons_call_free(NULL);
   moons_queue_free(NULL);
@@ -67,6 +73,7 @@ static void sizes(void) {
   static const size_t BAD[] = {0, 1, sizeof(size_t) - 1, 1 << 20, SIZE_MAX};
   moons_runtime *runtime = open_usual(), *none;
   moons_program *program;
+  moons_stats stats = {.n_workers = 7};
   lua_State *L = luaL_newstate();
   for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
     moons_options options = usual_options(1);
@@ -75,7 +82,9 @@ static void sizes(void) {
     CHECK(moons_runtime_new(&none, &options) == MOONS_EINVAL && none == NULL);
     CHECK(moons_program_load(&program, runtime, "", 0, NULL, &terms) == MOONS_EINVAL);
     CHECK(moons_open(L, runtime, &terms) == MOONS_EINVAL);
+    CHECK(moons_stats_sized(runtime, NULL, &stats, BAD[i]) == MOONS_EINVAL);
   }
+  CHECK(stats.n_workers == 7);
   moons_options unset = {.n_workers = 1};
   CHECK(moons_runtime_new(&none, &unset) == MOONS_EINVAL); /* not filled in by its _init */
   lua_close(L);
@@ -141,7 +150,10 @@ static void use_in_child(things *t) {
   moons_program *program;
   moons_queue *queue;
   moons_call *call;
+  moons_stats stats;
   lua_State *L = luaL_newstate();
+  CHECK(moons_stats_of(t->runtime, NULL, &stats) == MOONS_EFORKED);
+  CHECK(moons_stats_of(t->runtime, t->program, &stats) == MOONS_EFORKED);
   CHECK(moons_run(&call, t->program, "f", &seven, 1) == MOONS_EFORKED && call == NULL);
   CHECK(moons_program_load(&program, t->runtime, "", 0, NULL, NULL) == MOONS_EFORKED);
   CHECK(moons_queue_new(&queue, t->runtime, NULL, NULL) == MOONS_EFORKED);

@@ -143,7 +143,7 @@ static int status_of_child(void (*run_child)(moons_runtime *runtime, lua_State *
 
 static void use_in_child(moons_runtime *runtime, lua_State *L) {
   moons_stats stats;
-  moons_runtime_stats(runtime, &stats);
+  CHECK(moons_stats_of(runtime, NULL, &stats) == MOONS_EFORKED);
   CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);
   CHECK(strstr(lua_tostring(L, -1), moons_error_text(MOONS_EFORKED)) != NULL);
   close_both(L, runtime);

@@ -1,0 +1,20 @@
+/*
+** What runtimes and lines have done, for moons_stats.
+*/
+#ifndef MOONS_SCHEDULE_COUNTS_H
+#define MOONS_SCHEDULE_COUNTS_H
+
+#include "moons.h"
+#include "worker/chunk.h"
+
+/* Counts what a chunk of a job has done that has run. Any thread. */
+void moons__count_chunk(moons_runtime *runtime, const moons__chunk *chunk);
+
+/* The same of a task of this line, which began to wait at `put_ns`. The runtime's mutex is held. */
+void moons__count_task(moons_runtime *runtime, moons_stats *line, const moons__chunk *chunk,
+                       uint64_t put_ns);
+
+/* What the runtime has done by now, and holds. In the child of a fork all is 0. Any thread. */
+void moons__runtime_stats(moons_runtime *runtime, moons_stats *stats);
+
+#endif
