@@ -33,6 +33,7 @@ struct moons__completions {
   int n_busy;    /* threads that are here, or in `notify`, without the mutex */
   int is_closed; /* its owner has gone */
   unsigned n_users;
+  unsigned n_beginning; /* that cannot be cancelled yet */
 };
 
 /* {== Lists =================================================================================== */
@@ -176,10 +177,17 @@ int moons__completions_begin(moons__completions *c, moons__pending *p) {
   int error = moons__runtime_check_open(c->runtime);
   if (!error) append(&c->under_way, p);
   if (!error) c->n_users++;
+  if (!error) c->n_beginning++;
   if (!error) l = look(c);
   uv_mutex_unlock(&c->mutex);
   tell(c, l);
   return error;
+}
+
+void moons__completions_begun(moons__completions *c) {
+  uv_mutex_lock(&c->mutex);
+  c->n_beginning--;
+  uv_mutex_unlock(&c->mutex);
 }
 
 void moons__completions_unbegin(moons__pending *p) {
@@ -251,7 +259,8 @@ static int is_busy(moons__client *client) {
 static int end(moons__client *client) {
   moons__completions *c = (moons__completions *)(void *)client;
   uv_mutex_lock(&c->mutex);
-  int is_there = !c->is_closed;
+  int is_there = !c->is_closed && c->n_beginning == 0;
+  if (c->n_beginning > 0) client->is_ended = 0; /* once more, in a moment */
   if (is_there) cancel_all(c);
   c->n_users += is_there ? 1 : 0;
   c->n_busy += is_there;

@@ -40,6 +40,9 @@ void moons__completions_close(moons__completions *completions);
 
 /* Begins something, and takes that back where it could not be begun. Begin returns 0 or MOONS_ECLOSED. Any thread. */
 int moons__completions_begin(moons__completions *completions, moons__pending *pending);
+
+/* What was begun can be cancelled from now on, or was taken back. */
+void moons__completions_begun(moons__completions *completions);
 void moons__completions_unbegin(moons__pending *pending);
 
 /* Something has finished. Any thread; no lock is held. */
