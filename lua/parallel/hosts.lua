@@ -12,12 +12,15 @@ local function join(value)
   elseif type(value) ~= "table" then
     return nil
   end
+  local n = 0
   for name, host in next, value do
-    if type(host) ~= "string" or math.type(name) ~= "integer" and name ~= "launch" then
+    local is_host = math.type(name) == "integer" and type(host) == "string" and not host:find "[%s#]"
+    if not is_host and (name ~= "launch" or type(host) ~= "string") then
       return nil
     end
+    n = n + (is_host and 1 or 0)
   end
-  return table.concat(value, ",")
+  return n == #value and table.concat(value, ",") or nil
 end
 
 --- Reads the option: names with their numbers of workers, as one text, a list of texts that may have a field `launch`

@@ -203,6 +203,10 @@ describe("on hosts", function()
       local few <close> = parallel.pool {hosts = {"one:2", launch = launch}, workers = 1}
       equal(few:stats().workers, 1)
       equal(few:apply(function(x) return x end, 3), 3)
+      for _, list in ipairs {{"one two"}, {"one#", "two"}, {[1] = "one", [9] = "two"}} do
+        local made, why = pcall(parallel.pool, {hosts = list})
+        assert(not made and why:find("a list of hosts, such as", 1, true), why)
+      end
       local ok, err = pcall(parallel.map, print, {1}, {hosts = {"one"}})
       assert(not ok and err:find("left to the pool", 1, true))
       local fails, why = pcall(pool.apply, pool, function() return parallel.pool {hosts = {"three"}} end)
