@@ -40,7 +40,7 @@ end
 function build.all(here, there)
   local to, libraries = build.modules(here, there), variable "MOONS_LIBS"
   run(to, here, shared() .. " -o $to/bare.so $here/bare.c " .. libraries)
-  for _, name in ipairs {"states", "hosts"} do
+  for _, name in ipairs {"states", "hosts", "tenants"} do
     local files = ("-o $to/%s $here/%s.c"):format(name, name)
     run(to, here, table.concat({variable "MOONS_CC", WARNINGS, files, libraries, variable "MOONS_LUA"}, " "))
   end

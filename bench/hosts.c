@@ -1,15 +1,15 @@
 /*
-** What calls of a C host cost: waited for, through a loop of libuv, ten thousand at once against a map, of a thousand programs in
-** turn, and of one tenant while another floods.
+** What it costs a C host to give the module to a state; and what its calls cost: waited for, through a loop of libuv, ten thousand at
+** once against a map, of a thousand programs in turn, and of one tenant while another floods.
 */
-#include <string.h>
+#include <lualib.h>
 #include <uv.h>
 
-#include "bench.h"
-#include "moons.h"
+#include "programs.h"
 
 enum {
   ROUNDS = 15,
+  OPENINGS = 1000,
   CALLS_A_ROUND = 1000,
   IN_FLIGHT = 10000,
   N_PROGRAMS = 1000,
@@ -18,40 +18,13 @@ enum {
   N_WORKERS = 2
 };
 
-/* work(n) adds n numbers; one that is called for itself does nothing else. */
 static const char SCRIPT[] =
-    "local function work(n) local s = 0 for i = 1, n do s = s + i end return s end\n"
-    "function f(n) return work(n) end\n"
-    "function map(n, n_calls)\n"
-    "  local items = {} for i = 1, n_calls do items[i] = n end\n"
-    "  return #parallel.map(work, items) end\n";
+    BENCH_WORK "local work = f\n"
+               "function map(n, n_calls)\n"
+               "  local items = {} for i = 1, n_calls do items[i] = n end\n"
+               "  return #parallel.map(work, items) end\n";
 
 static const char SMALL[] = "function f(n) local s = %d for i = 1, n do s = s + i end return s end";
-
-static moons_program *load(moons_runtime *runtime, const char *source) {
-  moons_program *program;
-  bench_require(moons_program_load(&program, runtime, source, strlen(source), "=b", NULL) == 0,
-                "a program does not load");
-  return program;
-}
-
-static moons_queue *open_queue(moons_runtime *runtime, void (*notify)(void *), void *data) {
-  moons_queue *queue;
-  bench_require(moons_queue_new(&queue, runtime, notify, data) == 0, "no memory for a queue");
-  return queue;
-}
-
-static void run(moons_program *program, const char *function, int64_t n, int64_t n_calls) {
-  moons_value values[] = {moons_integer(n), moons_integer(n_calls)};
-  moons_call *call;
-  bench_require(moons_run(&call, program, function, values, 2) == 0, "a call failed");
-  moons_call_free(call);
-}
-
-static void submit(moons_queue *queue, moons_program *program, int64_t n) {
-  moons_value value = moons_integer(n);
-  bench_require(moons_submit(queue, program, "f", &value, 1, NULL, NULL) == 0, "a call is refused");
-}
 
 static void take(moons_queue *queue, int64_t timeout_ns) {
   moons_call *call;
@@ -60,17 +33,31 @@ static void take(moons_queue *queue, int64_t timeout_ns) {
   moons_call_free(call);
 }
 
-/* How many numbers take so many microseconds to add, in a call. */
-static int64_t loops_of(moons_program *program, double us) {
-  int64_t n = 1000000;
-  double least_ns = 1e18;
-  for (int i = 0; i < 5; i++) {
-    double start_ns = bench_now_ns();
-    run(program, "f", n, 0);
-    double ns = bench_now_ns() - start_ns;
-    if (ns < least_ns) least_ns = ns;
-  }
-  return (int64_t)((double)n * us * 1000 / least_ns);
+/* {== A state of the host's =================================================================== */
+
+static lua_State *open_state(void) {
+  lua_State *L = luaL_newstate();
+  bench_require(L != NULL, "no memory for a state");
+  return L;
+}
+
+static void require_parallel(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, "parallel");
+  bench_require(lua_pcall(L, 1, 0, 0) == LUA_OK, "there is no module");
+}
+
+static void time_opening(moons_runtime *runtime) {
+  lua_State *L = open_state();
+  BENCH_TIMED("libraries", 1) luaL_openlibs(L);
+  BENCH_TIMED("open", 1) bench_require(moons_open(L, runtime, NULL) == 0, "a state is refused");
+  BENCH_TIMED("require", 1) require_parallel(L);
+  lua_close(L);
+}
+
+static void time_openings(moons_runtime *runtime) {
+  for (int i = 0; i < OPENINGS; i++)
+    time_opening(runtime);
 }
 
 /* {== There and back ========================================================================== */
@@ -91,7 +78,7 @@ static void on_awake(uv_async_t *waker) {
   while (moons_next(l->queue, 0, &call) == 0) {
     moons_call_free(call);
     if (--l->n_left > 0)
-      submit(l->queue, l->program, 1);
+      bench_submit(l->queue, l->program, 1, NULL);
     else
       uv_stop(waker->loop);
   }
@@ -100,23 +87,23 @@ static void on_awake(uv_async_t *waker) {
 static void time_one_by_one(moons_program *program) {
   BENCH_TIMED("run", CALLS_A_ROUND) {
     for (int i = 0; i < CALLS_A_ROUND; i++)
-      run(program, "f", 1, 0);
+      bench_run(program, "f", 1, 0);
   }
 }
 
 static void time_loop(loop *l) {
   l->n_left = CALLS_A_ROUND;
   BENCH_TIMED("loop", CALLS_A_ROUND) {
-    submit(l->queue, l->program, 1);
+    bench_submit(l->queue, l->program, 1, NULL);
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   }
 }
 
 static void time_there_and_back(moons_runtime *runtime) {
-  loop l = {.program = load(runtime, "function f(n) return n end")};
+  loop l = {.program = bench_load(runtime, "function f(n) return n end", NULL)};
   uv_async_init(uv_default_loop(), &l.waker, on_awake);
   l.waker.data = &l;
-  l.queue = open_queue(runtime, wake, &l);
+  l.queue = bench_queue(runtime, wake, &l);
   for (int i = 0; i < ROUNDS; i++) {
     time_one_by_one(l.program);
     time_loop(&l);
@@ -132,22 +119,22 @@ static void time_there_and_back(moons_runtime *runtime) {
 static void time_flight(moons_queue *queue, moons_program *program, const char *key, int64_t n) {
   BENCH_TIMED(key, IN_FLIGHT) {
     for (int i = 0; i < IN_FLIGHT; i++)
-      submit(queue, program, n);
+      bench_submit(queue, program, n, NULL);
     for (int i = 0; i < IN_FLIGHT; i++)
       take(queue, -1);
   }
 }
 
 static void time_many(moons_runtime *runtime, int us, int n_rounds) {
-  moons_program *program = load(runtime, SCRIPT);
-  moons_queue *queue = open_queue(runtime, NULL, NULL);
+  moons_program *program = bench_load(runtime, SCRIPT, NULL);
+  moons_queue *queue = bench_queue(runtime, NULL, NULL);
   char flight[32], map[32];
-  int64_t n = loops_of(program, us);
+  int64_t n = bench_loops(program, us);
   snprintf(flight, sizeof flight, "flight_%d", us);
   snprintf(map, sizeof map, "map_%d", us);
   for (int i = 0; i < n_rounds; i++) {
     time_flight(queue, program, flight, n);
-    BENCH_TIMED(map, IN_FLIGHT) { run(program, "map", n, IN_FLIGHT); }
+    BENCH_TIMED(map, IN_FLIGHT) { bench_run(program, "map", n, IN_FLIGHT); }
   }
   moons_queue_free(queue);
   moons_program_free(program);
@@ -158,7 +145,7 @@ static void time_many(moons_runtime *runtime, int us, int n_rounds) {
 static double time_each(moons_program **programs, int n_programs) {
   double start_ns = bench_now_ns();
   for (int i = 0; i < N_PROGRAMS; i++)
-    run(programs[i % n_programs], "f", 1, 0);
+    bench_run(programs[i % n_programs], "f", 1, 0);
   return (bench_now_ns() - start_ns) / N_PROGRAMS;
 }
 
@@ -167,7 +154,7 @@ static void time_turns(moons_runtime *runtime) {
   char source[sizeof SMALL + 16];
   for (int i = 0; i < N_PROGRAMS; i++) {
     snprintf(source, sizeof source, SMALL, i);
-    programs[i] = load(runtime, source);
+    programs[i] = bench_load(runtime, source, NULL);
   }
   for (int i = 0; i < 3; i++)
     time_each(programs, N_PROGRAMS); /* each worker has met each */
@@ -183,11 +170,6 @@ static void time_turns(moons_runtime *runtime) {
 
 /* {== Tenants ================================================================================= */
 
-static int compare(const void *left, const void *right) {
-  double a = *(const double *)left, b = *(const double *)right;
-  return (a > b) - (a < b);
-}
-
 /* Samples the median time of calls one after the other; the other tenant's calls are replaced as they come. */
 static void time_light(moons_queue *queue, moons_program *light, moons_queue *flood_queue,
                        moons_program *flood, const char *key, int64_t n) {
@@ -196,29 +178,29 @@ static void time_light(moons_queue *queue, moons_program *light, moons_queue *fl
   for (int i = 0; i < LIGHT_CALLS; i++) {
     while (flood != NULL && moons_next(flood_queue, 0, &call) == 0) {
       moons_call_free(call);
-      submit(flood_queue, flood, n);
+      bench_submit(flood_queue, flood, n, NULL);
     }
     times[i] = bench_now_ns();
-    submit(queue, light, n);
+    bench_submit(queue, light, n, NULL);
     take(queue, -1);
     times[i] = bench_now_ns() - times[i];
   }
-  qsort(times, LIGHT_CALLS, sizeof times[0], compare);
-  bench_sample(key, times[LIGHT_CALLS / 2]);
+  bench_sample(key, bench_median(times, LIGHT_CALLS));
 }
 
 static void time_tenants(moons_runtime *runtime, int us) {
-  moons_program *light = load(runtime, SCRIPT), *flood = load(runtime, SCRIPT);
-  int64_t n = loops_of(light, us);
+  moons_program *light = bench_load(runtime, SCRIPT, NULL),
+                *flood = bench_load(runtime, SCRIPT, NULL);
+  int64_t n = bench_loops(light, us);
   char alone[32], flooded[32];
   snprintf(alone, sizeof alone, "alone_%d", us);
   snprintf(flooded, sizeof flooded, "flooded_%d", us);
   for (int i = 0; i < ROUNDS; i++) {
-    moons_queue *queue = open_queue(runtime, NULL, NULL);
-    moons_queue *flood_queue = open_queue(runtime, NULL, NULL);
+    moons_queue *queue = bench_queue(runtime, NULL, NULL);
+    moons_queue *flood_queue = bench_queue(runtime, NULL, NULL);
     time_light(queue, light, NULL, NULL, alone, n);
     for (int k = 0; k < FLOOD_CALLS; k++)
-      submit(flood_queue, flood, n);
+      bench_submit(flood_queue, flood, n, NULL);
     time_light(queue, light, flood_queue, flood, flooded, n);
     moons_queue_free(flood_queue);
     moons_queue_free(queue);
@@ -229,10 +211,10 @@ static void time_tenants(moons_runtime *runtime, int us) {
 
 int main(void) {
   moons_options options;
-  moons_runtime *runtime;
   moons_options_init(&options);
   options.n_workers = N_WORKERS;
-  bench_require(moons_runtime_new(&runtime, &options) == 0, "no memory for a runtime");
+  moons_runtime *runtime = bench_runtime(&options);
+  time_openings(runtime);
   time_there_and_back(runtime);
   time_many(runtime, 20, ROUNDS);
   time_many(runtime, 100, 5);
