@@ -141,7 +141,7 @@ static const moons__lua_source *find_source(lua_State *L, const char *name) {
 static moons__kept *shared_code(lua_State *L) {
   moons__kept *code = NULL;
   if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) == LUA_TLIGHTUSERDATA)
-    code = moons__runtime_code(lua_touserdata(L, -1));
+    code = moons__runtime_kept(lua_touserdata(L, -1));
   lua_pop(L, 1);
   return code;
 }

@@ -3,6 +3,7 @@
 ** in the opposite order to that in which things were made, so these go after all that uses them.
 */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "module/state.h"
 #include "schedule/runtime.h"
@@ -61,6 +62,21 @@ static int is_open(lua_State *L) {
   return is_given || is_used;
 }
 
+/* What states of this Lua have is asked once for all of a runtime. */
+static int find_twin(const moons_runtime *runtime, moons__twin *twin) {
+  static const char TWIN[] = "twin"; /* its address is the key */
+  moons__kept *kept = moons__runtime_kept(runtime);
+  size_t n_bytes;
+  const void *bytes = moons__kept_find(kept, TWIN, &n_bytes);
+  if (bytes != NULL) {
+    memcpy(twin, bytes, sizeof *twin);
+    return 0;
+  }
+  int error = moons__twin_open(twin);
+  if (!error) moons__kept_add(kept, TWIN, twin, sizeof *twin);
+  return error;
+}
+
 typedef struct opening {
   moons__twin twin;
   moons_runtime *runtime;
@@ -95,7 +111,7 @@ int moons_open(lua_State *L, moons_runtime *runtime, const moons_terms *terms) {
   if (!error && moons__runtime_is_forked(runtime)) error = MOONS_EFORKED;
   if (!error) error = moons__runtime_check_open(runtime);
   if (!error) error = moons__runtime_check_terms(runtime, o.terms);
-  if (!error) error = moons__twin_open(&o.twin);
+  if (!error) error = find_twin(runtime, &o.twin);
   if (!error) error = open_protected(L, &o);
   moons__terms_release(o.terms);
   return error;

@@ -48,7 +48,7 @@ typedef struct commons {
   atomic_uint n_threads;  /* of pools that calls have made */
   atomic_uint n_brought;  /* workers that scripts have brought about */
   unsigned max_brought;   /* the most of these; 0: any number */
-  moons__kept code;       /* of the module, compiled */
+  moons__kept kept;       /* what is alike in all states */
   moons__roster roster;   /* of all their workers */
   moons__seats seats;     /* of the threads of these */
   moons__trace *trace;    /* of all they run; NULL: none */

@@ -78,7 +78,7 @@ static commons *get_commons(const moons_runtime *parent, size_t states_bytes, mo
 /* Releasing orders what each user did before what the last one frees. */
 static void release_commons(commons *c) {
   if (atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) > 1) return;
-  moons__kept_free(&c->code);
+  moons__kept_free(&c->kept);
   moons__roster_free(&c->roster);
   uv_mutex_destroy(&c->closing.mutex);
   free(c);
@@ -478,7 +478,7 @@ const moons__roster *moons__runtime_share_roster(const moons_runtime *r) {
   return &r->commons->roster;
 }
 
-moons__kept *moons__runtime_code(const moons_runtime *r) { return &r->commons->code; }
+moons__kept *moons__runtime_kept(const moons_runtime *r) { return &r->commons->kept; }
 
 moons__console *moons__runtime_console(const moons_runtime *r) { return r->console; }
 

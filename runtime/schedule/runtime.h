@@ -122,8 +122,9 @@ int moons__job_lends(const moons_job *job);
 /* Runs a chunk here that no worker has begun, where the last one was put for this thread. Returns 0 where there is none. */
 int moons__job_help(moons_job *job);
 
-/* What its states, and those of runtimes made on it, have compiled of the module. The runtime's. Any thread. */
-moons__kept *moons__runtime_code(const moons_runtime *runtime);
+/* What is alike in all its states, and in those of runtimes made on it, so that it is found out once: the module, compiled, and
+** the functions of this Lua. The runtime's. Any thread. */
+moons__kept *moons__runtime_kept(const moons_runtime *runtime);
 
 /* Its workers, and those of runtimes made on it (roster.h). It stays to the end of the process, for handlers that do.
 ** Any thread. */

@@ -5,6 +5,7 @@
 */
 #include "state/fields.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -22,8 +23,17 @@ int moons__fields_set(lua_State *L, int from, moons__field_test *is_wanted, void
   return n;
 }
 
+/* How many fields the table on top has, but never more than fit an int. */
+static int count(lua_State *L) {
+  int table = lua_gettop(L), n = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+    n += n < INT_MAX;
+  return n;
+}
+
+/* A table that grows field by field is made anew at each power of two, which takes longer than to count first. */
 void moons__fields_copy(lua_State *L) {
-  lua_newtable(L);
+  lua_createtable(L, 0, count(L));
   moons__fields_set(L, lua_gettop(L) - 1, NULL, NULL);
   lua_remove(L, -2);
 }

@@ -188,8 +188,13 @@ static void undo_changes_of_globals(lua_State *L, lua_State *new) {
 static void note_globals(lua_State *L, int all, lua_State *new) {
   int noted = lua_gettop(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  lua_newtable(L);
-  moons__fields_set(L, noted + 1, all ? NULL : has_standard_name, NULL);
+  if (all) {
+    lua_pushvalue(L, -1);
+    moons__fields_copy(L);
+  } else {
+    lua_newtable(L);
+    moons__fields_set(L, noted + 1, has_standard_name, NULL);
+  }
   if (new != NULL) undo_changes_of_globals(L, new);
   lua_setfield(L, noted, LUA_GNAME);
   if (new == NULL && lua_getmetatable(L, noted + 1)) lua_setfield(L, noted, GLOBALS_METATABLE);
