@@ -511,6 +511,11 @@
 #ifndef MOONS_TRACE_BLOCK_BYTES
 #define MOONS_TRACE_BLOCK_BYTES ((size_t)32 << 10)
 #endif
+
+/* Most bytes of events that a worker process, or a host, sends at once. */
+#ifndef MOONS_TRACED_BYTES
+#define MOONS_TRACED_BYTES ((size_t)1 << 20)
+#endif
 #ifndef MOONS_TRACE_LONG_NS
 #define MOONS_TRACE_LONG_NS 1000000
 #endif

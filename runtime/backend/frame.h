@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "moons.h"
+#include "system/trace.h"
 #include "worker/job_options.h"
 
 /* What comes before the first frame of a worker process, and of an agent, behind whatever its start has printed. */
@@ -25,6 +26,8 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_PARTED, /* moons__frame_order: n calls have left the end of the chunk */
   MOONS__FRAME_GIVEN,  /* moons__frame_block, its bytes: results that come speak of it */
   MOONS__FRAME_STORED, /* from an agent: moons__frame_order, what calls have put into the array of their plan; DONE is next */
+
+  MOONS__FRAME_TRACED, /* events of a trace (trace.h) as bytes: of a process those for which there was no room (front.h) */
 
   /* To it. */
   MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
@@ -61,6 +64,7 @@ typedef struct moons__frame_config {
   uint64_t states_bytes; /* 0, to an agent: what suits its machine */
   uint64_t images_bytes;
   uint32_t n_workers, number;
+  moons__trace_origin trace; /* where what it runs stands */
 } moons__frame_config;
 
 typedef struct moons__frame_setup {

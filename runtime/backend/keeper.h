@@ -9,12 +9,14 @@
 
 #include "backend/backend.h"
 #include "backend/frame.h"
+#include "backend/front.h"
 #include "backend/outbox.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/park.h"
 #include "system/process.h"
 #include "wire/failure.h"
+#include "worker/outcome.h"
 #include "worker/row.h"
 
 enum { MOONS__WHY_BYTES = 1024 };
@@ -28,7 +30,7 @@ typedef struct keeper {
   int is_up; /* there is a process */
   moons__process process;
   moons__link link;
-  moons__mark *mark;
+  moons__front *front;            /* of its memory */
   moons__outbox outbox;           /* what the process has */
   uint64_t deadline_ns;           /* until when it has to say who it is, or to end; 0: neither */
   int has_ended;                  /* the process has, but there may be something to read */
@@ -42,7 +44,8 @@ typedef struct keeper {
   int is_short;               /* there was no memory for what results speak of */
   moons__buffer text;         /* being printed */
   char why[MOONS__WHY_BYTES]; /* what the process said, or died of */
-  moons__row row;             /* of the trace: chunks, since what calls do is not seen here */
+  moons__row row;             /* of the trace: chunks, and what the process says of their calls */
+  pid_t ran_in;               /* the last process that had the chunk; 0: none had */
   int is_joined;              /* its thread has ended; for the thread that closes the backend */
 
   /* Guarded by the mutex. */
@@ -101,5 +104,21 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk);
 /* Passes on what a call has printed, and what the backend has kept back of that. The first returns 0, or -1 as a link does. */
 int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame);
 void moons__keeper_pass_on(keeper *k);
+
+/* {== Its row of a trace, on the thread of its keeper; without a trace they do nothing ========= */
+
+/* A chunk begins, and ends. */
+void moons__keeper_trace_begin(keeper *k);
+void moons__keeper_trace_end(keeper *k, const moons__chunk *chunk);
+
+/* Takes what the process has run, from its memory; takes a frame of that. The second returns 0, or -1 as a link does. */
+void moons__keeper_take_events(keeper *k);
+int moons__keeper_read_events(keeper *k, const moons__frame *frame);
+
+/* Takes the same, and which call it was in, from a process that has died, before it is buried. */
+void moons__keeper_take_row(keeper *k);
+
+/* Adds the call that its end is blamed on. */
+void moons__keeper_trace_lost(keeper *k, const moons__chunk *chunk, const moons__remains *remains);
 
 #endif

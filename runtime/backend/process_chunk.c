@@ -79,7 +79,7 @@ static int read_results(const keeper *k, moons__buffer *results, uint64_t n_byte
   if (k->is_short || n_bytes > SIZE_MAX / 2 || moons__buffer_reserve(results, (size_t)n_bytes))
     return 0;
   while (results->n_bytes < n_bytes) {
-    off_t at = MOONS_MARK_BYTES + (off_t)results->n_bytes;
+    off_t at = (off_t)sizeof *k->front + (off_t)results->n_bytes;
     ssize_t n = pread(k->process.memory, results->bytes + results->n_bytes,
                       (size_t)n_bytes - results->n_bytes, at);
     if (n <= 0) return -1;
@@ -95,6 +95,7 @@ static int take_results(keeper *k, const moons__frame *frame) {
   if (done.work != k->work || done.n_run > chunk->n_calls) return -1;
   if (read_results(k, &chunk->results, done.n_bytes)) return -1;
   moons__cargo_fetch(chunk, done.n_run);
+  moons__keeper_take_events(k);
   return moons__arrival_take(&done, chunk) == 0 ? 1 : -1;
 }
 
@@ -111,6 +112,7 @@ static int await_results(keeper *k) {
     case MOONS__FRAME_GIVEN:
       outcome = moons__cargo_take_given(&k->link, &frame, &k->chunk->given, &k->is_short);
       break;
+    case MOONS__FRAME_TRACED: outcome = moons__keeper_read_events(k, &frame); break;
     case MOONS__FRAME_DONE: outcome = take_results(k, &frame); break;
     default: outcome = -1;
     }
@@ -139,10 +141,10 @@ static void tell_why(const keeper *k, moons__stage stage, int is_given_up,
 static moons__remains remains_of(const keeper *k, moons__stage stage) {
   moons__remains r = {.kind = k->killed_for, .worker = k->sleeper.number + 1};
   if (stage == MOONS__STAGE_CALLS || stage == MOONS__STAGE_AFTER)
-    r.n_run = atomic_load_explicit(&k->mark->n_run, memory_order_acquire);
-  r.n_tries = atomic_load(&k->mark->n_tries);
-  r.n_bytes = (size_t)atomic_load(&k->mark->n_bytes);
-  uint64_t begun_ns = atomic_load(&k->mark->begun_ns), now_ns = uv_hrtime();
+    r.n_run = atomic_load_explicit(&k->front->mark.n_run, memory_order_acquire);
+  r.n_tries = atomic_load(&k->front->mark.n_tries);
+  r.n_bytes = (size_t)atomic_load(&k->front->mark.n_bytes);
+  uint64_t begun_ns = atomic_load(&k->front->mark.begun_ns), now_ns = uv_hrtime();
   if (begun_ns > 0 && begun_ns < now_ns) r.wall_ns = now_ns - begun_ns;
   r.of_all = stage == MOONS__STAGE_NONE || stage == MOONS__STAGE_SETTING_UP;
   r.is_blamed = stage != MOONS__STAGE_AFTER &&
@@ -151,9 +153,9 @@ static moons__remains remains_of(const keeper *k, moons__stage stage) {
 }
 
 static moons__stage stage_of(const keeper *k) {
-  if (atomic_load_explicit(&k->mark->work, memory_order_acquire) != k->work)
+  if (atomic_load_explicit(&k->front->mark.work, memory_order_acquire) != k->work)
     return MOONS__STAGE_NONE;
-  unsigned stage = atomic_load_explicit(&k->mark->stage, memory_order_acquire);
+  unsigned stage = atomic_load_explicit(&k->front->mark.stage, memory_order_acquire);
   return stage <= MOONS__STAGE_AFTER ? (moons__stage)stage : MOONS__STAGE_NONE;
 }
 
@@ -165,7 +167,8 @@ static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
   char text[MOONS__WHY_BYTES + 64];
   if (read_results(k, &bytes, remains.n_bytes)) remains.n_run = 0;
   moons__cargo_fetch(chunk, remains.n_run);
-  int is_given_up = atomic_load(&k->mark->is_given_up) != 0;
+  int is_given_up = atomic_load(&k->front->mark.is_given_up) != 0;
+  moons__keeper_take_row(k);
   moons__keeper_bury(k);
   chunk->busy_ns = uv_hrtime() - begun_ns;
   tell_why(k, stage, is_given_up, text);
@@ -175,6 +178,7 @@ static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
   int is_tried_again = remains.of_all && k->killed_for == MOONS__FAILURE_LOST &&
                        atomic_fetch_add(&chunk->plan->n_deaths, 1) + 1 < MOONS_PROCESS_TRIES;
   if (!is_tried_again) moons__chunk_salvage(chunk, &remains);
+  if (chunk->n_lost > 0) moons__keeper_trace_lost(k, chunk, &remains);
   moons__buffer_free(&bytes);
   return !is_tried_again;
 }
@@ -241,6 +245,7 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk) {
   uint64_t begun_ns = chunk->begun_ns = uv_hrtime();
   k->killed_for = MOONS__FAILURE_LOST;
   set_chunk(k, chunk);
+  k->ran_in = k->process.pid;
   int is_settled = settle(k->backend, chunk);
   int has_run = !is_settled && moons__outbox_send(&k->outbox, chunk, k->work, 1) == 0 &&
                 await_results(k) == 0;

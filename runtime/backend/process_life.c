@@ -21,7 +21,7 @@
 static void kill_for(keeper *k, moons__failure_kind kind) {
   if (k->killed_for != MOONS__FAILURE_LOST) return;
   k->killed_for = kind;
-  k->n_run_killed = atomic_load_explicit(&k->mark->n_run, memory_order_acquire);
+  k->n_run_killed = atomic_load_explicit(&k->front->mark.n_run, memory_order_acquire);
   moons__process_kill(&k->process);
 }
 
@@ -51,8 +51,8 @@ static uint64_t cancelled_since(keeper *k, uint64_t now_ns) {
 /* Whether the call that runs, or the set-up, was to end long enough ago. The process ends those by itself that can be. */
 static int is_late(const keeper *k, uint64_t now_ns) {
   uint64_t timeout_ns = k->chunk->plan->options.timeout_ns;
-  uint64_t started_ns = atomic_load(&k->mark->started_ns);
-  return timeout_ns > 0 && started_ns > 0 && atomic_load(&k->mark->work) == k->work &&
+  uint64_t started_ns = atomic_load(&k->front->mark.started_ns);
+  return timeout_ns > 0 && started_ns > 0 && atomic_load(&k->front->mark.work) == k->work &&
          now_ns > started_ns + timeout_ns + MOONS_GRACE_NS;
 }
 
@@ -86,9 +86,9 @@ void moons__keeper_bury(keeper *k) {
   k->control.stream = -1;
   uv_mutex_unlock(&b->mutex);
   moons__death_tell(k->why, sizeof k->why, moons__process_wait(&k->process));
-  moons__process_unmap(k->mark, MOONS_MARK_BYTES);
+  moons__process_unmap(k->front, sizeof *k->front);
   moons__outbox_clear(&k->outbox);
-  k->mark = NULL;
+  k->front = NULL;
   k->is_up = 0;
 }
 
@@ -102,6 +102,8 @@ static int greet(keeper *k) {
                               .images_bytes = config->worker.images_bytes,
                               .n_workers = config->n_workers,
                               .number = k->sleeper.number + 1};
+  if (moons__row_is_traced(&k->row))
+    head.trace = moons__trace_here(k->row.out.trace, k->sleeper.number);
   return moons__link_write(&k->link, MOONS__FRAME_CONFIG, &head, sizeof head, NULL, 0);
 }
 
@@ -130,8 +132,8 @@ static int meet(keeper *k) {
   k->why[0] = '\0';
   k->deadline_ns = uv_hrtime() + MOONS_PROCESS_START_NS;
   k->is_up = 1;
-  k->mark = moons__process_map(k->process.memory, MOONS_MARK_BYTES);
-  int error = k->mark == NULL || greet(k);
+  k->front = moons__process_map(k->process.memory, sizeof *k->front);
+  int error = k->front == NULL || greet(k);
   k->deadline_ns = 0;
   if (!error) return 0;
   memcpy(said, k->why, sizeof said);

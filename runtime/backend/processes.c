@@ -24,19 +24,12 @@ enum { KEEPER_STACK_BYTES = 1 << 20 };
 
 /* {== Keepers ================================================================================= */
 
-static void trace_chunk(keeper *k, const moons__chunk *chunk) {
-  if (!moons__row_is_traced(&k->row)) return;
-  moons__traced_chunk traced = {
-      .first = chunk->first, .n_run = chunk->n_run, .n_failed = chunk->n_failed};
-  moons__row_end(&k->row, &traced);
-}
-
 static void run_chunk(keeper *k, moons__chunk *chunk) {
   moons__backend *b = k->backend;
-  if (moons__row_is_traced(&k->row)) moons__row_begin(&k->row);
+  moons__keeper_trace_begin(k);
   while (!moons__keeper_try(k, chunk))
     ;
-  trace_chunk(k, chunk);
+  moons__keeper_trace_end(k, chunk);
   moons__keeper_pass_on(k);
   uv_mutex_lock(&b->mutex);
   k->is_busy = 0;
@@ -99,7 +92,7 @@ static int start_keeper(moons__backend *b, unsigned number) {
     return MOONS_ENOMEM;
   }
   k->backend = b;
-  moons__row_open(&k->row, b->config.worker.trace);
+  moons__row_open(&k->row, b->config.worker.trace, number);
   k->control.stream = -1;
   int error = moons__thread_start(&k->id, KEEPER_STACK_BYTES, 0, keeper_main, k);
   if (error) {
@@ -197,7 +190,7 @@ static void stop(moons__backend *b, const void *owner) {
 /* Calls of its chunk that have not begun, as far as can be seen. */
 static uint32_t n_waiting(const keeper *k) {
   uint32_t n_calls = k->chunk->n_calls, n_begun = 1;
-  if (atomic_load(&k->mark->work) == k->work) n_begun += atomic_load(&k->mark->n_run);
+  if (atomic_load(&k->front->mark.work) == k->work) n_begun += atomic_load(&k->front->mark.n_run);
   return n_begun < n_calls ? n_calls - n_begun : 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "backend/arrival.h"
 #include "backend/cargo.h"
+#include "backend/front.h"
 #include "backend/passed.h"
 #include "moons.h"
 #include "sizes.h"
@@ -31,9 +32,10 @@ struct moons__server {
   moons__backend *backend; /* NULL: there is none yet */
   moons__link work, control;
   unsigned fork_number;
-  unsigned number;   /* of the worker, as reports tell it */
-  moons__mark *mark; /* the first page of what both have */
-  char *window;      /* the rest */
+  moons__trace *trace; /* that of the other process, in part; NULL: there is none */
+  unsigned number;     /* of the worker, as reports tell it */
+  moons__front *front; /* of the memory that both have */
+  char *window;        /* the rest */
   size_t window_bytes;
   size_t used_bytes; /* of it, by the last results */
   moons__setup *setups[MOONS_SETUPS_KEPT];
@@ -64,11 +66,32 @@ static int map_memory(moons__server *s) {
     n_bytes /= 2;
   if (bytes == NULL) return -1;
   moons__process_keep_from_forks(bytes, n_bytes);
-  s->mark = (moons__mark *)bytes;
-  s->window = bytes + MOONS_MARK_BYTES;
-  s->window_bytes = n_bytes - MOONS_MARK_BYTES;
+  s->front = (moons__front *)bytes;
+  s->window = bytes + sizeof *s->front;
+  s->window_bytes = n_bytes - sizeof *s->front;
   return 0;
 }
+
+/* `take` of the trace. What there is no room for is sent, in its order. */
+static void take_events(void *server, const char *events, size_t n_bytes) {
+  moons__server *s = server;
+  moons__events *kept = &s->front->events;
+  if (moons__events_add(kept, events, n_bytes) == 0) return;
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, MOONS__FRAME_TRACED, NULL, 0, kept->bytes,
+                    (size_t)atomic_load(&kept->n_bytes));
+  moons__events_clear(kept);
+  if (moons__events_add(kept, events, n_bytes))
+    moons__link_write(&s->work, MOONS__FRAME_TRACED, NULL, 0, events, n_bytes);
+  uv_mutex_unlock(&s->sending);
+}
+
+/* Without memory for it nothing is traced. */
+static void open_trace(moons__server *s, const moons__frame_config *config) {
+  if (config->trace.process != 0) s->trace = moons__trace_open_part(&config->trace, take_events, s);
+}
+
+moons__trace *moons__server_trace(const moons__server *s) { return s->trace; }
 
 /* Says how many calls the chunk has given away, none if it does not run. The mutex is held, so that it is not told to be done
 ** before. */
@@ -131,6 +154,7 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
   moons__process_settle();
   if (greet(s, config, has_host)) return -1;
   s->number = config->number;
+  open_trace(s, config);
   return moons__thread_start(&id, 0, 0, hear, s);
 }
 
@@ -177,12 +201,12 @@ static void chunk_done(moons__chunk *chunk) {
 /* Gives back what large results before have taken, which have been read by now. */
 static void clear_window(moons__server *s) {
   if (s->used_bytes <= KEPT_WINDOW_BYTES) return;
-  moons__process_forget(s->mark, MOONS_MARK_BYTES + KEPT_WINDOW_BYTES,
-                        MOONS_MARK_BYTES + s->window_bytes);
+  moons__process_forget(s->front, sizeof *s->front + KEPT_WINDOW_BYTES,
+                        sizeof *s->front + s->window_bytes);
 }
 
 static void begin(moons__server *s, uint64_t work, moons__plan *plan) {
-  moons__mark_begin(s->mark, work);
+  moons__mark_begin(&s->front->mark, work);
   uv_mutex_lock(&s->mutex);
   s->running = work;
   s->plan = plan;
@@ -211,7 +235,7 @@ static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *p
                         .n_bytes = arguments->n_bytes,
                         .shared = s->held.of_chunk,
                         .gave = give,
-                        .mark = s->mark,
+                        .mark = &s->front->mark,
                         .owner = s,
                         .done = chunk_done,
                         .n_workers = 1,
@@ -290,7 +314,7 @@ static int take(moons__server *s) {
 
 static void give_up(void *data) {
   moons__server *s = data;
-  atomic_store(&s->mark->is_given_up, 1);
+  atomic_store(&s->front->mark.is_given_up, 1);
   moons__process_end_group();
 }
 

@@ -15,6 +15,9 @@ typedef struct moons__server moons__server;
 ** started. NULL: there is nothing to serve. */
 moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms);
 
+/* Where what it runs is noted; NULL: nowhere. It stays as long as the process. */
+moons__trace *moons__server_trace(const moons__server *server);
+
 /* The `write` of a runtime (runtime.h): passes on what calls print, before anything that comes after. Any thread. */
 void moons__server_write(void *server, int stream, const char *bytes, size_t n_bytes);
 

@@ -36,7 +36,8 @@ static void take_config(moons_options *options, const moons__frame_config *confi
 static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
-  moons__surroundings around = {.write = moons__server_write, .write_data = server};
+  moons__surroundings around = {
+      .trace = moons__server_trace(server), .write = moons__server_write, .write_data = server};
   options->backend = MOONS_INLINE;
   take_config(options, config);
   if (moons__runtime_make(&r, options, &around, &shortage)) return 1;

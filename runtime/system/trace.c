@@ -2,6 +2,8 @@
 ** Each worker writes into a block of its own; who ends the trace writes out what all of them have, so a short lock keeps each block
 ** whole. Events are written as whole blocks, one after the other, under a lock. A block that cannot be written whole is taken out
 ** again, and the trace is as it was before: so what is there is always well-formed, but for the end of the array.
+**
+** A part of another process's trace keeps nothing: its process may die at any time.
 */
 #include "system/trace.h"
 
@@ -22,9 +24,10 @@
 #include "system/machine.h"
 
 struct moons__trace {
-  uint64_t start_ns;
-  long process;
+  moons__trace_origin origin; /* `thread` is that of a part alone */
   unsigned fork_number;
+  void (*take)(void *data, const char *events, size_t n_bytes); /* of a part; NULL: it is none */
+  void *take_data;
   uv_mutex_t
       list_mutex; /* guards the list of writers; taken before their locks, and those before `mutex` */
   moons__trace_writer *writers;
@@ -59,8 +62,7 @@ static void write_block(moons__trace *t, const char *bytes, size_t n_bytes) {
 
 static int is_foreign(const moons__trace *t) { return t->fork_number != moons__fork_number(); }
 
-static void write_events(moons__trace *t, const char *events, size_t n_bytes) {
-  if (is_foreign(t)) return;
+static void write_to_file(moons__trace *t, const char *events, size_t n_bytes) {
   uv_mutex_lock(&t->mutex);
   if (t->fd >= 0 && t->why == NULL) {
     if (n_bytes > MOONS_TRACE_BYTES - t->n_bytes)
@@ -69,6 +71,14 @@ static void write_events(moons__trace *t, const char *events, size_t n_bytes) {
       write_block(t, events, n_bytes);
   }
   uv_mutex_unlock(&t->mutex);
+}
+
+static void write_events(moons__trace *t, const char *events, size_t n_bytes) {
+  if (is_foreign(t)) return;
+  if (t->take != NULL)
+    t->take(t->take_data, events, n_bytes);
+  else
+    write_to_file(t, events, n_bytes);
 }
 
 /* Writers. */
@@ -131,7 +141,15 @@ char *moons__trace_begin(moons__trace_writer *w, size_t n_bytes) {
 
 void moons__trace_end(moons__trace_writer *w, const char *end) {
   w->block.n_bytes = (size_t)(end - w->block.bytes);
+  if (w->trace->take != NULL) write_out(w);
   let_go(w);
+}
+
+void moons__trace_add(moons__trace_writer *w, const char *events, size_t n_bytes) {
+  char *at = n_bytes > 0 ? moons__trace_begin(w, n_bytes) : NULL;
+  if (at == NULL) return;
+  memcpy(at, events, n_bytes);
+  moons__trace_end(w, at + n_bytes);
 }
 
 void moons__trace_rest(moons__trace_writer *w, int took_long, uint64_t now_ns) {
@@ -155,18 +173,18 @@ static void write_all_out(moons__trace *t) {
 /* Names and places threads: those of the script's own workers first, then each pool's. */
 static void name_thread(moons__trace *t, const char *name, unsigned place) {
   char events[256];
-  unsigned long long thread = moons__machine_thread();
+  unsigned long long process = t->origin.process, thread = moons__machine_thread();
   int n = snprintf(events, sizeof events,
-                   ",\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%llu,\"name\":\"thread_name\",\"args\":"
-                   "{\"name\":\"%s\"}},\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%llu,\"name\":"
+                   ",\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":\"thread_name\",\"args\":"
+                   "{\"name\":\"%s\"}},\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":"
                    "\"thread_sort_index\",\"args\":{\"sort_index\":%u}}",
-                   t->process, thread, name, t->process, thread, place);
+                   process, thread, name, process, thread, place);
   write_events(t, events, (size_t)n);
 }
 
 void moons__trace_name_thread(moons__trace *t, unsigned pool, unsigned number) {
   char name[48];
-  if (t == NULL) return;
+  if (t == NULL || t->take != NULL) return;
   if (pool == 0)
     snprintf(name, sizeof name, "worker %u", number);
   else
@@ -178,8 +196,9 @@ void moons__trace_name_thread(moons__trace *t, unsigned pool, unsigned number) {
 static int name_process(moons__trace *t, const char *name) {
   moons__buffer text = {0};
   char start[64];
-  int n = snprintf(start, sizeof start, "[\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":%ld,", t->process,
-                   t->process);
+  unsigned long long process = t->origin.process;
+  int n = snprintf(start, sizeof start, "[\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,", process,
+                   process);
   static const char NAME[] = "\"name\":\"process_name\",\"args\":{\"name\":\"", END[] = "\"}}";
   int error = moons__buffer_grow(&text, sizeof start) ||
               moons__buffer_append(&text, start, (size_t)n) ||
@@ -219,8 +238,7 @@ static moons__trace *trace_new(int fd) {
     free(t);
     return NULL;
   }
-  t->start_ns = moons__clock_ns();
-  t->process = (long)getpid();
+  t->origin = (moons__trace_origin){.process = (uint64_t)getpid(), .start_ns = moons__clock_ns()};
   t->fork_number = moons__fork_number();
   t->fd = fd;
   return t;
@@ -243,9 +261,22 @@ const char *moons__trace_open(moons__trace **trace, const char *path, const char
   return why;
 }
 
-uint64_t moons__trace_start_ns(const moons__trace *t) { return t->start_ns; }
+moons__trace *moons__trace_open_part(const moons__trace_origin *origin,
+                                     void (*take)(void *data, const char *events, size_t n_bytes),
+                                     void *data) {
+  moons__trace *t = trace_new(-1);
+  if (t == NULL) return NULL;
+  t->origin = *origin;
+  t->take = take;
+  t->take_data = data;
+  return t;
+}
 
-long moons__trace_process(const moons__trace *t) { return t->process; }
+moons__trace_origin moons__trace_here(const moons__trace *t, unsigned number) {
+  moons__trace_origin here = t->origin;
+  here.thread = t->take != NULL ? here.thread + number : moons__machine_thread();
+  return here;
+}
 
 const char *moons__trace_close(moons__trace *t) {
   static const char END[] = "\n]\n";

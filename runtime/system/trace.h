@@ -18,6 +18,19 @@ typedef struct moons__trace moons__trace;
 ** text; then *trace is NULL. */
 const char *moons__trace_open(moons__trace **trace, const char *path, const char *process_name);
 
+/* Where events of another process stand in a trace. */
+typedef struct moons__trace_origin {
+  uint64_t process;  /* the number of whose they count; 0: nothing is traced */
+  uint64_t thread;   /* of its row, or of the first of its rows */
+  uint64_t start_ns; /* from when events count, by moons__clock_ns there */
+} moons__trace_origin;
+
+/* A part of the trace of another process, in that which works for it: each event goes to `take` as soon as it is added, on the
+** thread that adds it. NULL: no memory. */
+moons__trace *moons__trace_open_part(const moons__trace_origin *origin,
+                                     void (*take)(void *data, const char *events, size_t n_bytes),
+                                     void *data);
+
 /* Whoever adds events, which go to the file in blocks. One thread at a time uses it, but for the end of the trace. */
 typedef struct moons__trace_writer {
   moons__trace *trace; /* NULL: it adds none */
@@ -37,17 +50,19 @@ void moons__trace_leave(moons__trace_writer *writer);
 char *moons__trace_begin(moons__trace_writer *writer, size_t n_bytes);
 void moons__trace_end(moons__trace_writer *writer, const char *end);
 
+/* Adds events of a part, as its `take` got them. */
+void moons__trace_add(moons__trace_writer *writer, const char *events, size_t n_bytes);
+
 /* Writes what was added, where that took long, or where the last block was written long ago: `now_ns` of moons__clock_ns. */
 void moons__trace_rest(moons__trace_writer *writer, int took_long, uint64_t now_ns);
 
-/* Names the calling thread: worker `number` of the runtime `pool`, 0 for the script's own. Accepts NULL. */
+/* Names the calling thread: worker `number` of the runtime `pool`, 0 for the script's own. Of a part, whose it is has named
+** it. Accepts NULL. */
 void moons__trace_name_thread(moons__trace *trace, unsigned pool, unsigned number);
 
-/* The time from which events count, of moons__clock_ns. Any thread. */
-uint64_t moons__trace_start_ns(const moons__trace *trace);
-
-/* The number of the process. Any thread. */
-long moons__trace_process(const moons__trace *trace);
+/* Where events of the calling thread stand; of a part, those of its row `number`, from 0. Events of a process that works for the
+** thread may stand there too. */
+moons__trace_origin moons__trace_here(const moons__trace *trace, unsigned number);
 
 /* Writes what all have added, and ends the array. The trace itself stays, for threads that nobody waits for. Returns NULL, or why events are missing, a
 ** constant text. Any thread; accepts NULL; closing it again does nothing, and returns NULL. */

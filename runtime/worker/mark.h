@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "sizes.h"
+
 /* What a death in it means. */
 typedef enum moons__stage {
   MOONS__STAGE_NONE,       /* no call has begun: none is to blame */
@@ -25,7 +27,9 @@ typedef struct moons__mark {
   _Atomic uint64_t
       started_ns;            /* when it, or the set-up, began; 0: neither runs, or has a timeout */
   atomic_uint is_given_up;   /* it ends itself, since a call within that one does not end */
-  _Atomic uint64_t begun_ns; /* when it began, where that is reported; 0: it has ended */
+  _Atomic uint64_t begun_ns; /* when it began, where that is reported or traced; 0: it has ended */
+  char position
+      [MOONS_POSITION_BYTES]; /* of the function, from the stage of its calls on; "": not known */
 } moons__mark;
 
 /* Begins a chunk's. */
@@ -36,6 +40,7 @@ static inline void moons__mark_begin(moons__mark *mark, uint64_t work) {
   atomic_store_explicit(&mark->n_tries, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->started_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->begun_ns, 0, memory_order_relaxed);
+  mark->position[0] = '\0';
   atomic_store_explicit(&mark->work, work, memory_order_release);
 }
 

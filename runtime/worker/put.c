@@ -51,9 +51,10 @@ void moons__worker_trace(moons__worker *w, const moons__item *item) {
   row->begun_ns = 0;
 }
 
+/* Where it has a mark, who reads that adds it. */
 void moons__worker_trace_chunk(moons__worker *w) {
   const moons__chunk *chunk = w->chunk;
-  if (!moons__row_is_traced(&w->row)) return;
+  if (!moons__row_is_traced(&w->row) || chunk->mark != NULL) return;
   moons__traced_chunk traced = {
       .first = chunk->first, .n_run = chunk->n_run, .n_failed = chunk->n_failed};
   moons__row_end(&w->row, &traced);

@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "moons.h"
 #include "system/clock.h"
-#include "system/machine.h"
 #include "system/source.h"
 #include "wire/failure.h"
 
@@ -57,7 +56,7 @@ static char *put_time(char *at, uint64_t ns) {
 /* A reader of traces takes what begins within an event for a part of it: so an event ends where the next one begins, and not a
 ** digit later. */
 static char *put_times(char *at, const moons__row *row, uint64_t begun_ns, uint64_t ended_ns) {
-  at = put_time(at, begun_ns - moons__trace_start_ns(row->out.trace));
+  at = put_time(at, begun_ns - row->origin.start_ns);
   at = put(at, ",\"dur\":");
   return put_time(at, ended_ns - begun_ns);
 }
@@ -67,8 +66,8 @@ static char *put_times(char *at, const moons__row *row, uint64_t begun_ns, uint6
 /* The begin of an event, up to its name. */
 static int append_head(moons__buffer *out, const moons__row *row) {
   char head[96];
-  int n = snprintf(head, sizeof head, ",\n{\"ph\":\"X\",\"pid\":%ld,\"tid\":%llu,\"name\":\"",
-                   moons__trace_process(row->out.trace), row->thread);
+  int n = snprintf(head, sizeof head, ",\n{\"ph\":\"X\",\"pid\":%llu,\"tid\":%llu,\"name\":\"",
+                   (unsigned long long)row->origin.process, (unsigned long long)row->origin.thread);
   return moons__buffer_append(out, head, (size_t)n);
 }
 
@@ -92,9 +91,9 @@ static void set_position(moons__row *row, const char *position) {
 }
 
 void moons__row_begin(moons__row *row) {
-  unsigned long long thread = moons__machine_thread();
-  if (thread != row->thread) row->has_start = 0;
-  row->thread = thread;
+  moons__trace_origin origin = moons__trace_here(row->out.trace, row->number);
+  if (origin.thread != row->origin.thread) row->has_start = 0;
+  row->origin = origin;
   row->is_set_up = 0;
   row->begun_ns = row->ended_ns = 0;
   row->chunk_ns = moons__clock_ns();
@@ -124,7 +123,11 @@ void moons__row_set_up(moons__row *row, const char *position) {
   uint64_t now_ns = moons__clock_ns();
   if (position == NULL || now_ns - row->chunk_ns >= LEAST_SET_UP_NS)
     add_event(row, "set-up", position != NULL ? SET_UP : FAILED, row->chunk_ns, now_ns);
-  set_position(row, position != NULL ? position : "");
+  moons__row_set_up_elsewhere(row, position != NULL ? position : "");
+}
+
+void moons__row_set_up_elsewhere(moons__row *row, const char *position) {
+  set_position(row, position);
   row->is_set_up = 1;
 }
 
@@ -181,11 +184,12 @@ void moons__row_next(moons__row *row, uint64_t number, uint64_t ended_ns) {
 }
 
 static void add_chunk(moons__row *row, const moons__traced_chunk *chunk, uint64_t now_ns) {
-  char rest[160];
+  char rest[192], process[40] = "";
+  if (chunk->process != 0) snprintf(process, sizeof process, ",\"process\":%ld", chunk->process);
   snprintf(rest, sizeof rest,
-           ",\"cat\":\"chunk\",%s\"args\":{\"first\":%llu,\"calls\":%u,\"failed\":%u}",
+           ",\"cat\":\"chunk\",%s\"args\":{\"first\":%llu,\"calls\":%u,\"failed\":%u%s}",
            chunk->n_failed > 0 ? "\"cname\":\"bad\"," : "", (unsigned long long)chunk->first,
-           (unsigned)chunk->n_run, (unsigned)chunk->n_failed);
+           (unsigned)chunk->n_run, (unsigned)chunk->n_failed, process);
   add_event(row, "chunk", rest, row->chunk_ns, now_ns);
 }
 
@@ -195,7 +199,10 @@ void moons__row_end(moons__row *row, const moons__traced_chunk *chunk) {
   moons__trace_rest(&row->out, now_ns - row->chunk_ns >= MOONS_TRACE_LONG_NS, now_ns);
 }
 
-void moons__row_open(moons__row *row, moons__trace *trace) { moons__trace_join(&row->out, trace); }
+void moons__row_open(moons__row *row, moons__trace *trace, unsigned number) {
+  row->number = number;
+  moons__trace_join(&row->out, trace);
+}
 
 void moons__row_close(moons__row *row) {
   moons__trace_leave(&row->out);

@@ -14,7 +14,8 @@
 
 typedef struct moons__row {
   moons__trace_writer out;
-  unsigned long long thread;
+  unsigned number;            /* of the row, where the trace is a part */
+  moons__trace_origin origin; /* of the thread that the chunk began on */
   int is_set_up;
   uint64_t chunk_ns;                   /* when the chunk began */
   uint64_t begun_ns;                   /* when the next call did; 0: it has not */
@@ -35,10 +36,11 @@ typedef struct moons__traced_call {
 typedef struct moons__traced_chunk {
   uint64_t first;
   uint32_t n_run, n_failed;
+  long process; /* that ran it; 0: the one that is traced */
 } moons__traced_chunk;
 
-/* A row of this trace; NULL: of none. What follows is only for one that is traced. */
-void moons__row_open(moons__row *row, moons__trace *trace);
+/* A row of this trace, NULL: of none; of a part row `number`. What follows is only for one that is traced. */
+void moons__row_open(moons__row *row, moons__trace *trace, unsigned number);
 
 static inline int moons__row_is_traced(const moons__row *row) { return row->out.trace != NULL; }
 
@@ -47,6 +49,9 @@ void moons__row_begin(moons__row *row);
 
 /* The chunk is set up since now: its calls are of the function that was written there; NULL: the set-up has failed. */
 void moons__row_set_up(moons__row *row, const char *position);
+
+/* The same, of a chunk that another process has set up. */
+void moons__row_set_up_elsewhere(moons__row *row, const char *position);
 
 /* The next call, or a try of it, begins. */
 void moons__row_begin_call(moons__row *row);

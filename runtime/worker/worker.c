@@ -32,7 +32,7 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
                    &(*worker)->cancelled_ns);
   (*worker)->workshop.sandbox.starter.children = config->children;
-  moons__row_open(&(*worker)->row, config->trace);
+  moons__row_open(&(*worker)->row, config->trace, 0);
   (*worker)->call.is_traced = config->trace != NULL;
   (*worker)->entry = moons__roster_join(config->roster, *worker);
   return 0;
@@ -227,29 +227,39 @@ typedef struct meter {
   size_t touched_bytes;
 } meter;
 
-static void mark_begun(const moons__worker *w) {
+static void mark_begun(const moons__worker *w, uint64_t begun_ns) {
   if (w->chunk->mark != NULL)
-    atomic_store_explicit(&w->chunk->mark->begun_ns, w->begun_ns, memory_order_relaxed);
+    atomic_store_explicit(&w->chunk->mark->begun_ns, begun_ns, memory_order_relaxed);
+}
+
+static void begin_trace(moons__worker *w) {
+  moons__row_begin_call(&w->row);
+  mark_begun(w, w->row.begun_ns);
+}
+
+static void end_trace(moons__worker *w) {
+  w->row.ended_ns = moons__clock_ns();
+  mark_begun(w, 0);
 }
 
 static void begin_meter(moons__worker *w, meter *m) {
-  if (w->call.is_traced) moons__row_begin_call(&w->row);
+  if (w->call.is_traced) begin_trace(w);
   if (!w->call.plan->options.report) return;
   m->touched_bytes = moons__arena_begin_peak(&w->call.session->slot->arena);
   m->cpu_ns = moons__machine_cpu_ns();
   w->begun_ns = moons__clock_ns();
-  mark_begun(w);
+  mark_begun(w, w->begun_ns);
 }
 
 static void end_meter(moons__worker *w, const meter *m) {
-  if (w->call.is_traced) w->row.ended_ns = moons__clock_ns();
+  if (w->call.is_traced) end_trace(w);
   if (!w->call.plan->options.report) return;
   w->usage.wall_ns = moons__clock_ns() - w->begun_ns;
   w->usage.cpu_ns = moons__machine_cpu_ns() - m->cpu_ns; /* asking has taken some */
   if (w->usage.cpu_ns > w->usage.wall_ns) w->usage.cpu_ns = w->usage.wall_ns;
   w->usage.memory_bytes = moons__arena_end_peak(&w->call.session->slot->arena, m->touched_bytes);
   w->begun_ns = 0;
-  mark_begun(w);
+  mark_begun(w, 0);
 }
 
 /* What a call has started that then failed, in a kept state, nothing may hold any more: threads of a pool go when that is
@@ -437,6 +447,8 @@ static void note_unproved(const moons__worker *w) {
 static void note_position(moons__worker *w) {
   memcpy(w->position_bytes, w->call.loaded->position, sizeof w->position_bytes);
   atomic_store_explicit(&w->position, w->position_bytes, memory_order_relaxed);
+  if (w->chunk->mark != NULL)
+    memcpy(w->chunk->mark->position, w->position_bytes, sizeof w->position_bytes);
 }
 
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */

@@ -76,6 +76,10 @@ local function once_each(n)
   return counts
 end
 
+local THREADS = script.hosts[1]
+local INLINE = script.hosts[2]
+local PROCESSES = {name = "on processes", flags = {"-b", "processes"}}
+
 describe("a trace #here", function()
   local WAYS = {
     ["calls that leave no trace"] = "return x * 2",
@@ -84,7 +88,7 @@ describe("a trace #here", function()
     ["calls that return tables"] = "return {x}",
     ["calls that return this and that"] = "return x % 3 == 0 and x or tostring(x)",
   }
-  for _, host in ipairs {script.hosts[1], script.hosts[2]} do
+  for _, host in ipairs {THREADS, INLINE, PROCESSES} do
     for way, body in pairs(WAYS) do
       it(("has each of many %s once, within its chunk, %s"):format(way, host.name), function()
         local code = ("local function work(x) %s end parallel.map(work, parallel.range(1, 3000))"):format(body)
@@ -100,35 +104,37 @@ describe("a trace #here", function()
     end
   end
 
-  it("has no two calls of one worker at once", function()
-    local events = traced "parallel.map(function(x) return x end, parallel.range(1, 5000))"
-    local ends = {}
-    for _, call in ipairs(events.call) do
-      assert.truthy(ns(call.ts) >= (ends[call.tid] or 0))
-      ends[call.tid] = ns(call.ts) + ns(call.dur)
-    end
-  end)
+  for _, host in ipairs {THREADS, PROCESSES} do
+    it("has no two calls of one worker at once " .. host.name, function()
+      local events = traced("parallel.map(function(x) return x end, parallel.range(1, 5000))", {flags = host.flags})
+      local ends = {}
+      for _, call in ipairs(events.call) do
+        assert.truthy(ns(call.ts) >= (ends[call.tid] or 0))
+        ends[call.tid] = ns(call.ts) + ns(call.dur)
+      end
+    end)
 
-  it("says how long calls took", function()
-    local events = traced "parallel.map(parallel.sleep, {0.05, 0.2}, {workers = 2})"
-    assert.equal(2, #events.call)
-    for _, call in ipairs(events.call) do
-      assert.truthy(call.dur >= (call.args.call == 1 and 50000 or 200000), call.dur)
-    end
-  end)
+    it("says how long calls took " .. host.name, function()
+      local events = traced("parallel.map(parallel.sleep, {0.05, 0.2}, {workers = 2})", {flags = host.flags})
+      assert.equal(2, #events.call)
+      for _, call in ipairs(events.call) do
+        assert.truthy(call.dur >= (call.args.call == 1 and 50000 or 200000), call.dur)
+      end
+    end)
 
-  it("has a row for each worker, by name, those of pools too", function()
-    local events = traced [[
-      local function wait() parallel.sleep(0.2) end
-      parallel.map(wait, {1, 2, 3}, {workers = 3, chunk = 1})
-      local pool <close> = parallel.pool(2)
-      pool:map(wait, {1, 2}, {chunk = 1})
-    ]]
-    local names = {}
-    for _, call in ipairs(events.call) do names[events.threads[call.tid]] = true end
-    assert.same({["worker 1"] = true, ["worker 2"] = true, ["worker 3"] = true, ["pool 1, worker 1"] = true,
-      ["pool 1, worker 2"] = true}, names)
-  end)
+    it("has a row for each worker, by name, those of pools too " .. host.name, function()
+      local events = traced([[
+        local function wait() parallel.sleep(0.2) end
+        parallel.map(wait, {1, 2, 3}, {workers = 3, chunk = 1})
+        local pool <close> = parallel.pool(2)
+        pool:map(wait, {1, 2}, {chunk = 1})
+      ]], {flags = host.flags})
+      local names = {}
+      for _, call in ipairs(events.call) do names[events.threads[call.tid]] = true end
+      assert.same({["worker 1"] = true, ["worker 2"] = true, ["worker 3"] = true, ["pool 1, worker 1"] = true,
+        ["pool 1, worker 2"] = true}, names)
+    end)
+  end
 
   it("has short calls that the script's own thread makes in its row", function()
     local events = traced [[
@@ -141,7 +147,7 @@ describe("a trace #here", function()
     assert.truthy(by_thread["script's thread"])
   end)
 
-  for _, host in ipairs {script.hosts[1], script.hosts[2]} do
+  for _, host in ipairs {THREADS, INLINE, PROCESSES} do
     it("has the calls of a map in a call within that call " .. host.name, function()
       local events = traced([[
         local function inner(x) return x end
@@ -163,44 +169,47 @@ describe("a trace #here", function()
     end)
   end
 
-  it("marks calls that fail, with kind and message", function()
-    local events = traced([[
-      local function fail(x)
-        if x == 2 then error('a "quoted" \\ message\nof two lines') end
-        if x == 3 then parallel.sleep(9) end
-        if x == 4 then local s = ("x"):rep(1 << 30) return #s end
-        if x == 5 then error("caf\xe9 \xc3\xa9 \1") end
-        return x
-      end
-      parallel.map(fail, {1, 2, 3, 4, 5}, {errors = "collect", timeout = 0.1, memory = 1 << 20})
-    ]])
-    local failed = {}
-    for _, call in ipairs(events.call) do failed[call.args.call] = call end
-    assert.equal(nil, failed[1].args.failed)
-    assert.equal("error", failed[2].args.failed)
-    assert.equal('a.lua:2: a "quoted" \\ message', failed[2].args.message)
-    assert.equal("timeout", failed[3].args.failed)
-    assert.equal("memory", failed[4].args.failed)
-    assert.equal("a.lua:5: caf\u{FFFD} \u{E9} \1", failed[5].args.message)
-    local n_failed = 0
-    for _, chunk in ipairs(events.chunk) do n_failed = n_failed + chunk.args.failed end
-    assert.equal(4, n_failed)
-  end)
+  for _, host in ipairs {THREADS, PROCESSES} do
+    it("marks calls that fail, with kind and message " .. host.name, function()
+      local events = traced([[
+        local function fail(x)
+          if x == 2 then error('a "quoted" \\ message\nof two lines') end
+          if x == 3 then parallel.sleep(9) end
+          if x == 4 then local s = ("x"):rep(1 << 30) return #s end
+          if x == 5 then error("caf\xe9 \xc3\xa9 \1") end
+          return x
+        end
+        parallel.map(fail, {1, 2, 3, 4, 5}, {errors = "collect", timeout = 0.1, memory = 1 << 20})
+      ]], {flags = host.flags})
+      local failed = {}
+      for _, call in ipairs(events.call) do failed[call.args.call] = call end
+      assert.equal(nil, failed[1].args.failed)
+      assert.equal("error", failed[2].args.failed)
+      assert.equal('a.lua:2: a "quoted" \\ message', failed[2].args.message)
+      assert.equal("timeout", failed[3].args.failed)
+      assert.equal("memory", failed[4].args.failed)
+      assert.equal("a.lua:5: caf\u{FFFD} \u{E9} \1", failed[5].args.message)
+      local n_failed = 0
+      for _, chunk in ipairs(events.chunk) do n_failed = n_failed + chunk.args.failed end
+      assert.equal(4, n_failed)
+    end)
 
-  it("has each try of a call", function()
-    local events = traced("parallel.map(function() error 'no' end, {1}, {retries = 2, errors = 'collect'})")
-    local tries = {}
-    for _, call in ipairs(events.call) do table.insert(tries, call.args.try or 1) end
-    assert.same({1, 2, 3}, tries)
-  end)
+    it("has each try of a call " .. host.name, function()
+      local events = traced("parallel.map(function() error 'no' end, {1}, {retries = 2, errors = 'collect'})",
+        {flags = host.flags})
+      local tries = {}
+      for _, call in ipairs(events.call) do table.insert(tries, call.args.try or 1) end
+      assert.same({1, 2, 3}, tries)
+    end)
 
-  it("marks calls whose set-up has failed", function()
-    local events = traced [[
-      parallel.map(print, {1, 2}, {init = function() error 'no' end, errors = 'collect', workers = 1})
-    ]]
-    assert.equal("error", events["set-up"][1].args.failed)
-    assert.same({"error", "error"}, {events.call[1].args.failed, events.call[2].args.failed})
-  end)
+    it("marks calls whose set-up has failed " .. host.name, function()
+      local events = traced([[
+        parallel.map(print, {1, 2}, {init = function() error 'no' end, errors = 'collect', workers = 1})
+      ]], {flags = host.flags})
+      assert.equal("error", events["set-up"][1].args.failed)
+      assert.same({"error", "error"}, {events.call[1].args.failed, events.call[2].args.failed})
+    end)
+  end
 
   it("has a call that was given up #unsanitized", function()
     local events = traced([[
@@ -230,18 +239,63 @@ describe("a trace #here", function()
       ["in a string:1"] = true, ["[C]"] = true}, names)
   end)
 
-  it("of worker processes has their chunks, and none of their calls", function()
-    local events, result = traced([[
-      local results = parallel.map(function(x) return x end, parallel.range(1, 100), {workers = 2, chunk = 10})
-      print(#results)
-    ]], {flags = {"-b", "processes"}})
-    assert.equal("100\n", result.stdout)
-    local n = 0
-    for _, chunk in ipairs(events.chunk) do
-      n = n + chunk.args.calls
-      assert.truthy(events.threads[chunk.tid]:find "^worker %d$")
+  describe("of worker processes", function()
+    local function calls_of(code, options)
+      local events = traced(code, setmetatable(options or {}, {__index = PROCESSES}))
+      return events.call, events
     end
-    assert.same({100, 0}, {n, #events.call})
+
+    it("names the process of each chunk", function()
+      local _, events = calls_of "parallel.map(parallel.sleep, {0.2, 0.2}, {workers = 2, chunk = 1})"
+      local process = {}
+      for _, chunk in ipairs(events.chunk) do process[chunk.tid] = chunk.args.process end
+      local pids = {}
+      for _, pid in pairs(process) do table.insert(pids, pid) end
+      assert.equal(2, #pids)
+      assert.truthy(pids[1] ~= pids[2] and pids[1] > 1 and pids[2] > 1)
+    end)
+
+    it("has all calls of a chunk with more than the process keeps", function()
+      local calls = calls_of "parallel.map(tostring, parallel.range(1, 3000), {chunk = 3000, workers = 1})"
+      assert.same(once_each(3000), numbers(calls, "[C]"))
+    end)
+
+    it("has a call that was lost, and those of its chunk", function()
+      local calls, events = calls_of [[
+        local function work(i)
+          if i == 30 then parallel.sleep(0.1) os.execute "kill -ABRT $PPID" end
+        end
+        parallel.map(work, parallel.range(1, 50), {chunk = 50, workers = 1, errors = "collect"})
+      ]]
+      assert.same(once_each(50), numbers(calls, "work (a.lua:1)"))
+      for _, call in ipairs(calls) do
+        assert.equal(call.args.call == 30 and "lost" or nil, call.args.failed)
+        if call.args.call == 30 then
+          assert.equal("its worker process died of signal 6 (SIGABRT)", call.args.message)
+          assert.truthy(call.dur >= 100000)
+          assert.truthy(is_within_any(call, events.chunk))
+        end
+      end
+    end)
+
+    it("has each try of a call that was lost", function()
+      local calls = calls_of [[
+        parallel.map(function() os.execute "kill -ABRT $PPID" end, {1}, {retries = 1, errors = "collect"})
+      ]]
+      assert.equal(2, #calls)
+      for try, call in ipairs(calls) do
+        assert.same({"lost", try}, {call.args.failed, call.args.try or 1})
+      end
+    end)
+
+    it("has a call whose process was killed for it #unsanitized", function()
+      local calls = calls_of [[
+        local function hang() return (("x"):rep(60)):find(("x*"):rep(30) .. "y") end
+        parallel.map(hang, {1}, {timeout = 0.1, errors = "collect"})
+      ]]
+      assert.same({"timeout", "hang (a.lua:1)"}, {calls[1].args.failed, calls[1].name})
+      assert.truthy(calls[1].dur >= 100000)
+    end)
   end)
 
   describe("is whole", function()
@@ -280,14 +334,16 @@ describe("a trace #here", function()
       end
     end
 
-    it("where a map is ended by Ctrl-C, with the calls that ran", function()
-      local events = traced([[
-        os.execute("(sleep 0.3; kill -INT $PPID) &")
-        parallel.map(function() while true do end end, {1, 2}, {workers = 2})
-      ]], {code = 130})
-      assert.equal("cancelled", events.call[1].args.failed)
-      assert.equal(2, #events.call)
-    end)
+    for _, host in ipairs {THREADS, PROCESSES} do
+      it("where a map is ended by Ctrl-C, with the calls that ran, " .. host.name, function()
+        local events = traced([[
+          os.execute("(sleep 1; kill -INT $PPID) &")
+          parallel.map(function() while true do end end, {1, 2}, {workers = 2})
+        ]], {code = 130, flags = host.flags})
+        assert.equal(2, #events.call)
+        for _, call in ipairs(events.call) do assert.equal("cancelled", call.args.failed) end
+      end)
+    end
   end)
 
   it("of a process that was killed lacks nothing but its end", function()
