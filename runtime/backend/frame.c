@@ -16,6 +16,8 @@ void moons__link_open(moons__link *link, int stream, int (*waits)(void *data), v
   link->waits = waits;
   link->data = data;
   link->at = link->end = 0;
+  link->n_received = 0;
+  link->has_ended = 0;
 }
 
 /* Whether to try again after such an error. */
@@ -57,8 +59,11 @@ int moons__link_send_file(moons__link *link, int stream, int file) {
 /* Reads what there is, at most `n_most` bytes; returns how many, 0: the other end is gone, or is waited for no more. */
 static size_t receive(moons__link *link, char *to, size_t n_most) {
   ssize_t n;
-  while ((n = read(link->stream, to, n_most)) < 0)
-    if (!goes_on(link, errno)) return 0;
+  while ((n = read(link->stream, to, n_most)) < 0 && goes_on(link, errno))
+    ;
+  link->has_ended = n <= 0;
+  if (n <= 0) return 0;
+  link->n_received += (uint64_t)n;
   return (size_t)n;
 }
 

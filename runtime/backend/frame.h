@@ -116,7 +116,9 @@ typedef struct moons__link {
       void *
           data); /* asked now and then while the other end is waited for: whether to go on; NULL: always */
   void *data;
-  size_t at, end; /* what has been read ahead */
+  int has_ended;       /* there is nothing more to read */
+  uint64_t n_received; /* bytes */
+  size_t at, end;      /* what has been read ahead */
   char ahead[MOONS__LINK_BYTES];
 } moons__link;
 

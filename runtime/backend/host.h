@@ -54,6 +54,7 @@ typedef struct host {
   moons__process process; /* that the command is */
   moons__link in;
   uint64_t quiet_ns;    /* how long nothing has come, while that was waited for */
+  uint64_t n_heard;     /* bytes that had come when that was last looked at */
   uint64_t looked_ns;   /* when others were last looked after */
   uint64_t deadline_ns; /* until when it has to end; 0: it has not */
   int has_been_up;

@@ -78,13 +78,19 @@ static void tell_why(host *h, int status) {
 
 /* {== Waiting for it ========================================================================== */
 
+/* Adds to how long nothing has come, be it of a frame that takes its time. */
+static void count_quiet(host *h) {
+  h->quiet_ns = h->n_heard == h->in.n_received ? h->quiet_ns + MOONS_PROCESS_LOOK_NS : 0;
+  h->n_heard = h->in.n_received;
+}
+
 /* `waits` of the link that is read. */
 static int look(void *data) {
   host *h = data;
   hosts *b = h->backend;
   uint64_t now_ns = uv_hrtime();
   h->looked_ns = now_ns;
-  h->quiet_ns += MOONS_PROCESS_LOOK_NS;
+  count_quiet(h);
   hear_stderr(h);
   if (h->phase == PHASE_UP) moons__host_look_after(h);
   uv_mutex_lock(&b->mutex);
@@ -164,7 +170,7 @@ static void end_start(host *h, int is_up) {
 /* Launches the command, and meets the agent. */
 static int launch(host *h) {
   h->why[0] = h->said[0] = '\0';
-  h->quiet_ns = 0;
+  h->quiet_ns = h->n_heard = 0;
   h->is_short = 0;
   atomic_store(&h->is_broken, 0);
   int error = moons__process_launch(&h->process, h->command, MOONS_PROCESS_LOOK_NS);
@@ -218,16 +224,11 @@ static void take_down(host *h) {
 static void serve(host *h) {
   moons__frame frame;
   while (moons__link_read(&h->in, &frame, sizeof frame) == 0) {
-    h->quiet_ns = 0;
-    if (uv_hrtime() > h->looked_ns + MOONS_PROCESS_LOOK_NS) {
-      if (!look(h)) break;
-      h->quiet_ns = 0;
-    }
-    if (moons__host_take(h, &frame)) {
-      if (h->why[0] == '\0') snprintf(h->why, sizeof h->why, "it has sent what makes no sense");
-      break;
-    }
+    if (uv_hrtime() > h->looked_ns + MOONS_PROCESS_LOOK_NS && !look(h)) break;
+    if (moons__host_take(h, &frame)) break;
   }
+  if (h->why[0] == '\0' && !h->in.has_ended)
+    snprintf(h->why, sizeof h->why, "it has sent what makes no sense");
   if (h->why[0] == '\0') snprintf(h->why, sizeof h->why, "the connection has ended");
   take_down(h);
 }
