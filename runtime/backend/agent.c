@@ -59,9 +59,10 @@ struct moons__agent {
 
 /* {== Going home ============================================================================== */
 
+/* Where nobody takes it the caller waits in vain, since what it sends may still come. */
 static void send_frame(moons__agent *a, moons__frame_kind kind, const void *head, size_t n_head,
                        const void *bytes, size_t n_bytes) {
-  moons__link_write(&a->out, kind, head, n_head, bytes, n_bytes);
+  if (moons__link_write(&a->out, kind, head, n_head, bytes, n_bytes)) moons__process_end_group();
 }
 
 static void send_print(moons__agent *a, uint64_t plan, int stream, const char *bytes,

@@ -247,23 +247,31 @@ static int take_stored(host *h, const moons__frame *frame) {
 }
 
 /* Puts them there. Returns 0, or -1 where they are not those of the chunk. */
-static int store(const host *h, const moons__chunk *chunk) {
+static int store(const host *h, const moons__chunk *chunk, uint32_t n_run) {
   const moons__sink *sink = &chunk->plan->luggage.sink;
-  if (sink->block == NULL || chunk->n_run == 0 || h->is_short) return 0;
+  if (sink->block == NULL || n_run == 0 || h->is_short) return 0;
   size_t n_item = sink->n_numbers * moons__element_bytes(sink->type);
-  if (h->stored.n_bytes != chunk->n_run * n_item) return -1;
+  if (h->stored.n_bytes != n_run * n_item) return -1;
   if (n_item > 0)
     memcpy(sink->block->bytes + (size_t)(chunk->first - 1) * n_item, h->stored.bytes,
            h->stored.n_bytes);
   return 0;
 }
 
+/* The host may be lost in the midst of results: the chunk changes when they are there, or not at all. */
+static int take_results(host *h, const moons__frame *frame, const moons__frame_done *done,
+                        moons__chunk *chunk) {
+  if (done->n_run > chunk->n_calls || read_results(h, frame, &chunk->results) ||
+      store(h, chunk, done->n_run))
+    return -1;
+  return moons__arrival_take(done, chunk);
+}
+
 static int take_done(host *h, const moons__frame *frame) {
   moons__frame_done done;
   if (moons__link_head(&h->in, frame, &done, sizeof done)) return -1;
   work *w = find_work(h, done.work);
-  if (w == NULL || moons__arrival_take(&done, w->chunk) || store(h, w->chunk)) return -1;
-  if (read_results(h, frame, &w->chunk->results)) return -1;
+  if (w == NULL || take_results(h, frame, &done, w->chunk)) return -1;
   h->stored.n_bytes = 0;
   w->chunk->given = h->given;
   w->chunk->host = h->name->name;

@@ -39,15 +39,6 @@ local function passes(code, hosts, more)
   end)
 end
 
--- Waits until it has ended, for at most 10 s.
-local function ends(pid)
-  for _ = 1, 1000 do
-    if not agents.runs(pid) then return true end
-    os.execute "sleep 0.01"
-  end
-  return false
-end
-
 describe("on hosts, a call that is lost #linux #unsanitized", function()
   if not is_linux then return end
 
@@ -148,6 +139,43 @@ describe("a host that is lost #linux #unsanitized", function()
     ]], "one:2,two:1,three:1")
   end)
 
+  it("is seen to be at once where a connection is closed one way, be it to it or from it", function()
+    temporary.folder({}, function(folder)
+      for _, way in ipairs {"to", "from"} do
+        local result = script.passes(([[
+          local n_done, results = 0, nil
+          results = parallel.map(function(i) parallel.sleep(0.02) return i end, parallel.range(1, 60), {
+            progress = function(done)
+              if n_done < 10 and done >= 10 then os.execute "kill -KILL $(cat %s/one.%s)" end
+              n_done = done
+            end})
+          for i = 1, 60 do equal(results[i], i) end
+        ]]):format(folder, way), agents.options(nil, agents.connected(folder)))
+        assert(result.stderr:find("host 'one' was lost, and is started again: the connection has ended", 1, true),
+          result.stderr)
+      end
+    end)
+  end)
+
+  it("in the midst of results, or of numbers for an array, costs none of them", function()
+    temporary.folder({}, function(folder)
+      for i, code in ipairs {
+        [[local results = parallel.map(function(i) return ("x"):rep(i << 20) end, {4, 5})
+          equal({#results[1], #results[2]}, {4 << 20, 5 << 20})]],
+        [[local a = parallel.array({2, 500000}, "int64")
+          local row = {}
+          for i = 1, 500000 do row[i] = i end
+          parallel.map(function() return table.unpack(row) end, {1, 2}, {into = a, pack = true})
+          equal({a:sum(), a:get(2, 500000)}, {500001 * 500000, 500000})]]
+      } do
+        local launch = "AGENT | { [ -e MARK ] && cat || { : >MARK; stdbuf -o0 head -c 3000000; }; }"
+        launch = launch:gsub("%u%u+", {AGENT = agents.launch, MARK = ("%s/%d"):format(folder, i)})
+        local result = script.passes(code, agents.options("only:2", launch))
+        assert(result.stderr:find("was lost, and is started again: the connection has ended", 1, true), result.stderr)
+      end
+    end)
+  end)
+
   it("leaves numbers in the array of the option `into`", function()
     passes [[
       local a, n_done = parallel.array(400, "int64"), 0
@@ -220,7 +248,7 @@ describe("agents and their workers #linux", function()
         echo $?
       ]]):format(folder, folder, folder, signal), moons, agents.launch}, {env = {SPEC_MARK = mark}})
       assert.equal(tostring(code), result.stdout:match "%d+")
-      for _, pid in ipairs(agents.processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
+      for _, pid in ipairs(agents.processes_of(mark)) do assert(agents.ends(pid), pid .. " runs on") end
     end)
   end
 
@@ -235,7 +263,7 @@ describe("agents and their workers #linux", function()
         {fresh = false})
     ]], agents.options(nil, nil, {env = {SPEC_MARK = mark}}))
     assert(result.stdout:find "closed")
-    for _, pid in ipairs(agents.processes_of(mark)) do assert(ends(pid), pid .. " runs on") end
+    for _, pid in ipairs(agents.processes_of(mark)) do assert(agents.ends(pid), pid .. " runs on") end
   end)
 
   it("are gone when the connection is cut, and calls are made elsewhere", function()

@@ -18,6 +18,18 @@ function agents.noted(use)
   end)
 end
 
+--- A command that launches it as ssh does: in no group of the caller's, connected by processes that can stop and die by
+-- themselves. They leave their numbers in `folder/NAME.to` and `folder/NAME.from`, the agent in `NAME.agent`, the
+-- shell that waits for all in `NAME.launcher`. Calls find the host in SPEC_HOST.
+function agents.connected(folder)
+  local launch = [[
+    cd FOLDER; echo $$ >{host}.launcher; export SPEC_HOST={host}
+    sh -c 'echo $$ >{host}.to; exec cat' |
+    setsid sh -c 'echo $$ >{host}.agent; cd - >/dev/null; exec AGENT' |
+    sh -c 'echo $$ >{host}.from; exec cat']]
+  return (launch:gsub("%u%u+", {FOLDER = folder, AGENT = agents.launch}))
+end
+
 --- Options with which a script runs on hosts.
 -- @tparam[opt] string hosts their list
 -- @tparam[opt] string launch
@@ -33,6 +45,15 @@ function agents.runs(pid)
   local text = file and file:read "a"
   if file then file:close() end
   return text ~= nil and not text:find "%) [ZX] "
+end
+
+--- Waits until it has ended, for at most 10 s; returns whether it has.
+function agents.ends(pid)
+  for _ = 1, 1000 do
+    if not agents.runs(pid) then return true end
+    os.execute "sleep 0.01"
+  end
+  return false
 end
 
 --- The processes that have SPEC_MARK with this value in their environment.
