@@ -120,7 +120,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test test-slurm spec check-images fuzz asan tsan portable clean help FORCE
+.PHONY: all deps demo test test-slurm chaos spec check-images fuzz asan tsan portable clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -201,6 +201,9 @@ spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t thre
 
 test-slurm: all build/moons ## the specs of a Slurm allocation, in a cluster on this machine; as root
 	sh .ci/slurm.sh sh -c 'SPEC_SLURM_CONF="$$SLURM_CONF" $(MAKE) --no-print-directory spec ARGS=spec/hosts/slurm_spec.lua'
+
+chaos: all build/moons ## 200 maps on hosts while chance kills, stops and cuts what they run on; make chaos ROUNDS=1000
+	SPEC_ROUNDS=$(or $(ROUNDS),200) $(MAKE) --no-print-directory spec ARGS=spec/hosts/chaos_spec.lua
 
 # The folders in which calls do much; those with the large states take an hour.
 check-images: ## the specs with proofs at once, states compared with their images after proved calls
