@@ -316,7 +316,7 @@ static void push_results(lua_State *L, moons__job_data *j) {
   moons__do_in_use(L, j, 1, 1);
 }
 
-/* Frees what was taken, or leaves its memory to the arguments of the next chunk. */
+/* Frees what was taken, if anything, or leaves its memory to the arguments of the next chunk. */
 static void drop_taken(moons__job_data *j) {
   int has_rule = j->source == MOONS__FROM_INTEGERS || j->source == MOONS__FROM_FLOATS ||
                  j->source == MOONS__FROM_ARRAY;
@@ -327,6 +327,7 @@ static void drop_taken(moons__job_data *j) {
   else
     j->bytes = (moons__buffer){.bytes = j->taken.bytes, .capacity = j->taken.n_bytes};
   j->taken.bytes = NULL;
+  j->taken.n_bytes = 0;
   j->taken.host = NULL;
 }
 

@@ -391,3 +391,21 @@ describe("regression: an array that init throws", function()
     ]]
   end)
 end)
+
+describe("regression: a map that shows progress and has short results, then large ones that take their time", function()
+  for _, host in ipairs(script.hosts) do
+    it("has all of them " .. host.name, function()
+      script.passes([[
+        local xs = {}
+        for i = 1, 40 do xs[i] = "item " .. i end
+        local results = parallel.map(function(s)
+          local i = tonumber(s:match "%d+")
+          if i % 2 == 1 then return s end
+          parallel.sleep(0.15)
+          return s:rep(1 << 16)
+        end, xs, {chunk = 1, workers = 2, progress = function() end})
+        for i = 1, 40 do assert(results[i] == (i % 2 == 1 and xs[i] or xs[i]:rep(1 << 16)), i) end
+      ]], host)
+    end)
+  end
+end)
