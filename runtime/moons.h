@@ -400,6 +400,10 @@ typedef struct moons_queue moons_queue;
 ** is named with a point ("rules.total"), and of two with one name that in the returned table is meant. Text only. It has the
 ** global `parallel`. `name` stands in messages ("=rules" or "@rules.lua"). What is passed in is copied, but for `data`.
 **
+** Another worker runs the script again, before its first call of the program, and so does one that has dropped its image
+** (`images_bytes`): with the same random numbers, and what it prints is dropped then. So it should define things and leave the same
+** each time, whatever the time, a file or a function of the host tell it.
+**
 ** Returns 0, or MOONS_ESCRIPT where the script does not compile or run; then, too, *program is set: moons_program_error says
 ** why. Otherwise *program is NULL: MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EUNSUPPORTED. Any
 ** thread; not on a worker. */
@@ -466,7 +470,12 @@ MOONS_API int moons_queue_fd(moons_queue *queue);
 ** What is passed in is copied, but for `data`, which is the host's (moons_call_data). *call, where `call` is not NULL, is for
 ** moons_call_cancel: the call is still the queue's. Returns 0, or with *call NULL an error as of moons_run, but for those of the
 ** script: these come home with the call. MOONS_EINVAL also where queue and program are of two runtimes. Any thread; not on a
-** worker. */
+** worker.
+**
+** `data` must live until the call was taken. Two kinds of calls go on after that, for which `write` and functions of the host may
+** use it still: those that run when their queue is freed, until the runtime is closed (moons_runtime_close) or their terms are gone,
+** and those that were given up in a C function, until that returns. Such a function looks at moons_is_ending, or has what it uses
+** of `data` kept for the time, and given back by moons_defer. */
 MOONS_API int moons_submit(moons_queue *queue, moons_program *program, const char *function,
                            const moons_value *arguments, size_t n_arguments, void *data,
                            moons_call **call);
@@ -512,7 +521,9 @@ MOONS_API uint64_t moons_call_ns(const moons_call *call);
 /* `data` of the terms: the tenant. In `open` and while a script is loaded, too. */
 MOONS_API void *moons_data(struct lua_State *L);
 
-/* `data` of moons_submit: the request; NULL where the call is of another kind. In maps that a call makes, that of the call. */
+/* `data` of moons_submit: the request; NULL where the call is of another kind, and in `open` and while a script is loaded or set up,
+** for the calls of all requests start from what these leave. In maps that a call makes, that of the call. A call can come home while
+** a C function of it still runs, where it was given up, and so can the queue be freed: see moons_submit. */
 MOONS_API void *moons_data_of_call(struct lua_State *L);
 
 /* Which thread runs the call, from 0: no two of a runtime, pools of its scripts included, have the same number at a time, and they

@@ -26,6 +26,7 @@ typedef struct moons__job_options {
   unsigned n_retries; /* how often a failed call is tried again */
 
   int report; /* each result comes with what its call has used (batch.h) */
+  int loads;  /* its set-up is a script that runs for the first time: only then it prints */
 } moons__job_options;
 
 /* Fills in the defaults: fresh, the first value only, stop at the first error, seed 0. */

@@ -61,7 +61,7 @@ static size_t count_printed(moons__sandbox *s, size_t n_bytes) {
 /* How much may be printed of so many bytes. A call that prints more must end. */
 static size_t allow(moons__sandbox *s, size_t n_bytes) {
   const moons_terms *terms = moons__terms_of(s->terms);
-  if ((terms->rights & MOONS_MAY_PRINT) == 0) return 0;
+  if ((terms->rights & MOONS_MAY_PRINT) == 0 || s->is_silent) return 0;
   if (terms->output_bytes == 0) return n_bytes;
   size_t before = count_printed(s, n_bytes);
   if (before <= terms->output_bytes && n_bytes <= terms->output_bytes - before) return n_bytes;

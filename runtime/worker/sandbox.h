@@ -33,6 +33,7 @@ typedef struct moons__sandbox {
   unsigned seat;          /* of the thread (seats.h) */
   int is_in_call;         /* a call has begun, and what it has deferred was not released */
   moons__buffer deferred; /* of moons__deferred */
+  int is_silent;          /* what is printed is dropped */
   int has_written;
   moons__buffer lines[MOONS__N_STREAMS]; /* what was printed of lines that have not ended */
   int warns;                             /* warn is on; 2: within a message */

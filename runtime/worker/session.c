@@ -81,6 +81,12 @@ static int add_host(lua_State *L) {
   return 0;
 }
 
+/* A program's script was run when it was loaded. That it runs again, on another worker or for an image that is gone, no one is to
+** notice: the lines would turn up among those of whatever call needs the state. */
+static int runs_again(const setting_up *x) {
+  return x->stage == SCRIPT && (!x->plan->options.loads || x->session->rebuilds);
+}
+
 /* Runs `init`, with random numbers that depend on the seed alone (call number 0). From here on the limit of memory holds. */
 static void run_init(lua_State *L, setting_up *x, int init) {
   int top = lua_gettop(L);
@@ -94,6 +100,7 @@ static void run_init(lua_State *L, setting_up *x, int init) {
   lua_settop(L, top);
   x->session->workshop->sandbox.cpu_begun_ns = moons__machine_cpu_ns();
   moons__arena_limit(&x->session->slot->arena, x->plan->options.memory_bytes);
+  x->session->workshop->sandbox.is_silent = runs_again(x);
   lua_pushvalue(L, init);
   lua_call(L, 0, 0);
 }
@@ -185,6 +192,7 @@ static void note_position(lua_State *L, moons__loaded_setup *loaded) {
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
+  s->workshop->sandbox.is_silent = 0;
   moons__arena_limit(&s->slot->arena, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
   push_caller(s, x->loaded);

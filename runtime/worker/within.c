@@ -10,9 +10,10 @@ void *moons_data(lua_State *L) {
   return s != NULL ? moons__terms_of(s->terms)->data : NULL;
 }
 
+/* Not while a state is set up: what that leaves is in the image, which calls of others start from. */
 void *moons_data_of_call(lua_State *L) {
   const moons__sandbox *s = moons__sandbox_find(L);
-  return s != NULL ? s->call_data : NULL;
+  return s != NULL && s->is_in_call ? s->call_data : NULL;
 }
 
 unsigned moons_worker(lua_State *L) {

@@ -175,6 +175,71 @@ static void requests(void) {
   moons_runtime_free(runtime);
 }
 
+/* Set-ups. */
+
+static atomic_int n_printed, n_met;
+
+/* meet(): returns when two calls are in it at a time, so two workers have a state. */
+static int call_meet(lua_State *L) {
+  (void)L;
+  atomic_fetch_add(&n_met, 1);
+  for (int i = 0; atomic_load(&n_met) < 2 && i < 10000; i++)
+    usleep(1000);
+  return 0;
+}
+
+static void open_meeting(lua_State *L, void *data) {
+  (void)data;
+  lua_pushlightuserdata(L, moons_data_of_call(L));
+  lua_setglobal(L, "opened_by");
+  lua_register(L, "request", call_data_of_call);
+  lua_register(L, "meet", call_meet);
+}
+
+static void count_printed(void *data, void *call_data, int stream, const char *bytes,
+                          size_t n_bytes) {
+  (void)bytes;
+  CHECK(data == NULL && call_data == NULL && stream <= 2 && n_bytes > 0);
+  atomic_fetch_add(&n_printed, 1);
+}
+
+static void check_set_up(const char *source, int n_lines) {
+  moons_runtime *runtime = open_two_workers();
+  moons_terms terms = terms_with(open_meeting, NULL);
+  terms.write = count_printed;
+  terms.output_bytes = 20;
+  atomic_store(&n_printed, 0);
+  atomic_store(&n_met, 0);
+  moons_program *program = load_under(runtime, source, &terms);
+  CHECK(atomic_load(&n_printed) == n_lines);
+  moons_queue *queue;
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  for (int i = 0; i < 6; i++)
+    CHECK(moons_submit(queue, program, "f", NULL, 0, &n_most, NULL) == 0);
+  moons_call *call;
+  while (moons_next(queue, -1, &call) == 0) {
+    CHECK(moons_call_error(call) == NULL && moons_to_boolean(moons_results(call, NULL)));
+    moons_call_free(call);
+  }
+  CHECK(atomic_load(&n_met) == 6 && atomic_load(&n_printed) == n_lines);
+  moons_queue_free(queue);
+  close_program(program, runtime);
+}
+
+/* A worker runs the script when a call comes: that call must not be seen in what others start from, nor the script's lines among
+** its own. */
+static void set_ups(void) {
+  static const char PLAIN[] = "print 'loading' io.stderr:write 'on' loaded_by = request()\n"
+                              "function f() meet()\n"
+                              "  return opened_by == loaded_by and request() ~= loaded_by end";
+  static const char REBUILT[] = "print 'loading' io.stderr:write 'on' loaded_by = request()\n"
+                                "owner = setmetatable({}, {__gc = function() end})\n"
+                                "function f() meet()\n"
+                                "  return opened_by == loaded_by and request() ~= loaded_by end";
+  check_set_up(PLAIN, 2);
+  check_set_up(REBUILT, 2);
+}
+
 static void endings(void) {
   run_offering(2, "for _, fresh in ipairs {true, false} do\n"
                   "  local options = {timeout = 0.05, fresh = fresh}\n"
@@ -296,6 +361,7 @@ int main(int argc, char **argv) {
       {"the data of the terms", tenants},
       {"a number of its own for each thread #threads", numbers},
       {"the data of the request #threads", requests},
+      {"a script is set up for no request, and prints once #threads", set_ups},
       {"whether the call must end", endings},
       {"what is deferred is released at the end of the call", deferred},
       {"what is deferred is released after all else, the last first", deferred_order},
