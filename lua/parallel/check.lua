@@ -175,6 +175,9 @@ local OPTIONS = {
     end
     return require "parallel.hosts".read(value)
   end,
+  launch = function()
+    return false, 'a field of hosts, as in {hosts = {"node1:16", launch = "ssh {host} {moons}"}}'
+  end,
   fresh = boolean,
   pack = boolean,
   init = function(value)

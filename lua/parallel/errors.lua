@@ -114,7 +114,7 @@ end
 function errors.type:__tostring()
   local lines = {errors.type.brief(self)}
   add_tracebacks(self, lines)
-  if self.caller_traceback then
+  if self.caller_traceback and self.caller_traceback:find "\n" then -- a tail call leaves no line
     lines[#lines + 1] = "in the script, " .. self.caller_traceback
   end
   return table.concat(lines, "\n")

@@ -221,7 +221,8 @@ static int read_long_option(command *c, int *i) {
   if (is_long(option, SHARD)) return (value = long_value(c, i)) != NULL && read_shard(c, value);
   if (is_long(option, LAUNCH)) return read_launch(c, long_value(c, i));
   c->shows_help = strcmp(option, "--help") == 0;
-  return c->shows_help;
+  c->shows_version |= strcmp(option, "--version") == 0;
+  return c->shows_help || strcmp(option, "--version") == 0;
 }
 
 /* Nothing is started here: the list is read to see whether it is one. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -244,8 +245,22 @@ static moons__trace *trace_new(int fd) {
   return t;
 }
 
+/* Whether a file of that name is there and is no trace: `--trace script.lua` has forgotten the name of the trace. */
+static int is_something_else(const char *path) {
+  static const char START[] = "[\n{\"ph\"";
+  char bytes[sizeof START - 1];
+  struct stat status;
+  if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, bytes, sizeof bytes);
+  close(fd);
+  return n != sizeof bytes || memcmp(bytes, START, sizeof bytes) != 0;
+}
+
 const char *moons__trace_open(moons__trace **trace, const char *path, const char *process_name) {
   *trace = NULL;
+  if (is_something_else(path)) return "it is there, and is no trace";
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return uv_strerror(uv_translate_sys_error(errno));
   moons__trace *t = trace_new(fd);

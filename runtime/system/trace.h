@@ -15,7 +15,7 @@
 typedef struct moons__trace moons__trace;
 
 /* Makes the file anew, and names the process and the calling thread in it. Returns NULL, or why that cannot be, a constant
-** text; then *trace is NULL. */
+** text; then *trace is NULL. A file that is no trace is not touched. */
 const char *moons__trace_open(moons__trace **trace, const char *path, const char *process_name);
 
 /* Where events of another process stand in a trace. */

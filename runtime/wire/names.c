@@ -423,8 +423,7 @@ static void raise_missing(lua_State *L, const char *path, size_t n_bytes) {
   const char *text = lua_tostring(L, -1);
   size_t n = strlen(LUA_GNAME);
   if (strncmp(text, LUA_GNAME ".", n + 1) == 0)
-    luaL_error(L,
-               "the host's '%s' is not there in calls: add it in 'open' of the runtime's options",
+    luaL_error(L, "the host's '%s' is not there in calls: add it in 'open' of the terms",
                text + n + 1);
   luaL_error(L, "'%s' is not there on this side", text);
 }

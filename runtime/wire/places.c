@@ -80,10 +80,8 @@ static void check_host(lua_State *L, int name) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_pushvalue(L, name);
   if (lua_rawget(L, -2) == LUA_TNIL)
-    luaL_error(
-        L,
-        "the host's global '%s' is not there in calls: add it in 'open' of the runtime's options",
-        lua_tostring(L, name));
+    luaL_error(L, "the host's global '%s' is not there in calls: add it in 'open' of the terms",
+               lua_tostring(L, name));
 }
 
 static void set_globals_metatable(lua_State *L, int name) {

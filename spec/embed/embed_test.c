@@ -293,7 +293,12 @@ static void few_libraries(void) {
            "assert(not found)\n"
            "assert(not pcall(parallel.map, {}, {}))\n"
            "local ok, err = pcall(parallel.map, function() return io.open 'x' end, {1})\n"
-           "assert(not ok and err.message:find(\"global 'io'\", 1, true))");
+           "assert(not ok and err.message:find(\"global 'io'\", 1, true))\n"
+           "ok, err = pcall(parallel.map, f, {1}, {store = 'x.db'})\n"
+           "assert(not ok and err:find('the store needs the libraries', 1, true), err)\n"
+           "local points = {{'a', {{1, 1}}}}\n"
+           "ok, err = pcall(require 'parallel.experiment'.chart, {series = points})\n"
+           "assert(not ok and err:find('a chart needs the libraries', 1, true), err)");
     run(all,
         "assert(parallel.map(function() return type(io) end, {1}, {fresh = false})[1] == 'table')");
   }
@@ -370,7 +375,8 @@ static void forgotten_functions(void) {
       run(L, "for _, f in ipairs {function(x) return twice(x) end, function(x) return "
              "host.scale(x) end} do\n"
              "  local ok, err = pcall(parallel.map, f, {1})\n"
-             "  assert(not ok and err.message:find(\"add it in 'open'\", 1, true), tostring(err))\n"
+             "  assert(not ok and err.message:find(\"add it in 'open' of the terms\", 1, true), "
+             "tostring(err))\n"
              "end\n"
              "local ok, err = pcall(parallel.map, twice, {1})\n"
              "assert(not ok and err.message:find('twice', 1, true), tostring(err))\n"

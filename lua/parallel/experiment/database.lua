@@ -34,8 +34,9 @@ local PUT = [[
   WHERE calls.error IS NOT NULL
 ]]
 
-local MISSING = "the store needs SQLite, which was missing when Moons was built: install libsqlite3-dev (Debian, \z
-  Ubuntu), sqlite-devel (Fedora) or sqlite (Arch, macOS), and run 'make' again"
+local MISSING = "the store needs the C library 'parallel.store', which 'require' does not find: 'make install' puts \z
+  it beside parallel.so where Moons is built with SQLite (libsqlite3-dev on Debian and Ubuntu, sqlite-devel on \z
+  Fedora, sqlite on Arch and macOS)"
 
 -- Raises an error of the script's line about a file; but one that a hook has raised, as Ctrl-C does, as it is.
 local function fail(path, why)
@@ -46,8 +47,11 @@ local function fail(path, why)
 end
 
 --- SQLite and what is in C beside it, where Moons was built with it.
--- @raise at the script's line where it was not
+-- @raise at the script's line where it was not, or where the state of a C program lacks what else is needed
 function Database.library()
+  if not (os and io and debug and package) then
+    core.blame "the store needs the libraries 'os', 'io', 'debug' and 'package', and this Lua state has not got all"
+  end
   local found, library = pcall(require, "parallel.store")
   if not found then
     core.blame(MISSING)

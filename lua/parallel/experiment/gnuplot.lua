@@ -41,6 +41,9 @@ end
 
 -- Runs gnuplot on some commands; returns what it gives.
 local function run(commands)
+  if not (os and io) then
+    core.blame "a chart needs the libraries 'io' and 'os', which this Lua state has not got"
+  end
   local script, errors = os.tmpname(), os.tmpname()
   local _ <close> = at_end(function()
     os.remove(script)

@@ -9,7 +9,7 @@ local errors = require "parallel.errors"
 
 local stored = {}
 
-local exit = os.exit
+local exit = os and os.exit -- a host may have left it out
 
 -- {== Items =======================================================================================
 
