@@ -551,8 +551,8 @@ MOONS_API void moons_push_bytes(struct lua_State *L, const void *bytes, size_t n
 
 /* {== Lua ===================================================================================== */
 
-/* Gives the module `parallel` to a state of the host's: `require "parallel"` finds it, and it works on `runtime`. Its calls run under
-** the terms (NULL: the defaults). Every global that the state has by then counts as the host's and is not sent to workers: calls
+/* Gives the module `parallel` to a state of the host's: `require "parallel"`, of Lua's library `package`, finds it, and it works on
+** `runtime`. Its calls run under the terms (NULL: the defaults). Every global that the state has by then counts as the host's and is not sent to workers: calls
 ** have those that `open` of the terms gives them, and naming another is an error that says so. The state holds the runtime, and
 ** the terms, until it is closed. Its own code is not limited: run what is not trusted as a program.
 **
