@@ -168,6 +168,12 @@
 #define MOONS_PROVE_AFTER 200
 #endif
 
+/* Functions of a script of which a session knows whether they are proved: each is a few hundred bytes. Calls of others have their
+** state put back. */
+#ifndef MOONS_LANES_PER_SESSION
+#define MOONS_LANES_PER_SESSION 256
+#endif
+
 /* Calls that leave nothing but garbage behind leave it where it is until there is this much of it, in bytes: putting the state
 ** back costs a few of such calls, and what is written to stays in the nearest caches. Below what starts a collection. */
 #ifndef MOONS_GARBAGE_BYTES

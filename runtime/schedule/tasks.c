@@ -29,9 +29,7 @@ moons__plan *moons__task_plan(moons_runtime *r, const moons__job_options *option
                               const moons__luggage *luggage) {
   moons__job_options own = *options;
   moons__terms_bound(luggage->terms, &own);
-  moons__plan *plan = moons__plan_make(r, &own, luggage, NULL, 0);
-  if (plan != NULL) plan->prove_after = MOONS__PROVE_NEVER;
-  return plan;
+  return moons__plan_make(r, &own, luggage, NULL, 0);
 }
 
 static moons__task *task_of(moons__chunk *chunk) { return (moons__task *)(void *)chunk; }

@@ -28,7 +28,7 @@ static void push_number(lua_State *L, const moons__item *item) {
 
 /* Whether a call that goes by the lane may not be given tables: nothing was proved of calls with these. */
 static int has_no_tables(const moons__call *c) {
-  return c->session->in_lane && moons__lane_arguments(&c->session->lane) < MOONS__ARGUMENTS_TABLES;
+  return c->session->in_lane && moons__lane_arguments(c->session->lane) < MOONS__ARGUMENTS_TABLES;
 }
 
 /* Pushes a row like that of the item, which lies at `at`: as a table, or as its numbers. Returns how many values these are. */

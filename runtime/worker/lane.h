@@ -1,6 +1,7 @@
 /*
 ** Whether the calls of a fresh session need their state put back. Where it is proved that they leave nothing behind (proof.h),
-** they go by another lane: the state stays as it is, until garbage has gathered. One lane for each session, used by its thread.
+** they go by another lane: the state stays as it is, until garbage has gathered. A session has one lane for each function that it
+** calls (lanes.h), used by its thread.
 */
 #ifndef MOONS_WORKER_LANE_H
 #define MOONS_WORKER_LANE_H

@@ -39,13 +39,13 @@ static int follow(lua_State *L, const char *name) {
   }
 }
 
-/* Pushes the function of that name; raises an error where there is none. */
-static void push_function(lua_State *L, const char *name) {
-  lua_rawgeti(L, lua_upvalueindex(HOLDER), 1);
-  if (follow(L, name)) return;
+/* Pushes what has that name; whether it is a function. `holder` is the index of the table that holds what the script returned. */
+static int find(lua_State *L, int holder, const char *name) {
+  lua_rawgeti(L, holder, 1);
+  if (follow(L, name)) return 1;
   lua_pop(L, 1);
   lua_pushglobaltable(L);
-  if (!follow(L, name)) luaL_error(L, "the script has no function '%s'", name);
+  return follow(L, name);
 }
 
 /* {== The names of all ======================================================================== */
@@ -104,10 +104,16 @@ static int call_by_name(lua_State *L) {
   size_t n_bytes;
   const char *name = luaL_checklstring(L, 1, &n_bytes);
   if (n_bytes == 0) return list_all(L);
-  push_function(L, name);
+  if (!find(L, lua_upvalueindex(HOLDER), name))
+    return luaL_error(L, "the script has no function '%s'", name);
   lua_replace(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
+}
+
+int moons__script_find(lua_State *L) {
+  lua_getupvalue(L, 1, HOLDER);
+  return find(L, lua_gettop(L), lua_touserdata(L, 2));
 }
 
 /* Sets the global `parallel`, where it can be had. */

@@ -13,4 +13,8 @@
 ** and its arguments; with the empty name it returns a list of the names of all functions that there are. May raise any error. */
 void moons__script_apply(lua_State *L, const moons__source *source);
 
+/* A C function that is given the function of its calls, and a name as light userdata: returns the function of that name, or nothing.
+** May raise a memory error. */
+int moons__script_find(lua_State *L);
+
 #endif

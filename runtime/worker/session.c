@@ -18,6 +18,7 @@
 #include "sizes.h"
 #include "state/pristine.h"
 #include "system/machine.h"
+#include "wire/head.h"
 #include "wire/places.h"
 #include "wire/setup.h"
 #include "worker/install.h"
@@ -111,6 +112,7 @@ static void receive(moons__decoder *decoder, setting_up *x) {
   moons__source source;
   int is_source = moons__setup_is_source(options->setup, options->setup_bytes, &source);
   x->stage = is_source ? COMPILING : RECEIVING;
+  x->session->is_script = is_source;
   if (is_source)
     moons__script_apply(decoder->L, &source);
   else
@@ -342,6 +344,7 @@ void moons__session_close(moons__session *s) {
     loaded_close(&s->loaded[i]);
   free(s->loaded);
   moons__names_free(&s->names);
+  moons__lanes_free(&s->lanes);
   moons__image_close(&s->image);
   moons__terms_release(s->terms);
   if (s->base != NULL) s->base->n_sessions--;
@@ -465,21 +468,32 @@ static void end_check(moons__session *s) {
   lua_pop(s->slot->L, 1);
 }
 
+/* Pushes the function that the call is of; of a script that has none of that name, or no memory to look, something else. */
+static void push_function(const moons__session *s) {
+  lua_State *L = s->slot->L;
+  if (s->is_script) lua_pushcfunction(L, moons__script_find);
+  lua_pushvalue(L, MOONS__SESSION_FUNCTION);
+  if (!s->is_script) return;
+  lua_pushlightuserdata(L, (char *)moons__lane_name(s->lane));
+  lua_pcall(L, 2, 1, 0);
+}
+
 /* Tries to prove what is due. That leaves garbage of its own. */
 static void prove(moons__session *s, int are_numbers) {
   if (must_put_back(s)) restore(s);
   s->is_late = s->dirty = 1;
+  push_function(s);
   push_randomseed(s);
-  moons__lane_prove(&s->lane, s->slot->L, MOONS__SESSION_FUNCTION, -1, &s->workshop->models,
-                    are_numbers);
+  moons__lane_prove(s->lane, s->slot->L, -2, -1, &s->workshop->models, are_numbers);
 }
 
 /* Whether the next call goes by the lane. Not where its memory is reported: what earlier ones have left would count. */
 static int choose_lane(moons__session *s, const moons__plan *plan, moons__way way, int seeds) {
   int are_numbers = way == MOONS__WAY_NUMBERS;
-  if (!s->fresh || s->rebuilds || way == MOONS__WAY_RESTORED || plan->options.report) return 0;
-  if (moons__lane_is_due(&s->lane, plan, are_numbers)) prove(s, are_numbers);
-  return moons__lane_is_open(&s->lane, plan, are_numbers, seeds);
+  if (s->lane == NULL || s->rebuilds || way == MOONS__WAY_RESTORED || plan->options.report)
+    return 0;
+  if (moons__lane_is_due(s->lane, plan, are_numbers)) prove(s, are_numbers);
+  return moons__lane_is_open(s->lane, plan, are_numbers, seeds);
 }
 
 /* Puts a fresh state back where the next call needs that: one that goes by the lane does not mind garbage. Returns whether it
@@ -504,7 +518,7 @@ static int charge_call(moons__session *s, const moons__plan *plan) {
 ** left. A call that goes by the lane does not mind garbage, unless there is too little memory for both. */
 static int put_back(moons__session *s, const moons__plan *plan) {
   int is_put_back = s->fresh && put_back_if_needed(s);
-  if (s->fresh && !s->in_lane) s->lane.n_restored++;
+  if (s->lane != NULL && !s->in_lane) s->lane->n_restored++;
   int error = plan->scope != NULL ? charge_call(s, plan) : 0;
   s->dirty = 1;
   s->is_clean = 0;
@@ -535,6 +549,19 @@ void moons__session_leave(moons__session *s) {
   collect_where_short(s);
   size_t n_bytes = s->fresh ? s->image.n_bytes : moons__arena_used_bytes(arena) / 2 * 3;
   moons__arena_trim(arena, n_bytes + MOONS_ARENA_KEEP_BYTES);
+}
+
+/* A set-up that is no script has one function, and one lane without a name. */
+static moons__lane *lane_of(moons__session *s, const moons__item *item) {
+  size_t n_bytes = 0;
+  const char *name = "";
+  if (!s->fresh || (s->is_script && item->kind != MOONS__ITEM_MESSAGE)) return NULL;
+  if (s->is_script) name = moons__message_head(item->bytes, item->n_bytes, &n_bytes);
+  return name != NULL ? moons__lanes_get(&s->lanes, name, n_bytes) : NULL;
+}
+
+void moons__session_expect(moons__session *s, const moons__item *item) {
+  s->lane = lane_of(s, item);
 }
 
 int moons__session_begin_call(moons__session *s, const moons__plan *plan, moons__way way,

@@ -10,11 +10,12 @@
 
 #include "sizes.h"
 #include "state/image.h"
+#include "wire/batch.h"
 #include "wire/names.h"
 #include "wire/wire.h"
 #include "worker/base.h"
 #include "worker/check_image.h"
-#include "worker/lane.h"
+#include "worker/lanes.h"
 #include "worker/plan.h"
 #include "worker/workshop.h"
 
@@ -44,7 +45,9 @@ typedef struct moons__session {
   int fresh;
   int rebuilds;             /* the set-up cannot lie in the image: it is made anew for each call */
   int dirty;                /* a call was made since the image was put back */
-  moons__lane lane;         /* fresh: whether calls must begin in a state that was put back */
+  int is_script;            /* its calls are of functions that a script has, by their names */
+  moons__lanes lanes;       /* fresh: whether calls must begin in a state that was put back */
+  moons__lane *lane;        /* of these, that of the call; NULL: it must */
   moons__image_check check; /* of that */
   int in_lane;              /* the call that has begun need not */
   int is_clean;             /* what the last call has left is but garbage */
@@ -107,7 +110,10 @@ typedef enum moons__way {
   MOONS__WAY_RESTORED /* in a state that was put back, whatever is proved */
 } moons__way;
 
-/* Makes the state ready for the next call, whose random numbers are seeded where it `seeds`. Returns 0, or -1 with
+/* Learns what the next call is given, which may say of which function it is. */
+void moons__session_expect(moons__session *session, const moons__item *item);
+
+/* Makes the state ready for that call, whose random numbers are seeded where it `seeds`. Returns 0, or -1 with
 ** workshop->failure saying why. */
 int moons__session_begin_call(moons__session *session, const moons__plan *plan, moons__way way,
                               int seeds);

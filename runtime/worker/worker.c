@@ -288,7 +288,7 @@ static void count_made(moons__worker *w) {
   n_made += atomic_load_explicit(&c->n_plain, memory_order_relaxed);
   if (c->session->in_lane) {
     w->chunk->n_proved += n_made;
-    moons__lane_note(&c->session->lane, n_made, c->is_odd);
+    moons__lane_note(c->session->lane, n_made, c->is_odd);
   } else if (c->plan->options.fresh) {
     w->chunk->n_restored++;
   }
@@ -315,6 +315,7 @@ static int run_once(moons__worker *w) {
   meter used = {0};
   start_clock(w);
   c->is_odd = 0;
+  moons__session_expect(c->session, &c->item);
   if (moons__session_begin_call(c->session, c->plan, way_of(c), c->seeds)) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
@@ -436,9 +437,9 @@ static void fail_calls(moons__worker *w) {
 
 /* Counts calls of which nothing could be proved, for whoever asks why they take long. */
 static void note_unproved(const moons__worker *w) {
-  const moons__lane *lane = &w->call.session->lane;
+  const moons__lane *lane = w->call.session->lane;
   const moons__chunk *chunk = w->chunk;
-  if (chunk->n_restored == 0 || lane->reason[0] == '\0') return;
+  if (lane == NULL || chunk->n_restored == 0 || lane->reason[0] == '\0') return;
   moons__setup_note_unproved(chunk->plan->setup, chunk->n_restored, w->call.loaded->position,
                              lane->reason);
 }

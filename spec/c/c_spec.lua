@@ -5,8 +5,8 @@ local PARTS = {
   "base/buffer", "base/element", "base/pairing", "base/json", "base/ptrmap", "base/seats", "system/blocks",
   "system/machine", "system/pages", "system/park", "system/shared", "state/arena", "state/array", "state/budget",
   "state/bytecode", "state/image", "state/fields", "state/libraries", "wire/batch", "wire/capture", "wire/failure",
-  "wire/names", "wire/wire", "worker/proof", "worker/stop", "schedule/chunk_size", "schedule/job", "schedule/owner",
-  "host/value", "backend/host_list",
+  "wire/head", "wire/names", "wire/wire", "worker/proof", "worker/stop", "schedule/chunk_size", "schedule/job",
+  "schedule/owner", "host/value", "backend/host_list",
 }
 
 for _, part in ipairs(PARTS) do

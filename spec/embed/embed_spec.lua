@@ -8,7 +8,7 @@ local TESTS = {
   {"lent_test", "a host that lends its threads"},
   {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"view_test", "views of a host's memory"}, {"stats_test", "a host that counts"},
-  {"misuse_test", "a host that is wrong"},
+  {"proof_test", "functions of a host's script that are proved"}, {"misuse_test", "a host that is wrong"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"hosts_test", "a host on other machines"},
   {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
