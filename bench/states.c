@@ -167,7 +167,7 @@ static void open_line(line *l, const char *source, moons__libraries needs, int64
   make_setup(source, &l->setup);
   make_arguments(l, needs, step);
   moons__job_options options = {.fresh = l->fresh};
-  moons__setup *setup = moons__setup_new(l->setup.bytes, l->setup.n_bytes, 0);
+  moons__setup *setup = moons__setup_new(NULL, l->setup.bytes, l->setup.n_bytes, 0);
   bench_require(setup != NULL, "no memory for a set-up");
   l->plan = moons__plan_new(&options, setup, &(moons__luggage){0}, NULL, 0);
   moons__setup_release(setup);

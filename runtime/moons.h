@@ -226,7 +226,6 @@ typedef enum moons_backend {
   MOONS_HOSTS /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
 } moons_backend;
 
-/* Of this version: alloc is refused with MOONS_EUNSUPPORTED. */
 typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
@@ -257,7 +256,10 @@ typedef struct moons_options {
   size_t images_bytes;     /* images that a worker keeps, of any number of programs; 0: 64 MiB */
   const char *thread_name; /* NULL: "moons": threads are moons/0, moons/1, ..., moons/t; copied */
 
-  /* For all memory but that of states, which is mapped; as lua_Alloc. NULL: malloc. Any thread. */
+  /* For all memory but that of states, which is mapped, as large arrays are; as lua_Alloc, with blocks aligned as malloc's. Calls,
+  ** programs and Lua states have theirs from there until they are freed, after the runtime it may be, and so do threads with calls
+  ** that were given up: until then `alloc_data` must live. What the C library and libuv need for themselves, for threads and
+  ** locks, is not asked of it. NULL: malloc. Any thread, several at once; it may call no function of the library. */
   void *(*alloc)(void *data, void *old, size_t old_bytes, size_t new_bytes);
   void *alloc_data;
 

@@ -16,6 +16,7 @@
 #include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "backend/passed.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/process.h"
@@ -120,7 +121,7 @@ static void task_free(task *t) {
   moons__buffer_free(&t->chunk.results);
   moons__shared_list_release(t->chunk.given);
   moons__plan_release(t->chunk.plan);
-  free(t);
+  moons__free(t);
 }
 
 static void chunk_done(moons__chunk *chunk) {
@@ -145,7 +146,7 @@ static void chunk_parted(moons__chunk *chunk, moons__chunk *rest) {
   send_frame(t->agent, MOONS__FRAME_PARTED, &parted, sizeof parted, NULL, 0);
   uv_mutex_unlock(&t->agent->sending);
   moons__chunk_drop_arguments(rest);
-  free(rest);
+  moons__free(rest);
 }
 
 /* {== What comes ============================================================================== */
@@ -221,7 +222,7 @@ static int read_task(moons__agent *a, const moons__frame *frame, task *t) {
 }
 
 static int take_chunk(moons__agent *a, const moons__frame *frame) {
-  task *t = calloc(1, sizeof *t);
+  task *t = moons__allocate_zeros(NULL, sizeof *t);
   if (t == NULL || read_task(a, frame, t)) {
     if (t != NULL) task_free(t);
     return -1;
@@ -240,7 +241,7 @@ static int take_setup(moons__agent *a, const moons__frame *frame) {
   moons__setup *setup = moons__held_take_setup(&a->in, frame, &slot);
   if (setup == NULL || slot >= MOONS_SETUPS_KEPT) return -1;
   moons__setup_release(a->setups[slot]);
-  a->setups[slot] = moons__cargo_setup(setup->bytes, setup->n_bytes, setup->hash);
+  a->setups[slot] = moons__cargo_setup(NULL, setup->bytes, setup->n_bytes, setup->hash);
   moons__setup_release(setup);
   return a->setups[slot] != NULL ? 0 : -1;
 }
@@ -360,9 +361,9 @@ static int open_agent(moons__agent *a, moons__frame_config *config) {
 
 /* What it has goes with the process. */
 moons__agent *moons__agent_open(moons__frame_config *config) {
-  moons__agent *a = calloc(1, sizeof *a);
+  moons__agent *a = moons__allocate_zeros(NULL, sizeof *a);
   if (a == NULL || open_agent(a, config) == 0) return a;
-  free(a);
+  moons__free(a);
   return NULL;
 }
 
@@ -371,8 +372,8 @@ int moons__agent_run(moons__agent *a, const moons__backend_functions *functions,
   uv_thread_t id;
   a->functions = functions;
   a->backend = backend;
-  int error = moons__thread_start(&id, 0, 0, hear, a);
-  if (!error) error = moons__thread_start(&id, 0, 0, live, a);
+  int error = moons__thread_start(&id, NULL, 0, 0, hear, a);
+  if (!error) error = moons__thread_start(&id, NULL, 0, 0, live, a);
   if (!error) uv_sem_wait(&a->ending);
   return error;
 }

@@ -97,7 +97,7 @@ typedef struct moons__backend_functions {
   /* Where workers cannot see `cancelled` of a plan: begins no more calls of the chunks of this owner that run. */
   void (*stop)(moons__backend *backend, const void *owner);
 
-  /* Takes calls that have not begun from a chunk of this owner that runs, so that n_sharers share them. From malloc. NULL:
+  /* Takes calls that have not begun from a chunk of this owner that runs, so that n_sharers share them. NULL:
   ** there are none to be had now; where workers are asked and answer later, these come by `parted` of the chunk, on a thread
   ** of the backend, before that is `done`. */
   moons__chunk *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/process.h"
@@ -31,9 +32,10 @@ int moons__cargo_show_plan(const moons__plan *plan) {
   return sink != NULL && sink->n_bytes > 0 ? moons__shared_show(sink) : 0;
 }
 
-moons__setup *moons__cargo_setup(const void *bytes, size_t n_bytes, uint64_t hash) {
-  moons__shared *block = n_bytes >= MOONS_SHOWN_BYTES ? moons__shared_new(n_bytes) : NULL;
-  if (block == NULL) return moons__setup_new(bytes, n_bytes, hash);
+moons__setup *moons__cargo_setup(const void *beside, const void *bytes, size_t n_bytes,
+                                 uint64_t hash) {
+  moons__shared *block = n_bytes >= MOONS_SHOWN_BYTES ? moons__shared_new(beside, n_bytes) : NULL;
+  if (block == NULL) return moons__setup_new(beside, bytes, n_bytes, hash);
   memcpy(block->bytes, bytes, n_bytes);
   moons__shared_show(block);
   return moons__setup_of_block(block, hash);
@@ -60,7 +62,8 @@ static struct moons__sent_block *find_sent(const moons__sent *sent, const moons_
 static struct moons__sent_block *note_sent(moons__sent *sent, moons__shared *block, int is_file) {
   if (sent->n == sent->capacity) {
     unsigned capacity = sent->capacity > 0 ? 2 * sent->capacity : 8;
-    struct moons__sent_block *grown = realloc(sent->blocks, capacity * sizeof *grown);
+    struct moons__sent_block *grown =
+        moons__reallocate(block, sent->blocks, capacity * sizeof *grown);
     if (grown == NULL) return NULL;
     sent->blocks = grown;
     sent->capacity = capacity;
@@ -172,12 +175,12 @@ int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moo
   return send_ids(link, chunk);
 }
 
-int moons__cargo_take_given(moons__link *link, const moons__frame *frame,
+int moons__cargo_take_given(moons__link *link, const moons__frame *frame, const void *beside,
                             moons__shared_list **given, int *is_lost) {
   moons__frame_block head;
   if (moons__link_head(link, frame, &head, sizeof head)) return -1;
   if (head.n_bytes != frame->n_bytes || head.n_bytes > SIZE_MAX / 2) return -1;
-  moons__shared *block = moons__shared_new((size_t)head.n_bytes);
+  moons__shared *block = moons__shared_new(beside, (size_t)head.n_bytes);
   if (block == NULL || moons__shared_list_add(given, block)) *is_lost = 1;
   if (block != NULL) block->id = head.id;
   int error = block != NULL ? moons__link_read(link, block->bytes, block->n_bytes)
@@ -196,7 +199,7 @@ void moons__cargo_fetch(const moons__chunk *chunk, uint32_t n_run) {
 void moons__sent_clear(moons__sent *sent) {
   for (unsigned i = 0; i < sent->n; i++)
     moons__shared_unwatch(sent->blocks[i].block);
-  free(sent->blocks);
+  moons__free(sent->blocks);
   *sent = (moons__sent){0};
 }
 
@@ -204,7 +207,7 @@ void moons__sent_clear(moons__sent *sent) {
 
 static moons__shared *take_file(const moons__frame_block *head) {
   int file = moons__process_take_file(MOONS__PROCESS_FILES);
-  return file >= 0 ? moons__shared_map(file, (size_t)head->n_bytes, head->id) : NULL;
+  return file >= 0 ? moons__shared_map(NULL, file, (size_t)head->n_bytes, head->id) : NULL;
 }
 
 /* Fills in the bytes, or drops the set-up. */
@@ -219,7 +222,7 @@ moons__setup *moons__held_take_setup(moons__link *link, const moons__frame *fram
   if (moons__link_head(link, frame, &head, sizeof head)) return NULL;
   *slot = head.slot;
   if (!head.is_file)
-    return read_setup(link, moons__setup_new(NULL, (size_t)frame->n_bytes, head.hash));
+    return read_setup(link, moons__setup_new(NULL, NULL, (size_t)frame->n_bytes, head.hash));
   moons__shared *block = take_file(&(moons__frame_block){.n_bytes = head.n_bytes});
   return block != NULL ? moons__setup_of_block(block, head.hash) : NULL;
 }
@@ -228,7 +231,8 @@ moons__setup *moons__held_take_setup(moons__link *link, const moons__frame *fram
 static moons__shared *take_bytes(moons__held *held, moons__link *link,
                                  const moons__frame_block *head) {
   moons__shared *block = moons__shared_list_find(held->blocks, head->id);
-  block = block != NULL ? moons__shared_share(block) : moons__shared_new((size_t)head->n_bytes);
+  block =
+      block != NULL ? moons__shared_share(block) : moons__shared_new(NULL, (size_t)head->n_bytes);
   if (block == NULL) return NULL;
   block->id = head->id;
   moons__shared_change(block);

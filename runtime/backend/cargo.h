@@ -22,8 +22,10 @@ typedef struct moons__sent {
 int moons__cargo_show_plan(const moons__plan *plan);
 void moons__cargo_show(const moons__shared_list *blocks);
 
-/* A set-up of these bytes, which are copied; where they are many, to where processes can map them. NULL: no memory. Any thread. */
-moons__setup *moons__cargo_setup(const void *bytes, size_t n_bytes, uint64_t hash);
+/* A set-up of these bytes, which are copied, to memory beside that block (allocate.h); where they are many, to where processes can map
+** them. NULL: no memory. Any thread. */
+moons__setup *moons__cargo_setup(const void *beside, const void *bytes, size_t n_bytes,
+                                 uint64_t hash);
 
 /* Sends a set-up for a slot; `files` is as below. Returns 0, or -1 as a link does. */
 int moons__cargo_send_setup(moons__link *link, int files, const moons__setup *setup, uint32_t slot);
@@ -33,8 +35,8 @@ int moons__cargo_send_setup(moons__link *link, int files, const moons__setup *se
 ** memory. */
 int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moons__chunk *chunk);
 
-/* Takes a frame of the kind GIVEN to a list. Returns 0, or -1 as a link does; without memory *is_lost becomes 1. */
-int moons__cargo_take_given(moons__link *link, const moons__frame *frame,
+/* Takes a frame of the kind GIVEN to a list, in memory beside that block. Returns 0, or -1 as a link does; without memory *is_lost becomes 1. */
+int moons__cargo_take_given(moons__link *link, const moons__frame *frame, const void *beside,
                             moons__shared_list **given, int *is_lost);
 
 /* Takes over what a process has put into the plan's sink for the first `n_run` calls of the chunk. */

@@ -10,6 +10,7 @@
 #include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "backend/host.h"
+#include "base/allocate.h"
 #include "wire/batch.h"
 #include "worker/outcome.h"
 #include "worker/scope.h"
@@ -288,13 +289,13 @@ static int take_done(host *h, const moons__frame *frame) {
 static moons__chunk *cut(host *h, moons__chunk *chunk, uint32_t n_taken) {
   hosts *b = h->backend;
   moons__chunk *rest = NULL;
-  char *bytes = malloc(chunk->n_bytes + 1);
+  char *bytes = moons__allocate(chunk->plan, chunk->n_bytes + 1);
   if (bytes != NULL) memcpy(bytes, chunk->bytes, chunk->n_bytes);
   uv_mutex_lock(&b->mutex);
   if (bytes != NULL) rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
   if (rest == NULL) chunk->is_given_up = 1;
   uv_mutex_unlock(&b->mutex);
-  if (rest == NULL) free(bytes);
+  if (rest == NULL) moons__free(bytes);
   return rest;
 }
 
@@ -345,7 +346,8 @@ int moons__host_take(host *h, const moons__frame *frame) {
   switch (frame->kind) {
   case MOONS__FRAME_HEART: return 0;
   case MOONS__FRAME_PRINT: return take_print(h, frame);
-  case MOONS__FRAME_GIVEN: return moons__cargo_take_given(&h->in, frame, &h->given, &h->is_short);
+  case MOONS__FRAME_GIVEN:
+    return moons__cargo_take_given(&h->in, frame, h->backend->hosts, &h->given, &h->is_short);
   case MOONS__FRAME_STORED: return take_stored(h, frame);
   case MOONS__FRAME_PARTED: return take_part(h, frame);
   case MOONS__FRAME_DONE: return take_done(h, frame);

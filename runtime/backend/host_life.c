@@ -13,6 +13,7 @@
 
 #include "backend/arrival.h"
 #include "backend/host.h"
+#include "base/allocate.h"
 
 /* {== What it says ============================================================================ */
 
@@ -119,7 +120,7 @@ static int make_works(host *h, unsigned n_cores) {
   if (n_cores > MOONS_MAX_WORKERS) n_cores = MOONS_MAX_WORKERS;
   uv_mutex_lock(&b->mutex);
   if (h->n_works == 0) h->n_works = n_cores;
-  h->works = calloc(h->n_works, sizeof *h->works);
+  h->works = moons__allocate_zeros(b->hosts, h->n_works * sizeof *h->works);
   uv_mutex_unlock(&b->mutex);
   return h->works != NULL ? 0 : -1;
 }
@@ -245,7 +246,7 @@ static int is_closing(host *h) {
 static void refuse_all(hosts *b) {
   enum { TEXT_BYTES = 4096 };
   static const char TEXT[] = "there is no host left to run calls";
-  if (b->refusal != NULL || (b->refusal = malloc(TEXT_BYTES)) == NULL) return;
+  if (b->refusal != NULL || (b->refusal = moons__allocate(b->hosts, TEXT_BYTES)) == NULL) return;
   size_t n = (size_t)snprintf(b->refusal, TEXT_BYTES, "%s", TEXT);
   for (unsigned i = 0; i < b->n_hosts && n < TEXT_BYTES - 1; i++) {
     int n_added = snprintf(b->refusal + n, TEXT_BYTES - n, "%s'%s': %s", i == 0 ? ": " : "; ",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "base/buffer.h"
 #include "moons.h"
 #include "sizes.h"
@@ -54,13 +55,15 @@ static int add(const reading *r, const char *name, unsigned n_workers) {
   if (!is_name(name)) return refuse(r, "'%s' is no name of a host", name);
   if (list->n == list->capacity) {
     unsigned capacity = list->capacity > 0 ? 2 * list->capacity : 8;
-    moons__host_name *grown = realloc(list->hosts, capacity * sizeof *grown);
+    moons__host_name *grown =
+        moons__reallocate(list->beside, list->hosts, capacity * sizeof *grown);
     if (grown == NULL) return refuse_memory(r);
     list->hosts = grown;
     list->capacity = capacity;
   }
   if (list->n == MOONS_MAX_WORKERS) return refuse(r, "%s", "these are too many hosts");
-  list->hosts[list->n] = (moons__host_name){.name = strdup(name), .n_workers = n_workers};
+  list->hosts[list->n] =
+      (moons__host_name){.name = moons__allocate_copy(list->beside, name), .n_workers = n_workers};
   return list->hosts[list->n++].name != NULL ? 0 : refuse_memory(r);
 }
 
@@ -146,7 +149,7 @@ static int read_items(const reading *r, const char *text) {
 
 static int read_file(const reading *r, const char *path) {
   char text[4096];
-  moons__buffer all = {0};
+  moons__buffer all = {.beside = r->list->beside};
   FILE *file = fopen(path, "r");
   if (file == NULL) return refuse(r, "cannot read '%s'", path);
   int error = 0;
@@ -159,10 +162,10 @@ static int read_file(const reading *r, const char *path) {
   return error;
 }
 
-int moons__host_list_read(moons__host_list *list, const char *text,
+int moons__host_list_read(moons__host_list *list, const void *beside, const char *text,
                           char why[MOONS__LIST_WHY_BYTES]) {
   reading r = {.list = list, .why = why};
-  *list = (moons__host_list){0};
+  *list = (moons__host_list){.beside = beside};
   why[0] = '\0';
   int error = text[0] == '@' ? read_file(&r, text + 1) : read_items(&r, text);
   if (error) moons__host_list_free(list);
@@ -171,8 +174,8 @@ int moons__host_list_read(moons__host_list *list, const char *text,
 
 void moons__host_list_free(moons__host_list *list) {
   for (unsigned i = 0; i < list->n; i++)
-    free(list->hosts[i].name);
-  free(list->hosts);
+    moons__free(list->hosts[i].name);
+  moons__free(list->hosts);
   *list = (moons__host_list){0};
 }
 
@@ -190,7 +193,8 @@ static size_t folder_of(const char *program, const char **folder) {
   return is_plain ? (size_t)(slash - program) : sizeof NOWHERE - 1;
 }
 
-char *moons__launch_command(const char *launch, const char *host, const char *program) {
+char *moons__launch_command(const void *beside, const char *launch, const char *host,
+                            const char *program) {
   const char *folder;
   size_t n_folder = folder_of(program, &folder);
   const struct {
@@ -199,7 +203,7 @@ char *moons__launch_command(const char *launch, const char *host, const char *pr
   } MARKS[] = {{"{host}", host, strlen(host)},
                {"{moons}", SERVING, sizeof SERVING - 1},
                {"{folder}", folder, n_folder}};
-  moons__buffer out = {0};
+  moons__buffer out = {.beside = beside};
   int error = 0;
   while (!error && *launch != '\0') {
     size_t n_read = 1, n_bytes = 1;

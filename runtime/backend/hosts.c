@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "backend/host.h"
+#include "base/allocate.h"
 #include "system/machine.h"
 #include "system/thread.h"
 
@@ -24,11 +25,12 @@ enum { HOST_STACK_BYTES = 1 << 20 };
 /* {== Opening ================================================================================= */
 
 /* A path of the command `moons` here, for those hosts that have the same files; or its name. */
-static char *find_program(const char *program) {
+static char *find_program(const void *beside, const char *program) {
   char path[MOONS_PATH_BYTES];
   if (program != NULL && moons__machine_real_path(program, path, sizeof path) == 0)
-    return strdup(path);
-  return strdup(moons__machine_find_beside("moons", path, sizeof path) == 0 ? path : "moons");
+    return moons__allocate_copy(beside, path);
+  return moons__allocate_copy(
+      beside, moons__machine_find_beside("moons", path, sizeof path) == 0 ? path : "moons");
 }
 
 static int open_host(hosts *b, host *h, const moons__host_name *name) {
@@ -36,9 +38,9 @@ static int open_host(hosts *b, host *h, const moons__host_name *name) {
   h->backend = b;
   h->name = name;
   h->n_works = name->n_workers;
-  h->command = moons__launch_command(launch, name->name, b->program);
+  h->command = moons__launch_command(b->hosts, launch, name->name, b->program);
   if (h->command == NULL || uv_cond_init(&h->wake)) {
-    free(h->command);
+    moons__free(h->command);
     return MOONS_ENOMEM;
   }
   b->n_hosts++;
@@ -50,18 +52,18 @@ static void host_free(host *h) {
   moons__outbox_close(&h->outbox);
   moons__buffer_free(&h->text);
   moons__buffer_free(&h->stored);
-  free(h->works);
-  free(h->command);
+  moons__free(h->works);
+  moons__free(h->command);
 }
 
 static int start_threads(host *h) {
   sigset_t blocked;
   moons__thread_blocks(&blocked, 0);
-  h->has_reader =
-      moons__thread_start(&h->reader, HOST_STACK_BYTES, &blocked, moons__host_read, h) == 0;
+  h->has_reader = moons__thread_start(&h->reader, h->backend->hosts, HOST_STACK_BYTES, &blocked,
+                                      moons__host_read, h) == 0;
   if (!h->has_reader) return MOONS_ETHREAD;
-  h->has_writer =
-      moons__thread_start(&h->writer, HOST_STACK_BYTES, &blocked, moons__host_write, h) == 0;
+  h->has_writer = moons__thread_start(&h->writer, h->backend->hosts, HOST_STACK_BYTES, &blocked,
+                                      moons__host_write, h) == 0;
   return h->has_writer ? 0 : MOONS_ETHREAD;
 }
 
@@ -84,9 +86,9 @@ static void close_parts(hosts *b) {
   moons__host_list_free(&b->list);
   uv_cond_destroy(&b->news);
   uv_mutex_destroy(&b->mutex);
-  free(b->hosts);
-  free(b->refusal);
-  free(b->program);
+  moons__free(b->hosts);
+  moons__free(b->refusal);
+  moons__free(b->program);
 }
 
 /* Those whose number of workers nobody has told must say it. */
@@ -100,9 +102,12 @@ static void await_numbers(hosts *b) {
 
 static int open_parts(hosts *b) {
   char why[MOONS__LIST_WHY_BYTES];
-  int error = moons__host_list_read(&b->list, b->config.hosts, why) ? MOONS_EINVAL : 0;
-  b->program = error ? NULL : find_program(b->config.program);
-  b->hosts = error ? NULL : calloc(b->list.n, sizeof *b->hosts);
+  int error = moons__host_list_read(&b->list, b->config.worker.beside, b->config.hosts, why)
+                  ? MOONS_EINVAL
+                  : 0;
+  b->program = error ? NULL : find_program(b->config.worker.beside, b->config.program);
+  b->hosts =
+      error ? NULL : moons__allocate_zeros(b->config.worker.beside, b->list.n * sizeof *b->hosts);
   if (!error && (b->program == NULL || b->hosts == NULL)) error = MOONS_ENOMEM;
   for (unsigned i = 0; i < b->list.n && !error; i++)
     error = open_host(b, &b->hosts[i], &b->list.hosts[i]);
@@ -130,9 +135,9 @@ static int open_locks(hosts *b) {
 
 static int open_hosts(moons__backend **backend, const moons__backend_config *config) {
   if (config->hosts == NULL) return MOONS_EINVAL;
-  moons__backend *new = calloc(1, sizeof *new);
+  moons__backend *new = moons__allocate_zeros(config->worker.beside, sizeof *new);
   if (new == NULL || open_locks(&new->hosts)) {
-    free(new);
+    moons__free(new);
     return MOONS_ENOMEM;
   }
   hosts *b = &new->hosts;
@@ -141,7 +146,7 @@ static int open_hosts(moons__backend **backend, const moons__backend_config *con
   if (error) {
     end_threads(b);
     close_parts(b);
-    free(new);
+    moons__free(new);
     return error;
   }
   await_numbers(b);
@@ -153,7 +158,7 @@ static void close_hosts(moons__backend *backend) {
   moons__backend_config config = backend->hosts.config;
   end_threads(&backend->hosts);
   close_parts(&backend->hosts);
-  free(backend);
+  moons__free(backend);
   config.gone(config.gone_data);
 }
 

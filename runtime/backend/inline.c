@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "backend/stack.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
@@ -47,22 +48,22 @@ static void backend_free(moons__backend *b) {
   moons__stack_close(&b->stack);
   moons__seats_give(b->config.worker.seats, b->stack.seat);
   uv_mutex_destroy(&b->mutex);
-  free(b);
+  moons__free(b);
 }
 
 static int open_inline(moons__backend **backend, const moons__backend_config *config) {
-  moons__backend *b = calloc(1, sizeof *b);
+  moons__backend *b = moons__allocate_zeros(config->worker.beside, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   b->stack = (moons__stack){.config = &b->config.worker, .mutex = &b->mutex, .number = 1};
   int error = uv_mutex_init(&b->mutex) ? MOONS_ENOMEM : 0;
   if (error) {
-    free(b);
+    moons__free(b);
     return error;
   }
   b->stack.seat = moons__seats_take(config->worker.seats);
   error = moons__stack_open(&b->stack);
-  if (!error) error = moons__alarm_open(&b->stack.alarm, config->thread_name, on_alarm, b);
+  if (!error) error = moons__alarm_open(&b->stack.alarm, b, config->thread_name, on_alarm, b);
   if (error)
     backend_free(b);
   else

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "backend/stack.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
@@ -249,12 +250,12 @@ static void close_desks(moons__backend *b) {
     moons__stack_close(&b->desks[i].workers);
     moons__seats_give(b->config.worker.seats, b->desks[i].workers.seat);
   }
-  free(b->desks);
+  moons__free(b->desks);
 }
 
 static int open_desks(moons__backend *b) {
   int error = 0;
-  b->desks = calloc(b->config.n_workers, sizeof *b->desks);
+  b->desks = moons__allocate_zeros(b, b->config.n_workers * sizeof *b->desks);
   if (b->desks == NULL) return MOONS_ENOMEM;
   for (unsigned i = 0; i < b->config.n_workers && !error; i++) {
     b->desks[i].number = i;
@@ -289,19 +290,19 @@ static void destroy_locks(moons__backend *b) {
 }
 
 static int open_lent(moons__backend **backend, const moons__backend_config *config) {
-  moons__backend *b = calloc(1, sizeof *b);
+  moons__backend *b = moons__allocate_zeros(config->worker.beside, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   b->fork_number = moons__fork_number();
   *config->n_had = config->n_workers;
   int error = make_locks(b);
   if (!error) {
-    error = moons__alarm_open(&b->alarm, config->thread_name, on_alarm, b);
+    error = moons__alarm_open(&b->alarm, b, config->thread_name, on_alarm, b);
     if (!error && (error = open_desks(b)) != 0) moons__alarm_close(b->alarm);
     if (error) destroy_locks(b);
   }
   if (error)
-    free(b);
+    moons__free(b);
   else
     *backend = b;
   return error;
@@ -319,7 +320,7 @@ static void close_lent(moons__backend *b) {
   close_desks(b);
   destroy_locks(b);
   moons__backend_config config = b->config;
-  free(b);
+  moons__free(b);
   config.gone(config.gone_data);
 }
 

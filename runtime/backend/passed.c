@@ -26,7 +26,7 @@ static int make(moons__passed *p, const moons__frame_chunk *head, moons__terms *
     given.write = p->write;
     given.data = p->write_data;
   }
-  int error = moons__terms_new(terms, &given);
+  int error = moons__terms_new(terms, NULL, &given);
   if (error) return error;
   moons__terms **place = &p->list[p->n++ % MOONS__PASSED_N];
   moons__terms_release(*place);

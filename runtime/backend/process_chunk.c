@@ -15,6 +15,7 @@
 #include "backend/cargo.h"
 #include "backend/frame.h"
 #include "backend/keeper.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "worker/identity.h"
@@ -48,13 +49,13 @@ void moons__keeper_pass_on(keeper *k) {
 static moons__chunk *cut(keeper *k, uint32_t n_taken) {
   moons__backend *b = k->backend;
   moons__chunk *rest = NULL;
-  char *bytes = malloc(k->chunk->n_bytes + 1);
+  char *bytes = moons__allocate(k, k->chunk->n_bytes + 1);
   if (bytes != NULL) memcpy(bytes, k->chunk->bytes, k->chunk->n_bytes);
   uv_mutex_lock(&b->mutex);
   if (bytes != NULL) rest = moons__chunk_cut(k->chunk, k->chunk->n_calls - n_taken, bytes);
   if (rest == NULL) k->chunk->is_given_up = 1;
   uv_mutex_unlock(&b->mutex);
-  if (rest == NULL) free(bytes);
+  if (rest == NULL) moons__free(bytes);
   return rest;
 }
 
@@ -110,7 +111,7 @@ static int await_results(keeper *k) {
     case MOONS__FRAME_PRINT: outcome = moons__keeper_pass_on_print(k, &frame); break;
     case MOONS__FRAME_PARTED: outcome = take_part(k, &frame); break;
     case MOONS__FRAME_GIVEN:
-      outcome = moons__cargo_take_given(&k->link, &frame, &k->chunk->given, &k->is_short);
+      outcome = moons__cargo_take_given(&k->link, &frame, k, &k->chunk->given, &k->is_short);
       break;
     case MOONS__FRAME_TRACED: outcome = moons__keeper_read_events(k, &frame); break;
     case MOONS__FRAME_DONE: outcome = take_results(k, &frame); break;

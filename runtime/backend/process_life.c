@@ -12,6 +12,7 @@
 #include "backend/death.h"
 #include "backend/frame.h"
 #include "backend/keeper.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 
@@ -149,7 +150,7 @@ static void count_start(moons__backend *b, const keeper *k, int error) {
   uv_mutex_lock(&b->mutex);
   b->n_start_failures = error ? b->n_start_failures + 1 : 0;
   if (b->n_start_failures >= MOONS_PROCESS_TRIES && b->refusal == NULL) {
-    b->refusal = malloc(MOONS__WHY_BYTES + sizeof TEXT);
+    b->refusal = moons__allocate(b, MOONS__WHY_BYTES + sizeof TEXT);
     if (b->refusal != NULL) snprintf(b->refusal, MOONS__WHY_BYTES + sizeof TEXT, TEXT, k->why);
   }
   uv_mutex_unlock(&b->mutex);

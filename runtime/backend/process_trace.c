@@ -64,7 +64,7 @@ void moons__keeper_trace_lost(keeper *k, const moons__chunk *chunk, const moons_
   moons__item failure;
   moons__buffer bytes;
   if (!moons__row_is_traced(&k->row)) return;
-  if (moons__outcome_failure(&failure, &bytes, remains->kind, remains->text) == 0)
+  if (moons__outcome_failure(&failure, &bytes, k, remains->kind, remains->text) == 0)
     add_lost(k, chunk, remains, &failure);
   moons__buffer_free(&bytes);
 }

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "backend/keeper.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/machine.h"
@@ -81,20 +82,21 @@ static void keeper_free(keeper *k) {
   moons__buffer_free(&k->text);
   moons__outbox_close(&k->outbox);
   moons__sleeper_close(&k->sleeper);
-  free(k);
+  moons__free(k);
 }
 
 /* Starts one more keeper. The mutex is held. */
 static int start_keeper(moons__backend *b, unsigned number) {
-  keeper *k = calloc(1, sizeof *k);
+  keeper *k = moons__allocate_zeros(b, sizeof *k);
   if (k == NULL || moons__sleeper_open(&k->sleeper, number)) {
-    free(k);
+    moons__free(k);
     return MOONS_ENOMEM;
   }
   k->backend = b;
+  k->text.beside = k->outbox.place.beside = k;
   moons__row_open(&k->row, b->config.worker.trace, number);
   k->control.stream = -1;
-  int error = moons__thread_start(&k->id, KEEPER_STACK_BYTES, 0, keeper_main, k);
+  int error = moons__thread_start(&k->id, k, KEEPER_STACK_BYTES, 0, keeper_main, k);
   if (error) {
     keeper_free(k);
     return error;
@@ -216,20 +218,21 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
 }
 
 /* A copy of its path, or its name, where only the PATH may tell where it is. */
-static char *find_program(const char *program) {
+static char *find_program(const void *beside, const char *program) {
   char path[MOONS_PATH_BYTES];
-  if (program != NULL) return strdup(program);
-  return strdup(moons__machine_find_beside(MOONS__SERVING_NAME, path, sizeof path) == 0
-                    ? path
-                    : MOONS__SERVING_NAME);
+  if (program != NULL) return moons__allocate_copy(beside, program);
+  return moons__allocate_copy(
+      beside, moons__machine_find_beside(MOONS__SERVING_NAME, path, sizeof path) == 0
+                  ? path
+                  : MOONS__SERVING_NAME);
 }
 
 static int open_processes(moons__backend **backend, const moons__backend_config *config) {
-  moons__backend *b = calloc(1, sizeof *b);
-  char *program = find_program(config->program);
+  moons__backend *b = moons__allocate_zeros(config->worker.beside, sizeof *b);
+  char *program = find_program(config->worker.beside, config->program);
   if (b == NULL || program == NULL || uv_mutex_init(&b->mutex)) {
-    free(program);
-    free(b);
+    moons__free(program);
+    moons__free(b);
     return MOONS_ENOMEM;
   }
   b->config = *config;
@@ -269,9 +272,9 @@ static void close_processes(moons__backend *b) {
   end_keepers(b);
   moons__backend_config config = b->config;
   uv_mutex_destroy(&b->mutex);
-  free(b->refusal);
-  free(b->program);
-  free(b);
+  moons__free(b->refusal);
+  moons__free(b->program);
+  moons__free(b);
   config.gone(config.gone_data);
 }
 

@@ -16,6 +16,7 @@
 #include "backend/cargo.h"
 #include "backend/front.h"
 #include "backend/passed.h"
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/clock.h"
@@ -101,8 +102,8 @@ static void part(moons__server *s, const moons__frame_order *order) {
   if (s->running == order->work) rest = FUNCTIONS->share(s->backend, s, order->n);
   if (rest != NULL) {
     parted.n = rest->n_calls;
-    free(rest->bytes);
-    free(rest);
+    moons__free(rest->bytes);
+    moons__free(rest);
   }
   uv_mutex_lock(&s->sending);
   moons__link_write(&s->work, MOONS__FRAME_PARTED, &parted, sizeof parted, NULL, 0);
@@ -155,17 +156,17 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
   if (greet(s, config, has_host)) return -1;
   s->number = config->number;
   open_trace(s, config);
-  return moons__thread_start(&id, 0, 0, hear, s);
+  return moons__thread_start(&id, NULL, 0, 0, hear, s);
 }
 
 /* What it has goes with the process. */
 moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms) {
-  moons__server *s = calloc(1, sizeof *s);
+  moons__server *s = moons__allocate_zeros(NULL, sizeof *s);
   if (s == NULL) return NULL;
   s->passed.host = moons__terms_share(terms);
   if (open_server(s, config, moons__terms_host(terms) != 0) == 0) return s;
   moons__terms_release(terms);
-  free(s);
+  moons__free(s);
   return NULL;
 }
 
@@ -247,7 +248,7 @@ static void run(moons__server *s, const moons__frame_chunk *head, moons__plan *p
   FUNCTIONS->run(s->backend, &chunk);
   moons__held_end(&s->held);
   moons__shared_list_release(chunk.given);
-  free(chunk.bytes);
+  moons__free(chunk.bytes);
 }
 
 static int take_bytes(moons__server *s, const moons__frame *frame, moons__buffer *bytes) {

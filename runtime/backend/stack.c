@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 
@@ -14,7 +15,8 @@
 
 /* Opens one more worker. The mutex is held, or nobody else looks yet: the stations may move. */
 static int add_station(moons__stack *s, const moons__worker *outer) {
-  moons__station *stations = realloc(s->stations, (s->n_stations + 1) * sizeof *stations);
+  moons__station *stations =
+      moons__reallocate(s->config->beside, s->stations, (s->n_stations + 1) * sizeof *stations);
   if (stations == NULL) return MOONS_ENOMEM;
   s->stations = stations;
   moons__station *new = &stations[s->n_stations];
@@ -105,7 +107,7 @@ void moons__stack_end(const moons__stack *s) {
 void moons__stack_close(moons__stack *s) {
   for (unsigned i = 0; i < s->n_stations; i++)
     moons__worker_close(s->stations[i].worker);
-  free(s->stations);
+  moons__free(s->stations);
 }
 
 /* Another thread. */

@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "backend/stack.h"
+#include "base/allocate.h"
 #include "base/errors.h"
 #include "moons.h"
 #include "sizes.h"
@@ -186,9 +187,9 @@ static unsigned free_number(const moons__backend *b) {
 
 /* A thread that has not been started and has no worker yet, or NULL. The mutex is held. */
 static thread *thread_new(moons__backend *b) {
-  thread *t = calloc(1, sizeof *t);
+  thread *t = moons__allocate_zeros(b, sizeof *t);
   if (t == NULL || moons__sleeper_open(&t->sleeper, free_number(b))) {
-    free(t);
+    moons__free(t);
     return NULL;
   }
   t->backend = b;
@@ -203,7 +204,7 @@ static thread *thread_new(moons__backend *b) {
 static void thread_free(thread *t) {
   moons__seats_give(t->backend->config.worker.seats, t->workers.seat);
   moons__sleeper_close(&t->sleeper);
-  free(t);
+  moons__free(t);
 }
 
 /* The end of a thread, and of the backend. */
@@ -217,8 +218,8 @@ static void destroy_locks(moons__backend *b) {
 static void backend_free(moons__backend *b) {
   moons__alarm_close(b->alarm);
   destroy_locks(b);
-  free(b->cores);
-  free(b);
+  moons__free(b->cores);
+  moons__free(b);
 }
 
 /* Called by each user that is done with the backend; the last one frees it. */
@@ -346,7 +347,7 @@ static int start_thread(moons__backend *b) {
   uv_mutex_unlock(&b->mutex);
   int error = moons__alarm_start(b->alarm);
   if (!error)
-    error = moons__thread_start(&t->id, b->config.stack_bytes, &b->blocked, thread_main, t);
+    error = moons__thread_start(&t->id, b, b->config.stack_bytes, &b->blocked, thread_main, t);
   uv_mutex_lock(&b->mutex);
   if (error) drop_thread(b, t);
   return error;
@@ -590,20 +591,20 @@ static int make_locks(moons__backend *b) {
 }
 
 static int open_threads(moons__backend **backend, const moons__backend_config *config) {
-  moons__backend *b = calloc(1, sizeof *b);
+  moons__backend *b = moons__allocate_zeros(config->worker.beside, sizeof *b);
   if (b == NULL) return MOONS_ENOMEM;
   b->config = *config;
   b->n_users = 1;
   b->fork_number = moons__fork_number();
   moons__thread_blocks(&b->blocked, config->stop_signal);
   int error = make_locks(b);
-  if (!error && (error = moons__alarm_open(&b->alarm, config->thread_name, on_alarm, b)) != 0)
+  if (!error && (error = moons__alarm_open(&b->alarm, b, config->thread_name, on_alarm, b)) != 0)
     destroy_locks(b);
   if (error) {
-    free(b);
+    moons__free(b);
     return error;
   }
-  b->cores = moons__machine_cores();
+  b->cores = moons__machine_cores(b);
   b->guest = (moons__stack){.config = &b->config.worker, .mutex = &b->mutex, .alarm = b->alarm};
   error = grow(b, config->n_workers, config->n_had);
   if (error) {

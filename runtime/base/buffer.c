@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 
 enum { FIRST_BYTES = 256 };
@@ -20,7 +21,7 @@ int moons__buffer_grow(moons__buffer *buffer, size_t n_bytes) {
   size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_BYTES;
   while (capacity < needed)
     capacity += capacity < LARGE_BYTES ? capacity : capacity / 2;
-  char *bytes = realloc(buffer->bytes, capacity);
+  char *bytes = moons__reallocate(buffer->beside, buffer->bytes, capacity);
   if (bytes == NULL) return MOONS_ENOMEM;
   buffer->bytes = bytes;
   buffer->capacity = capacity;
@@ -28,6 +29,6 @@ int moons__buffer_grow(moons__buffer *buffer, size_t n_bytes) {
 }
 
 void moons__buffer_free(moons__buffer *buffer) {
-  if (!buffer->is_fixed) free(buffer->bytes);
-  *buffer = (moons__buffer){0};
+  if (!buffer->is_fixed) moons__free(buffer->bytes);
+  *buffer = (moons__buffer){.beside = buffer->beside};
 }

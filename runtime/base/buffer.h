@@ -1,6 +1,6 @@
 /*
-** Bytes that grow. Plain malloc'ed memory: a buffer may be handed from thread to thread. Or memory that somebody else has
-** set aside, which does not grow.
+** Bytes that grow. A buffer may be handed from thread to thread. Or memory that somebody else has set aside, which does not
+** grow.
 */
 #ifndef MOONS_BASE_BUFFER_H
 #define MOONS_BASE_BUFFER_H
@@ -9,11 +9,14 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Zero-initialised, or with `beside` set: empty. */
 typedef struct moons__buffer {
-  char *bytes; /* NULL while capacity is 0; owned */
+  char *bytes; /* NULL while capacity is 0; owned, from moons__allocate */
   size_t n_bytes;
   size_t capacity;
   int is_fixed; /* somebody else's: that is all there is */
+  const void
+      *beside; /* a block, beside which the bytes are made (allocate.h); outlives their growth */
 } moons__buffer;
 
 /* Makes room for `n_bytes` more. Returns 0, or MOONS_ENOMEM with the buffer as it was. */

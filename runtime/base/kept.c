@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
+
 typedef struct moons__kept_bytes {
   struct moons__kept_bytes *before;
   const void *key;
@@ -27,7 +29,7 @@ const void *moons__kept_find(const moons__kept *kept, const void *key, size_t *n
 
 /* Without memory nothing is kept: the next state compiles once more. */
 void moons__kept_add(moons__kept *kept, const void *key, const void *bytes, size_t n_bytes) {
-  kept_bytes *k = malloc(sizeof *k + n_bytes);
+  kept_bytes *k = moons__allocate(kept->beside, sizeof *k + n_bytes);
   if (k == NULL) return;
   k->key = key;
   k->n_bytes = n_bytes;
@@ -42,7 +44,7 @@ void moons__kept_free(moons__kept *kept) {
   kept_bytes *k = atomic_load_explicit(&kept->last, memory_order_acquire);
   while (k != NULL) {
     kept_bytes *before = k->before;
-    free(k);
+    moons__free(k);
     k = before;
   }
   atomic_store_explicit(&kept->last, NULL, memory_order_relaxed);

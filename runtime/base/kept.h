@@ -10,6 +10,7 @@
 
 /* Zero-initialised: empty. Find and add: any thread, several at once. */
 typedef struct moons__kept {
+  const void *beside; /* a block, beside which they are made (allocate.h) */
   _Atomic(struct moons__kept_bytes *) last;
 } moons__kept;
 

@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 
 enum { FIRST_CAPACITY = 16, GROWTH = 4, KEEP_CAPACITY = 256 };
 
 /* The old entries stay until the new ones are whole, so a failure changes nothing. */
 static int resize(moons__ptrmap *map, size_t capacity) {
-  moons__ptrmap larger = {calloc(capacity, sizeof(moons__ptrmap_entry)), capacity, map->n_entries};
+  moons__ptrmap larger = {
+      moons__allocate_zeros(map->beside, capacity * sizeof(moons__ptrmap_entry)), capacity,
+      map->n_entries, map->beside};
   if (larger.entries == NULL) return MOONS_ENOMEM;
   for (size_t i = 0; i < map->capacity; i++)
     if (map->entries[i].key != NULL)
       *moons__ptrmap_slot(&larger, map->entries[i].key) = map->entries[i];
-  free(map->entries);
+  moons__free(map->entries);
   *map = larger;
   return 0;
 }
@@ -59,8 +62,8 @@ void moons__ptrmap_clear(moons__ptrmap *map) {
 }
 
 void moons__ptrmap_free(moons__ptrmap *map) {
-  free(map->entries);
-  *map = (moons__ptrmap){0};
+  moons__free(map->entries);
+  *map = (moons__ptrmap){.beside = map->beside};
 }
 
 /* Objects met before. */
@@ -69,7 +72,8 @@ void moons__ptrmap_free(moons__ptrmap *map) {
 static int grow(moons__seen *seen) {
   size_t capacity = seen->capacity > 0 ? seen->capacity * GROWTH : KEEP_CAPACITY;
   if (capacity > SIZE_MAX / sizeof(moons__ptrmap_entry)) return MOONS_ENOMEM;
-  moons__ptrmap_entry *all = realloc(seen->all, capacity * sizeof *all);
+  moons__ptrmap_entry *all =
+      moons__reallocate(seen->numbers.beside, seen->all, capacity * sizeof *all);
   if (all == NULL) return MOONS_ENOMEM;
   seen->all = all;
   seen->capacity = capacity;
@@ -143,8 +147,15 @@ void moons__seen_clear(moons__seen *seen) {
 }
 
 void moons__seen_free(moons__seen *seen) {
-  free(seen->all);
+  const void *beside = seen->numbers.beside;
+  moons__free(seen->all);
   moons__ptrmap_free(&seen->regions);
   moons__ptrmap_free(&seen->numbers);
   *seen = (moons__seen){0};
+  moons__seen_use(seen, beside);
+}
+
+void moons__seen_use(moons__seen *seen, const void *beside) {
+  seen->regions.beside = beside;
+  seen->numbers.beside = beside;
 }

@@ -12,11 +12,12 @@ typedef struct moons__ptrmap_entry {
   uint64_t value;
 } moons__ptrmap_entry;
 
-/* Zero-initialised: empty. */
+/* Zero-initialised, or with `beside` set: empty. */
 typedef struct moons__ptrmap {
   moons__ptrmap_entry *entries; /* a power of two of them, or NULL; owned */
   size_t capacity;
   size_t n_entries;
+  const void *beside; /* a block, beside which they are made (allocate.h) */
 } moons__ptrmap;
 
 /* What get returns for an address that is not there. */
@@ -99,6 +100,9 @@ static inline uint64_t *moons__seen_at(moons__seen *seen, const void *object) {
   if (i == seen->n) seen->few[seen->n++] = (moons__ptrmap_entry){object, MOONS__PTRMAP_NONE};
   return &seen->few[i].value;
 }
+
+/* From now on memory for it is made beside this block (allocate.h). */
+void moons__seen_use(moons__seen *seen, const void *beside);
 
 /* Forgets all objects; keeps the memory where it is small. */
 void moons__seen_clear(moons__seen *seen);

@@ -233,7 +233,7 @@ static int read_hosts(command *c, const char *names) {
     if (names == NULL) snprintf(c->why, sizeof c->why, "SLURM_JOB_NODELIST is not set");
     if (c->options.launch == NULL) c->options.launch = moons__launch_by_slurm;
   }
-  if (names == NULL || moons__host_list_read(&list, names, c->why)) return 0;
+  if (names == NULL || moons__host_list_read(&list, NULL, names, c->why)) return 0;
   moons__host_list_free(&list);
   c->backend = "hosts";
   c->options.backend = MOONS_HOSTS;

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "wire/batch.h"
 #include "worker/job_options.h"
 
@@ -35,7 +36,7 @@ moons__plan *moons__host_call_plan(const moons_call *call, int pack) {
 
 static int add_chunk(moons_call *call, const char *function, const moons_value *arguments,
                      size_t n_arguments) {
-  moons__buffer bytes = {0};
+  moons__buffer bytes = {.beside = call};
   moons__chunk *chunk = &call->task.chunk;
   int error = write_chunk(&bytes, function, arguments, n_arguments);
   chunk->bytes = bytes.bytes;
@@ -49,7 +50,7 @@ static int add_chunk(moons_call *call, const char *function, const moons_value *
 }
 
 int moons__host_call_make(moons_call **call, moons_program *program, void *data) {
-  *call = calloc(1, sizeof **call);
+  *call = moons__allocate_zeros(program, sizeof **call);
   if (*call == NULL) return MOONS_ENOMEM;
   (*call)->program = moons__program_share(program);
   (*call)->data = data;
@@ -85,7 +86,7 @@ void moons__host_call_fail(moons_call *call, moons__host_error *error, uint64_t 
 }
 
 static void fail_for(moons_call *call, moons_kind kind, const char *message, uint64_t index) {
-  moons__host_call_fail(call, moons__host_error_new(kind, message), index);
+  moons__host_call_fail(call, moons__host_error_new(call, kind, message), index);
 }
 
 void moons__host_call_unread(moons_call *call, int error, uint64_t index) {
@@ -106,7 +107,7 @@ int moons__host_call_is_too_much(moons_call *call, size_t n_bytes) {
 static void take_results(moons_call *call, const moons__item *item) {
   if (moons__host_call_is_too_much(call, item->n_bytes)) return;
   int error =
-      moons__values_read(&call->results, item->bytes, item->n_bytes, call->task.chunk.given);
+      moons__values_read(&call->results, call, item->bytes, item->n_bytes, call->task.chunk.given);
   if (error) moons__host_call_unread(call, error, 0);
 }
 
@@ -125,7 +126,7 @@ void moons__host_call_read(moons_call *call) {
   switch (item.kind) {
   case MOONS__ITEM_MESSAGE: take_results(call, &item); break;
   case MOONS__ITEM_ERROR:
-    moons__host_call_fail(call, moons__host_error_read(item.bytes, item.n_bytes), 0);
+    moons__host_call_fail(call, moons__host_error_read(call, item.bytes, item.n_bytes), 0);
     break;
   default: take_nothing(call);
   }
@@ -151,8 +152,8 @@ void moons__host_call_free(moons_call *call) {
   moons__host_call_detach(call);
   for (size_t i = 0; i < call->n_parts; i++)
     moons__values_free(&call->parts[i]);
-  free(call->parts);
+  moons__free(call->parts);
   moons__values_free(&call->results);
   moons__host_error_free(call->error);
-  free(call);
+  moons__free(call);
 }

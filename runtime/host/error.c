@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "wire/failure.h"
 
 /* The kinds as hosts know them. The module alone makes failures of kind SYSTEM. */
@@ -48,7 +49,7 @@ static moons_value other(const char *text) {
 static int read_value(moons__host_error *e, const moons__failure *f, const char *unsent) {
   e->error.value = *unsent != '\0' ? other(unsent) : moons_nil();
   if (f->value == NULL || f->value_bytes == 0) return 0;
-  int error = moons__values_read(&e->value, f->value, f->value_bytes, NULL);
+  int error = moons__values_read(&e->value, e, f->value, f->value_bytes, NULL);
   if (error == MOONS_ENOMEM) return error;
   if (error)
     e->error.value = other("what was thrown contains itself");
@@ -57,9 +58,9 @@ static int read_value(moons__host_error *e, const moons__failure *f, const char 
   return 0;
 }
 
-static moons__host_error *make(const moons__failure *f) {
+static moons__host_error *make(const void *beside, const moons__failure *f) {
   size_t n_bytes = f->message_bytes + f->traceback_bytes + f->unsent_bytes + 3;
-  moons__host_error *e = calloc(1, sizeof *e + n_bytes);
+  moons__host_error *e = moons__allocate_zeros(beside, sizeof *e + n_bytes);
   if (e == NULL) return NULL;
   char *at = e->texts;
   e->error.kind = kind_of(f->kind);
@@ -67,18 +68,18 @@ static moons__host_error *make(const moons__failure *f) {
   e->error.message = copy_text(&at, f->message, f->message_bytes);
   e->error.traceback = copy_text(&at, f->traceback, f->traceback_bytes);
   if (read_value(e, f, copy_text(&at, f->unsent, f->unsent_bytes)) == 0) return e;
-  free(e);
+  moons__free(e);
   return NULL;
 }
 
-moons__host_error *moons__host_error_read(const void *bytes, size_t n_bytes) {
+moons__host_error *moons__host_error_read(const void *beside, const void *bytes, size_t n_bytes) {
   moons__failure failure;
-  return moons__failure_read(&failure, bytes, n_bytes) ? NULL : make(&failure);
+  return moons__failure_read(&failure, bytes, n_bytes) ? NULL : make(beside, &failure);
 }
 
-moons__host_error *moons__host_error_new(moons_kind kind, const char *message) {
+moons__host_error *moons__host_error_new(const void *beside, moons_kind kind, const char *message) {
   moons__failure failure = moons__failure_of(MOONS__FAILURE_ERROR, message);
-  moons__host_error *e = make(&failure);
+  moons__host_error *e = make(beside, &failure);
   if (e == NULL) return NULL;
   e->error.kind = kind;
   e->error.kind_name = name_of(kind);
@@ -88,5 +89,5 @@ moons__host_error *moons__host_error_new(moons_kind kind, const char *message) {
 void moons__host_error_free(moons__host_error *e) {
   if (e == NULL) return;
   moons__values_free(&e->value);
-  free(e);
+  moons__free(e);
 }

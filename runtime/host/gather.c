@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "host/map.h"
 #include "wire/batch.h"
 
@@ -73,7 +74,7 @@ static moons_value take_string(place *p, const moons__item *item) {
 /* A message of one value. */
 static int take_message(place *p, const moons__item *item, const moons__shared_list *shared) {
   moons__values *values = &p->call->parts[p->call->n_parts];
-  int error = moons__values_read(values, item->bytes, item->n_bytes, shared);
+  int error = moons__values_read(values, p->call, item->bytes, item->n_bytes, shared);
   if (error) return error;
   p->call->n_parts++;
   p->list[p->i] = values->n_values > 0 ? values->values[0] : moons_nil();
@@ -108,8 +109,8 @@ int moons__gather(moons_call *call, uint64_t *index) {
   each(call, measure, &e);
   size_t most_bytes = SIZE_MAX / (2 * sizeof(moons_value));
   if (e.n > most_bytes || e.string_bytes > SIZE_MAX / 4) return MOONS_ENOMEM;
-  moons_value *block = malloc((e.n + 1) * sizeof *block + e.string_bytes);
-  call->parts = calloc(e.n_messages > 0 ? e.n_messages : 1, sizeof *call->parts);
+  moons_value *block = moons__allocate(call, (e.n + 1) * sizeof *block + e.string_bytes);
+  call->parts = moons__allocate_zeros(call, e.n_messages * sizeof *call->parts);
   call->results = (moons__values){.values = block, .n_values = 1};
   if (block == NULL || call->parts == NULL) return MOONS_ENOMEM;
   block[0] = sequence(&e, block);

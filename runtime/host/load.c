@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "base/hash.h"
 #include "host/call.h"
 #include "host/queue.h"
@@ -25,11 +26,11 @@ static moons__libraries libraries_of(const moons__source *source) {
 }
 
 static int make_setup(moons_program *program, const moons__source *source) {
-  moons__buffer bytes = {0};
+  moons__buffer bytes = {.beside = program};
   int error = moons__setup_write_source(&bytes, libraries_of(source), MOONS__LIBRARIES_ALL, source);
   if (!error) {
     uint64_t hash = moons__hash(MOONS__HASH_START, bytes.bytes, bytes.n_bytes);
-    program->setup = moons__setup_new(bytes.bytes, bytes.n_bytes, hash);
+    program->setup = moons__setup_new(program, bytes.bytes, bytes.n_bytes, hash);
     if (program->setup == NULL) error = MOONS_ENOMEM;
   }
   moons__buffer_free(&bytes);
@@ -61,7 +62,7 @@ static int load(moons_program *program, const moons__source *source) {
 
 /* The terms are the program's from here on. */
 static int new_program(moons_program **program, moons_runtime *runtime, moons__terms *terms) {
-  moons_program *new = calloc(1, sizeof *new);
+  moons_program *new = moons__allocate_zeros(runtime, sizeof *new);
   if (new == NULL) {
     moons__terms_release(terms);
     return MOONS_ENOMEM;
@@ -91,7 +92,7 @@ int moons_program_load(moons_program **program, moons_runtime *runtime, const ch
   moons__source text = {name != NULL ? name : "=program", source != NULL ? source : "", n_bytes};
   moons__terms *own;
   if (program != NULL) *program = NULL;
-  int error = moons__terms_new(&own, terms);
+  int error = moons__terms_new(&own, runtime, terms);
   if (!error && (program == NULL || (source == NULL && n_bytes > 0))) error = MOONS_EINVAL;
   if (!error) error = check_runtime(runtime, own);
   if (error) {

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 #include "wire/batch.h"
 
@@ -23,7 +24,7 @@ static int is_sequence(const moons_value *items) {
 static int write_items(moons__spread_items *out, const char *function, const moons_value *items) {
   moons_value room;
   if (items->n > SIZE_MAX / sizeof *out->ends) return MOONS_ENOMEM;
-  out->ends = malloc(items->n > 0 ? items->n * sizeof *out->ends : 1);
+  out->ends = moons__allocate(out->bytes.beside, items->n * sizeof *out->ends);
   if (out->ends == NULL) return MOONS_ENOMEM;
   for (; out->n < items->n; out->n++) {
     const moons_value *item = moons_item(items, out->n + 1, &room);
@@ -49,14 +50,14 @@ static int add_spread(moons_call *call, moons__spread_items *items, uint32_t chu
 
 int moons__host_map_new(moons_call **call, moons_program *program, const char *function,
                         const moons_value *items, uint32_t chunk, void *data) {
-  moons__spread_items written = {.n = 0};
+  moons__spread_items written = {.bytes = {.beside = program}};
   *call = NULL;
   if (!is_sequence(items) || chunk > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
   int error = write_items(&written, function, items);
   if (!error) error = moons__host_call_make(call, program, data);
   if (!error) error = add_spread(*call, &written, chunk);
   moons__buffer_free(&written.bytes);
-  free(written.ends);
+  moons__free(written.ends);
   if (!error) return 0;
   moons__host_call_free(*call);
   *call = NULL;
@@ -73,8 +74,9 @@ static void take_failure(moons_call *call) {
   moons__batch_open(&reader, chunk->results.bytes, chunk->results.n_bytes);
   for (uint64_t i = chunk->first; i <= chunk->first_failed; i++)
     moons__batch_next(&reader, &item);
-  moons__host_error *error =
-      item.kind == MOONS__ITEM_ERROR ? moons__host_error_read(item.bytes, item.n_bytes) : NULL;
+  moons__host_error *error = item.kind == MOONS__ITEM_ERROR
+                                 ? moons__host_error_read(call, item.bytes, item.n_bytes)
+                                 : NULL;
   moons__host_call_fail(call, error, chunk->first_failed - call->first + 1);
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
+
 /* Relaxed: whoever shares is, or stands beside, a user already, so it cannot go meanwhile. */
 moons_program *moons__program_share(moons_program *program) {
   atomic_fetch_add_explicit(&program->n_users, 1, memory_order_relaxed);
@@ -20,7 +22,7 @@ void moons__program_release(moons_program *program) {
   moons__host_error_free(program->error);
   moons__setup_release(program->setup);
   moons__terms_release(program->terms);
-  free(program);
+  moons__free(program);
 }
 
 /* The queues of its calls hold the runtime for these, or they run while the runtime ends. */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "host/map.h"
 
 struct moons_queue {
@@ -113,11 +114,11 @@ int moons_queue_new(moons_queue **queue, moons_runtime *runtime, void (*notify)(
   if (runtime == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(runtime)) return MOONS_EFORKED;
   if (moons__runtime_check_open(runtime)) return MOONS_ECLOSED;
-  moons_queue *new = calloc(1, sizeof *new);
+  moons_queue *new = moons__allocate_zeros(runtime, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
   new->completions = moons__completions_new(runtime, &config);
   if (new->completions == NULL) {
-    free(new);
+    moons__free(new);
     return MOONS_ENOMEM;
   }
   new->runtime = moons__runtime_share(runtime);
@@ -129,7 +130,7 @@ void moons_queue_free(moons_queue *queue) {
   if (queue == NULL || moons__runtime_is_forked(queue->runtime)) return;
   moons__completions_close(queue->completions);
   moons_runtime_free(queue->runtime);
-  free(queue);
+  moons__free(queue);
 }
 
 int moons_queue_fd(moons_queue *queue) {

@@ -21,16 +21,15 @@ int moons__values_write(moons__buffer *out, const char *head, const moons_value 
 
 /* What has come home: the values of a message. */
 typedef struct moons__values {
-  moons_value
-      *values; /* the start of one block from malloc, which holds all that they point to; owned */
+  moons_value *values; /* the start of one block, which holds all that they point to; owned */
   size_t n_values;
 } moons__values;
 
-/* Reads the values of a message; `shared` are the blocks beside it, or NULL. Functions, and what else is no plain data, become
+/* Reads the values of a message, to memory beside that block (allocate.h); `shared` are the blocks beside it, or NULL. Functions, and what else is no plain data, become
 ** values of the type MOONS_OTHER; metatables are left out; what is shared in Lua is shared here. Any bytes give values or an
 ** error, in memory bounded by their length. Returns 0, or with nothing made MOONS_ENOMEM, MOONS__EMALFORMED, or MOONS_EDEPTH for a
 ** value that contains itself. */
-int moons__values_read(moons__values *values, const void *bytes, size_t n_bytes,
+int moons__values_read(moons__values *values, const void *beside, const void *bytes, size_t n_bytes,
                        const moons__shared_list *shared);
 
 /* Frees the block, and leaves none. */

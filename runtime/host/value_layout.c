@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "host/node.h"
 
 typedef struct layout {
@@ -249,17 +250,18 @@ static int take_block(layout *l) {
   size_t n_values = l->n_values > 0 ? l->n_values : 1;
   if (n_values > (SIZE_MAX / 2 - l->n_bytes) / sizeof(moons_value) - l->n_numbers)
     return MOONS_ENOMEM;
-  l->values = malloc(n_values * sizeof(moons_value) + l->n_numbers * 8 + l->n_bytes);
+  l->values = moons__allocate(l->nodes->list.beside,
+                              n_values * sizeof(moons_value) + l->n_numbers * 8 + l->n_bytes);
   if (l->values == NULL) return MOONS_ENOMEM;
   l->numbers = (int64_t *)(void *)(l->values + n_values);
   l->bytes = (char *)(l->numbers + l->n_numbers);
   return 0;
 }
 
-int moons__values_read(moons__values *values, const void *bytes, size_t n_bytes,
+int moons__values_read(moons__values *values, const void *beside, const void *bytes, size_t n_bytes,
                        const moons__shared_list *shared) {
   *values = (moons__values){.n_values = 0};
-  moons__nodes nodes;
+  moons__nodes nodes = {.list = {.beside = beside}};
   int error = moons__nodes_read(&nodes, bytes, n_bytes, shared);
   layout l = {.nodes = &nodes};
   if (!error) error = go_through(&l);
@@ -273,6 +275,6 @@ int moons__values_read(moons__values *values, const void *bytes, size_t n_bytes,
 }
 
 void moons__values_free(moons__values *values) {
-  free(values->values);
+  moons__free(values->values);
   *values = (moons__values){.n_values = 0};
 }

@@ -556,8 +556,8 @@ static void read_message(reader *r) {
 
 int moons__nodes_read(moons__nodes *nodes, const void *bytes, size_t n_bytes,
                       const moons__shared_list *shared) {
-  *nodes = (moons__nodes){.n_values = 0};
   reader r = {.nodes = nodes, .start = bytes, .at = bytes, .shared = shared};
+  r.kept.beside = r.deferred.beside = r.keys.beside = r.ends.beside = nodes->list.beside;
   r.end = r.start + n_bytes;
   read_message(&r);
   moons__buffer_free(&r.kept);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "module/errors.h"
 #include "module/hooks.h"
 #include "schedule/jobs.h"
@@ -323,9 +324,10 @@ static void drop_taken(moons__job_data *j) {
   moons__shared_list_release(j->given);
   j->given = NULL;
   if (has_rule || j->bytes.bytes != NULL || j->taken.n_bytes > MOONS_SPARE_BYTES)
-    free(j->taken.bytes);
+    moons__free(j->taken.bytes);
   else
-    j->bytes = (moons__buffer){.bytes = j->taken.bytes, .capacity = j->taken.n_bytes};
+    j->bytes = (moons__buffer){
+        .bytes = j->taken.bytes, .capacity = j->taken.n_bytes, .beside = j->state->runtime};
   j->taken.bytes = NULL;
   j->taken.n_bytes = 0;
   j->taken.host = NULL;

@@ -284,7 +284,7 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
     j->first_here = (uint64_t)j->next;
   char *bytes = j->bytes.bytes;
   size_t n_bytes = j->bytes.n_bytes;
-  j->bytes = (moons__buffer){0};
+  j->bytes = (moons__buffer){.beside = j->state->runtime};
   moons__shortage shortage;
   int error =
       moons__job_put_with(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, shared, &shortage);

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "schedule/jobs.h"
 #include "schedule/queue.h"
 #include "wire/traceback.h"
@@ -49,7 +50,7 @@ void moons__leave_setup(moons__job_data *j) {
 
 static void take_setup(moons__job_data *j) {
   j->setup = j->state->spare_setup;
-  j->state->spare_setup = (moons__buffer){0};
+  j->state->spare_setup = (moons__buffer){.beside = j->state->runtime};
 }
 
 void moons__leave_encoder(moons__job_data *j) {
@@ -73,6 +74,7 @@ moons__job_data *moons__push_job(lua_State *L) {
   moons__state_data *state = moons__push_state(L); /* is finalized after jobs: it is made before */
   moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
   *j = (moons__job_data){.state = state, .next = 1};
+  j->arrays.beside = j->bytes.beside = j->classes.numbers.beside = state->runtime;
   luaL_setmetatable(L, JOB_TYPE);
   take_encoder(j);
   take_setup(j);
@@ -115,7 +117,7 @@ void moons__close_job(lua_State *L, moons__job_data *j) {
   moons__buffer_free(&j->setup);
   moons__classes_free(&j->classes);
   moons__buffer_free(&j->bytes);
-  free(j->taken.bytes);
+  moons__free(j->taken.bytes);
   j->taken.bytes = NULL;
   j->state = NULL;
 }

@@ -153,7 +153,7 @@ static int append(lua_State *L, const void *bytes, size_t n_bytes, void *buffer)
 
 /* Keeps the function on top as bytecode, which is read five times as fast as its source. */
 static void keep(lua_State *L, moons__kept *code, const moons__lua_source *source) {
-  moons__buffer bytes = {0};
+  moons__buffer bytes = {.beside = code->beside};
   if (lua_dump(L, append, &bytes, 0) == 0)
     moons__kept_add(code, source, bytes.bytes, bytes.n_bytes);
   moons__buffer_free(&bytes);
@@ -258,6 +258,8 @@ void moons__preload(lua_State *L, moons_runtime *runtime) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushlightuserdata(L, runtime);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME);
+  lua_pushlightuserdata(L, runtime); /* it is a block, and stays as long as the state */
+  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_BESIDE);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_parallel);
   lua_setfield(L, -2, "parallel");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "module/state.h"
+#include "state/array.h"
 #include "state/libraries.h"
 #include "wire/capture.h"
 
@@ -79,7 +80,9 @@ static int push_captures(lua_State *L) {
 /* core.captures(f): the dump of a Lua function, without what is for debugging; sets of the globals that it names and of the
 ** modules that it requires; whether it may name other globals, draw random numbers, and require other modules. */
 int moons__core_captures(lua_State *L) {
-  moons__buffer dump = {0}, names = {0};
+  lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_BESIDE);
+  const void *beside = lua_touserdata(L, -1);
+  moons__buffer dump = {.beside = beside}, names = {.beside = beside};
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_pushcfunction(L, push_captures);

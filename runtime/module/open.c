@@ -106,7 +106,7 @@ static int open_protected(lua_State *L, opening *o) {
 
 int moons_open(lua_State *L, moons_runtime *runtime, const moons_terms *terms) {
   opening o = {.runtime = runtime};
-  int error = moons__terms_new(&o.terms, terms);
+  int error = moons__terms_new(&o.terms, runtime, terms);
   if (!error && (L == NULL || runtime == NULL)) error = MOONS_EINVAL;
   if (!error && moons__runtime_is_forked(runtime)) error = MOONS_EFORKED;
   if (!error) error = moons__runtime_check_open(runtime);

@@ -55,6 +55,8 @@ moons__state_data *moons__push_state(lua_State *L) {
   else
     own_runtime(L, state);
   lua_pop(L, 1);
+  moons__names_use(&state->names, state->runtime);
+  state->spare_setup.beside = state->runtime;
   state->luggage.terms = moons__terms_of_state(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_STATE);
@@ -67,7 +69,7 @@ const moons__luggage *moons__luggage_of(const moons__state_data *state) {
 }
 
 moons__queue *moons__queue_of(lua_State *L, moons__state_data *state) {
-  if (state->queue == NULL) state->queue = moons__queue_new();
+  if (state->queue == NULL) state->queue = moons__queue_new(state->runtime);
   moons__check(L, state->queue == NULL ? MOONS_ENOMEM : 0);
   return state->queue;
 }

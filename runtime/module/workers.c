@@ -110,7 +110,7 @@ int moons__core_why_no_hosts(lua_State *L) {
   char why[MOONS__LIST_WHY_BYTES];
   moons__host_list list;
   const char *launch = luaL_optstring(L, 2, moons__launch_by_ssh);
-  if (moons__host_list_read(&list, luaL_checkstring(L, 1), why)) {
+  if (moons__host_list_read(&list, NULL, luaL_checkstring(L, 1), why)) {
     lua_pushstring(L, why);
     return 1;
   }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "schedule/tasks.h"
 #include "system/clock.h"
 #include "system/flag.h"
@@ -65,20 +66,20 @@ static void tell_end(moons__client *client);
 
 moons__completions *moons__completions_new(moons_runtime *runtime,
                                            const moons__completions_config *config) {
-  moons__completions *c = calloc(1, sizeof *c);
+  moons__completions *c = moons__allocate_zeros(runtime, sizeof *c);
   if (c == NULL) return NULL;
   c->config = *config;
   c->runtime = runtime;
   c->n_users = 1;
   c->flag.descriptor = -1;
-  c->waiter = moons__waiter_new();
+  c->waiter = moons__waiter_new(runtime);
   c->client = (moons__client){.is_busy = is_busy, .end = end, .tell = tell_end};
   if (c->waiter != NULL && make_locks(c) == 0) {
     moons__client_add(runtime, &c->client);
     return c;
   }
   if (c->waiter != NULL) moons__waiter_release(c->waiter);
-  free(c);
+  moons__free(c);
   return NULL;
 }
 
@@ -87,7 +88,7 @@ static void destroy(moons__completions *c) {
   moons__waiter_release(c->waiter);
   uv_cond_destroy(&c->idle);
   uv_mutex_destroy(&c->mutex);
-  free(c);
+  moons__free(c);
 }
 
 /* Cancels all that is under way. The mutex is held. */

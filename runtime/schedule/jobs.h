@@ -25,7 +25,7 @@ int moons_job_new(moons_job **job, moons_runtime *runtime, const moons__job_opti
 int moons_job_extend(moons_job *job, const void *setup, size_t setup_bytes);
 
 /* Gives the job a chunk: `n_calls` calls whose arguments are `bytes` (batch.h), the first of them
-** number `first`. The bytes must come from malloc and belong to the job from here on, also on
+** number `first`. The bytes are a block (allocate.h) and belong to the job from here on, also on
 ** failure. Returns 0, or with the chunk dropped MOONS_ENOMEM, MOONS_EINVAL for more calls than a chunk may have (sizes.h),
 ** MOONS_ETHREAD where none of the workers that may run it is idle and the next cannot be started, or MOONS__ESTOPPED where a
 ** call has failed or the job was cancelled. */
@@ -36,7 +36,7 @@ int moons_job_put(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
 typedef struct moons_chunk {
   uint64_t first;   /* number of its first call */
   uint32_t n_calls; /* how many calls it has */
-  char *bytes;      /* results (batch.h), from malloc; whoever takes the chunk frees them */
+  char *bytes; /* results (batch.h), a block (allocate.h); whoever takes the chunk frees them */
   size_t n_bytes;
   int is_cut;       /* the job was stopped: there may be fewer results than calls */
   uint64_t busy_ns; /* time that a worker spent on it */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "backend/cargo.h"
+#include "base/allocate.h"
 #include "base/errors.h"
 #include "base/hash.h"
 #include "schedule/counts.h"
@@ -41,7 +42,7 @@ static void job_destroy(moons_job *job) {
   uv_mutex_destroy(&job->mutex);
   for (unsigned i = 0; i < job->n_plans; i++)
     end_use(job->plans[i]);
-  free(job);
+  moons__free(job);
 }
 
 /* The set-up of an earlier job with this hash and size, shared, or NULL. The bytes may be many, so they are not compared here
@@ -82,8 +83,8 @@ static moons__setup *share_setup(moons_runtime *r, const void *bytes, size_t n_b
   moons__setup *setup = find_setup(r, hash, n_bytes);
   if (setup != NULL && moons__setup_is(setup, bytes, n_bytes, hash)) return setup;
   moons__setup_release(setup);
-  setup = r->functions->runs_elsewhere ? moons__cargo_setup(bytes, n_bytes, hash)
-                                       : moons__setup_new(bytes, n_bytes, hash);
+  setup = r->functions->runs_elsewhere ? moons__cargo_setup(r, bytes, n_bytes, hash)
+                                       : moons__setup_new(r, bytes, n_bytes, hash);
   if (setup != NULL) keep_setup(r, setup);
   return setup;
 }
@@ -148,12 +149,12 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options 
   int error = depth > 0 ? 0 : moons__runtime_grow(r, options->n_workers, shortage);
   if (!error && is_outer) error = moons__runtime_check_open(r);
   if (error) return error;
-  moons_job *new = calloc(1, sizeof *new);
+  moons_job *new = moons__allocate_zeros(r, sizeof *new);
   if (new == NULL) return MOONS_ENOMEM;
   new->plans[0] = make_first_plan(r, options, luggage);
   if (new->plans[0] == NULL || uv_mutex_init(&new->mutex)) {
     moons__plan_release(new->plans[0]);
-    free(new);
+    moons__free(new);
     return MOONS_ENOMEM;
   }
   begin_use(new->plans[0]);
@@ -204,7 +205,7 @@ static void chunk_free(moons__chunk *chunk) {
   moons__chunk_drop_arguments(chunk);
   moons__buffer_free(&chunk->results);
   moons__shared_list_release(chunk->given);
-  free(chunk);
+  moons__free(chunk);
 }
 
 moons__chunk_list moons__chunks_start(moons_job *job) {
@@ -369,7 +370,7 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chun
   *chunk = NULL;
   if (moons__job_is_forked(job)) return MOONS_EFORKED;
   if (n_calls > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
-  *chunk = calloc(1, sizeof **chunk);
+  *chunk = moons__allocate_zeros(job, sizeof **chunk);
   return *chunk != NULL ? 0 : MOONS_ENOMEM;
 }
 
@@ -429,7 +430,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   listeners l = {0};
   int error = new_chunk(job, n_calls, &chunk);
   if (error) {
-    free(bytes);
+    moons__free(bytes);
     moons__shared_list_release(shared);
     return error;
   }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "schedule/news.h"
 
 struct moons__queue {
@@ -15,13 +16,13 @@ struct moons__queue {
   moons__news *first, *last;
 };
 
-moons__queue *moons__queue_new(void) {
-  moons__queue *q = calloc(1, sizeof *q);
+moons__queue *moons__queue_new(const void *beside) {
+  moons__queue *q = moons__allocate_zeros(beside, sizeof *q);
   if (q == NULL) return NULL;
-  q->waiter = moons__waiter_new();
+  q->waiter = moons__waiter_new(beside);
   if (q->waiter != NULL && uv_mutex_init(&q->mutex) == 0) return q;
   if (q->waiter != NULL) moons__waiter_release(q->waiter);
-  free(q);
+  moons__free(q);
   return NULL;
 }
 
@@ -29,7 +30,7 @@ void moons__queue_free(moons__queue *q) {
   if (q == NULL) return;
   uv_mutex_destroy(&q->mutex);
   moons__waiter_release(q->waiter);
-  free(q);
+  moons__free(q);
 }
 
 moons__waiter *moons__queue_waiter(const moons__queue *q) { return q->waiter; }

@@ -13,8 +13,8 @@
 
 typedef struct moons__queue moons__queue;
 
-/* NULL: no memory. */
-moons__queue *moons__queue_new(void);
+/* In memory beside that block (allocate.h). NULL: no memory. */
+moons__queue *moons__queue_new(const void *beside);
 
 /* Frees the queue. All jobs that report to it must have been freed. Accepts NULL. */
 void moons__queue_free(moons__queue *queue);

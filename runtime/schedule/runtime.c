@@ -11,6 +11,7 @@
 
 #include "backend/agent.h"
 #include "backend/serve.h"
+#include "base/allocate.h"
 #include "base/sized.h"
 #include "schedule/inside.h"
 #include "system/fork.h"
@@ -61,14 +62,17 @@ int moons__runtime_is_forked(const moons_runtime *r) {
 static void preload(struct lua_State *L, void *runtime) { moons__preload(L, runtime); }
 
 /* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
-static commons *get_commons(const moons_runtime *parent, size_t states_bytes, moons__trace *trace) {
-  commons *c = parent != NULL ? parent->commons : calloc(1, sizeof *c);
+static commons *get_commons(const moons_runtime *r, moons__trace *trace) {
+  const moons_runtime *parent = r->parent;
+  size_t states_bytes = r->options.states_bytes;
+  commons *c = parent != NULL ? parent->commons : moons__allocate_zeros(r, sizeof *c);
   if (c == NULL) return NULL;
   if (parent == NULL && uv_mutex_init(&c->closing.mutex)) {
-    free(c);
+    moons__free(c);
     return NULL;
   }
   if (parent == NULL) c->trace = trace;
+  if (parent == NULL) c->kept.beside = c;
   if (parent == NULL) c->states.max_bytes = states_bytes;
   if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
   atomic_fetch_add_explicit(&c->n_users, 1, memory_order_relaxed);
@@ -81,15 +85,15 @@ static void release_commons(commons *c) {
   moons__kept_free(&c->kept);
   moons__roster_free(&c->roster);
   uv_mutex_destroy(&c->closing.mutex);
-  free(c);
+  moons__free(c);
 }
 
 static void free_runtime(moons_runtime *r) {
-  free(r->program);
-  free(r->thread_name);
-  free(r->hosts);
-  free(r->launch);
-  free(r);
+  moons__free(r->program);
+  moons__free(r->thread_name);
+  moons__free(r->hosts);
+  moons__free(r->launch);
+  moons__free(r);
 }
 
 /* Called when the last that uses the runtime has gone, a call that was given up included; also in place of that by a making
@@ -124,7 +128,8 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .thread_name = r->thread_name,
       .thread = r->options.thread,
       .thread_data = r->options.thread_data,
-      .worker = {.state_bytes = r->options.states_bytes,
+      .worker = {.beside = r->commons,
+                 .state_bytes = r->options.states_bytes,
                  .images_bytes = r->options.images_bytes,
                  .states = &r->commons->states,
                  .trace = r->commons->trace,
@@ -258,7 +263,7 @@ static int count_threads(moons_runtime *r) {
 
 /* The parts of it that runtime_destroy must find. Whatever fails after these can be taken back in one way. */
 static int open_parts(moons_runtime *r, moons__trace *trace) {
-  r->commons = get_commons(r->parent, r->options.states_bytes, trace);
+  r->commons = get_commons(r, trace);
   if (r->commons == NULL) return MOONS_ENOMEM;
   int error = open_process(r);
   if (error) release_commons(r->commons);
@@ -271,7 +276,7 @@ static int open_parts(moons_runtime *r, moons__trace *trace) {
 static int open_console(moons_runtime *r, const moons__surroundings *around) {
   const moons_runtime *parent = r->parent;
   int is_own = parent == NULL && around->write == NULL;
-  int error = is_own ? moons__console_open(&r->console, r->thread_name) : 0;
+  int error = is_own ? moons__console_open(&r->console, r, r->thread_name) : 0;
   if (parent != NULL) r->console = parent->console;
   r->write = parent != NULL ? parent->write : is_own ? moons__console_write : around->write;
   r->write_data = parent != NULL ? parent->write_data : is_own ? r->console : around->write_data;
@@ -285,7 +290,7 @@ static int open_workers(moons_runtime *r, const moons__surroundings *around, uns
   if (r->parent != NULL)
     r->children = moons__children_share(r->parent->children);
   else
-    error = moons__children_open(&r->children);
+    error = moons__children_open(&r->children, r);
   return error ? error : open_backend(r, n_had);
 }
 
@@ -295,7 +300,7 @@ static int check_options(const moons_options *options) {
   if (find_backend(options->backend) == NULL || options->n_workers > MOONS_MAX_WORKERS ||
       options->stack_bytes > SIZE_MAX / 2)
     return MOONS_EINVAL;
-  return options->alloc != NULL ? MOONS_EUNSUPPORTED : 0;
+  return 0;
 }
 
 /* In place of what was left to the library. */
@@ -312,15 +317,17 @@ static void resolve_options(moons_options *options) {
 }
 
 /* Has *text point to a copy, which is freed as *copy. */
-static int copy_text(const char **text, char **copy) {
+static int copy_text(const moons_runtime *r, const char **text, char **copy) {
   if (*text == NULL) return 0;
-  *text = *copy = strdup(*text);
+  *text = *copy = moons__allocate_copy(r, *text);
   return *copy != NULL ? 0 : MOONS_ENOMEM;
 }
 
 /* A runtime that nobody uses yet; NULL: no memory. */
 static moons_runtime *begin_runtime(const moons_options *options, const moons_runtime *parent) {
-  moons_runtime *r = calloc(1, sizeof *r);
+  moons_runtime *r = parent != NULL
+                         ? moons__allocate_zeros(parent, sizeof *r)
+                         : moons__allocate_by(options->alloc, options->alloc_data, sizeof *r);
   if (r == NULL) return NULL;
   r->functions = find_backend(options->backend);
   r->fork_number = moons__fork_number();
@@ -331,10 +338,10 @@ static moons_runtime *begin_runtime(const moons_options *options, const moons_ru
   atomic_init(&r->n_started, r->options.n_workers);
   atomic_init(&r->n_holders, 1);
   r->host_states_bytes = parent != NULL ? parent->host_states_bytes : options->states_bytes;
-  if (copy_text(&r->options.program, &r->program) == 0 &&
-      copy_text(&r->options.thread_name, &r->thread_name) == 0 &&
-      copy_text(&r->options.hosts, &r->hosts) == 0 &&
-      copy_text(&r->options.launch, &r->launch) == 0)
+  if (copy_text(r, &r->options.program, &r->program) == 0 &&
+      copy_text(r, &r->options.thread_name, &r->thread_name) == 0 &&
+      copy_text(r, &r->options.hosts, &r->hosts) == 0 &&
+      copy_text(r, &r->options.launch, &r->launch) == 0)
     return r;
   free_runtime(r);
   return NULL;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "base/errors.h"
 #include "schedule/chunk_size.h"
 #include "sizes.h"
@@ -53,7 +54,7 @@ static void unlink_part(part **list, const part *p) {
 /* The plan is the spread's. */
 static void part_free(part *p) {
   moons__task_clear(&p->task);
-  free(p);
+  moons__free(p);
 }
 
 static void free_all(part *list) {
@@ -90,11 +91,11 @@ static void part_done(moons__task *task);
 
 /* The task of n items; NULL: no memory. */
 static part *part_new(moons__spread *s, size_t first, uint32_t n) {
-  moons__buffer bytes = {0};
-  part *p = calloc(1, sizeof *p);
+  moons__buffer bytes = {.beside = s};
+  part *p = moons__allocate_zeros(s, sizeof *p);
   if (p == NULL || write_items(&bytes, &s->items, first, n)) {
     moons__buffer_free(&bytes);
-    free(p);
+    moons__free(p);
     return NULL;
   }
   p->spread = s;
@@ -194,10 +195,10 @@ static void part_done(moons__task *task) {
 }
 
 moons__spread *moons__spread_new(const moons__spread_config *config, moons__spread_items *items) {
-  moons__spread *s = calloc(1, sizeof *s);
+  moons__spread *s = moons__allocate_zeros(config->plan, sizeof *s);
   if (s == NULL) return NULL;
   if (uv_mutex_init(&s->mutex)) {
-    free(s);
+    moons__free(s);
     return NULL;
   }
   s->config = *config;
@@ -288,7 +289,7 @@ void moons__spread_clear(moons__spread *s) {
   if (s == NULL) return;
   free_all(s->finished);
   moons__buffer_free(&s->items.bytes);
-  free(s->items.ends);
+  moons__free(s->items.ends);
   s->finished = NULL;
   s->items.ends = NULL;
 }
@@ -298,5 +299,5 @@ void moons__spread_close(moons__spread *s) {
   moons__spread_clear(s);
   moons__plan_release(s->config.plan);
   uv_mutex_destroy(&s->mutex);
-  free(s);
+  moons__free(s);
 }

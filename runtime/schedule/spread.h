@@ -16,7 +16,7 @@ typedef struct moons__spread moons__spread;
 /* What to call: items as messages (wire.h) side by side. */
 typedef struct moons__spread_items {
   moons__buffer bytes;
-  size_t *ends; /* of each in the bytes; from malloc */
+  size_t *ends; /* of each in the bytes; owned */
   size_t n;
 } moons__spread_items;
 

@@ -95,7 +95,7 @@ static int run_or_wait(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
 
 static int wait_for(moons_job *job, uint64_t deadline_ns) {
   int error = 0;
-  moons__waiter *w = moons__waiter_new();
+  moons__waiter *w = moons__waiter_new(job);
   if (w == NULL) return MOONS_ENOMEM;
   set_waiter(job, w);
   while (!error && !is_ready(job))

@@ -50,7 +50,7 @@ static int serve(moons__server *server, const moons__frame_config *config, moons
 
 /* What calls print goes to the process that has started this one. */
 static int copy_terms(moons__terms **terms, const moons_terms *given) {
-  int error = moons__terms_new(terms, given);
+  int error = moons__terms_new(terms, NULL, given);
   if (*terms != NULL) (*terms)->given.write = NULL;
   return error;
 }

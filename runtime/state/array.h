@@ -14,6 +14,9 @@
 #include "base/element.h"
 #include "system/shared.h"
 
+/* Key in the registry: a light userdata, the block beside which arrays that the state makes have their memory (allocate.h). */
+#define MOONS__KEY_BESIDE "moons.beside"
+
 /* What an array is beside its numbers, which lie row by row. */
 typedef struct moons__extent {
   moons__element type;

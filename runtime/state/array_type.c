@@ -568,10 +568,13 @@ static array *refuse_size(lua_State *L, const moons__extent *extent, const char 
 
 /* The garbage that is collected for want of memory may hold other arrays. */
 static moons__shared *new_block(lua_State *L, size_t n_bytes) {
-  moons__shared *block = moons__shared_new(n_bytes);
+  lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_BESIDE);
+  const void *beside = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  moons__shared *block = moons__shared_new(beside, n_bytes);
   if (block != NULL) return block;
   lua_gc(L, LUA_GCCOLLECT);
-  return moons__shared_new(n_bytes);
+  return moons__shared_new(beside, n_bytes);
 }
 
 /* The userdata comes first: it frees the block, whatever error comes next. */

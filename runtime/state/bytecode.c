@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
+
 enum { /* lobject.h: the tags of constants */
        TAG_NIL = 0x00,
        TAG_FALSE = 0x01,
@@ -23,6 +25,7 @@ enum { NO_DIFFERENCE = -0x80 }; /* ldebug.h: the line is among the absolute ones
 _Static_assert(MOONS__N_OPCODES == 83, "lopcodes.h of Lua 5.4 has so many");
 
 typedef struct reader {
+  const void *beside; /* a block, beside which what is read lies (allocate.h) */
   const unsigned char *at, *end;
   int malformed;
 } reader;
@@ -89,9 +92,9 @@ static void take_code(reader *r, moons__prototype *p) {
   p->code = take(r, p->n_code * INSTRUCTION_BYTES);
 }
 
-/* Makes room for `n` things that are owned. One more than that, for calloc may give NULL for none. */
+/* Makes room for `n` things that are owned. */
 static void *make(reader *r, size_t n, size_t n_bytes) {
-  void *made = r->malformed ? NULL : calloc(n + 1, n_bytes);
+  void *made = r->malformed ? NULL : moons__allocate_zeros(r->beside, n * n_bytes);
   if (made == NULL) r->malformed = 1;
   return made;
 }
@@ -173,8 +176,9 @@ static int header_is_known(reader *r) {
   return !r->malformed;
 }
 
-int moons__bytecode_read(moons__prototype *p, const void *dump, size_t n_bytes) {
-  reader r = {.at = dump};
+int moons__bytecode_read(moons__prototype *p, const void *beside, const void *dump,
+                         size_t n_bytes) {
+  reader r = {.beside = beside, .at = dump};
   r.end = r.at + n_bytes;
   *p = (moons__prototype){0};
   if (!header_is_known(&r)) return -1;
@@ -187,8 +191,8 @@ int moons__bytecode_read(moons__prototype *p, const void *dump, size_t n_bytes) 
 void moons__prototype_free(moons__prototype *p) {
   for (size_t i = 0; i < p->n_inner; i++)
     moons__prototype_free(&p->inner[i]);
-  free(p->inner);
-  free(p->constants);
+  moons__free(p->inner);
+  moons__free(p->constants);
   *p = (moons__prototype){0};
 }
 

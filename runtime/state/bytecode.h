@@ -141,7 +141,8 @@ typedef struct moons__prototype {
 
 /* Reads a dump, which must stay as long as the prototype. Returns 0; or -1 with an empty prototype where the bytes are none
 ** that it knows, or there is no memory. */
-int moons__bytecode_read(moons__prototype *prototype, const void *dump, size_t n_bytes);
+int moons__bytecode_read(moons__prototype *prototype, const void *beside, const void *dump,
+                         size_t n_bytes);
 
 /* Frees what it owns. */
 void moons__prototype_free(moons__prototype *prototype);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/pages.h"
@@ -26,6 +27,11 @@ int moons__slot_open(moons__slot *slot, size_t max_bytes, moons__budget *all) {
   return MOONS_ENOMEM;
 }
 
+void moons__slot_use(moons__slot *slot, const void *beside) {
+  slot->beside = beside;
+  slot->arena.userdata.beside = beside;
+}
+
 void moons__slot_close(moons__slot *slot) {
   moons__arena_close(&slot->arena);
   *slot = (moons__slot){0};
@@ -35,7 +41,7 @@ void moons__image_close(moons__image *image) {
   moons__slot *slot = image->slot;
   if (slot != NULL) moons__budget_give(slot->arena.all, image->kept_bytes);
   if (slot != NULL && slot->holds == image) slot->holds = NULL;
-  free(image->copy_block);
+  moons__free(image->copy_block);
   *image = (moons__image){0};
 }
 
@@ -56,9 +62,9 @@ static void collect(lua_State *L) {
 ** other, and waits (4K aliasing; measured: 5% of a call). */
 static int copy_bytes(moons__image *image, size_t n_bytes) {
   size_t page = moons__pages_size();
-  char *block = malloc(n_bytes + page);
+  char *block = moons__allocate(image->slot->beside, n_bytes + page);
   if (block == NULL) return MOONS_ENOMEM;
-  free(image->copy_block);
+  moons__free(image->copy_block);
   image->copy_block = block;
   image->copy = block + (page + COPY_OFFSET - (uintptr_t)block % page) % page;
   image->copied_bytes = n_bytes;

@@ -20,6 +20,7 @@ typedef struct moons__slot {
   moons__arena arena;
   lua_State *L;                     /* the state; the same address for the slot's whole life */
   const struct moons__image *holds; /* taken here or put back last; NULL: none yet */
+  const void *beside;               /* a block, beside which copies lie (allocate.h) */
 } moons__slot;
 
 typedef struct moons__image {
@@ -36,6 +37,9 @@ typedef struct moons__image {
 /* Makes an empty state that may hold `max_bytes` (0: MOONS_ARENA_BYTES). It and its images are taken from the
 ** budget `all` of all states, which may be NULL. Returns 0 or MOONS_ENOMEM. */
 int moons__slot_open(moons__slot *slot, size_t max_bytes, moons__budget *all);
+
+/* From now on memory beside that of the state is made beside this block (allocate.h), which outlives the slot. */
+void moons__slot_use(moons__slot *slot, const void *beside);
 
 /* Frees the state; no finalizer runs. Its images were closed before. Does nothing for a slot that is not open. */
 void moons__slot_close(moons__slot *slot);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "system/thread.h"
 
@@ -59,15 +60,16 @@ static int make_locks(moons__alarm *a) {
   return MOONS_ENOMEM;
 }
 
-int moons__alarm_open(moons__alarm **alarm, const char *whose, moons__look look, void *data) {
-  moons__alarm *a = calloc(1, sizeof *a);
+int moons__alarm_open(moons__alarm **alarm, const void *beside, const char *whose, moons__look look,
+                      void *data) {
+  moons__alarm *a = moons__allocate_zeros(beside, sizeof *a);
   if (a == NULL) return MOONS_ENOMEM;
   a->whose = whose;
   a->look = look;
   a->data = data;
   int error = make_locks(a);
   if (error)
-    free(a);
+    moons__free(a);
   else
     *alarm = a;
   return error;
@@ -80,7 +82,7 @@ int moons__alarm_start(moons__alarm *a) {
   uv_mutex_lock(&a->mutex);
   if (!a->has_thread) {
     moons__thread_blocks(&blocked, 0);
-    error = moons__thread_start(&a->thread, 0, &blocked, thread_main, a);
+    error = moons__thread_start(&a->thread, a, 0, &blocked, thread_main, a);
     a->has_thread = !error;
   }
   uv_mutex_unlock(&a->mutex);
@@ -101,7 +103,7 @@ void moons__alarm_close(moons__alarm *alarm) {
   moons__alarm_stop(alarm);
   uv_cond_destroy(&alarm->wake);
   uv_mutex_destroy(&alarm->mutex);
-  free(alarm);
+  moons__free(alarm);
 }
 
 void moons__alarm_nudge(moons__alarm *alarm) {

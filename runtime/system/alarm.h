@@ -12,8 +12,10 @@ typedef struct moons__alarm moons__alarm;
 /* The function: called first when nudged; returns the time at which to call it again, UINT64_MAX: when nudged. */
 typedef uint64_t (*moons__look)(void *data, uint64_t now_ns);
 
-/* The thread's name begins with `whose`, which must outlive the alarm. Returns 0 or MOONS_ENOMEM. */
-int moons__alarm_open(moons__alarm **alarm, const char *whose, moons__look look, void *data);
+/* Its memory is made beside that block (allocate.h). The thread's name begins with `whose`, which must outlive the alarm. Returns 0
+** or MOONS_ENOMEM. */
+int moons__alarm_open(moons__alarm **alarm, const void *beside, const char *whose, moons__look look,
+                      void *data);
 
 /* Starts the thread, where that was not done before. Returns 0 or MOONS_ETHREAD. Any thread. */
 int moons__alarm_start(moons__alarm *alarm);

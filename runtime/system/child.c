@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/clock.h"
@@ -53,8 +54,8 @@ struct moons__children {
   int is_closed;       /* the process is about to end */
 };
 
-int moons__children_open(moons__children **children) {
-  moons__children *c = *children = calloc(1, sizeof **children);
+int moons__children_open(moons__children **children, const void *beside) {
+  moons__children *c = *children = moons__allocate_zeros(beside, sizeof **children);
   if (c == NULL) return MOONS_ENOMEM;
   atomic_init(&c->n_users, 1);
   c->fork_number = moons__fork_number();
@@ -75,7 +76,7 @@ void moons__children_release(moons__children *c) {
   if (c == NULL || atomic_fetch_sub_explicit(&c->n_users, 1, memory_order_acq_rel) != 1) return;
   pthread_mutex_destroy(&c->starting);
   pthread_mutex_destroy(&c->mutex);
-  free(c);
+  moons__free(c);
 }
 
 /* In the child of a fork, which has one thread yet, locks may be had by threads that are not there, and the programs are the
@@ -237,7 +238,7 @@ static void finish(moons__children *children, moons__child *c, int error) {
 int moons__child_start(moons__children *children, const void *owner,
                        const moons__child_options *options, moons__child **child, int *fd) {
   int leaks = moons__child_pipe_leaks();
-  moons__child *c = calloc(1, sizeof *c);
+  moons__child *c = moons__allocate_zeros(children, sizeof *c);
   if (c == NULL) return ENOMEM;
   c->of = children;
   c->owner = owner;
@@ -250,7 +251,7 @@ int moons__child_start(moons__children *children, const void *owner,
     finish(children, c, error);
   }
   if (error)
-    free(c);
+    moons__free(c);
   else
     *child = c;
   return error;
@@ -333,7 +334,7 @@ int moons__child_wait(moons__child *c, int *status) {
   *c->link = c->next;
   if (c->next != NULL) c->next->link = c->link;
   pthread_mutex_unlock(&children->mutex);
-  free(c);
+  moons__free(c);
   return error;
 }
 

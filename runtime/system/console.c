@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "base/buffer.h"
 #include "moons.h"
 #include "sizes.h"
@@ -68,12 +69,14 @@ static int make_locks(moons__console *c) {
 
 static void end_late(moons__console *c);
 
-int moons__console_open(moons__console **console, const char *whose) {
-  moons__console *c = *console = calloc(1, sizeof **console);
+int moons__console_open(moons__console **console, const void *beside, const char *whose) {
+  moons__console *c = *console = moons__allocate_zeros(beside, sizeof **console);
   if (c == NULL) return MOONS_ENOMEM;
   c->whose = whose;
+  for (int i = 0; i < 2; i++)
+    c->rests[i].beside = c;
   if (make_locks(c) == 0) return 0;
-  free(c);
+  moons__free(c);
   *console = NULL;
   return MOONS_ENOMEM;
 }
@@ -88,7 +91,7 @@ void moons__console_close(moons__console *c) {
   uv_cond_destroy(&c->late_wake);
   uv_mutex_destroy(&c->late_mutex);
   uv_mutex_destroy(&c->mutex);
-  free(c);
+  moons__free(c);
 }
 
 static int get(atomic_int *value) { return atomic_load_explicit(value, memory_order_relaxed); }
@@ -258,7 +261,7 @@ static int start_late(moons__console *c) {
   sigset_t blocked;
   if (c->has_late) return 1;
   moons__thread_blocks(&blocked, 0);
-  c->has_late = moons__thread_start(&c->late, 0, &blocked, late_main, c) == 0;
+  c->has_late = moons__thread_start(&c->late, c, 0, &blocked, late_main, c) == 0;
   return c->has_late;
 }
 

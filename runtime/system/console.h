@@ -16,8 +16,8 @@
 
 typedef struct moons__console moons__console;
 
-/* Its thread's name begins with `whose`, which must outlive it. Returns 0 or MOONS_ENOMEM. */
-int moons__console_open(moons__console **console, const char *whose);
+/* Its memory is made beside that block (allocate.h). Its thread's name begins with `whose`, which must outlive it. Returns 0 or MOONS_ENOMEM. */
+int moons__console_open(moons__console **console, const void *beside, const char *whose);
 
 /* Nobody may write any more. Accepts NULL. */
 void moons__console_close(moons__console *console);

@@ -28,8 +28,9 @@ void moons__machine_compute(void);
 /* The cores that a thread may use. */
 typedef struct moons__cores moons__cores;
 
-/* Those of the calling thread, for threads that others start later; NULL: they are not known. From malloc. */
-moons__cores *moons__machine_cores(void);
+/* Those of the calling thread, for threads that others start later; NULL: they are not known. A block of its own,
+** beside that one (allocate.h). */
+moons__cores *moons__machine_cores(const void *beside);
 
 /* Lets the calling thread use these cores. Accepts NULL: then nothing happens. */
 void moons__machine_use_cores(const moons__cores *cores);

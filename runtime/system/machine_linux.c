@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/allocate.h"
 #include "system/machine.h"
 
 enum { PATH_BYTES = 4096, MAX_CPUS = 1 << 16 };
@@ -68,31 +69,31 @@ static void tell_limits(const char *controller, const char *name,
 /* Cores. */
 
 /* The system refuses sets that are too small for all its cores. */
-moons__cores *moons__machine_cores(void) {
+moons__cores *moons__machine_cores(const void *beside) {
   for (size_t n_cpus = 1024; n_cpus <= MAX_CPUS; n_cpus *= 4) {
     size_t n_bytes = CPU_ALLOC_SIZE(n_cpus);
-    moons__cores *cores = calloc(1, sizeof *cores + n_bytes);
+    moons__cores *cores = moons__allocate_zeros(beside, sizeof *cores + n_bytes);
     if (cores == NULL) return NULL;
     cores->n_bytes = n_bytes;
     if (sched_getaffinity(0, n_bytes, (cpu_set_t *)cores->bits) == 0) return cores;
-    free(cores);
+    moons__free(cores);
   }
   return NULL;
 }
 
 /* A thread that was given its cores does not get those that the system adds later: so it is not told what it knows. */
 void moons__machine_use_cores(const moons__cores *cores) {
-  moons__cores *now = cores != NULL ? moons__machine_cores() : NULL;
+  moons__cores *now = cores != NULL ? moons__machine_cores(cores) : NULL;
   if (now == NULL) return;
   int is_same = now->n_bytes == cores->n_bytes && memcmp(now->bits, cores->bits, now->n_bytes) == 0;
   if (!is_same) sched_setaffinity(0, cores->n_bytes, (const cpu_set_t *)cores->bits);
-  free(now);
+  moons__free(now);
 }
 
 static unsigned count_affinity(void) {
-  moons__cores *cores = moons__machine_cores();
-  int count = cores != NULL ? CPU_COUNT_S(cores->n_bytes, (cpu_set_t *)cores->bits) : 0;
-  free(cores);
+  unsigned long bits[MAX_CPUS / 8 / sizeof(unsigned long)] = {0};
+  cpu_set_t *cores = (cpu_set_t *)bits;
+  int count = sched_getaffinity(0, sizeof bits, cores) == 0 ? CPU_COUNT_S(sizeof bits, cores) : 0;
   if (count > 0) return (unsigned)count;
   long n_online = sysconf(_SC_NPROCESSORS_ONLN);
   return n_online > 0 ? (unsigned)n_online : 1;

@@ -24,7 +24,10 @@ size_t moons__machine_memory(void) {
 
 void moons__machine_compute(void) {}
 
-moons__cores *moons__machine_cores(void) { return NULL; }
+moons__cores *moons__machine_cores(const void *beside) {
+  (void)beside;
+  return NULL;
+}
 
 void moons__machine_use_cores(const moons__cores *cores) { (void)cores; }
 

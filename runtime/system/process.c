@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/allocate.h"
 #include "system/child.h"
 
 #ifdef __APPLE__
@@ -164,7 +165,7 @@ int moons__process_start(moons__process *p, const char *program, char *const *ar
 
 int moons__process_launch(moons__process *p, const char *command, uint64_t patience_ns) {
   char name[] = "sh", option[] = "-c";
-  char *text = strdup(command), *arguments[] = {name, option, text, NULL};
+  char *text = moons__allocate_copy(NULL, command), *arguments[] = {name, option, text, NULL};
   moons__process theirs = {.work = -1, .control = -1, .files = -1, .memory = -1};
   *p = theirs;
   int error = text == NULL ? ENOMEM : open_stream(&p->work, &theirs.work);
@@ -173,7 +174,7 @@ int moons__process_launch(moons__process *p, const char *command, uint64_t patie
   if (!error) error = spawn(p, "/bin/sh", arguments, &theirs);
   close_all(&theirs);
   if (error) close_all(p);
-  free(text);
+  moons__free(text);
   return error;
 }
 

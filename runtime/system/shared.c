@@ -6,18 +6,18 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "system/blocks.h"
 
-/* Memory that malloc gives may have been used before; a mapping is all zeros. */
-static char *zeros(size_t n_bytes) {
-  if (n_bytes < MOONS_LARGE_BLOCK_BYTES) return calloc(n_bytes > 0 ? n_bytes : 1, 1);
+static char *zeros(const void *beside, size_t n_bytes) {
+  if (n_bytes < MOONS_LARGE_BLOCK_BYTES) return moons__allocate_zeros(beside, n_bytes);
   return moons__block_zeros(n_bytes);
 }
 
 static void free_bytes(char *bytes, size_t n_bytes) {
   if (n_bytes < MOONS_LARGE_BLOCK_BYTES)
-    free(bytes);
+    moons__free(bytes);
   else
     moons__block_resize(bytes, n_bytes, 0);
 }
@@ -27,8 +27,8 @@ static atomic_uint_least64_t last_id;
 void moons__shared_number_from(uint64_t number) { atomic_store(&last_id, number); }
 
 /* Makes a block of no bytes yet. */
-static moons__shared *new_block(size_t n_bytes) {
-  moons__shared *block = calloc(1, sizeof *block);
+static moons__shared *new_block(const void *beside, size_t n_bytes) {
+  moons__shared *block = moons__allocate_zeros(beside, sizeof *block);
   if (block == NULL) return NULL;
   block->n_bytes = n_bytes;
   block->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
@@ -38,17 +38,17 @@ static moons__shared *new_block(size_t n_bytes) {
   return block;
 }
 
-moons__shared *moons__shared_new(size_t n_bytes) {
-  moons__shared *block = new_block(n_bytes);
+moons__shared *moons__shared_new(const void *beside, size_t n_bytes) {
+  moons__shared *block = new_block(beside, n_bytes);
   if (block == NULL) return NULL;
-  block->bytes = zeros(n_bytes);
+  block->bytes = zeros(block, n_bytes);
   if (block->bytes != NULL) return block;
-  free(block);
+  moons__free(block);
   return NULL;
 }
 
-moons__shared *moons__shared_of(char *bytes, size_t n_bytes, uint64_t id) {
-  moons__shared *block = new_block(n_bytes);
+moons__shared *moons__shared_of(const void *beside, char *bytes, size_t n_bytes, uint64_t id) {
+  moons__shared *block = new_block(beside, n_bytes);
   if (block == NULL) return NULL;
   block->id = id;
   block->bytes = bytes;
@@ -79,7 +79,7 @@ moons__shared *moons__shared_watch(moons__shared *block) {
 
 void moons__shared_unwatch(moons__shared *block) {
   if (atomic_fetch_sub_explicit(&block->n_watchers, 1, memory_order_acq_rel) > 1) return;
-  free(block);
+  moons__free(block);
 }
 
 int moons__shared_has_gone(const moons__shared *block) {
@@ -91,11 +91,12 @@ int moons__shared_has_gone(const moons__shared *block) {
 enum { FIRST_CAPACITY = 4 };
 
 /* Makes room for one more. */
-static int need_room(moons__shared_list **list) {
+static int need_room(moons__shared_list **list, const moons__shared *beside) {
   moons__shared_list *l = *list;
   if (l != NULL && l->n < l->capacity) return 0;
   unsigned capacity = l != NULL ? 2 * l->capacity : FIRST_CAPACITY;
-  moons__shared_list *grown = realloc(l, sizeof *grown + capacity * sizeof grown->blocks[0]);
+  moons__shared_list *grown =
+      moons__reallocate(beside, l, sizeof *grown + capacity * sizeof grown->blocks[0]);
   if (grown == NULL) return MOONS_ENOMEM;
   if (l == NULL) {
     atomic_init(&grown->n_users, 1);
@@ -107,7 +108,7 @@ static int need_room(moons__shared_list **list) {
 }
 
 int moons__shared_list_add(moons__shared_list **list, moons__shared *block) {
-  if (need_room(list)) return MOONS_ENOMEM;
+  if (need_room(list, block)) return MOONS_ENOMEM;
   (*list)->blocks[(*list)->n++] = moons__shared_share(block);
   return 0;
 }
@@ -143,7 +144,7 @@ void moons__shared_list_release(moons__shared_list *list) {
   if (atomic_fetch_sub_explicit(&list->n_users, 1, memory_order_acq_rel) > 1) return;
   for (unsigned i = 0; i < list->n; i++)
     moons__shared_release(list->blocks[i]);
-  free(list);
+  moons__free(list);
 }
 
 void moons__shared_list_begin_reading(const moons__shared_list *list) {

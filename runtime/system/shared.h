@@ -25,11 +25,12 @@ typedef struct moons__shared {
   atomic_uint n_writers;  /* maps that write to it now */
 } moons__shared;
 
-/* Makes a block of zeros; the caller is its first user. NULL: no memory. Any thread, as all functions here. */
-moons__shared *moons__shared_new(size_t n_bytes);
+/* Makes a block of zeros, in memory beside that block (allocate.h) where it is not large; the caller is its first user. NULL: no
+** memory. Any thread, as all functions here. */
+moons__shared *moons__shared_new(const void *beside, size_t n_bytes);
 
 /* The same of bytes that its file holds. */
-moons__shared *moons__shared_of(char *bytes, size_t n_bytes, uint64_t id);
+moons__shared *moons__shared_of(const void *beside, char *bytes, size_t n_bytes, uint64_t id);
 
 /* Add and remove a user; the last one frees it. Release accepts NULL. */
 moons__shared *moons__shared_share(moons__shared *block);

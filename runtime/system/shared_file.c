@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "system/blocks.h"
 #include "system/process.h"
@@ -60,7 +61,7 @@ static int close_file(moons__shared_file *file, const char *bytes) {
     close(file->descriptor);
   }
   if (is_foreign || file->map != bytes) munmap(file->map, file->n_bytes);
-  free(file);
+  moons__free(file);
   return !is_foreign;
 }
 
@@ -75,14 +76,14 @@ static int open_file(moons__shared_file *file, size_t n_bytes) {
 }
 
 static int make_file(moons__shared *block) {
-  moons__shared_file *file = calloc(1, sizeof *file);
+  moons__shared_file *file = moons__allocate_zeros(block, sizeof *file);
   if (file == NULL || open_file(file, block->n_bytes)) {
-    free(file);
+    moons__free(file);
     return MOONS_ENOMEM;
   }
   if (moons__block_is_mapping(block->n_bytes) && move_in(block, file)) {
     close(file->descriptor);
-    free(file);
+    moons__free(file);
     return MOONS_ENOMEM;
   }
   block->close_file = close_file;
@@ -123,10 +124,10 @@ void moons__shared_fetch(moons__shared *block, size_t at, size_t n_bytes) {
   if (file->map != block->bytes) memcpy(block->bytes + at, file->map + at, n_bytes);
 }
 
-moons__shared *moons__shared_map(int descriptor, size_t n_bytes, uint64_t id) {
-  moons__shared_file *file = calloc(1, sizeof *file);
+moons__shared *moons__shared_map(const void *beside, int descriptor, size_t n_bytes, uint64_t id) {
+  moons__shared_file *file = moons__allocate_zeros(beside, sizeof *file);
   char *map = file != NULL ? map_file(descriptor, n_bytes, NULL) : NULL;
-  moons__shared *block = map != NULL ? moons__shared_of(map, n_bytes, id) : NULL;
+  moons__shared *block = map != NULL ? moons__shared_of(beside, map, n_bytes, id) : NULL;
   close(descriptor);
   if (block != NULL) {
     *file = (moons__shared_file){.descriptor = -1, .map = map, .n_bytes = n_bytes};
@@ -135,6 +136,6 @@ moons__shared *moons__shared_map(int descriptor, size_t n_bytes, uint64_t id) {
     return block;
   }
   if (map != NULL) munmap(map, n_bytes);
-  free(file);
+  moons__free(file);
   return NULL;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/machine.h"
@@ -26,14 +27,13 @@ void moons__thread_blocks(sigset_t *blocked, int open_signal) {
   if (open_signal != 0) sigdelset(blocked, open_signal);
 }
 
-/* Gives the calling thread a stack for signal handlers, unless it has one, as under sanitizers; returns it, from malloc, or
-** NULL. */
-static void *open_signal_stack(void) {
+/* Gives the calling thread a stack for signal handlers, unless it has one, as under sanitizers; returns it, or NULL. */
+static void *open_signal_stack(const void *beside) {
   stack_t now = {0}, ours = {.ss_size = MOONS_SIGNAL_STACK_BYTES};
   if (sigaltstack(NULL, &now) || !(now.ss_flags & SS_DISABLE)) return NULL;
-  ours.ss_sp = malloc(ours.ss_size);
+  ours.ss_sp = moons__allocate(beside, ours.ss_size);
   if (ours.ss_sp == NULL || sigaltstack(&ours, NULL) == 0) return ours.ss_sp;
-  free(ours.ss_sp);
+  moons__free(ours.ss_sp);
   return NULL;
 }
 
@@ -41,7 +41,7 @@ static void close_signal_stack(void *stack) {
   stack_t none = {.ss_flags = SS_DISABLE, .ss_size = MOONS_SIGNAL_STACK_BYTES};
   if (stack == NULL) return;
   sigaltstack(&none, NULL);
-  free(stack);
+  moons__free(stack);
 }
 
 typedef struct start {
@@ -51,26 +51,26 @@ typedef struct start {
 
 static void run_thread(void *data) {
   start s = *(start *)data;
-  free(data);
-  void *stack = open_signal_stack();
+  void *stack = open_signal_stack(data);
+  moons__free(data);
   s.run(s.data);
   close_signal_stack(stack);
 }
 
 /* A thread starts with the mask of the one that starts it, which is therefore set around that. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
-                        void (*run)(void *data), void *data) {
+int moons__thread_start(uv_thread_t *id, const void *beside, size_t stack_bytes,
+                        const sigset_t *blocked, void (*run)(void *data), void *data) {
   uv_thread_options_t options = {.flags = stack_bytes > 0 ? UV_THREAD_HAS_STACK_SIZE
                                                           : UV_THREAD_NO_FLAGS,
                                  .stack_size = stack_bytes};
-  start *s = malloc(sizeof *s);
+  start *s = moons__allocate(beside, sizeof *s);
   if (s == NULL) return MOONS_ETHREAD;
   *s = (start){.run = run, .data = data};
   sigset_t before;
   pthread_sigmask(SIG_SETMASK, blocked, &before);
   int error = uv_thread_create_ex(id, &options, run_thread, s);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error) free(s);
+  if (error) moons__free(s);
   return error ? MOONS_ETHREAD : 0;
 }
 

@@ -15,9 +15,9 @@
 void moons__thread_blocks(sigset_t *blocked, int open_signal);
 
 /* Starts a thread that blocks these signals, which does not depend on what the calling thread blocks; `stack_bytes` 0: the
-** system's default. Returns 0, or MOONS_ETHREAD. Any thread. */
-int moons__thread_start(uv_thread_t *id, size_t stack_bytes, const sigset_t *blocked,
-                        void (*run)(void *data), void *data);
+** system's default. What it needs is made beside that block (allocate.h). Returns 0, or MOONS_ETHREAD. Any thread. */
+int moons__thread_start(uv_thread_t *id, const void *beside, size_t stack_bytes,
+                        const sigset_t *blocked, void (*run)(void *data), void *data);
 
 /* Lets a signal through to the calling thread, which is a host's, until that is restored; 0: none. */
 void moons__thread_open_signal(int signal, sigset_t *before);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "base/json.h"
 #include "moons.h"
 #include "sizes.h"
@@ -230,13 +231,13 @@ static int make_locks(moons__trace *t) {
 static void trace_free(moons__trace *t) {
   uv_mutex_destroy(&t->list_mutex);
   uv_mutex_destroy(&t->mutex);
-  free(t);
+  moons__free(t);
 }
 
 static moons__trace *trace_new(int fd) {
-  moons__trace *t = calloc(1, sizeof *t);
+  moons__trace *t = moons__allocate_zeros(NULL, sizeof *t);
   if (t == NULL || make_locks(t)) {
-    free(t);
+    moons__free(t);
     return NULL;
   }
   t->origin = (moons__trace_origin){.process = (uint64_t)getpid(), .start_ns = moons__clock_ns()};

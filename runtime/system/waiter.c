@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "system/spin.h"
 
@@ -18,17 +19,17 @@ struct moons__waiter {
   uv_cond_t wake;
 };
 
-moons__waiter *moons__waiter_new(void) {
-  moons__waiter *w = calloc(1, sizeof *w);
+moons__waiter *moons__waiter_new(const void *beside) {
+  moons__waiter *w = moons__allocate_zeros(beside, sizeof *w);
   if (w == NULL) return NULL;
   atomic_init(&w->n_users, 1);
   if (uv_mutex_init(&w->mutex)) {
-    free(w);
+    moons__free(w);
     return NULL;
   }
   if (uv_cond_init(&w->wake) == 0) return w;
   uv_mutex_destroy(&w->mutex);
-  free(w);
+  moons__free(w);
   return NULL;
 }
 
@@ -42,7 +43,7 @@ void moons__waiter_release(moons__waiter *w) {
   if (atomic_fetch_sub_explicit(&w->n_users, 1, memory_order_acq_rel) > 1) return;
   uv_cond_destroy(&w->wake);
   uv_mutex_destroy(&w->mutex);
-  free(w);
+  moons__free(w);
 }
 
 /* Either the sleeper sees that it is rung, or the ringer that it sleeps: both are in one order (seq_cst).

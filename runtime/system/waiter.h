@@ -11,8 +11,8 @@
 
 typedef struct moons__waiter moons__waiter;
 
-/* A waiter with one user. NULL: no memory. */
-moons__waiter *moons__waiter_new(void);
+/* A waiter with one user, in memory beside that block (allocate.h). NULL: no memory. */
+moons__waiter *moons__waiter_new(const void *beside);
 
 /* Adds a user, which will ring. Called where another user cannot go meanwhile. Accepts NULL. Returns the waiter. */
 moons__waiter *moons__waiter_share(moons__waiter *waiter);

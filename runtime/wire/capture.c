@@ -197,7 +197,7 @@ moons__capture_result moons__capture(const void *dump, size_t n_bytes, uint64_t 
                                      moons__buffer *names, moons__capture_uses *uses) {
   moons__prototype main;
   finder f = {.names = names};
-  if (moons__bytecode_read(&main, dump, n_bytes)) return MOONS__CAPTURE_FOREIGN;
+  if (moons__bytecode_read(&main, names->beside, dump, n_bytes)) return MOONS__CAPTURE_FOREIGN;
   if (main.n_upvalues > MAX_UPVALUES) f.dynamic = 1;
   scan_function(&f, &main, environments);
   moons__prototype_free(&main);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 #include "state/view.h"
 #include "wire/encode.h"
@@ -234,6 +235,8 @@ void moons__encoder_begin(moons__encoder *e) {
   e->base = top + 1;
   e->stack_limit = top + LUA_MINSTACK;
   e->globals = NULL;
+  moons__seen_use(&e->seen, e->out->beside);
+  e->first_keys.beside = e->captured.beside = e->owners.beside = e->out->beside;
   lua_settop(L, top + MOONS__N_SLOTS);
 }
 
@@ -242,7 +245,7 @@ void moons__encoder_end(moons__encoder *e) {
   moons__ptrmap_free(&e->first_keys);
   moons__buffer_free(&e->captured);
   moons__buffer_free(&e->owners);
-  free(e->shapes);
+  moons__free(e->shapes);
   e->shapes = NULL;
   moons__shared_list_release(e->shared);
   e->shared = NULL;

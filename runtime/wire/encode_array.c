@@ -16,7 +16,7 @@ static unsigned add_block(encoder *e, moons__shared *block) {
 
 /* The same for a copy, which is the list's alone; *block becomes that. */
 static unsigned add_copy(encoder *e, moons__shared **block) {
-  moons__shared *copy = moons__shared_new((*block)->n_bytes);
+  moons__shared *copy = moons__shared_new(*block, (*block)->n_bytes);
   if (copy == NULL) {
     moons__check(e->L, MOONS_ENOMEM);
     return 0;

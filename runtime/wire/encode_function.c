@@ -293,7 +293,7 @@ static int trial(lua_State *L) {
 ** goes by value, so this ends. */
 int moons__wire_try(encoder *e, int *holds_by_name) {
   lua_State *L = e->L;
-  moons__buffer scratch = {0};
+  moons__buffer scratch = {.beside = e->out->beside};
   encoder inner = {.L = L, .out = &scratch, .names = e->names, .base = 3, .is_setup = 1};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_pushcfunction(L, trial);

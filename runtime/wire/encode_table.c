@@ -4,6 +4,7 @@
 */
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 #include "wire/encode.h"
 #include "wire/numbers.h"
@@ -221,7 +222,7 @@ enum { SHAPE_SIGHTED, SHAPE_UNFIT, SHAPE_FIRST };
 enum { SCORE_MOST = 32, SCORE_MISS = 4 };
 
 static moons__shapes *need_shapes(encoder *e) {
-  if (e->shapes == NULL) e->shapes = calloc(1, sizeof *e->shapes);
+  if (e->shapes == NULL) e->shapes = moons__allocate_zeros(e->out->beside, sizeof *e->shapes);
   moons__check(e->L, e->shapes == NULL ? MOONS_ENOMEM : 0);
   return e->shapes;
 }

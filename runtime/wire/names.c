@@ -22,11 +22,17 @@ static const char HOST[] = "moons.modules of the host";
 static const char RECEIVED[] = "moons.modules received";
 static const char BY_NAME[] = "moons.modules by name";
 
+void moons__names_use(moons__names *names, const void *beside) {
+  names->known.beside = names->paths.beside = names->modules.beside = beside;
+}
+
 void moons__names_free(moons__names *names) {
   moons__ptrmap_free(&names->known);
   moons__buffer_free(&names->paths);
   moons__buffer_free(&names->modules);
+  const void *beside = names->paths.beside;
   *names = (moons__names){0};
+  moons__names_use(names, beside);
 }
 
 /* Paths lie one after the other in `paths`: this, the path, a zero byte. They are known by their offset, for the bytes move as

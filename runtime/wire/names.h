@@ -48,6 +48,9 @@ typedef struct moons__name {
   int is_module; /* it is the module itself */
 } moons__name;
 
+/* From now on memory for them is made beside this block (allocate.h). */
+void moons__names_use(moons__names *names, const void *beside);
+
 void moons__names_free(moons__names *names);
 
 /* Looks again where other modules are loaded than last time. May raise a memory error. */

@@ -150,7 +150,7 @@ int moons__report(moons__encoder *encoder, moons__reporter *reporter, int status
     return moons__report_text(reporter, d.failure.kind, moons_error_text(MOONS_ENOMEM), out);
   }
   int value = lua_gettop(L);
-  moons__buffer bytes = {0};
+  moons__buffer bytes = {.beside = out->beside};
   int is_put = put_value(encoder, &bytes);
   if (!is_put) {
     d.failure.unsent = lua_isstring(L, -1) ? lua_tostring(L, -1) : "its __marshal failed";

@@ -54,10 +54,12 @@ int moons__base_open(moons__base *base, moons__workshop *w, moons__libraries lib
   base->rights = moons__terms_of(w->sandbox.terms)->rights;
   if (moons__slot_open(&base->slot, w->config.state_bytes, w->config.states))
     return moons__workshop_fail_for_memory(w);
+  moons__slot_use(&base->slot, w->config.beside);
   opening o = {.base = base, .workshop = w};
   int status = moons__workshop_call(w, &base->slot, open_libraries, &o, 0);
   if (status == LUA_OK) return 0;
   moons__names names = {0};
+  moons__names_use(&names, w->config.beside);
   moons__workshop_fail(w, base->slot.L, &names, status, MOONS__FAILURE_ERROR, "");
   moons__names_free(&names);
   moons__base_close(base);

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/allocate.h"
+
 /* Arguments are not divided: `bytes` are those of all calls, and the second chunk skips what comes before its first one. So
 ** nobody has to know where the arguments of each begin. What has become of calls stays with the first chunk, and so does
 ** `counted_bytes`, unless the caller moves it. */
 moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes) {
-  moons__chunk *rest = calloc(1, sizeof *rest);
+  moons__chunk *rest = moons__allocate_zeros(bytes, sizeof *rest);
   if (rest == NULL) return NULL;
   *rest = (moons__chunk){.plan = chunk->plan,
                          .first = chunk->first + n_kept,
@@ -36,7 +38,7 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
 
 /* Blocks count as read as long as a chunk waits or runs; a call that was given up holds them, but counts no more. */
 void moons__chunk_drop_arguments(moons__chunk *chunk) {
-  free(chunk->bytes);
+  moons__free(chunk->bytes);
   chunk->bytes = NULL;
   moons__shared_list_end_reading(chunk->shared);
   moons__shared_list_release(chunk->shared);

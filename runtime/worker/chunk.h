@@ -20,7 +20,7 @@ typedef struct moons__chunk {
   uint32_t n_skipped; /* items of `bytes` before the first call's */
   unsigned n_tries;   /* that the first call has had */
   unsigned n_losses;  /* hosts that were lost while they had it */
-  char *bytes; /* arguments (batch.h), from malloc; NULL afterwards where the worker keeps them */
+  char *bytes;        /* arguments (batch.h), owned; NULL afterwards where the worker keeps them */
   size_t n_bytes;
   moons__shared_list *
       shared; /* blocks that arguments speak of; NULL: none; shared. Those of items of an array are the plan's */
@@ -61,7 +61,7 @@ typedef struct moons__chunk {
 /* Frees the arguments. */
 void moons__chunk_drop_arguments(moons__chunk *chunk);
 
-/* Moves the calls after the first `n_kept` into a new chunk, whose arguments are `bytes`: from malloc, and the same as those
+/* Moves the calls after the first `n_kept` into a new chunk, whose arguments are `bytes`: a block (allocate.h), and the same as those
 ** of the chunk. NULL: no memory, with nothing changed. */
 moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes);
 

@@ -13,6 +13,8 @@
 struct lua_State;
 
 typedef struct moons__worker_config {
+  const void *
+      beside; /* a block, beside which workers have their memory (allocate.h); outlives the worker */
   size_t state_bytes;    /* the most that one state may hold; 0: MOONS_ARENA_BYTES */
   size_t images_bytes;   /* the most that the images it keeps may hold */
   moons__budget *states; /* that of all states, or NULL; outlives the worker */

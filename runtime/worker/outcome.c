@@ -61,10 +61,10 @@ static int count_outcome(moons__chunk *chunk, const moons__item *item) {
   return 1;
 }
 
-int moons__outcome_failure(moons__item *item, moons__buffer *bytes, moons__failure_kind kind,
-                           const char *text) {
+int moons__outcome_failure(moons__item *item, moons__buffer *bytes, const void *beside,
+                           moons__failure_kind kind, const char *text) {
   moons__failure failure = moons__failure_of(kind, text);
-  *bytes = (moons__buffer){0};
+  *bytes = (moons__buffer){.beside = beside};
   int error = moons__failure_write(bytes, &failure);
   *item = (moons__item){.kind = MOONS__ITEM_ERROR};
   item->bytes = bytes->bytes;
@@ -77,7 +77,7 @@ static int put_too_much(moons__chunk *chunk, moons__batch_writer *results) {
   static const char TEXT[] = "not enough memory for the results";
   moons__item item;
   moons__buffer bytes;
-  int error = moons__outcome_failure(&item, &bytes, MOONS__FAILURE_MEMORY, TEXT);
+  int error = moons__outcome_failure(&item, &bytes, chunk->plan, MOONS__FAILURE_MEMORY, TEXT);
   if (!error) error = put_result(results, &item);
   moons__buffer_free(&bytes);
   if (error) return 0;
@@ -113,7 +113,7 @@ static void fail(moons__chunk *chunk, moons__batch_writer *results, const moons_
                  moons__failure_kind kind, const char *text, int of_all) {
   moons__item item;
   moons__buffer bytes;
-  if (moons__outcome_failure(&item, &bytes, kind, text) == 0)
+  if (moons__outcome_failure(&item, &bytes, chunk->plan, kind, text) == 0)
     moons__outcome_fail(chunk, results, usage, &item, of_all);
   moons__buffer_free(&bytes);
 }
@@ -122,6 +122,7 @@ void moons__chunk_refuse(moons__chunk *chunk, moons__failure_kind kind, const ch
   moons__batch_writer results;
   moons__usage usage = {.n_tries = 1};
   chunk->n_lost = chunk->n_calls;
+  chunk->results.beside = chunk->plan;
   if (moons__batch_begin(&results, &chunk->results)) return;
   fail(chunk, &results, &usage, kind, text, 1);
 }
@@ -166,6 +167,7 @@ void moons__chunk_salvage(moons__chunk *chunk, const moons__remains *remains) {
   moons__batch_writer results;
   chunk->is_given_up = 1;
   chunk->n_tries = 0;
+  chunk->results.beside = chunk->plan;
   if (moons__batch_begin(&results, &chunk->results)) return;
   take_over(chunk, &results, remains);
   if (remains->is_blamed && chunk->n_run == remains->n_run && chunk->n_run < chunk->n_calls)

@@ -23,8 +23,8 @@ int moons__outcome_put(moons__chunk *chunk, moons__batch_writer *results, const 
                        const moons__item *item);
 
 /* Writes a failure without traceback, as an outcome whose bytes are in the buffer. Returns 0 or MOONS_ENOMEM. */
-int moons__outcome_failure(moons__item *item, moons__buffer *bytes, moons__failure_kind kind,
-                           const char *text);
+int moons__outcome_failure(moons__item *item, moons__buffer *bytes, const void *beside,
+                           moons__failure_kind kind, const char *text);
 
 /* Puts a failure: of the next call, or of all that are left. */
 void moons__outcome_fail(moons__chunk *chunk, moons__batch_writer *results,

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 #include "worker/job_options.h"
 
 /* With room for so many bytes of its own. */
-static moons__setup *new_setup(size_t n_own, size_t n_bytes, uint64_t hash) {
-  moons__setup *setup = malloc(sizeof *setup + n_own);
+static moons__setup *new_setup(const void *beside, size_t n_own, size_t n_bytes, uint64_t hash) {
+  moons__setup *setup = moons__allocate(beside, sizeof *setup + n_own);
   if (setup == NULL) return NULL;
   atomic_init(&setup->n_users, 1);
   atomic_init(&setup->n_unproved, 0);
@@ -25,14 +26,15 @@ static moons__setup *new_setup(size_t n_own, size_t n_bytes, uint64_t hash) {
   return setup;
 }
 
-moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash) {
-  moons__setup *setup = new_setup(n_bytes, n_bytes, hash);
+moons__setup *moons__setup_new(const void *beside, const void *bytes, size_t n_bytes,
+                               uint64_t hash) {
+  moons__setup *setup = new_setup(beside, n_bytes, n_bytes, hash);
   if (setup != NULL && bytes != NULL && n_bytes > 0) memcpy(setup->bytes, bytes, n_bytes);
   return setup;
 }
 
 moons__setup *moons__setup_of_block(moons__shared *block, uint64_t hash) {
-  moons__setup *setup = new_setup(0, block->n_bytes, hash);
+  moons__setup *setup = new_setup(block, 0, block->n_bytes, hash);
   if (setup == NULL) {
     moons__shared_release(block);
     return NULL;
@@ -80,14 +82,14 @@ void moons__setup_release(moons__setup *setup) {
   if (setup == NULL) return;
   if (atomic_fetch_sub_explicit(&setup->n_users, 1, memory_order_acq_rel) > 1) return;
   moons__shared_release(setup->block);
-  free(setup);
+  moons__free(setup);
 }
 
 static atomic_uint_least64_t last_number;
 
 moons__plan *moons__plan_new(const moons__job_options *options, moons__setup *setup,
                              const moons__luggage *luggage, moons__scope *scope, int is_foreign) {
-  moons__plan *plan = calloc(1, sizeof *plan);
+  moons__plan *plan = moons__allocate_zeros(setup, sizeof *plan);
   if (plan == NULL) return NULL;
   plan->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
   plan->setup = moons__setup_share(setup);
@@ -100,6 +102,7 @@ moons__plan *moons__plan_new(const moons__job_options *options, moons__setup *se
   plan->options = *options;
   plan->options.setup = setup->bytes; /* the caller's bytes are gone when the calls run */
   plan->options.setup_bytes = setup->n_bytes;
+  plan->place.beside = plan;
   atomic_init(&plan->n_users, 1);
   return plan;
 }
@@ -116,5 +119,5 @@ void moons__plan_release(moons__plan *plan) {
   moons__terms_release(plan->luggage.terms);
   moons__scope_release(plan->scope);
   moons__buffer_free(&plan->place);
-  free(plan);
+  moons__free(plan);
 }

@@ -32,8 +32,10 @@ typedef struct moons__setup {
   char own[];
 } moons__setup;
 
-/* Copies the bytes (NULL: the caller fills them in, before others see them); the caller is the first user. NULL: no memory. */
-moons__setup *moons__setup_new(const void *bytes, size_t n_bytes, uint64_t hash);
+/* Copies the bytes (NULL: the caller fills them in, before others see them), in memory beside that block (allocate.h); the caller is
+** the first user. NULL: no memory. */
+moons__setup *moons__setup_new(const void *beside, const void *bytes, size_t n_bytes,
+                               uint64_t hash);
 
 /* The same of bytes that lie in a block, which it takes from the caller in any case. */
 moons__setup *moons__setup_of_block(moons__shared *block, uint64_t hash);

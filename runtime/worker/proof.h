@@ -15,6 +15,7 @@ typedef struct moons__models {
   moons__ptrmap numbers;  /* address of a C function -> number of its model */
   moons__ptrmap inner;    /* the same -> address of the function that it stands for */
   moons__libraries noted; /* whose functions are in it */
+  const void *beside;     /* a block, beside which they lie, and what a proof needs (allocate.h) */
 } moons__models;
 
 /* Notes the functions of these libraries, which are open in the state, and as they are before a script has changed anything.

@@ -4,6 +4,7 @@
 **
 ** Whatever it does not know ends it, for a proof that fails costs time, and one that is wrong costs everything.
 */
+#include "base/allocate.h"
 #include "worker/proof.h"
 
 #include <lauxlib.h>
@@ -41,7 +42,9 @@ static _Noreturn void fail_for_memory(prover *x) {
 
 void *moons__proof_take(prover *x, size_t n_bytes) {
   x->n_bytes += n_bytes;
-  block *b = x->n_bytes <= MOONS_PROOF_BYTES ? calloc(1, sizeof *b + n_bytes) : NULL;
+  block *b = x->n_bytes <= MOONS_PROOF_BYTES
+                 ? moons__allocate_zeros(x->models->beside, sizeof *b + n_bytes)
+                 : NULL;
   if (b != NULL) {
     b->next = x->blocks;
     x->blocks = b;
@@ -131,7 +134,7 @@ static const moons__prototype *read_function(prover *x) {
   char *bytes = moons__proof_take(x, x->dump.n_bytes + 1);
   memcpy(bytes, x->dump.bytes, x->dump.n_bytes);
   if (x->n_prototypes == MAX_INSTANCES) moons__proof_fail(x, "leads to too many functions");
-  if (moons__bytecode_read(p, bytes, x->dump.n_bytes))
+  if (moons__bytecode_read(p, x->models->beside, bytes, x->dump.n_bytes))
     moons__proof_fail(x, "calls a function whose code cannot be read");
   x->prototypes[x->n_prototypes++] = p;
   return p;
@@ -369,9 +372,9 @@ static void close_prover(prover *x) {
   while (x->blocks != NULL) {
     block *b = x->blocks;
     x->blocks = b->next;
-    free(b);
+    moons__free(b);
   }
-  free(x->sets);
+  moons__free(x->sets);
   moons__buffer_free(&x->dump);
   moons__ptrmap_free(&x->numbers);
   moons__ptrmap_free(&x->crowd);
@@ -386,6 +389,7 @@ void moons__prove(lua_State *L, int function, int randomseed, const moons__model
                   moons__arguments arguments, moons__proof *proof) {
   prover x = {.L = L, .models = models, .arguments = arguments, .proof = proof};
   *proof = (moons__proof){0};
+  x.dump.beside = x.numbers.beside = x.crowd.beside = models->beside;
   if (!is_known_release(L)) {
     snprintf(proof->reason, sizeof proof->reason, "this release of Lua is not known");
     return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "base/hash.h"
 #include "worker/proof_inside.h"
 
@@ -25,7 +26,8 @@ static void need_set(prover *x) {
   if (x->n_sets < x->n_sets_room) return;
   uint32_t n_room = x->n_sets_room > 0 ? x->n_sets_room * 2 : FIRST_SETS;
   if (n_room > MAX_SETS) moons__proof_fail(x, "leads to too many values");
-  uint64_t *sets = realloc(x->sets, (size_t)n_room * SET_WORDS * sizeof *sets);
+  uint64_t *sets =
+      moons__reallocate(x->models->beside, x->sets, (size_t)n_room * SET_WORDS * sizeof *sets);
   if (sets == NULL) moons__proof_fail(x, "takes more memory to look at than there is");
   if (x->sets == NULL) memset(sets, 0, SET_WORDS * sizeof *sets);
   if (x->sets == NULL) x->n_sets = 1;

@@ -100,7 +100,7 @@ void moons__worker_fail(moons__worker *w, moons__failure_kind kind, const char *
   moons__usage usage = usage_of(w);
   moons__item failure;
   moons__buffer bytes;
-  if (moons__outcome_failure(&failure, &bytes, kind, text) == 0) {
+  if (moons__outcome_failure(&failure, &bytes, w, kind, text) == 0) {
     moons__worker_trace(w, &failure);
     moons__outcome_fail(w->chunk, &w->results, &usage, &failure, of_all);
   }

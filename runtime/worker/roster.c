@@ -7,13 +7,15 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "base/allocate.h"
+
 moons__entry *moons__roster_join(moons__roster *roster, const struct moons__worker *worker) {
   if (roster == NULL) return NULL;
   for (moons__entry *e = atomic_load(&roster->last); e != NULL; e = e->before) {
     const struct moons__worker *nobody = NULL;
     if (atomic_compare_exchange_strong(&e->worker, &nobody, worker)) return e;
   }
-  moons__entry *entry = malloc(sizeof *entry);
+  moons__entry *entry = moons__allocate(worker, sizeof *entry);
   if (entry == NULL) return NULL;
   atomic_init(&entry->worker, worker);
   atomic_init(&entry->n_holders, 0);
@@ -44,7 +46,7 @@ void moons__roster_free(moons__roster *roster) {
   moons__entry *e = atomic_load(&roster->last);
   while (e != NULL) {
     moons__entry *before = e->before;
-    free(e);
+    moons__free(e);
     e = before;
   }
 }

@@ -7,8 +7,11 @@
 
 #include <stdlib.h>
 
-moons__scope *moons__scope_new(moons__scope *outer, size_t memory_bytes, uint64_t deadline_ns) {
-  moons__scope *scope = calloc(1, sizeof *scope);
+#include "base/allocate.h"
+
+moons__scope *moons__scope_new(const void *beside, moons__scope *outer, size_t memory_bytes,
+                               uint64_t deadline_ns) {
+  moons__scope *scope = moons__allocate_zeros(beside, sizeof *scope);
   if (scope == NULL) return NULL;
   scope->outer = moons__scope_share(outer);
   scope->budget.max_bytes = memory_bytes;
@@ -30,7 +33,7 @@ void moons__scope_release(moons__scope *scope) {
   while (scope != NULL &&
          atomic_fetch_sub_explicit(&scope->n_users, 1, memory_order_acq_rel) == 1) {
     moons__scope *outer = scope->outer;
-    free(scope);
+    moons__free(scope);
     scope = outer;
   }
 }

@@ -21,8 +21,9 @@ typedef struct moons__scope {
 } moons__scope;
 
 /* The scope of a call within `outer`, which may be NULL. The call may hold `memory_bytes`; 0: as much as there is. The caller
-** is its first user. NULL: no memory. */
-moons__scope *moons__scope_new(moons__scope *outer, size_t memory_bytes, uint64_t deadline_ns);
+** is its first user. It lies beside that block (allocate.h). NULL: no memory. */
+moons__scope *moons__scope_new(const void *beside, moons__scope *outer, size_t memory_bytes,
+                               uint64_t deadline_ns);
 
 /* Adds a user; returns the scope. Accepts NULL. */
 moons__scope *moons__scope_share(moons__scope *scope);

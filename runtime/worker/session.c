@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "base/hash.h"
 #include "moons.h"
 #include "sizes.h"
@@ -244,6 +245,7 @@ static int complete(moons__session *s, const moons__plan *plan) {
 static void loaded_open(moons__loaded_setup *loaded, const moons__plan *plan) {
   *loaded = (moons__loaded_setup){.caller = LUA_NOREF, .places = LUA_NOREF};
   loaded->setup = moons__setup_share(plan->setup);
+  loaded->classes.numbers.beside = loaded->setup;
 }
 
 static void loaded_close(moons__loaded_setup *loaded) {
@@ -270,12 +272,17 @@ static int complete_anew(moons__session *s, const moons__plan *plan) {
   return error;
 }
 
+/* Without memory the session is not open. */
 static int begin_session(moons__session *s, moons__workshop *workshop, moons__base *base,
                          unsigned n_setups) {
+  const void *beside = workshop->config.beside;
+  moons__loaded_setup *loaded = moons__allocate_zeros(beside, n_setups * sizeof *loaded);
+  *s = (moons__session){0};
+  if (loaded == NULL) return moons__workshop_fail_for_memory(workshop);
   *s = (moons__session){.workshop = workshop, .base = base, .slot = &base->slot};
-  s->loaded = calloc(n_setups, sizeof *s->loaded);
-  if (s->loaded == NULL) return fail_for_memory(s);
+  s->loaded = loaded;
   s->n_most_loaded = n_setups;
+  moons__names_use(&s->names, beside);
   return 0;
 }
 
@@ -342,7 +349,7 @@ void moons__session_close(moons__session *s) {
   if (s->slot != NULL && s->fresh && s->in_call && must_close(s)) close_state(s);
   for (unsigned i = 0; i < s->n_loaded; i++)
     loaded_close(&s->loaded[i]);
-  free(s->loaded);
+  moons__free(s->loaded);
   moons__names_free(&s->names);
   moons__lanes_free(&s->lanes);
   moons__image_close(&s->image);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "wire/setup.h"
@@ -45,15 +46,16 @@ static void drop_base(moons__sessions *s, moons__base *base) {
     i++;
   s->bases[i] = s->bases[--s->n_bases];
   moons__base_close(base);
-  free(base);
+  moons__free(base);
 }
 
 /* Adds a base that is not open yet; NULL: no memory. */
 static moons__base *add_base(moons__sessions *s) {
-  moons__base **bases = realloc(s->bases, ((size_t)s->n_bases + 1) * sizeof *bases);
+  moons__base **bases =
+      moons__reallocate(s->beside, s->bases, ((size_t)s->n_bases + 1) * sizeof *bases);
   if (bases == NULL) return NULL;
   s->bases = bases;
-  moons__base *base = calloc(1, sizeof *base);
+  moons__base *base = moons__allocate_zeros(s->beside, sizeof *base);
   if (base != NULL) s->bases[s->n_bases++] = base;
   return base;
 }
@@ -112,7 +114,7 @@ static void close_at(moons__sessions *s, unsigned i) {
   s->n_bytes -= bytes_of(session);
   memmove(&s->list[i], &s->list[i + 1], (--s->n - i) * sizeof s->list[0]);
   moons__session_close(session);
-  free(session);
+  moons__free(session);
   leave_base(s, base, is_short);
 }
 
@@ -121,9 +123,9 @@ void moons__sessions_close(moons__sessions *s) {
     close_at(s, s->n - 1);
   while (s->n_bases > 0)
     drop_base(s, s->bases[0]);
-  free(s->bases);
-  free(s->list);
-  *s = (moons__sessions){0};
+  moons__free(s->bases);
+  moons__free(s->list);
+  *s = (moons__sessions){.beside = s->beside};
 }
 
 /* Moves a session to the front. */
@@ -151,7 +153,7 @@ static int is_too_much(const moons__sessions *s, const moons__worker_config *con
 static int need_room(moons__sessions *s) {
   if (s->n < s->n_room) return 1;
   unsigned n_room = s->n_room == 0 ? 8 : 2 * s->n_room;
-  moons__kept_session *list = realloc(s->list, n_room * sizeof *list);
+  moons__kept_session *list = moons__reallocate(s->beside, s->list, n_room * sizeof *list);
   if (list == NULL) return 0;
   s->list = list;
   s->n_room = n_room;
@@ -168,12 +170,12 @@ static void take_base(moons__sessions *s, const moons__session *session) {
 
 static moons__session *open_session(moons__workshop *workshop, moons__base *base,
                                     moons__plan *plan) {
-  moons__session *session = calloc(1, sizeof *session);
+  moons__session *session = moons__allocate_zeros(workshop->config.beside, sizeof *session);
   if (session == NULL)
     moons__workshop_fail_for_memory(workshop);
   else if (moons__session_open_fresh(session, workshop, base, plan) == 0)
     return session;
-  free(session);
+  moons__free(session);
   return NULL;
 }
 

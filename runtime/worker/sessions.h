@@ -18,6 +18,7 @@ typedef struct moons__sessions {
   size_t n_bytes; /* that they hold together */
   moons__base **bases;
   unsigned n_bases;
+  const void *beside; /* a block, beside which they lie (allocate.h); set by the user */
 } moons__sessions;
 
 /* The session for this plan, with at least the libraries `needs`: one that is kept, or a new one, for which those that were

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/allocate.h"
 #include "base/sized.h"
 
 static const moons_terms DEFAULTS = {.struct_bytes = sizeof DEFAULTS, .rights = MOONS_MAY_ALL};
@@ -24,8 +25,8 @@ static void tell_gone(const moons_terms *terms) {
 
 static atomic_uint_least64_t last_number;
 
-static moons__terms *copy(const moons_terms *given) {
-  moons__terms *terms = malloc(sizeof *terms);
+static moons__terms *copy(const void *beside, const moons_terms *given) {
+  moons__terms *terms = moons__allocate(beside, sizeof *terms);
   if (terms == NULL) return NULL;
   terms->given = *given;
   terms->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
@@ -33,14 +34,14 @@ static moons__terms *copy(const moons_terms *given) {
   return terms;
 }
 
-int moons__terms_new(moons__terms **terms, const moons_terms *given) {
+int moons__terms_new(moons__terms **terms, const void *beside, const moons_terms *given) {
   moons_terms own = DEFAULTS;
   *terms = NULL;
   if (given == NULL) return 0;
   int error = moons__sized_copy(&own, sizeof own, given);
   if (error == MOONS_EINVAL) return error;
   if (!error) error = check(&own);
-  if (!error && (*terms = copy(&own)) == NULL) error = MOONS_ENOMEM;
+  if (!error && (*terms = copy(beside, &own)) == NULL) error = MOONS_ENOMEM;
   if (error) tell_gone(&own);
   return error;
 }
@@ -56,7 +57,7 @@ void moons__terms_release(moons__terms *terms) {
   if (terms == NULL) return;
   if (atomic_fetch_sub_explicit(&terms->n_users, 1, memory_order_acq_rel) > 1) return;
   tell_gone(&terms->given);
-  free(terms);
+  moons__free(terms);
 }
 
 const moons_terms *moons__terms_of(const moons__terms *terms) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/clock.h"
@@ -46,11 +47,11 @@ static moons__chunk *share_chunk(moons__chunk *chunk, unsigned n_sharers) {
   if (chunk->n_run + 1 >= chunk->n_calls) return NULL;
   uint32_t n_left = chunk->n_calls - chunk->n_run - 1;
   uint32_t n_taken = n_left / n_sharers + (n_left % n_sharers > 0);
-  char *bytes = malloc(chunk->n_bytes + 1);
+  char *bytes = moons__allocate(chunk->plan, chunk->n_bytes + 1);
   if (bytes == NULL) return NULL;
   memcpy(bytes, chunk->bytes, chunk->n_bytes);
   moons__chunk *rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
-  if (rest == NULL) free(bytes);
+  if (rest == NULL) moons__free(bytes);
   return rest;
 }
 
@@ -182,7 +183,7 @@ static void keep_bytes(moons__worker *w) {
   w->given_up_shared = moons__shared_list_share(chunk->shared);
   w->given_up_plan = chunk->plan;
   moons__plan_share(chunk->plan);
-  chunk->bytes = chunk->n_run < chunk->n_calls ? malloc(chunk->n_bytes) : NULL;
+  chunk->bytes = chunk->n_run < chunk->n_calls ? moons__allocate(w, chunk->n_bytes) : NULL;
   if (chunk->bytes != NULL) memcpy(chunk->bytes, w->given_up_bytes, chunk->n_bytes);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/clock.h"
@@ -17,12 +18,26 @@
 #include "worker/inside.h"
 #include "worker/job_options.h"
 
-enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had from malloc */
+enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had anew */
+
+/* All that grows in it. */
+static void lie_beside(moons__worker *w) {
+  moons__workshop *shop = &w->workshop;
+  w->fresh.beside = shop->models.beside = w;
+  shop->models.numbers.beside = shop->models.inner.beside = w;
+  shop->reporter.traceback.beside = shop->failure.beside = w;
+  shop->sandbox.deferred.beside = shop->sandbox.lines[0].beside = w;
+  shop->sandbox.lines[1].beside = w->call.message.beside = w;
+  w->call.classes.numbers.beside = w;
+  w->row.start.beside = w->spare.beside = w;
+}
+
 int moons__worker_open(moons__worker **worker, const moons__worker_config *config,
                        const moons__worker *outer) {
-  *worker = calloc(1, sizeof **worker);
+  *worker = moons__allocate_zeros(config->beside, sizeof **worker);
   if (*worker == NULL) return MOONS_ENOMEM;
   (*worker)->outer = outer;
+  lie_beside(*worker);
   (*worker)->workshop.config = *config;
   (*worker)->workshop.make_call = moons__call_main;
   (*worker)->workshop.sandbox.write = config->write;
@@ -72,10 +87,10 @@ void moons__worker_close(moons__worker *w) {
   moons__buffer_free(&w->spare);
   moons__row_close(&w->row);
   moons__scope_release(atomic_load(&w->scope)); /* of a call that was given up */
-  free(w->given_up_bytes);
+  moons__free(w->given_up_bytes);
   moons__shared_list_release(w->given_up_shared);
   moons__plan_release(w->given_up_plan);
-  free(w);
+  moons__free(w);
 }
 
 /* Sessions. */
@@ -186,7 +201,7 @@ static moons__scope *enter_scope(moons__worker *w) {
   uint64_t started_ns = atomic_load(&w->started_ns), deadline_ns = UINT64_MAX;
   size_t memory_bytes = w->is_setting_up ? 0 : options->memory_bytes;
   if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
-  moons__scope *scope = moons__scope_new(atomic_load(&w->within), memory_bytes, deadline_ns);
+  moons__scope *scope = moons__scope_new(w, atomic_load(&w->within), memory_bytes, deadline_ns);
   if (scope == NULL) return NULL;
   if (w->workshop.sandbox.printed == NULL) {
     atomic_store(&scope->n_printed, w->workshop.sandbox.n_printed);
@@ -491,14 +506,15 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
 static void take_spare(moons__worker *w, moons__chunk *chunk) {
   if (chunk->results.bytes != NULL) return;
   chunk->results = w->spare;
-  w->spare = (moons__buffer){0};
+  chunk->results.beside = chunk->plan; /* which stays as long as the chunk */
+  w->spare = (moons__buffer){.beside = w};
 }
 
 /* Results are often as large as arguments. */
 static void keep_spare(moons__worker *w, moons__chunk *chunk) {
   if (chunk->n_bytes < LEAST_SPARE_BYTES || chunk->n_bytes > MOONS_SPARE_BYTES) return;
   moons__buffer_free(&w->spare);
-  w->spare = (moons__buffer){.bytes = chunk->bytes, .capacity = chunk->n_bytes};
+  w->spare = (moons__buffer){.bytes = chunk->bytes, .capacity = chunk->n_bytes, .beside = w};
   chunk->bytes = NULL;
 }
 

@@ -64,8 +64,8 @@ void moons__worker_cancel_here(void);
 
 /* {== From any thread ========================================================================= */
 
-/* Takes calls that have not begun from the running chunk: the part of one of `n_sharers`, of which the worker is one. From
-** malloc; NULL where that cannot be, or there are none. */
+/* Takes calls that have not begun from the running chunk: the part of one of `n_sharers`, of which the worker is one.
+** NULL where that cannot be, or there are none. */
 moons__chunk *moons__worker_share(moons__worker *worker, unsigned n_sharers);
 
 /* Ends the running call and begins no more of the chunk; `since_ns` is the time, 0 takes that back.

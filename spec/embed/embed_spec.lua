@@ -11,7 +11,8 @@ local TESTS = {
   {"proof_test", "functions of a host's script that are proved"}, {"misuse_test", "a host that is wrong"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
   {"hosts_test", "a host on other machines"},
-  {"allocation_test", "a host without memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
+  {"allocation_test", "a host that gives the memory"},
+  {"malloc_test", "a host that gives all the memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }
 
 for _, row in ipairs(TESTS) do

@@ -1,12 +1,13 @@
 #include "backend/host_list.h"
 
+#include "base/allocate.h"
 #include "check.h"
 
 /* The names and numbers of a list, as text. */
 static void check_list(const char *text, const char *expected) {
   char why[MOONS__LIST_WHY_BYTES], read[1000] = "";
   moons__host_list list;
-  if (moons__host_list_read(&list, text, why)) FAIL(why);
+  if (moons__host_list_read(&list, NULL, text, why)) FAIL(why);
   for (unsigned i = 0; i < list.n; i++) {
     size_t n = strlen(read);
     snprintf(read + n, sizeof read - n, "%s:%u ", list.hosts[i].name, list.hosts[i].n_workers);
@@ -19,7 +20,7 @@ static void check_list(const char *text, const char *expected) {
 static void check_refused(const char *text, const char *expected) {
   char why[MOONS__LIST_WHY_BYTES];
   moons__host_list list;
-  CHECK(moons__host_list_read(&list, text, why) != 0);
+  CHECK(moons__host_list_read(&list, NULL, text, why) != 0);
   CHECK(list.n == 0 && list.hosts == NULL);
   if (strstr(why, expected) == NULL) FAIL(why);
 }
@@ -54,10 +55,10 @@ static void refusals(void) {
 }
 
 static void check_command(const char *launch, const char *program, const char *expected) {
-  char *command = moons__launch_command(launch, "node1", program);
+  char *command = moons__launch_command(NULL, launch, "node1", program);
   CHECK(command != NULL);
   if (strcmp(command, expected) != 0) FAIL(command);
-  free(command);
+  moons__free(command);
 }
 
 static void commands(void) {
@@ -82,7 +83,7 @@ static void garbage(void) {
     for (size_t i = 0; i < sizeof text - 1; i++)
       text[i] = LETTERS[random_next(&state) % (sizeof LETTERS - 1)];
     if (text[0] == '@') text[0] = 'n';
-    int is_refused = moons__host_list_read(&list, text, why) != 0;
+    int is_refused = moons__host_list_read(&list, NULL, text, why) != 0;
     CHECK(is_refused == (list.n == 0) && is_refused == (why[0] != '\0'));
     moons__host_list_free(&list);
   }

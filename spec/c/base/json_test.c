@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/allocate.h"
 #include "check.h"
 
 /* What becomes of a text; to be freed. */
@@ -14,7 +15,7 @@ static char *json_of(const char *text, size_t n_bytes) {
 static int becomes(const char *text, const char *expected) {
   char *json = json_of(text, strlen(text));
   int is_same = strcmp(json, expected) == 0;
-  free(json);
+  moons__free(json);
   return is_same;
 }
 
@@ -25,7 +26,7 @@ static void escapes_what_it_must(void) {
   CHECK(becomes("\n\t\x01\x1f\x7f", "\\n\\t\\u0001\\u001f\\u007f"));
   char *json = json_of("a\0b", 3);
   CHECK(strcmp(json, "a\\u0000b") == 0);
-  free(json);
+  moons__free(json);
 }
 
 static void keeps_utf8(void) {

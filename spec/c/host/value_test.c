@@ -66,7 +66,7 @@ static moons__values receive(const char *code) {
   letter l = send(code);
   moons__values values;
   char *copy = copy_exactly(l.bytes.bytes, l.bytes.n_bytes);
-  CHECK(moons__values_read(&values, copy, l.bytes.n_bytes, l.shared) == 0);
+  CHECK(moons__values_read(&values, NULL, copy, l.bytes.n_bytes, l.shared) == 0);
   memset(copy, 0x55, l.bytes.n_bytes);
   free(copy);
   burn(&l);
@@ -272,7 +272,7 @@ static void refuses_cycles(void) {
   for (size_t i = 0; i < sizeof CYCLES / sizeof CYCLES[0]; i++) {
     letter l = send(CYCLES[i]);
     moons__values v;
-    CHECK(moons__values_read(&v, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS_EDEPTH);
+    CHECK(moons__values_read(&v, NULL, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS_EDEPTH);
     CHECK(v.values == NULL && v.n_values == 0);
     burn(&l);
   }
@@ -432,7 +432,7 @@ static void round_trip(void) {
   moons__buffer out = {0};
   moons__values v;
   CHECK(moons__values_write(&out, NULL, sent, 2) == 0);
-  CHECK(moons__values_read(&v, out.bytes, out.n_bytes, NULL) == 0);
+  CHECK(moons__values_read(&v, NULL, out.bytes, out.n_bytes, NULL) == 0);
   CHECK(v.n_values == 2 && v.values[1].type == MOONS_BOOLEAN);
   const moons_value *list = moons_field(v.values, "list");
   CHECK(is_string(moons_item(list, 1, NULL), "x"));
@@ -446,7 +446,7 @@ static void round_trip(void) {
 /* {== Arrays ================================================================================== */
 
 static moons__shared *add_block(letter *l, const void *bytes, size_t n_bytes) {
-  moons__shared *block = moons__shared_new(n_bytes);
+  moons__shared *block = moons__shared_new(NULL, n_bytes);
   CHECK(block != NULL);
   memcpy(block->bytes, bytes, n_bytes);
   CHECK(moons__shared_list_add(&l->shared, block) == 0);
@@ -488,14 +488,14 @@ static void receives_arrays(void) {
   lua_pushlightuserdata(L, &l);
   CHECK(lua_pcall(L, 1, 0, 0) == LUA_OK);
   lua_close(L);
-  CHECK(moons__values_read(&v, l.bytes.bytes, l.bytes.n_bytes, l.shared) == 0);
+  CHECK(moons__values_read(&v, NULL, l.bytes.bytes, l.bytes.n_bytes, l.shared) == 0);
   CHECK(v.n_values == 3 && v.values[0].type == MOONS_LIST && v.values[0].n == 2);
   CHECK(v.values[0].as.values[1].type == MOONS_FLOATS);
   CHECK(v.values[0].as.values[1].as.numbers[2] == 5.5);
   CHECK(v.values[1].type == MOONS_INTEGERS && v.values[1].as.integers[0] == -1);
   CHECK(v.values[2].as.values == v.values[0].as.values);
   moons__values_free(&v);
-  CHECK(moons__values_read(&v, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS__EMALFORMED);
+  CHECK(moons__values_read(&v, NULL, l.bytes.bytes, l.bytes.n_bytes, NULL) == MOONS__EMALFORMED);
   burn(&l);
 }
 
@@ -533,7 +533,7 @@ static void survives_any_bytes(void) {
     for (size_t n = 1 + random_below(&random, 3); n > 0 && n_bytes > 0; n--)
       bytes[random_below(&random, n_bytes)] = (char)random_below(&random, 256);
     moons__values v;
-    int error = moons__values_read(&v, bytes, n_bytes, NULL);
+    int error = moons__values_read(&v, NULL, bytes, n_bytes, NULL);
     CHECK(error == 0 || error == MOONS__EMALFORMED || error == MOONS_EDEPTH);
     free(bytes);
     for (size_t j = 0; j < v.n_values; j++)

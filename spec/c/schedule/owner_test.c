@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include "base/allocate.h"
 #include "base/errors.h"
 #include "check.h"
 #include "system/clock.h"
@@ -27,18 +28,18 @@ static void jobs_by_hand(void) {
     CHECK(moons_job_pending(job) == 0 && moons_job_ready(job) == 0);
     moons_chunk chunk;
     CHECK(moons_job_take(job, -1, &chunk) == MOONS_EEND);
-    CHECK(moons_job_put(job, 1, UINT32_MAX, calloc(1, 8), 8) == MOONS_EINVAL);
-    CHECK(moons_job_put(job, 1, 3, calloc(1, 8), 8) == 0);
+    CHECK(moons_job_put(job, 1, UINT32_MAX, moons__allocate_zeros(NULL, 8), 8) == MOONS_EINVAL);
+    CHECK(moons_job_put(job, 1, 3, moons__allocate_zeros(NULL, 8), 8) == 0);
     if (i % 2 == 0) {
       CHECK(moons_job_take(job, -1, &chunk) == 0);
       CHECK(chunk.first == 1 && chunk.n_calls >= 1 &&
             chunk.n_calls <= 3); /* others may share them */
-      free(chunk.bytes);
+      moons__free(chunk.bytes);
       int error;
       while ((error = moons_job_take(job, -1, &chunk)) == 0)
-        free(chunk.bytes);
+        moons__free(chunk.bytes);
       CHECK(error == MOONS_EEND);
-      CHECK(moons_job_put(job, 4, 1, calloc(1, 8), 8) == MOONS__ESTOPPED);
+      CHECK(moons_job_put(job, 4, 1, moons__allocate_zeros(NULL, 8), 8) == MOONS__ESTOPPED);
     }
     if (i % 3 == 0) moons_job_cancel(job);
     moons_job_free(job);

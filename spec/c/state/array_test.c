@@ -10,7 +10,7 @@
 static const moons__extent EXTENT = {.type = MOONS__INT32, .rows = 100, .columns = 1};
 
 static moons__shared *new_block(void) {
-  moons__shared *block = moons__shared_new(400);
+  moons__shared *block = moons__shared_new(NULL, 400);
   for (int i = 0; i < 100; i++)
     CHECK(moons__element_put_integer(MOONS__INT32, block->bytes + (size_t)i * 4, i + 1) == NULL);
   return block;

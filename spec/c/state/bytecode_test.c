@@ -29,7 +29,7 @@ static const char CODE[] = "local a = 1\n"
 static void reads_functions(void) {
   moons__buffer dump = dump_of(CODE, 0);
   moons__prototype main;
-  CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) == 0);
+  CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) == 0);
   CHECK(main.n_inner == 1 && main.is_vararg && main.n_upvalues == 1);
   const moons__prototype *f = &main.inner[0];
   CHECK(f->n_parameters == 2 && f->is_vararg && f->n_upvalues == 1 && f->first_line == 2);
@@ -44,7 +44,7 @@ static void reads_functions(void) {
 static void reads_constants(void) {
   moons__buffer dump = dump_of(CODE, 0);
   moons__prototype main;
-  CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) == 0);
+  CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) == 0);
   int n_strings = 0, n_numbers = 0;
   const moons__prototype *f = &main.inner[0];
   for (size_t i = 0; i < f->n_constants; i++) {
@@ -61,7 +61,7 @@ static void reads_constants(void) {
 static void tells_lines_and_names(void) {
   moons__buffer dump = dump_of(CODE, 0);
   moons__prototype main;
-  CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) == 0);
+  CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) == 0);
   const moons__prototype *f = &main.inner[0];
   CHECK(moons__prototype_line(f, 1) == 3);
   CHECK(moons__prototype_line(f, f->n_code - 1) == 4);
@@ -84,7 +84,7 @@ static void tells_lines_of_long_functions(void) {
   strcpy(at + 500, "a = nil");
   moons__buffer dump = dump_of(code, 0);
   moons__prototype main;
-  CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) == 0);
+  CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) == 0);
   size_t n_adds = 0;
   for (size_t i = 0; i < main.n_code; i++)
     if (moons__code_op(moons__prototype_code(&main, i)) == MOONS__OP_ADDK)
@@ -98,7 +98,7 @@ static void tells_lines_of_long_functions(void) {
 static void reads_what_was_stripped(void) {
   moons__buffer dump = dump_of(CODE, 1);
   moons__prototype main;
-  CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) == 0);
+  CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) == 0);
   CHECK(moons__prototype_line(&main.inner[0], 1) == 0);
   CHECK(moons__prototype_upvalue_name(&main.inner[0], 0).bytes == NULL);
   moons__prototype_free(&main);
@@ -109,7 +109,7 @@ static void refuses_what_is_cut_short(void) {
   moons__buffer dump = dump_of(CODE, 0);
   moons__prototype main;
   for (size_t n = 0; n < dump.n_bytes; n++) {
-    CHECK(moons__bytecode_read(&main, dump.bytes, n) != 0);
+    CHECK(moons__bytecode_read(&main, NULL, dump.bytes, n) != 0);
     CHECK(main.constants == NULL && main.inner == NULL);
   }
   moons__buffer_free(&dump);
@@ -120,7 +120,7 @@ static void refuses_other_formats(void) {
   moons__prototype main;
   for (size_t i = 0; i < 15; i++) {
     dump.bytes[i]++;
-    CHECK(moons__bytecode_read(&main, dump.bytes, dump.n_bytes) != 0);
+    CHECK(moons__bytecode_read(&main, NULL, dump.bytes, dump.n_bytes) != 0);
     dump.bytes[i]--;
   }
   moons__buffer_free(&dump);

@@ -502,7 +502,7 @@ static moons__shared_list *list_of(moons__shared *block) {
 }
 
 static moons__shared *bytes_block(void) {
-  moons__shared *block = moons__shared_new(12);
+  moons__shared *block = moons__shared_new(NULL, 12);
   for (int i = 0; i < 12; i++)
     block->bytes[i] = (char)(i + 1);
   return block;
