@@ -22,6 +22,7 @@ room_of_many='wire/encode'
 callers='
 command/ : exit _exit quick_exit abort getenv secure_getenv setenv putenv
 command/ worker/interrupt : sigaction
+base/allocate system/blocks command/ : malloc calloc realloc strdup strndup aligned_alloc posix_memalign
 command/ worker/print worker/program system/console : printf vprintf puts putchar perror stdout stderr
 nobody : strerror strtok localtime gmtime asctime ctime rand srand
 '

@@ -1,8 +1,8 @@
 #include "worker/lanes.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 
 /* Puts the i-th before all others. */
@@ -16,7 +16,7 @@ static moons__lane *use(moons__lanes *lanes, unsigned i) {
 static int need_room(moons__lanes *lanes) {
   if (lanes->n < lanes->n_room) return 1;
   unsigned n_room = lanes->n_room == 0 ? 1 : 4 * lanes->n_room;
-  moons__named_lane **list = realloc(lanes->list, n_room * sizeof *list);
+  moons__named_lane **list = moons__reallocate(lanes->beside, lanes->list, n_room * sizeof *list);
   if (list == NULL) return 0;
   lanes->list = list;
   lanes->n_room = n_room;
@@ -25,7 +25,7 @@ static int need_room(moons__lanes *lanes) {
 
 static moons__lane *add(moons__lanes *lanes, const char *name, size_t n_bytes) {
   if (lanes->n >= MOONS_LANES_PER_SESSION || !need_room(lanes)) return NULL;
-  moons__named_lane *new = calloc(1, sizeof *new + n_bytes + 1);
+  moons__named_lane *new = moons__allocate_zeros(lanes->beside, sizeof *new + n_bytes + 1);
   if (new == NULL) return NULL;
   memcpy(new->name, name, n_bytes);
   new->n_bytes = n_bytes;
@@ -46,7 +46,7 @@ const char *moons__lane_name(const moons__lane *lane) {
 
 void moons__lanes_free(moons__lanes *lanes) {
   for (unsigned i = 0; i < lanes->n; i++)
-    free(lanes->list[i]);
-  free(lanes->list);
-  *lanes = (moons__lanes){0};
+    moons__free(lanes->list[i]);
+  moons__free(lanes->list);
+  *lanes = (moons__lanes){.beside = lanes->beside};
 }

@@ -15,8 +15,9 @@ typedef struct moons__named_lane {
   char name[]; /* with a zero byte behind it */
 } moons__named_lane;
 
-/* Zero-initialised: none. */
+/* Zero-initialised, or with `beside` set: none. */
 typedef struct moons__lanes {
+  const void *beside;       /* a block, beside which they are made (allocate.h) */
   moons__named_lane **list; /* the one that was used last comes first */
   unsigned n, n_room;
 } moons__lanes;

@@ -283,6 +283,7 @@ static int begin_session(moons__session *s, moons__workshop *workshop, moons__ba
   s->loaded = loaded;
   s->n_most_loaded = n_setups;
   moons__names_use(&s->names, beside);
+  s->lanes.beside = beside;
   return 0;
 }
 
