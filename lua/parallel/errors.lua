@@ -1,8 +1,8 @@
 --- The error values of failed calls.
 -- Each is a table with `index` (which call), `item` (its argument), `kind`, `message`, `value` (what was thrown), where
--- that cannot be sent `unsent` (why), `traceback` (of the worker), `host` (of a pool that has some), `caller` (where in
--- the script the map stands) and,
--- once it was raised, `caller_traceback`. The C half makes them and gives them this metatable.
+-- that cannot be sent `unsent` (why), `traceback` (of the worker), `worker` (its number, not within a call), `host` (of
+-- a pool that has some), `caller` (where in the script the map stands) and, once it was raised, `caller_traceback`. The
+-- C half makes them and gives them this metatable.
 -- @module parallel.errors
 
 local core = require "parallel.core"
@@ -74,13 +74,18 @@ local function call_of(err)
   return ("call %d%s failed: "):format(err.index, item)
 end
 
+-- On which host, and by which of its workers, a call was made.
+local function where(err)
+  return (" (on host '%s'%s)"):format(err.host, err.worker and ", worker " .. err.worker or "")
+end
+
 -- Of maps within maps so many are shown, from the outermost on.
 local MOST_MAPS = 3
 
 --- One line: where the map stands, which call failed, what happened; of maps within maps for each of them.
 function errors.type.brief(err)
   local parts, n_maps, kind = {}, 0, err.kind
-  local host = err.host and (" (on host '%s')"):format(err.host) or ""
+  local host = err.host and where(err) or ""
   while true do
     n_maps = n_maps + 1
     local place = err.caller and err.caller .. ": " or ""

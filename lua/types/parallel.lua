@@ -52,6 +52,8 @@
 ---@field value? any what was thrown
 ---@field unsent? string why `value` could not be sent
 ---@field traceback string of the worker
+---@field worker? integer which one; not in an error within a call
+---@field host? string which machine, where the workers are on several
 ---@field caller? string where in the script the map stands
 
 ---@class parallel.Range

@@ -102,10 +102,18 @@ static void add_call(lua_State *L, moons__job_data *j, lua_Integer index) {
   lua_settop(L, error);
 }
 
+/* Not within a call, whose result may hold the error value, and must not depend on the worker. */
+static void add_worker(lua_State *L, const moons__failure *failure) {
+  if (failure->worker == 0 || moons__is_worker(L)) return;
+  lua_pushinteger(L, (lua_Integer)failure->worker);
+  lua_setfield(L, -2, "worker");
+}
+
 void moons__push_error(lua_State *L, moons__job_data *j, lua_Integer index,
                        const moons__failure *failure) {
   lua_createtable(L, 0, 8);
   if (index > 0) add_call(L, j, index);
+  add_worker(L, failure);
   lua_pushstring(L, moons__failure_name(failure->kind));
   lua_setfield(L, -2, "kind");
   set_text(L, "message", failure->message, failure->message_bytes);

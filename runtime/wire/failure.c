@@ -28,10 +28,15 @@ moons__failure moons__failure_of(moons__failure_kind kind, const char *message) 
 int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
   char kind = (char)failure->kind;
   int error = moons__buffer_append(out, &kind, 1);
+  if (!error) error = moons__buffer_append(out, &failure->worker, sizeof failure->worker);
   if (!error) error = write_text(out, failure->message, failure->message_bytes);
   if (!error) error = write_text(out, failure->traceback, failure->traceback_bytes);
   if (!error) error = write_text(out, failure->unsent, failure->unsent_bytes);
   return error;
+}
+
+void moons__failure_set_worker(void *bytes, size_t n_bytes, uint32_t worker) {
+  if (n_bytes >= 1 + sizeof worker) memcpy((char *)bytes + 1, &worker, sizeof worker);
 }
 
 /* Points *text into the bytes, and moves *at behind it. */
@@ -50,8 +55,11 @@ static int read_text(const char **at, const char *end, const char **text, size_t
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes) {
   const char *at = bytes, *end = at + n_bytes;
   *failure = (moons__failure){0};
-  if (n_bytes < 1 || (unsigned char)*at >= MOONS__N_FAILURES) return MOONS__EMALFORMED;
+  if (n_bytes < 1 + sizeof failure->worker || (unsigned char)*at >= MOONS__N_FAILURES)
+    return MOONS__EMALFORMED;
   failure->kind = (moons__failure_kind)*at++;
+  memcpy(&failure->worker, at, sizeof failure->worker);
+  at += sizeof failure->worker;
   int error = read_text(&at, end, &failure->message, &failure->message_bytes);
   if (!error) error = read_text(&at, end, &failure->traceback, &failure->traceback_bytes);
   if (!error) error = read_text(&at, end, &failure->unsent, &failure->unsent_bytes);

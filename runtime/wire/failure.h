@@ -1,13 +1,14 @@
 /*
-** The error of a call as bytes: what kind, message, traceback, and the value that was thrown.
+** The error of a call as bytes: what kind, which worker, message, traceback, and the value that was thrown.
 **
-** failure = kind:byte length:u64 message length:u64 traceback length:u64 unsent, then the value as a message
+** failure = kind:byte worker:u32 length:u64 message length:u64 traceback length:u64 unsent, then the value as a message
 **           (wire.h), or nothing where it cannot be sent; `unsent` says why
 */
 #ifndef MOONS_WIRE_FAILURE_H
 #define MOONS_WIRE_FAILURE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/errors.h"
@@ -39,6 +40,7 @@ typedef enum moons__failure_kind {
 
 typedef struct moons__failure {
   moons__failure_kind kind;
+  uint32_t worker; /* that made the call, from 1; 0: nobody has said */
   const char *message, *traceback, *unsent, *value; /* not zero-terminated; value NULL: none */
   size_t message_bytes, traceback_bytes, unsent_bytes, value_bytes;
 } moons__failure;
@@ -48,6 +50,9 @@ moons__failure moons__failure_of(moons__failure_kind kind, const char *message);
 
 /* Appends a failure but its value, which may follow. Returns 0 or MOONS_ENOMEM. */
 int moons__failure_write(moons__buffer *out, const moons__failure *failure);
+
+/* Says in a failure, as bytes, which worker made the call. */
+void moons__failure_set_worker(void *bytes, size_t n_bytes, uint32_t worker);
 
 /* Reads one; points into the bytes. Returns 0 or MOONS__EMALFORMED. */
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);

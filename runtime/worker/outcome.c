@@ -27,9 +27,21 @@ void moons__outcome_store(const moons__chunk *chunk, const void *bytes, size_t n
          n_calls * n_bytes);
 }
 
+static int put_failure(moons__batch_writer *results, const moons__usage *usage,
+                       const moons__item *item) {
+  moons__buffer *out = results->out;
+  if (moons__batch_bytes(results, item->kind, item->bytes, item->n_bytes)) return 1;
+  if (usage->worker != 0)
+    moons__failure_set_worker(out->bytes + out->n_bytes - item->n_bytes, item->n_bytes,
+                              usage->worker);
+  return 0;
+}
+
 /* Takes the outcome of a call to the results; 1 where there is no memory for it. */
-static int put_result(moons__batch_writer *results, const moons__item *item) {
+static int put_result(moons__batch_writer *results, const moons__usage *usage,
+                      const moons__item *item) {
   switch (item->kind) {
+  case MOONS__ITEM_ERROR: return put_failure(results, usage, item);
   case MOONS__ITEM_STORED: return moons__batch_stored(results, 1);
   case MOONS__ITEM_INTEGER: return moons__batch_integer(results, item->integer);
   case MOONS__ITEM_FLOAT: return moons__batch_float(results, item->number);
@@ -73,12 +85,13 @@ int moons__outcome_failure(moons__item *item, moons__buffer *bytes, const void *
 }
 
 /* Puts a failure for want of memory in place of an outcome that is too much. */
-static int put_too_much(moons__chunk *chunk, moons__batch_writer *results) {
+static int put_too_much(moons__chunk *chunk, moons__batch_writer *results,
+                        const moons__usage *usage) {
   static const char TEXT[] = "not enough memory for the results";
   moons__item item;
   moons__buffer bytes;
   int error = moons__outcome_failure(&item, &bytes, chunk->plan, MOONS__FAILURE_MEMORY, TEXT);
-  if (!error) error = put_result(results, &item);
+  if (!error) error = put_result(results, usage, &item);
   moons__buffer_free(&bytes);
   if (error) return 0;
   moons__outcome_note_failed(chunk);
@@ -90,8 +103,8 @@ static int put_too_much(moons__chunk *chunk, moons__batch_writer *results) {
 int moons__outcome_put(moons__chunk *chunk, moons__batch_writer *results, const moons__usage *usage,
                        const moons__item *item) {
   if (chunk->plan->options.report && moons__batch_usage(results, usage)) return 0;
-  if (!count_outcome(chunk, item)) return put_too_much(chunk, results);
-  if (put_result(results, item)) return 0;
+  if (!count_outcome(chunk, item)) return put_too_much(chunk, results, usage);
+  if (put_result(results, usage, item)) return 0;
   if (item->kind == MOONS__ITEM_STORED && item->bytes != NULL)
     moons__outcome_store(chunk, item->bytes, 1);
   if (item->kind == MOONS__ITEM_ERROR) moons__outcome_note_failed(chunk);

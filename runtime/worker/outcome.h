@@ -15,7 +15,8 @@ void moons__outcome_note_failed(moons__chunk *chunk);
 /* Writes what `n_calls` calls from the next one on have returned to the plan's sink. */
 void moons__outcome_store(const moons__chunk *chunk, const void *bytes, size_t n_calls);
 
-/* Puts the outcome of the next call into the results, behind what it has used where the plan reports that. An outcome that is
+/* Puts the outcome of the next call into the results, behind what it has used where the plan reports that; a failure says which
+** worker that was, if `usage` does. An outcome that is
 ** too much for the call that the chunk is part of becomes a failure for want of memory; one for the plan's sink is written there, unless
 ** its bytes are NULL: then it is there. Returns 0 where there is no memory
 ** for it: then nothing is counted. */

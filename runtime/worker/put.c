@@ -78,19 +78,23 @@ int moons__worker_put_go(moons__worker *w) {
   return 1;
 }
 
+static uint32_t number_of(const moons__worker *w) {
+  return atomic_load_explicit(&w->number, memory_order_relaxed);
+}
+
 static moons__usage usage_of(const moons__worker *w) {
   moons__usage usage = w->usage;
   if (w->begun_ns != 0) {
     usage.wall_ns = moons__clock_ns() - w->begun_ns;
     usage.cpu_ns = usage.memory_bytes = MOONS__UNKNOWN;
   }
-  usage.worker = atomic_load_explicit(&w->number, memory_order_relaxed);
+  usage.worker = number_of(w);
   usage.n_tries = w->n_tries + 1;
   return usage;
 }
 
 int moons__worker_put(moons__worker *w, const moons__item *item) {
-  moons__usage usage;
+  moons__usage usage = {.worker = number_of(w)};
   moons__worker_trace(w, item);
   if (w->chunk->plan->options.report) usage = usage_of(w);
   return moons__outcome_put(w->chunk, &w->results, &usage, item);

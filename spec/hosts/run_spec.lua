@@ -49,7 +49,7 @@ describe("on hosts", function()
     assert.equal(2 * own | 0, tonumber(passes("io.write(parallel.cpus())", agents.options("one,two")).stdout))
   end)
 
-  it("a report and an error name the host", function()
+  it("a report and an error name the host and its worker", function()
     passes [[
       local report = {}
       local _, errors = parallel.map(function(i)
@@ -61,8 +61,9 @@ describe("on hosts", function()
         seen[report[i].host] = true
         assert(report[i].worker == 1 or report[i].host == "one" and report[i].worker == 2)
         if i % 2 == 0 then
-          equal(errors[i].host, report[i].host)
-          assert(tostring(errors[i]):find(("on host '%s'"):format(errors[i].host), 1, true))
+          local host, worker = report[i].host, report[i].worker
+          equal({errors[i].host, errors[i].worker}, {host, worker})
+          assert(tostring(errors[i]):find(("(on host '%s', worker %d)"):format(host, worker), 1, true))
         end
       end
       assert(seen.one and seen.two)

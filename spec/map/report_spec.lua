@@ -194,3 +194,28 @@ for _, host in ipairs {script.hosts[1], script.hosts[3]} do
     end)
   end)
 end
+
+local processes = {name = "in worker processes", flags = {"-b", "processes"}}
+for _, host in ipairs {script.hosts[1], script.hosts[2], script.hosts[3], processes} do
+  it("an error names the worker that its report names, but within a call " .. host.name, function()
+    script.passes([[
+      local report = {}
+      local _, errors = parallel.map(function(i)
+        if i == 1 then
+          local ok, err = pcall(parallel.map, function() error "no" end, {1, 2, 3})
+          assert(not ok and err.index and err.worker == nil)
+        end
+        if i == 5 then while true do end end
+        return i % 2 == 0 and error "no" or i
+      end, parallel.range(1, 12), {report = report, errors = "collect", chunk = 1, workers = 2, timeout = 0.5})
+      equal(errors.n, 7)
+      for i = 1, 12 do
+        if errors[i] then
+          assert(errors[i].worker >= 1 and errors[i].worker <= 2, i)
+          equal(errors[i].worker, report[i].worker)
+        end
+      end
+      equal(errors[5].kind, "timeout")
+    ]], host)
+  end)
+end

@@ -53,6 +53,7 @@ describe("in worker processes, a call that is lost #unsanitized #linux", functio
             local where = ("chunk %%d, call %%d: "):format(chunk, bad)
             equal(errors.n, 1)
             assert(errors[bad].kind == "lost" and errors[bad].message:find(text), where .. tostring(errors[bad]))
+            assert(errors[bad].worker >= 1 and errors[bad].worker <= 3, where .. tostring(errors[bad].worker))
             for i = 1, 400 do
               assert(calls[i] == 1, where .. i .. " was made " .. tostring(calls[i]))
               assert(results[i] == (i ~= bad and 2 * i or nil), where .. i)

@@ -31,6 +31,18 @@ static void round_trips(void) {
   }
 }
 
+static void names_a_worker(void) {
+  moons__buffer out = write_one(MOONS__FAILURE_LOST, "value");
+  moons__failure read;
+  CHECK(moons__failure_read(&read, out.bytes, out.n_bytes) == 0 && read.worker == 0);
+  moons__failure_set_worker(out.bytes, out.n_bytes, 7);
+  CHECK(moons__failure_read(&read, out.bytes, out.n_bytes) == 0 && read.worker == 7);
+  CHECK(is(read.message, read.message_bytes, "a message"));
+  moons__failure_set_worker(out.bytes, 4, 1U << 31); /* no room: leaves it */
+  CHECK(moons__failure_read(&read, out.bytes, out.n_bytes) == 0 && read.worker == 7);
+  moons__buffer_free(&out);
+}
+
 static void without_value(void) {
   moons__buffer out = write_one(MOONS__FAILURE_ERROR, "");
   moons__failure read;
@@ -89,6 +101,7 @@ static void garbage(void) {
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"a failure of each kind comes back as it was", round_trips},
+      {"a failure names a worker", names_a_worker},
       {"a failure may have no value", without_value},
       {"a failure may have no texts", empty_texts},
       {"kinds have the names that scripts see", names},
