@@ -90,7 +90,7 @@ typedef enum moons_type {
   MOONS_LIST,     /* a sequence of any values */
   MOONS_TABLE, /* keys and values: 2 * n of them, side by side; what comes home is sorted: numbers, then strings by their
                   ** bytes, then others. An empty table comes home as one of these */
-  MOONS_POINTER, /* a light userdata: a handle of the host's */
+  MOONS_POINTER, /* a light userdata: a handle of the host's; to another process NULL alone */
   MOONS_OTHER /* only home: a function or the like, named in `as.string`: "function", "string.format"; a zero byte after it */
 } moons_type;
 

@@ -123,6 +123,15 @@ static int spawn(keeper *k) {
   return error;
 }
 
+/* It has ended, or was killed after a time, without a word: a program that has forgotten how to be a worker, most likely. */
+static void tell_silence(keeper *k) {
+  size_t n = strlen(k->why);
+  snprintf(k->why + n, sizeof k->why - n,
+           ", and '%s' had not begun as one: a program that is its own worker calls "
+           "moons_worker_main at the top of main",
+           k->backend->program);
+}
+
 /* The process is there: meets it. What it has said in place of that is why it failed. */
 static int meet(keeper *k) {
   char said[MOONS__WHY_BYTES];
@@ -140,7 +149,10 @@ static int meet(keeper *k) {
   memcpy(said, k->why, sizeof said);
   moons__process_kill(&k->process);
   moons__keeper_bury(k);
-  if (said[0] != '\0') memcpy(k->why, said, sizeof said);
+  if (said[0] != '\0')
+    memcpy(k->why, said, sizeof said);
+  else
+    tell_silence(k);
   return -1;
 }
 

@@ -13,11 +13,11 @@
 
 /* The chunk of one call with these arguments. */
 static int write_chunk(moons__buffer *out, const char *function, const moons_value *arguments,
-                       size_t n_arguments) {
+                       size_t n_arguments, int leaves_process) {
   moons__batch_writer writer;
   int error = moons__batch_begin(&writer, out);
   if (!error) error = moons__batch_item_begin(&writer, MOONS__ITEM_MESSAGE);
-  if (!error) error = moons__values_write(out, function, arguments, n_arguments);
+  if (!error) error = moons__values_write(out, function, arguments, n_arguments, leaves_process);
   if (!error) moons__batch_item_end(&writer);
   return error;
 }
@@ -38,7 +38,8 @@ static int add_chunk(moons_call *call, const char *function, const moons_value *
                      size_t n_arguments) {
   moons__buffer bytes = {.beside = call};
   moons__chunk *chunk = &call->task.chunk;
-  int error = write_chunk(&bytes, function, arguments, n_arguments);
+  int is_abroad = moons__runtime_is_abroad(call->program->runtime);
+  int error = write_chunk(&bytes, function, arguments, n_arguments, is_abroad);
   chunk->bytes = bytes.bytes;
   chunk->n_bytes = bytes.n_bytes;
   chunk->n_calls = 1;

@@ -21,14 +21,16 @@ static int is_sequence(const moons_value *items) {
   }
 }
 
-static int write_items(moons__spread_items *out, const char *function, const moons_value *items) {
+static int write_items(moons__spread_items *out, const moons_program *program, const char *function,
+                       const moons_value *items) {
   moons_value room;
+  int leaves_process = moons__runtime_is_abroad(program->runtime);
   if (items->n > SIZE_MAX / sizeof *out->ends) return MOONS_ENOMEM;
   out->ends = moons__allocate(out->bytes.beside, items->n * sizeof *out->ends);
   if (out->ends == NULL) return MOONS_ENOMEM;
   for (; out->n < items->n; out->n++) {
     const moons_value *item = moons_item(items, out->n + 1, &room);
-    int error = moons__values_write(&out->bytes, function, item, 1);
+    int error = moons__values_write(&out->bytes, function, item, 1, leaves_process);
     if (error) return error;
     out->ends[out->n] = out->bytes.n_bytes;
   }
@@ -53,7 +55,7 @@ int moons__host_map_new(moons_call **call, moons_program *program, const char *f
   moons__spread_items written = {.bytes = {.beside = program}};
   *call = NULL;
   if (!is_sequence(items) || chunk > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
-  int error = write_items(&written, function, items);
+  int error = write_items(&written, program, function, items);
   if (!error) error = moons__host_call_make(call, program, data);
   if (!error) error = add_spread(*call, &written, chunk);
   moons__buffer_free(&written.bytes);

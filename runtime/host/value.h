@@ -14,10 +14,11 @@
 /* Whether a value can be a key of a table: it is neither nil nor NaN. */
 int moons__value_is_key(const moons_value *value);
 
-/* Appends a message (wire.h) with the string `head`, where it is not NULL, and the values. Returns 0, or with `out` as it was MOONS_ENOMEM, or MOONS_EINVAL: nested deeper than
-** MOONS_WIRE_DEPTH, NULL where there should be something, more elements than a table can have, a bad key, a bad type. */
+/* Appends a message (wire.h) with the string `head`, where it is not NULL, and the values. Returns 0, or with `out` as it was
+** MOONS_ENOMEM, or MOONS_EINVAL: nested deeper than MOONS_WIRE_DEPTH, NULL where there should be something, more elements than a
+** table can have, a bad key, a bad type, or an address where the message leaves the process. */
 int moons__values_write(moons__buffer *out, const char *head, const moons_value *values,
-                        size_t n_values);
+                        size_t n_values, int leaves_process);
 
 /* What has come home: the values of a message. */
 typedef struct moons__values {

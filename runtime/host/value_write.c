@@ -11,6 +11,7 @@
 /* The first error stays, and nothing is appended from then on. */
 typedef struct writer {
   moons__buffer *out;
+  int leaves_process; /* where only NULL is the same address */
   int error;
 } writer;
 
@@ -147,6 +148,11 @@ static void put_compound(writer *w, const moons_value *value, int depth) {
   }
 }
 
+static void put_pointer(writer *w, const void *pointer) {
+  if (w->leaves_process && pointer != NULL) fail(w, MOONS_EINVAL);
+  put_tagged(w, WIRE_POINTER, &pointer, sizeof pointer);
+}
+
 static void put_value(writer *w, const moons_value *value, int depth) {
   switch (value->type) {
   case MOONS_NIL: put_byte(w, WIRE_NIL); break;
@@ -154,16 +160,14 @@ static void put_value(writer *w, const moons_value *value, int depth) {
   case MOONS_INTEGER: put_integer(w, value->as.integer); break;
   case MOONS_FLOAT: put_tagged(w, WIRE_FLOAT, &value->as.number, sizeof value->as.number); break;
   case MOONS_STRING: put_string(w, value->as.string, value->n); break;
-  case MOONS_POINTER:
-    put_tagged(w, WIRE_POINTER, &value->as.pointer, sizeof value->as.pointer);
-    break;
+  case MOONS_POINTER: put_pointer(w, value->as.pointer); break;
   default: put_compound(w, value, depth);
   }
 }
 
 int moons__values_write(moons__buffer *out, const char *head, const moons_value *values,
-                        size_t n_values) {
-  writer w = {.out = out};
+                        size_t n_values, int leaves_process) {
+  writer w = {.out = out, .leaves_process = leaves_process};
   size_t start = out->n_bytes;
   if (n_values > 0 && values == NULL) return MOONS_EINVAL;
   put_byte(&w, 0); /* no lists */

@@ -160,10 +160,13 @@ static void programs(void) {
                                       "function crash_at_70(x) return x == 70 and crash() end\n"
                                       "function hang() while true do end end",
                                       &terms);
-  moons_value seven = moons_integer(7);
+  moons_value seven = moons_integer(7), address = moons_pointer(&options);
+  moons_value addresses = moons_list(&address, 1);
   moons_queue *queue;
   moons_call *call;
   CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  CHECK(moons_submit(queue, program, "f", &address, 1, NULL, NULL) == MOONS_EINVAL);
+  CHECK(moons_submit_map(queue, program, "f", &addresses, 0, NULL, NULL) == MOONS_EINVAL);
   for (int i = 0; i < 40; i++)
     CHECK(moons_submit(queue, program, i == 20 ? "g" : "f", &seven, 1, NULL, NULL) == 0);
   CHECK(take(queue, 40, MOONS_KIND_LOST) == 1);
@@ -185,6 +188,16 @@ static void other_program(void) {
                "local ok, err = pcall(parallel.map, triple, {1, 2})\n"
                "assert(not ok and err.kind == 'system', err)\n"
                "assert(err.message:find('with functions of a host', 1, true), err.message)");
+}
+
+/* As one does whose main has forgotten to. */
+static void silent_program(void) {
+  moons_options options = options_of_host();
+  options.program = "true";
+  run_offering(&options, "local ok, err = pcall(parallel.map, triple, {1, 2})\n"
+                         "assert(not ok and err.kind == 'system', err)\n"
+                         "assert(err.message:find('moons_worker_main', 1, true), err.message)\n"
+                         "assert(err.message:find(\"'true'\", 1, true), err.message)");
 }
 
 static void no_program(void) {
@@ -220,6 +233,7 @@ int main(int argc, char **argv) {
       {"has them in pools of scripts #unsanitized", pools},
       {"takes what is printed there", prints},
       {"is refused another program, which has none of them", other_program},
+      {"is told of one that does not become a worker", silent_program},
       {"is refused where none is named", no_program},
       {"is no worker unless it was started as one", no_worker},
       {NULL, NULL},

@@ -335,7 +335,7 @@ static void check_delivered(delivery *d, const char *code) {
 /* A value arrives, by wire and pushed. */
 static void arrives(moons_value value, const char *code) {
   delivery wired = {.value = NULL}, pushed = {.value = &value};
-  CHECK(moons__values_write(&wired.bytes, NULL, &value, 1) == 0);
+  CHECK(moons__values_write(&wired.bytes, NULL, &value, 1, 0) == 0);
   check_delivered(&wired, code);
   check_delivered(&pushed, code);
   moons__buffer_free(&wired.bytes);
@@ -346,7 +346,7 @@ static void refused(moons_value value, const char *why) {
   delivery pushed = {.value = &value};
   moons__buffer out = {0};
   CHECK(moons__buffer_append(&out, "abc", 3) == 0);
-  CHECK(moons__values_write(&out, NULL, &value, 1) == MOONS_EINVAL);
+  CHECK(moons__values_write(&out, NULL, &value, 1, 0) == MOONS_EINVAL);
   CHECK(out.n_bytes == 3 && memcmp(out.bytes, "abc", 3) == 0);
   moons__buffer_free(&out);
   lua_State *L = open_state();
@@ -403,9 +403,12 @@ static void refuses_bad_values(void) {
   refused(moons_floats((double *)(void *)pairs, (size_t)INT32_MAX + 1), "too many elements");
   refused(other, "type");
   refused(odd, "type");
+  moons_value address = moons_pointer(&other), nothing = moons_pointer(NULL);
   moons__buffer out = {0};
-  CHECK(moons__values_write(&out, NULL, NULL, 1) == MOONS_EINVAL);
-  CHECK(moons__values_write(&out, NULL, NULL, 0) == 0);
+  CHECK(moons__values_write(&out, NULL, &address, 1, 1) == MOONS_EINVAL && out.n_bytes == 0);
+  CHECK(moons__values_write(&out, NULL, &nothing, 1, 1) == 0);
+  CHECK(moons__values_write(&out, NULL, NULL, 1, 0) == MOONS_EINVAL);
+  CHECK(moons__values_write(&out, NULL, NULL, 0, 0) == 0);
   moons__buffer_free(&out);
 }
 
@@ -431,7 +434,7 @@ static void round_trip(void) {
   moons_value sent[] = {moons_table(pairs, 2), moons_boolean(0)};
   moons__buffer out = {0};
   moons__values v;
-  CHECK(moons__values_write(&out, NULL, sent, 2) == 0);
+  CHECK(moons__values_write(&out, NULL, sent, 2, 0) == 0);
   CHECK(moons__values_read(&v, NULL, out.bytes, out.n_bytes, NULL) == 0);
   CHECK(v.n_values == 2 && v.values[1].type == MOONS_BOOLEAN);
   const moons_value *list = moons_field(v.values, "list");

@@ -7,7 +7,7 @@
 /* A message of a name and values, in memory that is no longer than that. */
 static moons__buffer message_of(const char *name, const moons_value *values, size_t n_values) {
   moons__buffer written = {0}, exact = {0};
-  CHECK(moons__values_write(&written, name, values, n_values) == 0);
+  CHECK(moons__values_write(&written, name, values, n_values, 0) == 0);
   CHECK(moons__buffer_append(&exact, written.bytes, written.n_bytes) == 0);
   moons__buffer_free(&written);
   return exact;
