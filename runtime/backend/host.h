@@ -58,6 +58,7 @@ typedef struct host {
   uint64_t looked_ns;   /* when others were last looked after */
   uint64_t deadline_ns; /* until when it has to end; 0: it has not */
   int has_been_up;
+  int is_met; /* the agent is there, or was: what comes by stderr is of calls and their programs */
   int has_printed;
   int is_short;      /* there was no memory for what results speak of */
   unsigned n_losses; /* in a row, without a chunk that has run */

@@ -46,7 +46,7 @@ static void hear_stderr(host *h) {
   char text[4096];
   for (size_t n; (n = moons__process_hear(&h->process, text, sizeof text)) > 0;) {
     keep_said(h, text, n);
-    if (h->phase != PHASE_UP) continue;
+    if (!h->is_met) continue;
     config->write(config->write_data, STDERR_FILENO, text, n);
     h->has_printed = 1;
   }
@@ -172,7 +172,7 @@ static void end_start(host *h, int is_up) {
 static int launch(host *h) {
   h->why[0] = h->said[0] = '\0';
   h->quiet_ns = h->n_heard = 0;
-  h->is_short = 0;
+  h->is_short = h->is_met = 0;
   atomic_store(&h->is_broken, 0);
   int error = moons__process_launch(&h->process, h->command, MOONS_PROCESS_LOOK_NS);
   if (error) {
@@ -200,6 +200,7 @@ static void bury(host *h) {
 static int start(host *h) {
   if (begin_start(h)) return -1;
   int error = launch(h);
+  h->is_met = !error;
   if (error && h->process.work >= 0) bury(h);
   end_start(h, !error);
   h->has_been_up |= !error;

@@ -78,7 +78,7 @@ describe("on hosts", function()
       parallel.map(function(i)
         print(i, text)
         io.stderr:write("e", i, "\n")
-        os.execute("echo from a program " .. i)
+        os.execute("echo from a program " .. i .. "; echo complaint " .. i .. " >&2")
       end, parallel.range(1, 60))
       print "end"
     ]]
@@ -86,6 +86,7 @@ describe("on hosts", function()
       assert(("\n" .. result.stdout):find(("\n%d\t%s\n"):format(i, ("z"):rep(5000)), 1, true), i)
       assert(("\n" .. result.stdout):find(("\nfrom a program %d\n"):format(i), 1, true), i)
       assert(("\n" .. result.stderr):find(("\ne%d\n"):format(i), 1, true), i)
+      assert(("\n" .. result.stderr):find(("\ncomplaint %d\n"):format(i), 1, true), i)
     end
     assert.equal("end\n", result.stdout:match "[^\n]*\n$")
   end)
