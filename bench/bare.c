@@ -170,6 +170,14 @@ static int sleep_s(lua_State *L) {
   return 0;
 }
 
+/* bare.thread_s(): seconds for which the thread that calls it has computed. */
+static int thread_s(lua_State *L) {
+  struct timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  lua_pushnumber(L, (lua_Number)used.tv_sec + (lua_Number)used.tv_nsec / 1e9);
+  return 1;
+}
+
 LUAMOD_API int luaopen_bare(lua_State *L) {
   static const luaL_Reg METHODS[] = {{"run", run},
                                      {"ping", ping},
@@ -177,7 +185,10 @@ LUAMOD_API int luaopen_bare(lua_State *L) {
                                      {"__gc", close_threads},
                                      {"__close", close_threads},
                                      {NULL, NULL}};
-  static const luaL_Reg FUNCTIONS[] = {
-      {"open", open_threads}, {"new_states", new_states}, {"sleep", sleep_s}, {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {{"open", open_threads},
+                                       {"new_states", new_states},
+                                       {"sleep", sleep_s},
+                                       {"thread_s", thread_s},
+                                       {NULL, NULL}};
   return bench_open_module(L, THREADS_TYPE, METHODS, FUNCTIONS);
 }

@@ -21,6 +21,39 @@ local function squares_part(part)
   }, 1, 4, 1, part)
 end
 
+-- What a caller costs on each backend, and simulations against what they tell of.
+local function cluster_part(part)
+  local function add(...) table.insert(part, {...}) end
+  for _, name in ipairs {"threads", "processes", "ssh", "srun"} do
+    add(name .. "_main", ("%s: processor time of the caller's thread, a chunk"):format(name), "µs")
+    if name ~= "threads" then
+      table.insert(part, {name .. "_process", "the same of its whole process", "µs", at_most = 60})
+    end
+    if name == "ssh" or name == "srun" then
+      add(name .. "_near", "the same of the programs that connect it", "µs")
+    end
+    add(name .. "_call", "processor time of the caller's thread, a call", "ns")
+    add(name .. "_away", "from the end of a chunk on a worker to the start of the next", "µs")
+  end
+  add("slowness", "how many times longer threads that compute take, for what else the machine does", "")
+  table.insert(part, {"idle", "an agent that waits, its workers, and sshd, of a core", "%", at_most = 2})
+  for _, name in ipairs {"threads", "processes", "ssh"} do
+    for _, map in ipairs {{8, 1}, {8, 10}, {64, 10}, {64, 100}} do
+      local key = ("%s_wait_%d_%d"):format(name, table.unpack(map))
+      add("said_" .. key, ("%s: %d workers, calls that wait %d ms: part of the workers' time, simulated")
+        :format(name, table.unpack(map)), "%")
+      add("slow_" .. key, "the same, as slow as threads that compute", "%")
+      table.insert(part, {"real_" .. key, "the same, measured", "%", against = "said_" .. key})
+    end
+    for _, ms in ipairs {1, 10} do
+      local key = ("%s_work_%d"):format(name, ms)
+      add("said_" .. key, ("%s: calls that compute %d ms, 2 workers, time for each, simulated"):format(name, ms), "µs")
+      table.insert(part, {"real_" .. key, "the same, measured", "µs", against = "said_" .. key})
+    end
+  end
+  return part
+end
+
 return {
   {
     part = "states",
@@ -246,6 +279,7 @@ return {
     {"start_processes", "the same of 8 worker processes", "ms", against = "start_python", at_least = 2},
     {"private", "memory that a worker process has for itself", "KiB", at_most = 512},
   },
+  cluster_part {part = "cluster", title = "One caller, from threads to other machines", on_demand = true},
   {
     part = "hosts",
     title = "Calls of C programs, two workers",

@@ -1,66 +1,14 @@
--- Hosts by a real sshd on this machine, with keys made for the test; its configuration, and the clients', are its own.
+-- Hosts by a real sshd on this machine.
 local forking = require "support.forking"
 local script = require "support.script"
-local temporary = require "support.temporary"
+local sshd = require "support.sshd"
 
 local moons = os.getenv "MOONS"
 
-local function capture(command)
-  local pipe <close> = io.popen(command)
-  return (pipe:read "a":gsub("\n$", ""))
-end
-
-local sshd = capture "command -v sshd || ls /usr/sbin/sshd 2>/dev/null"
-
--- Runs `use(launch, folder)` while an sshd runs, which serves on a port of its own.
-local function with_sshd(use)
-  return temporary.folder({}, function(folder)
-    local function write(name, text)
-      local file <close> = assert(io.open(folder .. "/" .. name, "w"))
-      file:write(text)
-    end
-    local port = 20000 + math.random(20000)
-    assert(os.execute(([[
-      chmod 700 %s && cd %s && ssh-keygen -q -t ed25519 -N '' -f host_key && ssh-keygen -q -t ed25519 -N '' -f key &&
-      cp key.pub authorized && chmod 600 authorized && mkdir -p /run/sshd
-    ]]):format(folder, folder)))
-    write("sshd_config", ([[
-      Port %d
-      ListenAddress 127.0.0.1
-      HostKey %s/host_key
-      AuthorizedKeysFile %s/authorized
-      PidFile %s/sshd.pid
-      StrictModes no
-      PasswordAuthentication no
-      PermitRootLogin prohibit-password
-    ]]):format(port, folder, folder, folder))
-    write("ssh_config", ([[
-      Host one two
-        HostName 127.0.0.1
-        Port %d
-        IdentityFile %s/key
-        IdentitiesOnly yes
-        StrictHostKeyChecking no
-        UserKnownHostsFile %s/known
-        LogLevel ERROR
-      Host nowhere
-        HostName 127.0.0.1
-        Port 1
-    ]]):format(port, folder, folder))
-    assert(os.execute(("%s -f %s/sshd_config"):format(sshd, folder)))
-    local launch = ("exec ssh -T -F %s/ssh_config -o BatchMode=yes {host} {folder}/{moons}"):format(folder)
-    local ok, why = pcall(use, launch, folder)
-    os.execute(("kill $(cat %s/sshd.pid)"):format(folder))
-    assert(ok, why)
-  end)
-end
-
 describe("hosts by ssh #linux #unsanitized", function()
-  if sshd == "" then
-    pending "needs sshd"
-    return
-  elseif capture "id -u" ~= "0" then
-    pending "needs to be root to start an sshd"
+  local lack = sshd.lack()
+  if lack then
+    pending(lack)
     return
   end
 
@@ -70,7 +18,7 @@ describe("hosts by ssh #linux #unsanitized", function()
   end
 
   it("run calls; a crash costs one, a killed client none, and one that cannot be reached is told", function()
-    with_sshd(function(launch)
+    sshd.with(function(launch)
       passes([[
         local big, results = ("x"):rep(10 << 20), nil
         local _, errors
@@ -105,7 +53,7 @@ describe("hosts by ssh #linux #unsanitized", function()
   end)
 
   it("leave nothing there when the caller is killed, or ended by Ctrl-C", function()
-    with_sshd(function(launch, folder)
+    sshd.with(function(launch, folder)
       for _, signal in ipairs {"KILL", "INT"} do
         local pids = ("%s/%s"):format(folder, signal)
         local code = ([[

@@ -1,0 +1,75 @@
+--- A real sshd on this machine: with a port, keys and a configuration of its own, for clients too.
+-- @module support.sshd
+
+local temporary = require "support.temporary"
+
+local sshd = {}
+
+local function capture(command)
+  local pipe <close> = io.popen(command)
+  return (pipe:read "a":gsub("\n$", ""))
+end
+
+local program = capture "command -v sshd || ls /usr/sbin/sshd 2>/dev/null"
+
+--- Why there can be none; nil: there can.
+function sshd.lack()
+  return program == "" and "needs sshd" or capture "id -u" ~= "0" and "needs to be root to start an sshd" or nil
+end
+
+local SERVER = [[
+Port %d
+ListenAddress 127.0.0.1
+HostKey %s/host_key
+AuthorizedKeysFile %s/authorized
+PidFile %s/sshd.pid
+StrictModes no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+]]
+
+local CLIENT = [[
+Host one two
+  HostName 127.0.0.1
+  Port %d
+  IdentityFile %s/key
+  IdentitiesOnly yes
+  StrictHostKeyChecking no
+  UserKnownHostsFile %s/known
+  LogLevel ERROR
+Host nowhere
+  HostName 127.0.0.1
+  Port 1
+]]
+
+local KEYS = [[
+  chmod 700 %s && cd %s && ssh-keygen -q -t ed25519 -N '' -f host_key && ssh-keygen -q -t ed25519 -N '' -f key &&
+  cp key.pub authorized && chmod 600 authorized && mkdir -p /run/sshd
+]]
+
+-- Its number, which it writes when it listens.
+local START = [[
+  %s -f %s/sshd_config && for i in $(seq 100); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
+]]
+
+--- Runs `use(launch, folder, pid)` while it runs: it serves the hosts `one` and `two`, and `nowhere` cannot be reached.
+-- `launch` is what the option --launch is, `folder` is removed afterwards, `pid` is its number.
+function sshd.with(use)
+  return temporary.folder({}, function(folder)
+    local function write(name, text)
+      local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+      file:write(text)
+    end
+    local port = 20000 + math.random(20000)
+    assert(os.execute(KEYS:format(folder, folder)))
+    write("sshd_config", SERVER:format(port, folder, folder, folder))
+    write("ssh_config", CLIENT:format(port, folder, folder))
+    local pid = assert(tonumber(capture(START:format(program, folder, folder, folder))), "sshd does not start")
+    local launch = ("exec ssh -T -F %s/ssh_config -o BatchMode=yes {host} {folder}/{moons}"):format(folder)
+    local ok, why = pcall(use, launch, folder, pid)
+    os.execute(("kill %d"):format(pid))
+    assert(ok, why)
+  end)
+end
+
+return sshd
