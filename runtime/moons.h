@@ -491,8 +491,9 @@ MOONS_API int moons_submit_map(moons_queue *queue, moons_program *program, const
                                moons_call **call);
 
 /* Takes a call that has finished, well or with an error: it is the caller's from then on. Waits for one for up to `timeout_ns`
-** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. On the backend "inline" calls run
-** here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
+** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. Where many are under way and come
+** faster than a thread is woken up, they are taken in groups: up to 0.2 ms after they have finished. On the backend "inline" calls
+** run here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
 ** MOONS_ECLOSED where none can be any more, MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
 MOONS_API int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call);
 

@@ -452,6 +452,12 @@
 #define MOONS_SPIN_NS 50000
 #endif
 
+/* A thread of a host that takes calls which come home faster than it is woken up for each sleeps this many ns and takes what has come,
+** where more of them are under way than come meanwhile. Systems may add some 50 µs. */
+#ifndef MOONS_DOZE_NS
+#define MOONS_DOZE_NS 100000
+#endif
+
 /* After this many ns of that the thread yields its core between looks: systems like to put a thread on the core of the
 ** one that wakes it, and then nothing can happen there before. Each yield is a system call, so this is about the time
 ** in which the next small call of a stream comes. */

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/allocate.h"
+#include "schedule/pace.h"
 #include "schedule/tasks.h"
 #include "system/clock.h"
 #include "system/flag.h"
@@ -25,6 +26,7 @@ struct moons__completions {
   moons__completions_config config;
   moons_runtime *runtime;
   moons__waiter *waiter;
+  moons__pace pace; /* of the thread that takes */
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t idle;   /* a thread that was busy here has left */
@@ -284,25 +286,40 @@ static void tell_end(moons__client *client) {
 
 /* {== Taking ================================================================================== */
 
-/* Takes what has finished first, or returns NULL; whether there is more to come. */
-static moons__pending *take_first(moons__completions *c, int *is_more) {
+/* Takes what has finished first, or returns NULL; how many are to come. Users are the owner, and those. */
+static moons__pending *take_first(moons__completions *c, unsigned *n_more) {
   uv_mutex_lock(&c->mutex);
   moons__pending *p = c->finished.first;
   if (p != NULL) take_out(&c->finished, p);
-  *is_more = c->under_way.first != NULL;
+  *n_more = c->under_way.first != NULL ? c->n_users - 1 : 0;
   look(c);
   uv_mutex_unlock(&c->mutex);
   return p;
 }
 
+/* Sleeps for a moment where more comes meanwhile than one, and returns 1. */
+static int doze(moons__completions *c, uint64_t deadline_ns, unsigned n_more) {
+  uint64_t now_ns = moons__clock_ns(), ns = moons__pace_doze_ns(&c->pace, now_ns, n_more);
+  if (ns == 0 || deadline_ns < now_ns + ns || !moons__tasks_run_elsewhere(c->runtime)) return 0;
+  moons__waiter_doze(ns);
+  return 1;
+}
+
+static int wait_for_some(moons__completions *c, uint64_t deadline_ns, unsigned n_more) {
+  if (deadline_ns > 0 && doze(c, deadline_ns, n_more)) return 0;
+  return moons__tasks_wait(c->runtime, c->waiter, deadline_ns);
+}
+
 int moons__completions_take(moons__completions *c, int64_t timeout_ns, moons__pending **pending) {
   uint64_t deadline_ns = timeout_ns == 0 ? 0 : moons__clock_after(timeout_ns);
-  int error = 0, is_more;
-  while ((*pending = take_first(c, &is_more)) == NULL) {
-    if (!is_more) return moons__runtime_check_open(c->runtime) ? MOONS_ECLOSED : MOONS_EEND;
+  int error = 0;
+  unsigned n_more;
+  while ((*pending = take_first(c, &n_more)) == NULL) {
+    if (n_more == 0) return moons__runtime_check_open(c->runtime) ? MOONS_ECLOSED : MOONS_EEND;
     if (error) return error;
-    error = moons__tasks_wait(c->runtime, c->waiter, deadline_ns);
+    error = wait_for_some(c, deadline_ns, n_more);
   }
+  moons__pace_note(&c->pace);
   return 0;
 }
 

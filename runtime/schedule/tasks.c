@@ -273,6 +273,10 @@ void moons__task_close(moons__task *task) {
 
 int moons__tasks_run_when_asked(const moons_runtime *r) { return r->functions->runs_when_asked; }
 
+int moons__tasks_run_elsewhere(const moons_runtime *r) {
+  return !r->functions->runs_when_asked && r->functions->lend == NULL;
+}
+
 /* Runs the next task on this thread. Where there is none, nobody else would do anything either. */
 static int run_next(moons_runtime *r) {
   unsigned n_had;

@@ -77,7 +77,8 @@ void moons__task_close(moons__task *task);
 ** Returns 0, MOONS_ETIMEDOUT, MOONS_ENOMEM, or MOONS_EDEPTH. */
 int moons__tasks_wait(moons_runtime *runtime, moons__waiter *waiter, uint64_t deadline_ns);
 
-/* Whether tasks run on the thread that waits for them. */
+/* Whether tasks run on the thread that waits for them; and whether they run whatever that does. */
 int moons__tasks_run_when_asked(const moons_runtime *runtime);
+int moons__tasks_run_elsewhere(const moons_runtime *runtime);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <uv.h>
 
 #include "base/allocate.h"
@@ -82,4 +83,10 @@ int moons__waiter_wait(moons__waiter *w, uint64_t deadline_ns, int spins) {
   int error = spins && moons__spin(&w->is_rung, 0) ? 0 : sleep_until(w, deadline_ns);
   if (!error) atomic_store(&w->is_rung, 0);
   return error;
+}
+
+/* A signal may cut it short. */
+void moons__waiter_doze(uint64_t ns) {
+  struct timespec time = {.tv_nsec = (long)ns};
+  nanosleep(&time, NULL);
 }

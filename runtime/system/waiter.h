@@ -27,4 +27,7 @@ void moons__waiter_ring(moons__waiter *waiter);
 ** done before the ring is done for the caller. Returns 0 or MOONS_ETIMEDOUT. */
 int moons__waiter_wait(moons__waiter *waiter, uint64_t deadline_ns, int spins);
 
+/* Sleeps for so many ns, less than a second, rung or not: who rings meanwhile wakes nobody. */
+void moons__waiter_doze(uint64_t ns);
+
 #endif
