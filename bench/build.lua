@@ -31,7 +31,9 @@ end
 function build.modules(here, there)
   local to = there .. "/bench"
   run(to, here, "mkdir -p $to")
-  run(to, here, shared() .. " -o $to/codec.so $here/codec.c " .. variable "MOONS_LIBS")
+  for _, name in ipairs {"codec", "embedded"} do
+    run(to, here, ("%s -o $to/%s.so $here/%s.c %s"):format(shared(), name, name, variable "MOONS_LIBS"))
+  end
   return to
 end
 

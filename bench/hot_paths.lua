@@ -8,7 +8,9 @@
 local folder, name, n_times = ...
 
 package.cpath = (folder or "") .. "/?.so;" .. package.cpath
-local codec = folder and require "codec" -- before there is any value, among which it would lie
+-- Before there is any value, among which they would lie.
+local codec = folder and require "codec"
+local embedded = folder and require "embedded"
 -- Not as a module that is loaded: calls that may mean any global would look at that too.
 local work = dofile(arg[0]:match("^(.*)/") .. "/work.lua")
 
@@ -69,6 +71,15 @@ local function with_bytes(method, value)
   return repeated(bytes[method], bytes, value)
 end
 
+-- Calls of a C host: of a function that is proved, and of one that is not.
+local function submit(function_name)
+  local host = embedded.new [[
+    function itself(x) return x end
+    function note(x) last = x return x end
+  ]]
+  return repeated(host.submit, host, function_name)
+end
+
 local function floats() return work.floats(1000, 0.1) end
 
 -- Each has a name, the larger number of times that it is run, and what makes a function of how many times. Lists are
@@ -85,6 +96,8 @@ local PATHS = {
   {"rows_kept", 100, function() return repeated(parallel.map, itself, rows(100), KEPT) end},
   {"apply", 500, function() return with_pool("apply", nothing) end},
   {"map_ten", 500, function() return with_pool("map", itself, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) end},
+  {"submit", 20000, function() return submit "itself" end},
+  {"submit_put_back", 5000, function() return submit "note" end},
   {"encode_floats", 500, function() return with_bytes("encode", floats()) end},
   {"decode_floats", 500, function() return with_bytes("decode", floats()) end},
   {"encode_records", 20, function() return with_bytes("encode", work.records(1000)) end},
