@@ -275,7 +275,9 @@ end
 
 --- What the pool has done so far.
 -- @treturn table `workers`; calls `done`, `failed`, `retried`, `lost` (given up with their worker); seconds `busy`;
--- bytes `sent` and `received`; states `restored`; calls `proved` to leave theirs as it was, so that it need not be
+-- bytes `sent` and `received`; states `restored`; calls `proved` to leave theirs as it was, so that it need not be; on
+-- other machines `hosts`, a list of tables for each: `name`, `state` ("up", "starting", "out"), `workers`, chunks
+-- `running`, `losses`, calls `done` and `failed`, seconds `busy`
 function Pool:stats()
   check_self(self, "stats")
   return self.workers:stats()

@@ -294,6 +294,16 @@ function pool:close() end
 function pool:terminate() end
 
 ---What a pool has done so far.
+---@class parallel.HostStats
+---@field name string
+---@field state "up"|"starting"|"out"
+---@field workers integer
+---@field running integer chunks that it has
+---@field losses integer how often it was lost
+---@field done integer
+---@field failed integer
+---@field busy number seconds
+
 ---@class parallel.Stats
 ---@field workers integer
 ---@field done integer
@@ -305,6 +315,7 @@ function pool:terminate() end
 ---@field received integer bytes
 ---@field restored integer states
 ---@field proved integer calls that are proved to leave their state as it was, so that it need not be put back
+---@field hosts? parallel.HostStats[] where the workers are on other machines
 
 ---@return parallel.Stats stats
 function pool:stats() end

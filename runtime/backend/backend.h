@@ -51,6 +51,16 @@ typedef struct moons__backend_config {
   void *gone_data;
 } moons__backend_config;
 
+/* What one of several machines has done. */
+typedef struct moons__host_stats {
+  const char *name;   /* stays as long as the backend */
+  const char *state;  /* "up", "starting" or "out" */
+  unsigned n_workers; /* that it may have; 0: it has not said yet */
+  unsigned n_running; /* chunks that it has now */
+  unsigned n_losses;  /* how often it was lost */
+  uint64_t n_done, n_failed, busy_ns;
+} moons__host_stats;
+
 typedef struct moons__backend_functions {
   moons_backend backend;
   const char *name;
@@ -93,6 +103,9 @@ typedef struct moons__backend_functions {
 
   /* Where workers are not on this machine: how many calls may run at once there, at least 1. */
   unsigned (*cores)(moons__backend *backend);
+
+  /* What host number `i`, from 0 on, has done. Returns 0 where there are not so many. */
+  int (*tell_host)(moons__backend *backend, unsigned i, moons__host_stats *stats);
 
   /* Where workers cannot see `cancelled` of a plan: begins no more calls of the chunks of this owner that run. */
   void (*stop)(moons__backend *backend, const void *owner);

@@ -82,6 +82,7 @@ typedef struct host {
   unsigned n_running; /* works that have chunks */
   unsigned n_works;   /* that it may have at once */
   work *works;
+  moons__host_stats stats; /* the counts of it */
 } host;
 
 typedef struct hosts {

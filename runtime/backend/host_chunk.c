@@ -94,11 +94,19 @@ static void leave_one(host *h, moons__chunk *chunk) {
     moons__buffer_free(&bytes);
 }
 
+/* What the host itself has done; the mutex is held. */
+static void count(host *h, const moons__chunk *chunk) {
+  h->stats.n_done += chunk->n_run;
+  h->stats.n_failed += chunk->n_failed;
+  h->stats.busy_ns += chunk->busy_ns;
+}
+
 /* The work has no chunk any more. Returns that which it had. */
-static moons__chunk *end_work(host *h, work *w) {
+static moons__chunk *end_work(host *h, work *w, int has_run) {
   hosts *b = h->backend;
   uv_mutex_lock(&b->mutex);
   moons__chunk *chunk = w->chunk;
+  if (has_run) count(h, chunk);
   w->chunk = NULL;
   h->n_running--;
   uv_cond_signal(&h->wake);
@@ -112,7 +120,7 @@ static moons__chunk *end_work(host *h, work *w) {
 static void send_work(host *h, work *w) {
   moons__chunk *chunk = w->chunk;
   if (settle(chunk)) {
-    end_work(h, w);
+    end_work(h, w, 0);
     chunk->done(chunk);
     return;
   }
@@ -279,7 +287,7 @@ static int take_done(host *h, const moons__frame *frame) {
   h->given = NULL;
   h->is_short = 0;
   h->n_losses = 0;
-  moons__chunk *chunk = end_work(h, w);
+  moons__chunk *chunk = end_work(h, w, 1);
   pass_on(h);
   chunk->done(chunk);
   return 0;
@@ -358,7 +366,7 @@ int moons__host_take(host *h, const moons__frame *frame) {
 /* Nothing of it counts as run. */
 static void give_up(host *h, work *w) {
   moons__batch_writer none;
-  moons__chunk *chunk = end_work(h, w);
+  moons__chunk *chunk = end_work(h, w, 0);
   chunk->n_losses++;
   chunk->is_given_up = 1;
   chunk->host = h->name->name;

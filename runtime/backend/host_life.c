@@ -216,6 +216,7 @@ static void take_down(host *h) {
   moons__process_kill(&h->process);
   uv_mutex_lock(&b->mutex);
   h->phase = PHASE_STARTING;
+  h->stats.n_losses += !b->closing;
   while (h->is_writing)
     uv_cond_wait(&b->news, &b->mutex);
   uv_mutex_unlock(&b->mutex);

@@ -126,6 +126,21 @@ static unsigned count_workers(moons__backend *backend) {
   return n > 0 ? n : 1;
 }
 
+static int tell_host(moons__backend *backend, unsigned i, moons__host_stats *stats) {
+  static const char *const STATES[] = {"starting", "up", "out"};
+  hosts *b = &backend->hosts;
+  if (i >= b->n_hosts) return 0;
+  uv_mutex_lock(&b->mutex);
+  const host *h = &b->hosts[i];
+  *stats = h->stats;
+  stats->name = h->name->name;
+  stats->state = STATES[h->phase];
+  stats->n_workers = h->n_works;
+  stats->n_running = h->n_running;
+  uv_mutex_unlock(&b->mutex);
+  return 1;
+}
+
 static int open_locks(hosts *b) {
   if (uv_mutex_init(&b->mutex)) return -1;
   if (uv_cond_init(&b->news) == 0) return 0;
@@ -278,6 +293,7 @@ const moons__backend_functions moons__backend_hosts = {
     .open = open_hosts,
     .close = close_hosts,
     .cores = count_workers,
+    .tell_host = tell_host,
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,

@@ -87,11 +87,38 @@ static void set_count(lua_State *L, const char *field, uint64_t n) {
   lua_setfield(L, -2, field);
 }
 
+static void push_host_stats(lua_State *L, const moons__host_stats *stats) {
+  lua_createtable(L, 0, 8);
+  lua_pushstring(L, stats->name);
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, stats->state);
+  lua_setfield(L, -2, "state");
+  set_count(L, "workers", stats->n_workers);
+  set_count(L, "running", stats->n_running);
+  set_count(L, "losses", stats->n_losses);
+  set_count(L, "done", stats->n_done);
+  set_count(L, "failed", stats->n_failed);
+  set_number(L, "busy", (lua_Number)stats->busy_ns / 1e9);
+}
+
+/* Sets what each host has done in the table on top, where there are hosts. */
+static void set_hosts(lua_State *L, moons_runtime *runtime) {
+  moons__host_stats stats;
+  unsigned n = 0;
+  for (; moons__runtime_host_stats(runtime, n, &stats); n++) {
+    if (n == 0) lua_newtable(L);
+    push_host_stats(L, &stats);
+    lua_rawseti(L, -2, (lua_Integer)n + 1);
+  }
+  if (n > 0) lua_setfield(L, -2, "hosts");
+}
+
 /* workers:stats() */
 static int pool_stats(lua_State *L) {
   moons_stats stats;
-  moons__runtime_stats(moons__check_workers(L, 1)->runtime, &stats);
-  lua_createtable(L, 0, 9);
+  moons_runtime *runtime = moons__check_workers(L, 1)->runtime;
+  moons__runtime_stats(runtime, &stats);
+  lua_createtable(L, 0, 11);
   set_count(L, "workers", stats.n_workers);
   set_count(L, "done", stats.n_done);
   set_count(L, "failed", stats.n_failed);
@@ -102,6 +129,7 @@ static int pool_stats(lua_State *L) {
   set_count(L, "received", stats.received_bytes);
   set_count(L, "restored", stats.n_restored);
   set_count(L, "proved", stats.n_proved);
+  set_hosts(L, runtime);
   return 1;
 }
 

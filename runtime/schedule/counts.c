@@ -65,3 +65,8 @@ void moons__runtime_stats(moons_runtime *r, moons_stats *stats) {
   stats->memory_bytes = atomic_load(&r->commons->states.used_bytes);
   stats->memory_peak_bytes = atomic_load(&r->commons->states.peak_bytes);
 }
+
+int moons__runtime_host_stats(moons_runtime *r, unsigned i, moons__host_stats *stats) {
+  if (r->functions->tell_host == NULL || moons__runtime_is_forked(r)) return 0;
+  return r->functions->tell_host(r->backend, i, stats);
+}

@@ -4,6 +4,7 @@
 #ifndef MOONS_SCHEDULE_COUNTS_H
 #define MOONS_SCHEDULE_COUNTS_H
 
+#include "backend/backend.h"
 #include "moons.h"
 #include "worker/chunk.h"
 
@@ -16,5 +17,9 @@ void moons__count_task(moons_runtime *runtime, moons_stats *line, const moons__c
 
 /* What the runtime has done by now, and holds. In the child of a fork all is 0. Any thread. */
 void moons__runtime_stats(moons_runtime *runtime, moons_stats *stats);
+
+/* What the host with this number, from 0 on, has done. Returns 0 where the runtime has not so many, or in the child of a fork. Any
+** thread. */
+int moons__runtime_host_stats(moons_runtime *runtime, unsigned i, moons__host_stats *stats);
 
 #endif

@@ -1,5 +1,6 @@
 -- A call that is lost on a host is one call; a host that is lost costs no result.
 local agents = require "support.agents"
+local forking = require "support.forking"
 local script = require "support.script"
 local temporary = require "support.temporary"
 
@@ -121,6 +122,34 @@ describe("a host that is lost #linux #unsanitized", function()
         for i = 1, 40 do equal(results[i], i) end
       end
     ]], "only:2")
+  end)
+
+  it("is told by the statistics of a pool, with what each host has done", function()
+    agents.noted(function(folder, launch)
+      script.passes(start .. ([[
+        local pool <close> = parallel.pool {hosts = {"one:2", "two:1", launch = %q}}
+        local one, two
+        local function look() one, two = table.unpack(pool:stats().hosts) end
+        repeat -- until both are there
+          pool:map(parallel.sleep, {0.01, 0.01, 0.01}, {chunk = 1})
+          look()
+        until one.done > 0 and two.done > 0
+        local n_done, n_before = 0, one.done + two.done
+        pool:map(function(i)
+          parallel.sleep(0.01)
+          return i %% 10 == 0 and error "no" or i
+        end, parallel.range(1, 100), {errors = "collect", progress = function(done)
+          if n_done < 30 and done >= 30 then kill "two" end
+          n_done = done
+        end})
+        look()
+        equal({one.name, two.name, one.workers, two.workers}, {"one", "two", 2, 1})
+        equal({one.done + two.done - n_before, one.failed + two.failed}, {100, 10})
+        equal({one.losses, two.losses, one.state, one.running}, {0, 1, "up", 0})
+        assert(math.abs(pool:stats().busy - one.busy - two.busy) < 1e-6 and one.busy > 0)
+        equal(parallel.pool(1):stats().hosts, nil)
+      ]]):format(launch), forking.options {args = {folder}})
+    end)
   end)
 
   it("three times with a call, fails that call alone", function()
