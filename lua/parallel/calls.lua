@@ -116,8 +116,11 @@ parallel.starmap_async = of_own_pool(Pool.starmap_async)
 --- Notes a call to be made by `run`: `parallel.delayed(f)(...)`.
 -- @tparam function f
 -- @treturn function takes the arguments, returns the call
-function parallel.delayed(f)
+function parallel.delayed(f, ...)
   check.callable("delayed", 1, f)
+  if select("#", ...) > 0 then
+    core.blame "bad argument #2 to 'delayed' (one argument expected: write parallel.delayed(f)(...))"
+  end
   return delayed.new(f)
 end
 

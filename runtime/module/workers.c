@@ -153,7 +153,7 @@ static void check_processes(lua_State *L, const moons_runtime *runtime, const mo
   if (moons__runtime_is_served(runtime))
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "a call in a worker process cannot start worker processes: make the pool without "
-                  "the option 'backend', or a map, which runs in this process");
+                  "the options 'backend' and 'hosts', or a map, which runs in this process");
   if (moons__terms_host(terms) != 0 && moons_runtime_options(runtime)->program == NULL)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "worker processes have none of the functions that this program offers to calls: "

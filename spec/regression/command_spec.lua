@@ -35,6 +35,14 @@ describe("a fault of the command that was mended", function()
     ]]
   end)
 
+  it("arguments of 'delayed' itself are dropped", function()
+    script.passes [[
+      local ok, err = pcall(parallel.delayed, math.max, 3)
+      assert(not ok and err:find("write parallel.delayed(f)(...)", 1, true), err)
+      assert(parallel.run({parallel.delayed(math.max)(3, 4)})[1] == 4)
+    ]]
+  end)
+
   it("a map that is a tail call has a traceback of the script without a line", function()
     script.passes [[
       local function tail() return parallel.map(function() error "no" end, {1}) end
