@@ -348,12 +348,6 @@ MOONS_API void moons_runtime_free(moons_runtime *runtime);
 ** return, keeps the thread, and moons_runtime_free waits for it. */
 MOONS_API int moons_lend(moons_runtime *runtime);
 
-/* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
-MOONS_API unsigned moons_runtime_workers(const moons_runtime *runtime);
-
-/* The options that the runtime was made with, with defaults resolved. Any thread. */
-MOONS_API const moons_options *moons_runtime_options(const moons_runtime *runtime);
-
 /* A script that was loaded, under its terms. It holds its runtime. */
 typedef struct moons_program moons_program;
 

@@ -222,7 +222,7 @@ static void choose_thread(lua_State *L, moons__job_data *j, const moons__job_opt
 static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *options) {
   moons__job_options_init(options);
   read_options(L, options);
-  if (options->n_workers == 0) options->n_workers = moons_runtime_workers(j->state->runtime);
+  if (options->n_workers == 0) options->n_workers = moons__runtime_workers(j->state->runtime);
   j->pack = options->pack;
   j->collects = options->collect;
   j->keeps = !options->fresh;

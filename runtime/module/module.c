@@ -26,7 +26,7 @@ static int core_cpus(lua_State *L) {
 /* core.workers(): how many workers a job uses that does not say. */
 static int core_workers(lua_State *L) {
   const moons__state_data *state = moons__push_state(L);
-  lua_pushinteger(L, (lua_Integer)moons_runtime_workers(state->runtime));
+  lua_pushinteger(L, (lua_Integer)moons__runtime_workers(state->runtime));
   return 1;
 }
 
@@ -34,7 +34,7 @@ static int core_workers(lua_State *L) {
 static int core_runs_when_asked(lua_State *L) {
   const moons_runtime *runtime =
       lua_isnoneornil(L, 1) ? moons__push_state(L)->runtime : moons__check_workers(L, 1)->runtime;
-  lua_pushboolean(L, moons_runtime_options(runtime)->backend == MOONS_INLINE);
+  lua_pushboolean(L, moons__runtime_options(runtime)->backend == MOONS_INLINE);
   return 1;
 }
 

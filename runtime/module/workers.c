@@ -154,7 +154,7 @@ static void check_processes(lua_State *L, const moons_runtime *runtime, const mo
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "a call in a worker process cannot start worker processes: make the pool without "
                   "the options 'backend' and 'hosts', or a map, which runs in this process");
-  if (moons__terms_host(terms) != 0 && moons_runtime_options(runtime)->program == NULL)
+  if (moons__terms_host(terms) != 0 && moons__runtime_options(runtime)->program == NULL)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "worker processes have none of the functions that this program offers to calls: "
                   "have its main call moons_worker_main, and name it as 'program' in its options");
@@ -165,7 +165,7 @@ static void check_hosts(lua_State *L, const moons_runtime *runtime, const moons_
   if (moons__terms_host(terms) != 0)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "hosts have none of the functions that this program offers to calls");
-  if (moons_runtime_options(runtime)->hosts == NULL && lua_isnoneornil(L, 4))
+  if (moons__runtime_options(runtime)->hosts == NULL && lua_isnoneornil(L, 4))
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "the backend 'hosts' wants hosts: parallel.pool {hosts = {\"node1:16\"}}");
 }
@@ -173,7 +173,7 @@ static void check_hosts(lua_State *L, const moons_runtime *runtime, const moons_
 /* The backend that was asked for, at this index, or that of the state. */
 static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
   const moons_runtime *runtime = state->runtime;
-  moons_backend backend = moons_runtime_options(runtime)->backend;
+  moons_backend backend = moons__runtime_options(runtime)->backend;
   if (backend == MOONS_LENT) backend = MOONS_THREADS; /* a pool has threads of its own */
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
@@ -202,7 +202,7 @@ int moons__core_new_workers(lua_State *L) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   if (moons__runtime_is_forked(state->runtime)) moons__check_made(L, MOONS_EFORKED, NULL);
-  moons_options options = *moons_runtime_options(state->runtime);
+  moons_options options = *moons__runtime_options(state->runtime);
   options.n_workers = (unsigned)n;
   options.backend = backend;
   if (hosts != NULL) options.hosts = hosts;
@@ -211,7 +211,7 @@ int moons__core_new_workers(lua_State *L) {
   moons__shortage shortage;
   moons__check_made(L, moons__runtime_make(&workers->runtime, &options, &around, &shortage),
                     &shortage);
-  lua_pushinteger(L, moons_runtime_workers(workers->runtime));
+  lua_pushinteger(L, moons__runtime_workers(workers->runtime));
   return 2;
 }
 

@@ -125,7 +125,7 @@ static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *
 static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   unsigned n_asked = plan->options.n_workers,
            n_most = moons__terms_of(plan->luggage.terms)->max_running;
-  unsigned n = n_asked > 0 ? n_asked : moons_runtime_workers(r);
+  unsigned n = n_asked > 0 ? n_asked : moons__runtime_workers(r);
   return n_most > 0 && n_most < n ? n_most : n;
 }
 

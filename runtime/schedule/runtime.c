@@ -456,7 +456,7 @@ int moons_lend(moons_runtime *r) {
   return r->functions->lend(r->backend, -1);
 }
 
-unsigned moons_runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
+unsigned moons__runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
 int moons__runtime_serve(moons_runtime *r, struct moons__server *server) {
   r->is_served = 1;
@@ -478,7 +478,7 @@ int moons__runtime_is_abroad(const moons_runtime *r) { return r->functions->runs
 
 double moons__runtime_handover_ns(const moons_runtime *r) { return r->functions->handover_ns; }
 
-const moons_options *moons_runtime_options(const moons_runtime *r) { return &r->options; }
+const moons_options *moons__runtime_options(const moons_runtime *r) { return &r->options; }
 
 const moons__roster *moons__runtime_share_roster(const moons_runtime *r) {
   atomic_fetch_add_explicit(&r->commons->n_users, 1, memory_order_relaxed);

@@ -122,6 +122,12 @@ int moons__job_lends(const moons_job *job);
 /* Runs a chunk here that no worker has begun, where the last one was put for this thread. Returns 0 where there is none. */
 int moons__job_help(moons_job *job);
 
+/* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
+unsigned moons__runtime_workers(const moons_runtime *runtime);
+
+/* The options that it was made with, with defaults resolved. Any thread. */
+const moons_options *moons__runtime_options(const moons_runtime *runtime);
+
 /* What is alike in all its states, and in those of runtimes made on it, so that it is found out once: the module, compiled, and
 ** the functions of this Lua. The runtime's. Any thread. */
 moons__kept *moons__runtime_kept(const moons_runtime *runtime);

@@ -27,6 +27,13 @@ static inline moons_runtime *open_two_workers(void) {
   return open_runtime(&options);
 }
 
+/* How many it may have. */
+static inline unsigned workers_of(moons_runtime *runtime) {
+  moons_stats stats;
+  CHECK(moons_stats_of(runtime, NULL, &stats) == 0);
+  return stats.n_workers;
+}
+
 /* Programs. */
 
 static inline moons_program *load_under(moons_runtime *runtime, const char *source,

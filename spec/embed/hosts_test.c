@@ -29,7 +29,7 @@ static void take_written(void *data, void *call_data, int stream, const char *by
 static void calls(void) {
   moons_options options = options_of_hosts("one:2,two:1");
   moons_runtime *runtime = open_runtime(&options);
-  CHECK(moons_runtime_workers(runtime) == 3);
+  CHECK(workers_of(runtime) == 3);
   moons_program *program = load(runtime, "function f(x) return 3 * x end");
   moons_value seven = moons_integer(7);
   moons_call *call;
