@@ -7,6 +7,7 @@
 #   make PORTABLE=1                    build/portable   without what only one system has
 #   make LTO=1                         build/lto
 #   make IMAGES=1                      build/images     proves at once, and checks states against their images
+# MPI=1 builds the plugin of the backend "mpi" too, with MPICC.
 # V=1 prints commands in full, and not a short line for each file.
 # WERROR= (empty) turns warnings back into warnings, for a compiler newer than ours.
 
@@ -15,6 +16,10 @@ WERROR     ?= -Werror
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SYSTEM     := $(shell uname -s)
+# A command on the PATH, or where Fedora has it; nothing where it is not there.
+found       = $(or $(shell command -v $1),$(wildcard /usr/lib64/openmpi/bin/$1))
+MPICC      := $(or $(MPICC),$(call found,mpicc))
+MPIRUN     := $(or $(MPIRUN),$(call found,mpirun))
 
 comma   := ,
 variant := $(findstring clang,$(notdir $(CC)))
@@ -79,6 +84,7 @@ ifeq ($(SYSTEM),Darwin)
   SHARED   := -dynamiclib -install_name @rpath/$(SONAME)
   MODULE   := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel \
                 -Wl,-exported_symbol,_luaopen_parallel_experiment
+  PLUGIN   := -bundle
   STORE_MODULE := -bundle -undefined dynamic_lookup -Wl,-exported_symbol,_luaopen_parallel_store
   SYS_LIBS := -lm
 else
@@ -89,6 +95,7 @@ else
   SHARED   := -shared -Wl,-soname,$(SONAME)
   # Stays in memory: a call that was given up may still run when its state is closed.
   MODULE   := -shared -Wl,-z,nodelete -Wl,--version-script=runtime/module/parallel.map
+  PLUGIN   := -shared
   STORE_MODULE := -shared -Wl,--version-script=runtime/store/store.map
   SYS_LIBS := -lm -ldl
 endif
@@ -109,6 +116,9 @@ LUA_FILES := $(filter %/init.lua,$(LUA_FILES)) $(filter-out %/init.lua,$(LUA_FIL
 OBJECTS := $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/base/lua_sources.o
 OF_STORE := $(STORE:runtime/%.c=$(BUILD)/obj/%.o)
 OUTPUTS := $(addprefix $(BUILD)/,moons libmoons.a libmoons.so parallel.so $(if $(SQLITE),parallel/store.so))
+# Several MPIs may be there, each with a plugin of its own: make MPI=1 MPICC=mpicc.mpich MPI_SO=build/mpich/moons_mpi.so
+MPI_SO  ?= $(BUILD)/moons_mpi.so
+OUTPUTS += $(if $(MPI),$(MPI_SO))
 COMPILE  = $(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(WERROR)
 SETTINGS = $(COMPILE) $(LDFLAGS) $(SHARED) $(WHOLE_LUA) $(SOURCES) $(STORE) $(LUA_FILES)
 
@@ -120,7 +130,7 @@ show = $(if $(V),:,echo '$(1)')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test test-slurm chaos spec check-images fuzz asan tsan portable clean help FORCE
+.PHONY: all deps demo test test-slurm test-mpi chaos spec check-images fuzz asan tsan portable clean help FORCE
 .PHONY: bench bench-peers bench-charts instructions instructions-accept
 .PHONY: lint luacheck layers format format-check tidy cppcheck
 
@@ -150,6 +160,13 @@ $(BUILD)/parallel/store.so: $(OF_STORE) $(BUILD)/libmoons.a runtime/store/store.
 	@mkdir -p $(@D)
 	@$(call show,ld $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STORE_MODULE) -o $@ $(OF_STORE) $(BUILD)/libmoons.a $(SQLITE_LIBS)
+
+# What the command loads for -b mpi alone.
+$(MPI_SO): runtime/backend/mpi/plugin.c runtime/backend/mpi.h
+	@mkdir -p $(@D)
+	@$(call show,mpicc $@)
+	$(Q)$(or $(MPICC),mpicc) -std=c11 -fPIC -fvisibility=hidden -iquote runtime $(filter-out -f%,$(CFLAGS)) $(WARNINGS) $(WERROR) $(LDFLAGS) \
+	  $(PLUGIN) -o $@ $<
 
 $(BUILD)/obj/%.o: runtime/%.c $(BUILD)/obj/settings
 	@mkdir -p $(@D)
@@ -181,7 +198,7 @@ $(BUILD)/obj:
 # What specs find in their environment: the command under test, how to compile a small C program
 # for this build, and what to link it with. The test runner itself is never a variant. JOBS says how
 # many files of specs are run at a time.
-SPECS = $(and $(BACKEND),SPEC_BACKEND='$(BACKEND)') MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
+SPECS = $(and $(BACKEND),SPEC_BACKEND='$(BACKEND)') $(and $(OF_MPI),SPEC_MPIRUN='$(MPIRUN)' MOONS_MPI='$(CURDIR)/$(OF_MPI)') MOONS='$(CURDIR)/$(BUILD)/moons' MOONS_CC='$(CC) $(LANGUAGE) $(CPPFLAGS) $(CFLAGS)' \
   MOONS_LIBS='$(BUILD)/libmoons.a $(RUNTIMES) $(LUA_LIBS) $(UV_LIBS) $(SYS_LIBS)' \
   sh .ci/specs.sh
 
@@ -196,7 +213,10 @@ demo: ## run the example of the README
 test: deps ## build everything, run every check
 	@sh .ci/check.sh
 
-spec: all build/moons ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
+# Where there is an MPI, its specs need the plugin.
+OF_MPI := $(if $(and $(MPICC),$(MPIRUN)),$(MPI_SO))
+
+spec: all build/moons $(OF_MPI) ## run the specs: make spec JOBS=4 ARGS='spec/wire -t threads'
 	$(SPECS) $(ARGS)
 
 test-slurm: all build/moons ## the specs of a Slurm allocation, in a cluster on this machine; as root
@@ -204,6 +224,9 @@ test-slurm: all build/moons ## the specs of a Slurm allocation, in a cluster on 
 
 chaos: all build/moons ## 200 maps on hosts while chance kills, stops and cuts what they run on; make chaos ROUNDS=1000
 	SPEC_ROUNDS=$(or $(ROUNDS),200) $(MAKE) --no-print-directory spec ARGS=spec/hosts/chaos_spec.lua
+
+test-mpi: all build/moons ## the specs of MPI, and those of threads on its ranks, under Open MPI and MPICH
+	@sh .ci/mpi.sh '$(MAKE)' $(BUILD)
 
 # The folders in which calls do much; those with the large states take an hour.
 check-images: ## the specs with proofs at once, states compared with their images after proved calls
@@ -261,7 +284,7 @@ endif
 lint: luacheck format-check tidy cppcheck layers ## read the sources with every tool we have
 
 LUA_TREES := lua spec examples bench package .ci
-C_TREES   := runtime runtime/* spec spec/* spec/c/* examples examples/* bench
+C_TREES   := runtime runtime/* runtime/backend/mpi spec spec/* spec/c/* examples examples/* bench
 C_FILES   := $(sort $(wildcard $(addsuffix /*.[ch],$(C_TREES))))
 HAS_HTTP  := $(shell printf '\043include <http_parser.h>\n\043include <cjson/cJSON.h>' | $(CC) -E - >/dev/null 2>&1 && echo 1)
 FOREIGN   := $(if $(filter Linux,$(SYSTEM)),,%_linux.c) $(if $(HAS_HTTP),,examples/service/%.c)

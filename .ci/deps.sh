@@ -43,6 +43,10 @@ missing_to_check() {
     end'
 }
 
+has_mpi() {
+  { command -v mpicc && command -v mpirun; } >/dev/null || [ -x /usr/lib64/openmpi/bin/mpicc ]
+}
+
 missing() {
   missing_to_build
   [ "$for_what" = build ] || missing_to_check
@@ -75,22 +79,40 @@ packages() {
   [ "$for_what" = build ] || echo "$check"
 }
 
-install_with() {
+# Open MPI, which checks can do without.
+mpi_packages() {
   case $1 in
+  apt-get) echo openmpi-bin libopenmpi-dev ;;
+  dnf) echo openmpi openmpi-devel ;;
+  pacman) echo openmpi ;;
+  apk) echo openmpi openmpi-dev ;;
+  brew) echo open-mpi ;;
+  esac
+}
+
+# install MANAGER NAME...
+install() {
+  manager=$1
+  shift
+  case $manager in
   apt-get)
     $as_root apt-get update -qq
     # A package that this release does not have must not keep the others away.
-    names=$(for name in $(packages apt-get); do
+    names=$(for name; do
       apt-cache show "$name" >/dev/null 2>&1 && echo "$name"
     done)
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 $names
     ;;
-  dnf) $as_root dnf install -y --skip-unavailable $(packages dnf) ;;
-  pacman) $as_root pacman -S --needed --noconfirm $(packages pacman) ;;
-  apk) $as_root apk add $(packages apk) ;;
-  brew) brew install $(packages brew) ;;
+  dnf) $as_root dnf install -y --skip-unavailable "$@" ;;
+  pacman) $as_root pacman -S --needed --noconfirm "$@" ;;
+  apk) $as_root apk add "$@" ;;
+  brew) brew install "$@" ;;
   esac
+}
+
+install_with() {
+  install "$1" $(packages "$1")
 
   # Systems without packages of the test runner and its kin.
   rocks=$(command -v luarocks-5.4 || command -v luarocks) || return
@@ -101,24 +123,29 @@ install_with() {
 }
 
 for_what=${1:-all}
-wanted=$(missing)
-[ -n "$wanted" ] || exit 0
-
-echo "Missing: $(echo "$wanted" | paste -s -d, - | sed 's/,/, /g')"
-
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
   command -v sudo >/dev/null && as_root=sudo
   [ -t 0 ] || as_root=${as_root:+sudo -n}  # nobody there to ask for a password
 fi
 
-for manager in apt-get dnf pacman apk brew; do
-  command -v "$manager" >/dev/null || continue
-  if [ "$manager" = brew ]; then as_root=; fi
-  echo "Installing with $manager"
-  install_with "$manager" </dev/null
-  break
-done
+manager=$(for name in apt-get dnf pacman apk brew; do
+  command -v "$name" >/dev/null && echo "$name" && break
+done)
+if [ "$manager" = brew ]; then as_root=; fi
+
+wanted=$(missing)
+if [ -n "$wanted" ]; then
+  echo "Missing: $(echo "$wanted" | paste -s -d, - | sed 's/,/, /g')"
+  if [ -n "$manager" ]; then
+    echo "Installing with $manager"
+    install_with "$manager" </dev/null
+  fi
+fi
+if [ "$for_what" != build ] && ! has_mpi; then
+  [ -z "$manager" ] || install "$manager" $(mpi_packages "$manager") </dev/null
+  has_mpi || echo 'Open MPI is not to be had here: the specs of the backend mpi are pending' >&2
+fi
 
 wanted=$(missing)
 [ -n "$wanted" ] || exit 0

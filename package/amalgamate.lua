@@ -284,15 +284,19 @@ end
 
 -- Puts such functions before the table of functions, and into it.
 local function add_bridges(text, type, own)
+  local is_made = {} -- by function: several tables may have it
   return (text:gsub("\nconst [%w_]+ [%w_]+ = (%b{});", function(body)
     local bridges = {}
     local new = body:gsub("%.([%w_]+) = ([%w_]+),", function(name, f)
       local returned, parameters = member(name, type)
       if not returned then return nil end
-      table.insert(bridges, "static " .. bridge(f .. "_of_header", f, returned, parameters, type, own))
+      if not is_made[f] then
+        table.insert(bridges, "static " .. bridge(f .. "_of_header", f, returned, parameters, type, own))
+      end
+      is_made[f] = true
       return (".%s = %s_of_header,"):format(name, f)
     end)
-    if #bridges == 0 then return nil end
+    if new == body then return nil end
     local head = text:match("\n(const [%w_]+ [%w_]+ = )%{", (text:find(body, 1, true)) - 100)
     return "\n" .. table.concat(bridges, "\n") .. "\n" .. head .. new .. ";"
   end))

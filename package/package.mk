@@ -18,7 +18,8 @@ STORE_SO := $(if $(SQLITE),parallel/store.so)
 
 # What is installed: its mode, the file, where it goes.
 MODULES := $(foreach file,parallel.so $(STORE_SO),755:$(BUILD)/$(file):$(LUA_CMODDIR)/$(file))
-INSTALLED := 755:$(BUILD)/moons:$(BINDIR)/moons $(MODULES) \
+# The plugin of the backend "mpi", where MPI=1 builds it.
+INSTALLED := $(if $(MPI),755:$(MPI_SO):$(LIBDIR)/moons/moons_mpi.so) 755:$(BUILD)/moons:$(BINDIR)/moons $(MODULES) \
   644:runtime/moons.h:$(INCLUDEDIR)/moons.h \
   644:$(BUILD)/libmoons.a:$(LIBDIR)/libmoons.a \
   755:$(BUILD)/libmoons.so:$(LIBDIR)/$(SONAME).$(VERSION_REST) \
@@ -45,7 +46,7 @@ install: all man $(FILLED) ## install under PREFIX (/usr/local); BINDIR, LIBDIR,
 uninstall: ## remove what install has installed; with the same PREFIX and folders
 	@for entry in $(INSTALLED); do rm -f "$(DESTDIR)$${entry##*:}"; done
 	@for link in $(LINKS); do rm -f "$(DESTDIR)$$link"; done
-	@rmdir '$(DESTDIR)$(CMAKEDIR)' '$(DESTDIR)$(LUA_CMODDIR)/parallel' '$(DESTDIR)$(DATADIR)/moons/types/parallel' \
+	@rmdir '$(DESTDIR)$(LIBDIR)/moons' '$(DESTDIR)$(CMAKEDIR)' '$(DESTDIR)$(LUA_CMODDIR)/parallel' '$(DESTDIR)$(DATADIR)/moons/types/parallel' \
 	  '$(DESTDIR)$(DATADIR)/moons/types' '$(DESTDIR)$(DATADIR)/moons' 2>/dev/null || true
 
 $(FILLED): $(PACKAGE)/%: package/%.in FORCE

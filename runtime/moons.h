@@ -223,7 +223,8 @@ typedef enum moons_backend {
   MOONS_INLINE,    /* on the thread that waits, one by one: to debug, and as the reference */
   MOONS_LENT,      /* on threads of the host, of its loop's pool say: `wanted`, moons_lend */
   MOONS_PROCESSES, /* in processes of their own (`program`): a crash costs one call */
-  MOONS_HOSTS /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
+  MOONS_HOSTS, /* in such processes on other machines (`hosts`): a machine that is lost costs no result */
+  MOONS_MPI /* the same on the nodes of `mpirun -n 4 moons -b mpi`, which the command has alone: else MOONS_EINVAL */
 } moons_backend;
 
 typedef struct moons_options {

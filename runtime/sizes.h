@@ -310,6 +310,25 @@
 #define MOONS_HOSTS_AT_ONCE 8u
 #endif
 
+/* So many bytes may be on their way to a rank of MPI, or wait to be taken there, on each channel: enough to keep a fast network busy. */
+#ifndef MOONS_CHANNEL_BYTES
+#define MOONS_CHANNEL_BYTES ((size_t)1 << 20)
+#endif
+
+/* A rank of MPI looks for letters again after a 64th of the time for which there have been none, but at least and at most after so many ns:
+** MPI has nothing to wait for. An idle rank takes some 1% of a core so. */
+#ifndef MOONS_RANK_LOOK_LEAST_NS
+#define MOONS_RANK_LOOK_LEAST_NS 20000
+#endif
+#ifndef MOONS_RANK_LOOK_MOST_NS
+#define MOONS_RANK_LOOK_MOST_NS 1000000
+#endif
+
+/* At the end ranks have so many ns to end their agents; if one is silent, MPI is told to end all. */
+#ifndef MOONS_RANK_END_NS
+#define MOONS_RANK_END_NS 10000000000u
+#endif
+
 /* A call that so many hosts in a row were lost with has failed. */
 #ifndef MOONS_HOST_LOSSES
 #define MOONS_HOST_LOSSES 3u

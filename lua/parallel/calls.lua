@@ -127,7 +127,7 @@ end
 --- Makes a pool to keep; usable as `local pool <close> = parallel.pool(8)`.
 -- @function parallel.pool
 -- @tparam[opt] integer|table options the number of workers, or options that hold for all its calls; and `backend`,
--- where they run: "threads", "processes" or "inline", or `hosts`, other machines that run them
+-- where they run: "threads", "processes", "inline" or "mpi" (under mpirun), or `hosts`, other machines that run them
 -- @treturn table the pool
 parallel.pool = Pool.new
 

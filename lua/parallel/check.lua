@@ -158,6 +158,8 @@ local function integer_between(least, most)
   end
 end
 
+local BACKENDS = {threads = true, processes = true, inline = true, hosts = true, mpi = true}
+
 -- For each option a function that says of a value, and of where it was given, whether it will do, and what would have.
 local OPTIONS = {
   workers = integer_between(1, core.max_workers),
@@ -166,8 +168,7 @@ local OPTIONS = {
     if where ~= "pool" then
       return false, 'left to the pool, as in parallel.pool {backend = "processes"}'
     end
-    local is_one = value == "threads" or value == "processes" or value == "inline" or value == "hosts"
-    return is_one, '"threads", "processes", "inline" or "hosts"'
+    return BACKENDS[value], '"threads", "processes", "inline", "hosts" or "mpi"'
   end,
   hosts = function(value, where)
     if where ~= "pool" then

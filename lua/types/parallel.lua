@@ -24,7 +24,7 @@
 
 ---@class parallel.PoolOptions: parallel.MapOptions
 ---@field hosts? string|string[] for a pool: other machines that run its calls, such as {"node1:16", "ann@node2"}
----@field backend? "threads"|"processes"|"inline"|"hosts" where its calls run; by default where those of the command do
+---@field backend? "threads"|"processes"|"inline"|"hosts"|"mpi" where its calls run; default: the command's
 
 ---What a call has used.
 ---@class parallel.Use

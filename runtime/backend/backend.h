@@ -28,13 +28,15 @@ typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
-  unsigned n_cores; /* that all threads together may use */
+  unsigned n_wanted; /* the same, where somebody has said it; else 0 */
+  unsigned n_cores;  /* that all threads together may use */
   unsigned
       max_lost; /* threads that were given up and go on, of which each has another in its place */
   size_t stack_bytes;         /* C stack of each worker thread */
   int stop_signal;            /* that worker threads do not block, or 0 */
   const char *program;        /* of worker processes, as in moons_options; copied */
   const char *hosts, *launch; /* as there; they stay */
+  struct moons__world *world; /* of MPI; NULL: there is none */
   size_t host_states_bytes;   /* `states_bytes` there, as it was given: 0 leaves it to each host */
   void (*thread)(void *data, unsigned seat, int begins); /* as in moons_options */
   void *thread_data;
@@ -153,6 +155,7 @@ int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void
 extern const moons__backend_functions moons__backend_threads;
 extern const moons__backend_functions moons__backend_processes;
 extern const moons__backend_functions moons__backend_hosts;
+extern const moons__backend_functions moons__backend_mpi;
 extern const moons__backend_functions moons__backend_lent;
 
 #endif

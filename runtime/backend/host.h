@@ -87,6 +87,8 @@ typedef struct host {
 
 typedef struct hosts {
   moons__backend_config config;
+  struct moons__world *world; /* NULL: hosts are no ranks of MPI */
+  unsigned n_cores;           /* of these all; 0: hosts say it */
   char *program;
   moons__host_list list;
 

@@ -13,6 +13,7 @@
 
 #include "backend/arrival.h"
 #include "backend/host.h"
+#include "backend/world.h"
 #include "base/allocate.h"
 
 /* {== What it says ============================================================================ */
@@ -168,15 +169,24 @@ static void end_start(host *h, int is_up) {
   uv_mutex_unlock(&b->mutex);
 }
 
-/* Launches the command, and meets the agent. */
+/* Starts the agent: by its rank, or by the command. Returns 0, or a value of errno. */
+static int start_agent(host *h) {
+  moons__world *world = h->backend->world;
+  if (h->name->rank == 0)
+    return moons__process_launch(&h->process, h->command, MOONS_PROCESS_LOOK_NS);
+  return moons__world_reach(world, h->name->rank, &h->process, MOONS_PROCESS_LOOK_NS);
+}
+
+/* Starts the agent, and meets it. */
 static int launch(host *h) {
   h->why[0] = h->said[0] = '\0';
   h->quiet_ns = h->n_heard = 0;
   h->is_short = h->is_met = 0;
   atomic_store(&h->is_broken, 0);
-  int error = moons__process_launch(&h->process, h->command, MOONS_PROCESS_LOOK_NS);
+  int error = start_agent(h);
   if (error) {
-    snprintf(h->why, sizeof h->why, "its command cannot be started: %s",
+    snprintf(h->why, sizeof h->why, "%s: %s",
+             h->name->rank == 0 ? "its command cannot be started" : "its rank cannot be reached",
              uv_strerror(uv_translate_sys_error(error)));
     return -1;
   }

@@ -222,3 +222,17 @@ char *moons__launch_command(const void *beside, const char *launch, const char *
   moons__buffer_free(&out);
   return NULL;
 }
+
+/* A shell takes what is in quotes as it is, but for the quote that ends them. */
+char *moons__launch_here(const void *beside, const char *program) {
+  static const char BEGIN[] = "exec '", QUOTE[] = "'\\''", END[] = "' --serve agent";
+  moons__buffer out = {.beside = beside};
+  int error = moons__buffer_append(&out, BEGIN, sizeof BEGIN - 1);
+  for (; !error && *program != '\0'; program++)
+    error = *program == '\'' ? moons__buffer_append(&out, QUOTE, sizeof QUOTE - 1)
+                             : moons__buffer_append(&out, program, 1);
+  if (!error) error = moons__buffer_append(&out, END, sizeof END);
+  if (!error) return out.bytes;
+  moons__buffer_free(&out);
+  return NULL;
+}

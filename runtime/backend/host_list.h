@@ -16,6 +16,7 @@ enum { MOONS__LIST_WHY_BYTES = 512 };
 typedef struct moons__host_name {
   char *name;
   unsigned n_workers; /* 0: as many as it has cores */
+  int rank;           /* of MPI, in which its agent is started; 0: a command starts it */
 } moons__host_name;
 
 /* Zero-initialised: none. */
@@ -37,6 +38,9 @@ void moons__host_list_free(moons__host_list *list);
 ** and {folder} for that of `program`, where that is a path. */
 char *moons__launch_command(const void *beside, const char *launch, const char *host,
                             const char *program);
+
+/* The same for an agent on this machine, of a program that is a path, or a name on the PATH. */
+char *moons__launch_here(const void *beside, const char *program);
 
 /* Whether such a text launches anything. */
 int moons__launch_is_valid(const char *launch);

@@ -5,6 +5,8 @@
 ** A chunk waits in one queue until a host has a worker for it: none is sent ahead, so that what one host has is little, and hosts of
 ** unlike speed end together. Of the hosts that have a worker to spare the one is woken that sends nothing at the moment, and has the
 ** least to do.
+**
+** The backend "mpi" is the same with ranks of MPI for hosts, whose streams go by letters (world.h).
 */
 #include <limits.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include <uv.h>
 
 #include "backend/host.h"
+#include "backend/world.h"
 #include "base/allocate.h"
 #include "system/machine.h"
 #include "system/thread.h"
@@ -24,21 +27,18 @@ enum { HOST_STACK_BYTES = 1 << 20 };
 
 /* {== Opening ================================================================================= */
 
-/* A path of the command `moons` here, for those hosts that have the same files; or its name. */
-static char *find_program(const void *beside, const char *program) {
-  char path[MOONS_PATH_BYTES];
-  if (program != NULL && moons__machine_real_path(program, path, sizeof path) == 0)
-    return moons__allocate_copy(beside, path);
-  return moons__allocate_copy(
-      beside, moons__machine_find_beside("moons", path, sizeof path) == 0 ? path : "moons");
+/* Of ranks of MPI only the own machine has one. */
+static char *make_command(const hosts *b, const moons__host_name *name) {
+  const char *launch = b->config.launch != NULL ? b->config.launch : moons__launch_by_ssh;
+  return b->world != NULL ? moons__launch_here(b->hosts, b->program)
+                          : moons__launch_command(b->hosts, launch, name->name, b->program);
 }
 
 static int open_host(hosts *b, host *h, const moons__host_name *name) {
-  const char *launch = b->config.launch != NULL ? b->config.launch : moons__launch_by_ssh;
   h->backend = b;
   h->name = name;
   h->n_works = name->n_workers;
-  h->command = moons__launch_command(b->hosts, launch, name->name, b->program);
+  h->command = make_command(b, name);
   if (h->command == NULL || uv_cond_init(&h->wake)) {
     moons__free(h->command);
     return MOONS_ENOMEM;
@@ -100,14 +100,21 @@ static void await_numbers(hosts *b) {
   uv_mutex_unlock(&b->mutex);
 }
 
-static int open_parts(hosts *b) {
+static int read_names(hosts *b) {
   char why[MOONS__LIST_WHY_BYTES];
-  int error = moons__host_list_read(&b->list, b->config.worker.beside, b->config.hosts, why)
-                  ? MOONS_EINVAL
-                  : 0;
-  b->program = error ? NULL : find_program(b->config.worker.beside, b->config.program);
-  b->hosts =
-      error ? NULL : moons__allocate_zeros(b->config.worker.beside, b->list.n * sizeof *b->hosts);
+  const void *beside = b->config.worker.beside;
+  if (b->world != NULL)
+    return moons__world_hosts(b->world, &b->list, beside, b->config.n_wanted, &b->n_cores);
+  return moons__host_list_read(&b->list, beside, b->config.hosts, why) ? MOONS_EINVAL : 0;
+}
+
+static int open_parts(hosts *b) {
+  const void *beside = b->config.worker.beside;
+  char program[MOONS_PATH_BYTES];
+  int error = read_names(b);
+  moons__machine_find_command(b->config.program, program, sizeof program);
+  b->program = error ? NULL : moons__allocate_copy(beside, program);
+  b->hosts = error ? NULL : moons__allocate_zeros(beside, b->list.n * sizeof *b->hosts);
   if (!error && (b->program == NULL || b->hosts == NULL)) error = MOONS_ENOMEM;
   for (unsigned i = 0; i < b->list.n && !error; i++)
     error = open_host(b, &b->hosts[i], &b->list.hosts[i]);
@@ -119,6 +126,7 @@ static int open_parts(hosts *b) {
 static unsigned count_workers(moons__backend *backend) {
   hosts *b = &backend->hosts;
   unsigned n = 0;
+  if (b->n_cores > 0) return b->n_cores;
   uv_mutex_lock(&b->mutex);
   for (unsigned i = 0; i < b->n_hosts; i++)
     n += b->hosts[i].n_works;
@@ -148,8 +156,8 @@ static int open_locks(hosts *b) {
   return -1;
 }
 
-static int open_hosts(moons__backend **backend, const moons__backend_config *config) {
-  if (config->hosts == NULL) return MOONS_EINVAL;
+static int open_backend(moons__backend **backend, const moons__backend_config *config,
+                        moons__world *world) {
   moons__backend *new = moons__allocate_zeros(config->worker.beside, sizeof *new);
   if (new == NULL || open_locks(&new->hosts)) {
     moons__free(new);
@@ -157,6 +165,7 @@ static int open_hosts(moons__backend **backend, const moons__backend_config *con
   }
   hosts *b = &new->hosts;
   b->config = *config;
+  b->world = world;
   int error = open_parts(b);
   if (error) {
     end_threads(b);
@@ -167,6 +176,14 @@ static int open_hosts(moons__backend **backend, const moons__backend_config *con
   await_numbers(b);
   *backend = new;
   return 0;
+}
+
+static int open_hosts(moons__backend **backend, const moons__backend_config *config) {
+  return config->hosts != NULL ? open_backend(backend, config, NULL) : MOONS_EINVAL;
+}
+
+static int open_ranks(moons__backend **backend, const moons__backend_config *config) {
+  return config->world != NULL ? open_backend(backend, config, config->world) : MOONS_EINVAL;
 }
 
 static void close_hosts(moons__backend *backend) {
@@ -294,6 +311,22 @@ const moons__backend_functions moons__backend_hosts = {
     .close = close_hosts,
     .cores = count_workers,
     .tell_host = tell_host,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .cancel = cancel,
+    .stop = stop,
+    .share = share,
+};
+
+const moons__backend_functions moons__backend_mpi = {
+    .backend = MOONS_MPI,
+    .name = "mpi",
+    .runs_elsewhere = 1,
+    .handover_ns = HANDOVER_NS,
+    .open = open_ranks,
+    .close = close_hosts,
+    .cores = count_workers,
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,

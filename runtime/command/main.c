@@ -19,9 +19,11 @@
 #include <unistd.h>
 
 #include "backend/host_list.h"
+#include "backend/world.h"
 #include "command/crash.h"
 #include "command/keyboard.h"
 #include "command/prompt.h"
+#include "command/ranks.h"
 #include "command/running.h"
 #include "command/signals.h"
 #include "moons.h"
@@ -44,7 +46,8 @@ static const char USAGE[] =
     "  -j N        use N workers where a call does not say how many\n"
     "  --trace FILE\n"
     "              write when and where calls ran, for Perfetto and Chrome\n"
-    "  -b NAME     run calls on threads, processes (a crash costs one call), or inline\n"
+    "  -b NAME     run calls on threads, processes (a crash costs one call), inline, or\n"
+    "              mpi: mpirun -n 4 moons -b mpi script.lua\n"
     "  -H HOSTS    run calls on other machines: node1:16,ann@node2, @FILE, or slurm\n"
     "  --launch COMMAND\n"
     "              reach a host by it, with {host} and {moons} in it, and not by ssh\n"
@@ -78,6 +81,7 @@ static atomic_int is_at_prompt;
 static moons_runtime *runtime;  /* NULL: there is none yet */
 static moons__starter programs; /* of the script */
 static moons__trace *trace;     /* NULL: there is none */
+static moons__world *world;     /* of MPI; NULL: there is none */
 
 static void complain(const char *message) {
   if (!atomic_load(&is_at_prompt)) fprintf(stderr, "%s: ", program_name);
@@ -150,10 +154,13 @@ static void end_trace(void) {
     fprintf(stderr, "%s: events are missing from the trace: %s\n", program_name, why);
 }
 
-/* exit() would wait for those files too: then the process ends without it. */
+/* exit() would wait for those files too: then the process ends without it. MPI may end it at once. */
 static int end_process(int code) {
   end_trace();
-  if (!have_flushed()) _exit(code);
+  int has_flushed = have_flushed();
+  if (world != NULL) moons__signals_leave();
+  moons__world_close(world, code);
+  if (!has_flushed) _exit(code);
   return code;
 }
 
@@ -567,7 +574,7 @@ static const char *wanted_by(const char *option) {
   case 'e': return "a string to execute";
   case 'l': return "the name of a module, or 'g=name'";
   case 'j': return "the number of workers, from 1 to " TEXT_OF(MOONS_MAX_WORKERS);
-  case 'b': return "a backend, 'threads', 'processes' or 'inline'";
+  case 'b': return "a backend, 'threads', 'processes', 'inline' or 'mpi'";
   case 'H':
     return "hosts, such as node1:16,ann@node2, a file of them, such as @hosts.txt, or 'slurm'";
   default: return NULL;
@@ -646,14 +653,20 @@ int main(int argc, char **argv) {
     printf(USAGE, program_name);
     return EXIT_SUCCESS;
   }
+  if (c.options.backend == MOONS_MPI) {
+    int status = moons__ranks_enter(&world, program_name, !c.ignores_environment);
+    if (status >= 0) return status;
+  } else if (c.n_shards == 0) {
+    moons__ranks_warn(program_name);
+  }
   if (c.shows_version) print_version();
   const char *why = NULL;
   if (c.trace != NULL) why = moons__trace_open(&trace, c.trace, traced_name(&c));
-  if (why != NULL) return refuse_trace(&c, why);
+  if (why != NULL) return end_process(refuse_trace(&c, why));
   moons__shortage shortage;
-  moons__surroundings around = {.trace = trace};
+  moons__surroundings around = {.trace = trace, .world = world};
   int error = moons__runtime_make(&runtime, &c.options, &around, &shortage);
-  if (error) return refuse_runtime(&c, error, &shortage);
+  if (error) return end_process(refuse_runtime(&c, error, &shortage));
   programs.children =
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
   const moons__roster *roster = moons__runtime_share_roster(runtime);

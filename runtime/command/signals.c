@@ -37,6 +37,7 @@ static atomic_int left_to_program; /* SIGINT came while the script waited for a 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int signal_taken; /* the first; 0: none */
 static atomic_int runs_typed;   /* code from the prompt runs */
+static atomic_int is_leaving;   /* the script has ended, and MPI is being left */
 
 /* Changed before there are handlers, but for the state, by the thread that runs it. */
 static pthread_t script_thread;
@@ -120,7 +121,7 @@ static void *await_end(void *unused) {
   } while (byte == SIGUSR1);
   moons__children_end(programs->children, NULL);
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
-  poll(&second, 1, PATIENCE_MS);
+  if (poll(&second, 1, PATIENCE_MS) == 0 && atomic_load(&is_leaving)) poll(&second, 1, -1);
   moons__children_close(programs->children, NULL);
   moons__trace_close(trace);
   _exit(128 + byte);
@@ -165,6 +166,8 @@ void moons__signals_open(moons__starter *script_programs, moons__trace *script_t
 void moons__signals_tell(lua_State *L) { signalled_state = L; }
 
 int moons__signals_taken(void) { return atomic_load(&signal_taken); }
+
+void moons__signals_leave(void) { atomic_store(&is_leaving, 1); }
 
 void moons__signals_begin_program(void) { atomic_store(&left_to_program, 0); }
 

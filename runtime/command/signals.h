@@ -20,6 +20,10 @@ void moons__signals_tell(lua_State *L);
 /* The first signal that came, 0: none. */
 int moons__signals_taken(void);
 
+/* The script has ended, and the process ends when MPI has been left, which may take longer than a signal else lets it. A second signal
+** ends it all the same. */
+void moons__signals_leave(void);
+
 /* The script waits for a program from begin to end, which is told whether the program has died of SIGINT. */
 void moons__signals_begin_program(void);
 void moons__signals_end_program(int has_died);

@@ -161,11 +161,17 @@ static void check_processes(lua_State *L, const moons_runtime *runtime, const mo
 }
 
 /* Other machines have none at all of what a host offers. */
-static void check_hosts(lua_State *L, const moons_runtime *runtime, const moons__terms *terms) {
+static void check_hosts(lua_State *L, const moons_runtime *runtime, moons_backend backend,
+                        const moons__terms *terms) {
   if (moons__terms_host(terms) != 0)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "hosts have none of the functions that this program offers to calls");
-  if (moons__runtime_options(runtime)->hosts == NULL && lua_isnoneornil(L, 4))
+  if (backend == MOONS_MPI && !moons__runtime_has_world(runtime))
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "the backend 'mpi' wants a script that was started with it: "
+                  "mpirun -n 4 moons -b mpi script.lua");
+  if (backend == MOONS_HOSTS && moons__runtime_options(runtime)->hosts == NULL &&
+      lua_isnoneornil(L, 4))
     raise_failure(L, MOONS__FAILURE_SYSTEM,
                   "the backend 'hosts' wants hosts: parallel.pool {hosts = {\"node1:16\"}}");
 }
@@ -178,8 +184,9 @@ static moons_backend choose_backend(lua_State *L, int index, const moons__state_
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
   const moons__terms *terms = moons__luggage_of(state)->terms;
-  if (backend == MOONS_HOSTS) check_hosts(L, runtime, terms);
-  if (backend == MOONS_PROCESSES || backend == MOONS_HOSTS) check_processes(L, runtime, terms);
+  int is_far = backend == MOONS_HOSTS || backend == MOONS_MPI;
+  if (is_far || backend == MOONS_PROCESSES) check_processes(L, runtime, terms);
+  if (is_far) check_hosts(L, runtime, backend, terms);
   return backend;
 }
 

@@ -8,7 +8,7 @@
 
 int moons__runtime_bring(moons_runtime *r, unsigned n, moons__shortage *shortage) {
   commons *c = r->commons;
-  if (r->functions->runs_when_asked || r->options.backend == MOONS_HOSTS) return 0;
+  if (r->functions->runs_when_asked || r->functions->cores != NULL) return 0;
   unsigned before = atomic_fetch_add(&c->n_brought, n);
   if (c->max_brought == 0 || (before <= c->max_brought && n <= c->max_brought - before)) {
     atomic_fetch_add(&r->n_brought, n);
@@ -20,7 +20,7 @@ int moons__runtime_bring(moons_runtime *r, unsigned n, moons__shortage *shortage
 }
 
 void moons__runtime_unbring(moons_runtime *r, unsigned n) {
-  if (r->functions->runs_when_asked || r->options.backend == MOONS_HOSTS) return;
+  if (r->functions->runs_when_asked || r->functions->cores != NULL) return;
   atomic_fetch_sub(&r->n_brought, n);
   atomic_fetch_sub(&r->commons->n_brought, n);
 }

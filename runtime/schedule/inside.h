@@ -44,16 +44,17 @@ typedef struct moons__closing {
 
 /* What a runtime shares with the pools that scripts make on it. */
 typedef struct commons {
-  moons__budget states;   /* of all their states */
-  atomic_uint n_threads;  /* of pools that calls have made */
-  atomic_uint n_brought;  /* workers that scripts have brought about */
-  unsigned max_brought;   /* the most of these; 0: any number */
-  moons__kept kept;       /* what is alike in all states */
-  moons__roster roster;   /* of all their workers */
-  moons__seats seats;     /* of the threads of these */
-  moons__trace *trace;    /* of all they run; NULL: none */
-  atomic_uint n_pools;    /* made so far */
-  moons__closing closing; /* of all of them */
+  moons__budget states;       /* of all their states */
+  atomic_uint n_threads;      /* of pools that calls have made */
+  atomic_uint n_brought;      /* workers that scripts have brought about */
+  unsigned max_brought;       /* the most of these; 0: any number */
+  moons__kept kept;           /* what is alike in all states */
+  moons__roster roster;       /* of all their workers */
+  moons__seats seats;         /* of the threads of these */
+  moons__trace *trace;        /* of all they run; NULL: none */
+  struct moons__world *world; /* of MPI; NULL: there is none */
+  atomic_uint n_pools;        /* made so far */
+  moons__closing closing;     /* of all of them */
   atomic_uint n_users;
 } commons;
 
@@ -63,6 +64,7 @@ struct moons_runtime {
   moons_options options;
   char *program, *thread_name, *hosts, *launch; /* of these; owned */
   size_t host_states_bytes; /* `states_bytes` of these before it was what suits this machine */
+  unsigned n_wanted;        /* `n_workers` of these, as it was given */
   unsigned fork_number;     /* of the process that made it */
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */

@@ -31,9 +31,13 @@ void moons_options_init_sized(moons_options *options, size_t struct_bytes) {
 }
 
 /* All backends there are. A new one has its row here. */
-static const moons__backend_functions *const BACKENDS[] = {
-    &moons__backend_threads, &moons__backend_inline, &moons__backend_processes,
-    &moons__backend_hosts,   &moons__backend_lent,   NULL};
+static const moons__backend_functions *const BACKENDS[] = {&moons__backend_threads,
+                                                           &moons__backend_inline,
+                                                           &moons__backend_processes,
+                                                           &moons__backend_hosts,
+                                                           &moons__backend_mpi,
+                                                           &moons__backend_lent,
+                                                           NULL};
 
 static const moons__backend_functions *find_backend(moons_backend backend) {
   unsigned i = 0;
@@ -62,7 +66,7 @@ int moons__runtime_is_forked(const moons_runtime *r) {
 static void preload(struct lua_State *L, void *runtime) { moons__preload(L, runtime); }
 
 /* Those of `parent`, or new ones. NULL: no memory. A parent is a user itself, so the count cannot fall to 0 meanwhile. */
-static commons *get_commons(const moons_runtime *r, moons__trace *trace) {
+static commons *get_commons(const moons_runtime *r, const moons__surroundings *around) {
   const moons_runtime *parent = r->parent;
   size_t states_bytes = r->options.states_bytes;
   commons *c = parent != NULL ? parent->commons : moons__allocate_zeros(r, sizeof *c);
@@ -71,7 +75,8 @@ static commons *get_commons(const moons_runtime *r, moons__trace *trace) {
     moons__free(c);
     return NULL;
   }
-  if (parent == NULL) c->trace = trace;
+  if (parent == NULL) c->trace = around->trace;
+  if (parent == NULL) c->world = around->world;
   if (parent == NULL) c->kept.beside = c;
   if (parent == NULL) c->states.max_bytes = states_bytes;
   if (parent == NULL) c->states.last_bytes = states_bytes / MOONS_LAST_SHARE;
@@ -115,6 +120,7 @@ static void runtime_destroy(void *data) {
 static int open_backend(moons_runtime *r, unsigned *n_had) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
+      .n_wanted = r->n_wanted,
       .n_cores = moons_cpus(),
       .max_lost = r->options.max_lost,
       .stack_bytes = r->options.stack_bytes,
@@ -122,6 +128,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .program = r->options.program,
       .hosts = r->options.hosts,
       .launch = r->options.launch,
+      .world = r->commons->world,
       .host_states_bytes = r->host_states_bytes,
       .wanted = r->options.wanted,
       .wanted_data = r->options.wanted_data,
@@ -262,8 +269,8 @@ static int count_threads(moons_runtime *r) {
 }
 
 /* The parts of it that runtime_destroy must find. Whatever fails after these can be taken back in one way. */
-static int open_parts(moons_runtime *r, moons__trace *trace) {
-  r->commons = get_commons(r, trace);
+static int open_parts(moons_runtime *r, const moons__surroundings *around) {
+  r->commons = get_commons(r, around);
   if (r->commons == NULL) return MOONS_ENOMEM;
   int error = open_process(r);
   if (error) release_commons(r->commons);
@@ -337,6 +344,7 @@ static moons_runtime *begin_runtime(const moons_options *options, const moons_ru
   resolve_options(&r->options);
   atomic_init(&r->n_started, r->options.n_workers);
   atomic_init(&r->n_holders, 1);
+  r->n_wanted = options->n_workers;
   r->host_states_bytes = parent != NULL ? parent->host_states_bytes : options->states_bytes;
   if (copy_text(r, &r->options.program, &r->program) == 0 &&
       copy_text(r, &r->options.thread_name, &r->thread_name) == 0 &&
@@ -388,7 +396,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   if (error) return error;
   moons_runtime *r = begin_runtime(options, around->parent);
   if (r == NULL) return MOONS_ENOMEM;
-  error = open_parts(r, around->trace);
+  error = open_parts(r, around);
   if (error) {
     free_runtime(r);
     return error;
@@ -424,7 +432,7 @@ void moons_runtime_free(moons_runtime *r) {
 
 int moons__runtime_check_terms(const moons_runtime *r, const moons__terms *terms) {
   int lacks_host =
-      r->options.backend == MOONS_HOSTS || (r->functions->runs_elsewhere && r->program == NULL);
+      r->functions->cores != NULL || (r->functions->runs_elsewhere && r->program == NULL);
   return lacks_host && moons__terms_host(terms) != 0 ? MOONS_EUNSUPPORTED : 0;
 }
 
@@ -473,6 +481,8 @@ int moons__runtime_is_served(const moons_runtime *r) {
     r = r->parent;
   return r->is_served;
 }
+
+int moons__runtime_has_world(const moons_runtime *r) { return r->commons->world != NULL; }
 
 int moons__runtime_is_abroad(const moons_runtime *r) { return r->functions->runs_elsewhere; }
 

@@ -20,6 +20,7 @@ struct moons__roster;
 struct moons__trace;
 struct moons__server;
 struct moons__agent;
+struct moons__world;
 
 /* Why threads were missing. */
 typedef struct moons__shortage {
@@ -57,6 +58,8 @@ typedef struct moons__surroundings {
   const moons_runtime *parent; /* on which a script, or a call, makes this one; NULL: none */
   struct moons__trace
       *trace; /* where what runs is noted, unless the parent says so; it stays; NULL: nowhere */
+  struct moons__world
+      *world; /* that of MPI, unless the parent says so; it stays; NULL: there is none */
   void (*write)(
       void *data, int stream, const char *bytes,
       size_t
@@ -145,6 +148,9 @@ int moons__runtime_represent(moons_runtime *runtime, struct moons__agent *agent)
 
 /* Whether it, or the one that it was made on, makes calls for the process that has started this one: then it may start no worker processes. Any thread. */
 int moons__runtime_is_served(const moons_runtime *runtime);
+
+/* Whether it was made in a world of MPI. Any thread. */
+int moons__runtime_has_world(const moons_runtime *runtime);
 
 /* Whether its workers are other processes. Any thread. */
 int moons__runtime_is_abroad(const moons_runtime *runtime);

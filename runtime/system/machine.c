@@ -88,3 +88,9 @@ int moons__machine_real_path(const char *program, char *path, size_t n_bytes) {
   free(real);
   return n > 0 && (size_t)n < n_bytes ? 0 : -1;
 }
+
+void moons__machine_find_command(const char *program, char *path, size_t n_bytes) {
+  if (program != NULL && moons__machine_real_path(program, path, n_bytes) == 0) return;
+  if (moons__machine_find_beside("moons", path, n_bytes) == 0) return;
+  snprintf(path, n_bytes, "moons");
+}

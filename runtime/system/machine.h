@@ -32,6 +32,10 @@ typedef struct moons__cores moons__cores;
 ** beside that one (allocate.h). */
 moons__cores *moons__machine_cores(const void *beside);
 
+/* A number for the set of them, which processes have in common that share its cores; and of how many it is, where not of all that
+** are online: else *n_bound is 0. */
+uint64_t moons__machine_cores_key(unsigned *n_bound);
+
 /* Lets the calling thread use these cores. Accepts NULL: then nothing happens. */
 void moons__machine_use_cores(const moons__cores *cores);
 
@@ -44,6 +48,10 @@ void moons__machine_host(char *name, size_t n_bytes);
 /* Finds a program that was installed with this library: beside it, or in the folder `bin` of the place that it is in. Returns 0
 ** with its path, or -1. */
 int moons__machine_find_beside(const char *name, char *path, size_t n_bytes);
+
+/* Finds the command `moons`: the file of `program` where that is a path (NULL: it is not known), or what was installed with this library;
+** else the path is its name, to be found on the PATH. */
+void moons__machine_find_command(const char *program, char *path, size_t n_bytes);
 
 /* A path that stands for the program that this process runs, whatever has become of its file; NULL: there is none. */
 const char *moons__machine_self(void);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/allocate.h"
+#include "base/hash.h"
 #include "system/machine.h"
 
 enum { PATH_BYTES = 4096, MAX_CPUS = 1 << 16 };
@@ -105,6 +106,15 @@ static void lower_to_quota(void *limit, double quota_us, double period_us) {
   double share = quota_us / period_us;
   unsigned rounded_up = share < 1 ? 1 : (unsigned)(share + 0.999);
   if (rounded_up < *n_cpus) *n_cpus = rounded_up;
+}
+
+uint64_t moons__machine_cores_key(unsigned *n_bound) {
+  moons__cores *cores = moons__machine_cores(NULL);
+  uint64_t key = cores != NULL ? moons__hash(MOONS__HASH_START, cores->bits, cores->n_bytes) : 0;
+  long n = count_affinity(), n_online = sysconf(_SC_NPROCESSORS_ONLN);
+  *n_bound = n < n_online ? (unsigned)n : 0;
+  moons__free(cores);
+  return key;
 }
 
 unsigned moons__machine_cpus(void) {

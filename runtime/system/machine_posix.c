@@ -29,6 +29,11 @@ moons__cores *moons__machine_cores(const void *beside) {
   return NULL;
 }
 
+uint64_t moons__machine_cores_key(unsigned *n_bound) {
+  *n_bound = 0;
+  return 0;
+}
+
 void moons__machine_use_cores(const moons__cores *cores) { (void)cores; }
 
 #ifdef __APPLE__

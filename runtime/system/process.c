@@ -178,6 +178,22 @@ int moons__process_launch(moons__process *p, const char *command, uint64_t patie
   return error;
 }
 
+int moons__process_connect(moons__process *p, int *work, int *said, uint64_t patience_ns) {
+  *p = (moons__process){.work = -1, .control = -1, .files = -1, .memory = -1};
+  *work = *said = -1;
+  int error = open_stream(&p->work, work);
+  if (!error) error = open_pipe(&p->control, said);
+  if (!error) set_patience(p->work, patience_ns);
+  if (!error && fcntl(*work, F_SETFL, O_NONBLOCK) != 0) error = errno;
+  if (!error && fcntl(*said, F_SETFL, O_NONBLOCK) != 0) error = errno;
+  if (error) {
+    close_all(p);
+    close_file(work);
+    close_file(said);
+  }
+  return error;
+}
+
 size_t moons__process_hear(const moons__process *p, char *text, size_t n_bytes) {
   ssize_t n = read(p->control, text, n_bytes);
   return n > 0 ? (size_t)n : 0;
@@ -198,12 +214,15 @@ int moons__process_has_ended(const moons__process *p) { return look(p, WNOHANG) 
 
 /* Where somebody else has waited for it, its number may be another's by now. */
 void moons__process_kill(const moons__process *p) {
-  if (look(p, WNOHANG) >= 0) kill(-p->pid, SIGKILL);
+  if (p->pid == 0)
+    shutdown(p->work, SHUT_RDWR);
+  else if (look(p, WNOHANG) >= 0)
+    kill(-p->pid, SIGKILL);
 }
 
 int moons__process_wait(moons__process *p) {
   int status = -1;
-  if (look(p, 0) > 0) {
+  if (p->pid != 0 && look(p, 0) > 0) {
     kill(-p->pid, SIGKILL);
     while (waitpid(p->pid, &status, 0) < 0)
       if (errno != EINTR) break;

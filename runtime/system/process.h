@@ -11,6 +11,7 @@
 #ifndef MOONS_SYSTEM_PROCESS_H
 #define MOONS_SYSTEM_PROCESS_H
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,7 +25,7 @@ enum {
 
 /* The parent's side; zero-initialised: none. One thread at a time uses it. */
 typedef struct moons__process {
-  pid_t pid;
+  pid_t pid;                        /* 0: somebody carries its streams to where it is */
   int work, control, files, memory; /* file descriptors */
 } moons__process;
 
@@ -36,6 +37,10 @@ int moons__process_start(moons__process *process, const char *program, char *con
 /* Starts a command for /bin/sh, a process of the same kind but for its streams: its stdin and stdout are `work`, what it says to
 ** stderr comes by `control`, and it has no other. */
 int moons__process_launch(moons__process *process, const char *command, uint64_t patience_ns);
+
+/* The same, where the process is elsewhere: makes streams alone. What comes by `*work`, and what is written to it and to `*said`, the
+** caller carries there and back, without waiting. To end the process closes its streams. */
+int moons__process_connect(moons__process *process, int *work, int *said, uint64_t patience_ns);
 
 /* Reads what such a command has said to stderr, without waiting; returns how many bytes. */
 size_t moons__process_hear(const moons__process *process, char *text, size_t n_bytes);
@@ -111,5 +116,8 @@ int moons__process_streams(int fds[2]);
 
 /* Closes all files from a number on. */
 void moons__process_close_from(int first);
+
+/* Does what poll does, but for the unit of time. */
+int moons__process_poll(struct pollfd *files, size_t n, uint64_t timeout_ns);
 
 #endif

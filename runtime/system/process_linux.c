@@ -28,6 +28,12 @@ int moons__process_streams(int fds[2]) {
   return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : errno;
 }
 
+int moons__process_poll(struct pollfd *files, size_t n, uint64_t timeout_ns) {
+  enum { NS = 1000000000 };
+  struct timespec time = {.tv_sec = (time_t)(timeout_ns / NS), .tv_nsec = (long)(timeout_ns % NS)};
+  return ppoll(files, (nfds_t)n, &time, NULL);
+}
+
 /* glibc has a function for it from 2.34 on only. */
 void moons__process_close_from(int first) {
 #ifdef SYS_close_range

@@ -41,6 +41,11 @@ int moons__process_streams(int fds[2]) {
   return 0;
 }
 
+int moons__process_poll(struct pollfd *files, size_t n, uint64_t timeout_ns) {
+  enum { NS_PER_MS = 1000000 };
+  return poll(files, (nfds_t)n, (int)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
 void moons__process_close_from(int first) {
   for (long fd = first, end = sysconf(_SC_OPEN_MAX); fd < end; fd++)
     close((int)fd);

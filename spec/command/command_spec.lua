@@ -131,7 +131,7 @@ describe("the command", function()
   it("says what an option wants where nothing follows it, and shows the usage", function()
     for option, wanted in pairs {
       ["-e"] = "a string to execute", ["-l"] = "the name of a module, or 'g=name'",
-      ["-j"] = "the number of workers, from 1 to 1024", ["-b"] = "a backend, 'threads', 'processes' or 'inline'",
+      ["-j"] = "the number of workers, from 1 to 1024", ["-b"] = "a backend, 'threads', 'processes', 'inline' or 'mpi'",
     } do
       local result = moons({option}, nil, 1, "", (": %s wants %s, and nothing follows it\n"):format(option, wanted))
       assert.truthy(result.stderr:find("usage: ", 1, true))
@@ -147,7 +147,7 @@ describe("the command", function()
       if value ~= "" then moons({"-j" .. value, "-e", "print(1)"}, nil, 1, "", text) end
     end
     for _, value in ipairs {"steam", "Threads", "inline ", ""} do
-      local text = (": -b wants a backend, 'threads', 'processes' or 'inline', not '%s'\n"):format(value)
+      local text = (": -b wants a backend, 'threads', 'processes', 'inline' or 'mpi', not '%s'\n"):format(value)
       moons({"-b", value, "-e", "print(1)"}, nil, 1, "", text)
     end
     moons({"-j", "1024", "-b", "inline", "-e", "print(1)"}, nil, 0, "1\n")

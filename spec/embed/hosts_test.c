@@ -88,6 +88,8 @@ static void refuses_lists(void) {
   }
   moons_options options = options_of_hosts(NULL);
   CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL);
+  options.backend = MOONS_MPI; /* which only the command has */
+  CHECK(moons_runtime_new(&runtime, &options) == MOONS_EINVAL && runtime == NULL);
 }
 
 static const test TESTS[] = {

@@ -11,21 +11,7 @@ end
 
 describe("on hosts", function()
   it("results, errors and seeds are those of threads, bit for bit", function()
-    local code = [[
-      local function show(...) io.write(table.concat({...}, " "), "\n") end
-      local function draw(i) return ("%a"):format(i * math.random()), math.random(1000000) end
-      local rows = parallel.map(draw, parallel.range(1, 300), {seed = 7, pack = true})
-      for _, row in ipairs(rows) do show(row[1], row[2]) end
-      local _, errors = parallel.map(function(i) return i % 3 == 0 and error {code = i} or i end, parallel.range(1, 9),
-        {errors = "collect"})
-      for i = 3, 9, 3 do show(errors[i].kind, errors[i].index, errors[i].value.code) end
-      show(select(2, pcall(parallel.map, function(i) local t = nil; return t.x end, {1})).message)
-      local pool <close> = parallel.pool {seed = 3}
-      for i, x in pool:imap(function(i) return i * math.random(100) end, parallel.range(1, 20)) do show(i, x) end
-      show(pool:apply(math.random, 1000000), pool:submit(function() return math.random(1000000) end):get())
-      show(parallel.first(function(i) return i > 10 and i % 7 == 0 and i end, parallel.range(1, 14)))
-    ]]
-    assert.equal(script.passes(code).stdout, passes(code).stdout)
+    assert.equal(script.passes(agents.draws).stdout, passes(agents.draws).stdout)
   end)
 
   it("there are as many workers as all together have, and a job may have fewer", function()

@@ -56,17 +56,23 @@ local backend = os.getenv "SPEC_BACKEND"
 
 --- Runs the command `moons`.
 -- @tparam {string,...} arguments
--- @tparam[opt] table options those of `execute`, and `interpreter`: a command to run in its place
+-- @tparam[opt] table options those of `execute`; `interpreter`: a command to run in its place; `launcher`: words
+-- before it
 -- @treturn table as `execute`
 function script.moons(arguments, options)
   local interpreter = options and options.interpreter
   if backend == "hosts" and not interpreter then
     local launch = "exec " .. moons:gsub("moons$", "") .. "{moons}"
     arguments = {"-H", "one:4,two:4", "--launch", launch, table.unpack(arguments)}
+  elseif backend == "mpi" and not interpreter then
+    arguments = {"-b", "mpi", "-j", "8", table.unpack(arguments)}
+    options = setmetatable({launcher = require "support.mpi".launcher(3)}, {__index = options})
   elseif backend and not interpreter then
     arguments = {"-b", backend, table.unpack(arguments)}
   end
-  return script.execute({interpreter or moons, table.unpack(arguments)}, options)
+  local words = {table.unpack(options and options.launcher or {})}
+  words[#words + 1] = interpreter or moons
+  return script.execute(table.move(arguments, 1, #arguments, #words + 1, words), options)
 end
 
 --- Runs a script. It is read from stdin, and errors call it "stdin"; where `stdin` is given, from a file.
