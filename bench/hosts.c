@@ -3,6 +3,7 @@
 ** once against a map, of a thousand programs in turn, and of one tenant while another floods.
 */
 #include <lualib.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "programs.h"
@@ -99,6 +100,47 @@ static void time_loop(loop *l) {
   }
 }
 
+/* The least that a loop can have: a thread that looks busily, and has nothing to run, wakes it up. */
+typedef struct bare_thread {
+  uv_async_t waker;
+  uv_thread_t thread;
+  atomic_int n_asked; /* -1: no more are */
+  int n_left;
+} bare_thread;
+
+static void answer(void *data) {
+  bare_thread *b = data;
+  int n_answered = 0, n_asked;
+  while ((n_asked = atomic_load(&b->n_asked)) >= 0) {
+    if (n_asked == n_answered) continue;
+    n_answered = n_asked;
+    uv_async_send(&b->waker);
+  }
+}
+
+static void on_answer(uv_async_t *waker) {
+  bare_thread *b = waker->data;
+  if (--b->n_left > 0)
+    atomic_fetch_add(&b->n_asked, 1);
+  else
+    uv_stop(waker->loop);
+}
+
+static void time_bare(void) {
+  bare_thread b = {.n_left = CALLS_A_ROUND};
+  uv_async_init(uv_default_loop(), &b.waker, on_answer);
+  b.waker.data = &b;
+  bench_require(uv_thread_create(&b.thread, answer, &b) == 0, "no thread to be had");
+  BENCH_TIMED("bare", CALLS_A_ROUND) {
+    atomic_fetch_add(&b.n_asked, 1);
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  }
+  atomic_store(&b.n_asked, -1);
+  uv_thread_join(&b.thread);
+  uv_close((uv_handle_t *)&b.waker, NULL);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
 static void time_there_and_back(moons_runtime *runtime) {
   loop l = {.program = bench_load(runtime, "function f(n) return n end", NULL)};
   uv_async_init(uv_default_loop(), &l.waker, on_awake);
@@ -110,6 +152,8 @@ static void time_there_and_back(moons_runtime *runtime) {
   }
   uv_close((uv_handle_t *)&l.waker, NULL);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  for (int i = 0; i < ROUNDS; i++)
+    time_bare();
   moons_queue_free(l.queue);
   moons_program_free(l.program);
 }

@@ -289,6 +289,7 @@ return {
     {"run", "`moons_run` of an empty function", "µs"},
     {"loop", "`moons_submit`, a loop of libuv that is woken, `moons_next`", "µs", against = "run",
       at_least = at_most_times(2)},
+    {"bare", "the same loop woken by a bare thread that looks busily and runs nothing", "µs"},
     {"map_20", "10 000 calls of 20 µs, one `parallel.map`, time for each", "µs"},
     {"flight_20", "the same submitted one by one, all under way at once", "µs", against = "map_20"},
     {"map_100", "10 000 calls of 100 µs, one `parallel.map`, time for each", "µs"},
