@@ -34,7 +34,7 @@ typedef struct editor {
 static editor edits;
 static int has_edited; /* readline has handed over a line, or the end of input */
 
-static char *last_line; /* NULL: there is none */
+static char *last_line; /* of malloc, as lines of readline are; NULL: there is none */
 
 static int wake_pipe[2] = {-1, -1};
 static atomic_int is_terminal; /* somebody reads from a terminal: what a signal handler asks */
@@ -187,7 +187,8 @@ static moons__typed read_terminal(void) {
     error = moons__buffer_append(&b, &byte, 1);
   if (!error && typed == MOONS__TYPED_END && b.n_bytes > 0) typed = MOONS__TYPED_LINE;
   if (!error) error = moons__buffer_append(&b, "", 1);
-  last_line = b.bytes;
+  if (!error) error = (last_line = strdup(b.bytes)) == NULL;
+  moons__buffer_free(&b);
   return error ? MOONS__TYPED_END : typed;
 }
 
