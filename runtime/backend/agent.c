@@ -19,6 +19,7 @@
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/process.h"
 #include "system/thread.h"
 #include "worker/identity.h"
@@ -36,6 +37,7 @@ struct moons__agent {
   moons__standard standard;
   const moons__backend_functions *functions;
   moons__backend *backend;
+  moons__trace *trace; /* that of the caller, in part; NULL: there is none */
   atomic_uint n_quiet; /* times that the caller was asked for, since it has sent something */
   uv_sem_t ending;     /* no chunk will come */
 
@@ -89,6 +91,14 @@ static void print(void *agent, void *call_data, int stream, const char *bytes, s
 
 void moons__agent_write(void *agent, int stream, const char *bytes, size_t n_bytes) {
   print(agent, NULL, stream, bytes, n_bytes);
+}
+
+/* `take` of the trace. */
+static void send_events(void *agent, const char *events, size_t n_bytes) {
+  moons__agent *a = agent;
+  uv_mutex_lock(&a->sending);
+  send_frame(a, MOONS__FRAME_TRACED, NULL, 0, events, n_bytes);
+  uv_mutex_unlock(&a->sending);
 }
 
 /* Blocks that results speak of, and what calls have put into the array of their plan, come before what speaks of them. */
@@ -343,10 +353,22 @@ static int greet(moons__agent *a, moons__frame_config *config) {
   moons__frame frame;
   if (moons__process_write(a->standard.out, MAGIC, sizeof MAGIC - 1, &n_written)) return -1;
   send_frame(a, MOONS__FRAME_HELLO, &cores, sizeof cores, identity, strlen(identity));
-  if (moons__link_read(&a->in, &frame, sizeof frame) || frame.kind != MOONS__FRAME_CONFIG)
-    return -1;
+  if (moons__link_read(&a->in, &frame, sizeof frame)) return -1;
+  while (frame.kind == MOONS__FRAME_CLOCK) {
+    moons__frame_clock clock = {.now_ns = moons__clock_ns()};
+    send_frame(a, MOONS__FRAME_CLOCK, &clock, sizeof clock, NULL, 0);
+    if (moons__link_read(&a->in, &frame, sizeof frame)) return -1;
+  }
+  if (frame.kind != MOONS__FRAME_CONFIG) return -1;
   return moons__link_head(&a->in, &frame, config, sizeof *config);
 }
+
+/* Without memory for it nothing is traced. */
+static void open_trace(moons__agent *a, const moons__frame_config *config) {
+  if (config->trace.process != 0) a->trace = moons__trace_open_part(&config->trace, send_events, a);
+}
+
+moons__trace *moons__agent_trace(const moons__agent *a) { return a->trace; }
 
 static int open_agent(moons__agent *a, moons__frame_config *config) {
   if (moons__process_take_standard(&a->standard)) return -1;
@@ -356,7 +378,9 @@ static int open_agent(moons__agent *a, moons__frame_config *config) {
     return -1;
   a->passed.write = print;
   a->passed.write_data = a;
-  return greet(a, config);
+  if (greet(a, config)) return -1;
+  open_trace(a, config);
+  return 0;
 }
 
 /* What it has goes with the process. */

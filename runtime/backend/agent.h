@@ -14,6 +14,9 @@ typedef struct moons__agent moons__agent;
 /* Takes stdin and stdout, says who it is, and learns how its states are to be. From then on the end of the caller, or of the connection, is that of this process. NULL: there is nobody to serve. Before other threads run. */
 moons__agent *moons__agent_open(moons__frame_config *config);
 
+/* Where what its workers run is noted; NULL: nowhere. It stays as long as the process. */
+moons__trace *moons__agent_trace(const moons__agent *agent);
+
 /* The `write` of moons_options: passes on what calls print. Any thread. */
 void moons__agent_write(void *agent, int stream, const char *bytes, size_t n_bytes);
 

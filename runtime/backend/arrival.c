@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sizes.h"
 #include "worker/identity.h"
 
 /* Another one may have a head of another size. */
@@ -29,14 +30,24 @@ int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why
   return -1;
 }
 
-int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__frame_print *head,
-                         moons__buffer *text) {
+/* The bytes of a frame, in place of what the text was. */
+static int take_text(moons__link *link, const moons__frame *frame, moons__buffer *text) {
   size_t n_bytes = (size_t)frame->n_bytes;
   text->n_bytes = 0;
-  if (moons__link_head(link, frame, head, sizeof *head)) return -1;
-  if (head->stream < 1 || head->stream > 2 || moons__buffer_reserve(text, n_bytes)) return -1;
+  if (moons__buffer_reserve(text, n_bytes)) return -1;
   text->n_bytes = n_bytes;
   return moons__link_read(link, text->bytes, n_bytes);
+}
+
+int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__frame_print *head,
+                         moons__buffer *text) {
+  if (moons__link_head(link, frame, head, sizeof *head)) return -1;
+  return head->stream < 1 || head->stream > 2 ? -1 : take_text(link, frame, text);
+}
+
+int moons__arrival_traced(moons__link *link, const moons__frame *frame, moons__buffer *text) {
+  if (frame->n_head > 0 || frame->n_bytes > MOONS_TRACED_BYTES) return -1;
+  return take_text(link, frame, text);
 }
 
 int moons__arrival_pass_on(const moons__worker_config *config, const moons__terms *terms,

@@ -27,7 +27,7 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_GIVEN,  /* moons__frame_block, its bytes: results that come speak of it */
   MOONS__FRAME_STORED, /* from an agent: moons__frame_order, what calls have put into the array of their plan; DONE is next */
 
-  MOONS__FRAME_TRACED, /* events of a trace (trace.h) as bytes: of a process those for which there was no room (front.h) */
+  MOONS__FRAME_TRACED, /* events of a trace as bytes (trace.h); from a process those for which its memory has no room (front.h) */
 
   /* To it. */
   MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
@@ -47,7 +47,8 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_BYE, /* to it, by the stream for chunks: none will come, and it may end */
 
   /* Between an agent and its caller. */
-  MOONS__FRAME_HEART /* nothing, every second: whoever sends it is there */
+  MOONS__FRAME_HEART, /* nothing, every second: whoever sends it is there */
+  MOONS__FRAME_CLOCK  /* to it, before CONFIG: nothing; from it moons__frame_clock: the answer */
 } moons__frame_kind;
 
 typedef struct moons__frame_print {
@@ -59,6 +60,10 @@ typedef struct moons__frame_print {
 typedef struct moons__frame_cores {
   uint32_t n; /* that calls may use */
 } moons__frame_cores;
+
+typedef struct moons__frame_clock {
+  uint64_t now_ns; /* moons__clock_ns there */
+} moons__frame_clock;
 
 typedef struct moons__frame_config {
   uint64_t states_bytes; /* 0, to an agent: what suits its machine */

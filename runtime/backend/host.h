@@ -64,6 +64,8 @@ typedef struct host {
   unsigned n_losses; /* in a row, without a chunk that has run */
   moons__buffer text;
   moons__buffer stored;             /* numbers of the results that come next */
+  moons__trace_writer traced;       /* what it runs */
+  moons__trace_origin rows;         /* of it in the trace, by our clock; zero: there are none yet */
   moons__shared_list *given;        /* blocks that the next results speak of */
   char said[MOONS__HOST_WHY_BYTES]; /* by the command, to stderr, as far as there is room */
   char why[MOONS__HOST_WHY_BYTES];  /* it was lost, or is out */
@@ -105,6 +107,15 @@ typedef struct hosts {
 
 /* The main of a reader: launches the agent, and again where the host is lost. */
 void moons__host_read(void *data);
+
+/* {== Its rows of a trace, on the reader ======================================================= */
+
+/* Fills in where in the trace stands what an agent runs, by its clock; without a trace, nothing. Its agent has said who it is, and
+** has got no config. Returns 0, or -1 as a link does. */
+int moons__host_trace_start(host *h, moons__trace_origin *origin);
+
+/* Takes events. Returns 0, or -1 as a link does. */
+int moons__host_take_events(host *h, const moons__frame *frame);
 
 /* {== Chunks ================================================================================== */
 

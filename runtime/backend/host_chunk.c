@@ -354,6 +354,7 @@ int moons__host_take(host *h, const moons__frame *frame) {
   switch (frame->kind) {
   case MOONS__FRAME_HEART: return 0;
   case MOONS__FRAME_PRINT: return take_print(h, frame);
+  case MOONS__FRAME_TRACED: return moons__host_take_events(h, frame);
   case MOONS__FRAME_GIVEN:
     return moons__cargo_take_given(&h->in, frame, h->backend->hosts, &h->given, &h->is_short);
   case MOONS__FRAME_STORED: return take_stored(h, frame);

@@ -143,6 +143,7 @@ static int greet(host *h) {
   moons__frame_config head = {.states_bytes = config->host_states_bytes,
                               .images_bytes = config->worker.images_bytes,
                               .n_workers = h->n_works};
+  if (moons__host_trace_start(h, &head.trace)) return -1;
   return moons__link_write(&h->out, MOONS__FRAME_CONFIG, &head, sizeof head, NULL, 0);
 }
 

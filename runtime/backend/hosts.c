@@ -43,11 +43,13 @@ static int open_host(hosts *b, host *h, const moons__host_name *name) {
     moons__free(h->command);
     return MOONS_ENOMEM;
   }
+  moons__trace_join(&h->traced, b->config.worker.trace);
   b->n_hosts++;
   return 0;
 }
 
 static void host_free(host *h) {
+  moons__trace_leave(&h->traced);
   uv_cond_destroy(&h->wake);
   moons__outbox_close(&h->outbox);
   moons__buffer_free(&h->text);

@@ -2,8 +2,9 @@
 ** A keeper's row of a trace. The process adds what it does to the row itself (serve.c); the keeper adds the chunk around that, for
 ** it lasts until the results are there, and the call of which the process has died.
 */
-#include <stdlib.h>
+#include <string.h>
 
+#include "backend/arrival.h"
 #include "backend/keeper.h"
 #include "system/clock.h"
 #include "worker/outcome.h"
@@ -27,12 +28,8 @@ void moons__keeper_take_events(keeper *k) {
 }
 
 int moons__keeper_read_events(keeper *k, const moons__frame *frame) {
-  if (frame->n_head > 0 || frame->n_bytes > MOONS_TRACED_BYTES) return -1;
-  k->text.n_bytes = 0;
-  if (moons__buffer_reserve(&k->text, (size_t)frame->n_bytes)) return -1;
-  if (moons__link_read(&k->link, k->text.bytes, (size_t)frame->n_bytes)) return -1;
-  if (moons__row_is_traced(&k->row))
-    moons__trace_add(&k->row.out, k->text.bytes, (size_t)frame->n_bytes);
+  if (moons__arrival_traced(&k->link, frame, &k->text)) return -1;
+  if (moons__row_is_traced(&k->row)) moons__trace_add(&k->row.out, k->text.bytes, k->text.n_bytes);
   return 0;
 }
 

@@ -61,7 +61,8 @@ static int represent(moons_options *options) {
   moons__shortage shortage;
   moons__agent *agent = moons__agent_open(&config);
   if (agent == NULL) return 1;
-  moons__surroundings around = {.write = moons__agent_write, .write_data = agent};
+  moons__surroundings around = {
+      .trace = moons__agent_trace(agent), .write = moons__agent_write, .write_data = agent};
   options->backend = MOONS_PROCESSES;
   if (options->program == NULL) options->program = moons__machine_self();
   take_config(options, &config);

@@ -28,6 +28,7 @@
 struct moons__trace {
   moons__trace_origin origin; /* `thread` is that of a part alone */
   unsigned fork_number;
+  _Atomic uint64_t n_numbers; /* that threads and processes of other machines have taken */
   void (*take)(void *data, const char *events, size_t n_bytes); /* of a part; NULL: it is none */
   void *take_data;
   uv_mutex_t
@@ -172,26 +173,57 @@ static void write_all_out(moons__trace *t) {
   uv_mutex_unlock(&t->list_mutex);
 }
 
-/* Names and places threads: those of the script's own workers first, then each pool's. */
-static void name_thread(moons__trace *t, const char *name, unsigned place) {
-  char events[256];
-  unsigned long long process = t->origin.process, thread = moons__machine_thread();
-  int n = snprintf(events, sizeof events,
-                   ",\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":\"thread_name\",\"args\":"
-                   "{\"name\":\"%s\"}},\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":"
-                   "\"thread_sort_index\",\"args\":{\"sort_index\":%u}}",
-                   process, thread, name, process, thread, place);
+/* Adds what is known of a process or a thread: its name, and where it stands among others. `of` is "process" or "thread". */
+static void name_row(moons__trace *t, const moons__trace_origin *row, const char *of,
+                     const char *name, unsigned place) {
+  enum { MOST_BYTES = 512 };
+  static const char EVENTS[] =
+      ",\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":\"%s_name\",\"args\":{\"name\":\"%s\"}}"
+      ",\n{\"ph\":\"M\",\"pid\":%llu,\"tid\":%llu,\"name\":\"%s_sort_index\",\"args\":{\"sort_"
+      "index\":%u}}";
+  char events[MOST_BYTES + MOONS_HOST_BYTES];
+  unsigned long long process = row->process, thread = row->thread;
+  int n = snprintf(events, sizeof events, EVENTS, process, thread, of, name, process, thread, of,
+                   place);
   write_events(t, events, (size_t)n);
 }
 
+/* The pool before the name of what belongs to it. */
+static const char *pool_text(unsigned pool, char text[32]) {
+  text[0] = '\0';
+  if (pool > 0) snprintf(text, 32, "pool %u, ", pool);
+  return text;
+}
+
+/* Those of the script's own workers come first, then each pool's. */
 void moons__trace_name_thread(moons__trace *t, unsigned pool, unsigned number) {
-  char name[48];
+  char name[64], of[32];
   if (t == NULL || t->take != NULL) return;
-  if (pool == 0)
-    snprintf(name, sizeof name, "worker %u", number);
-  else
-    snprintf(name, sizeof name, "pool %u, worker %u", pool, number);
-  name_thread(t, name, pool * (MOONS_MAX_WORKERS + 1) + number);
+  moons__trace_origin here = moons__trace_here(t, 0);
+  snprintf(name, sizeof name, "%sworker %u", pool_text(pool, of), number);
+  name_row(t, &here, "thread", name, pool * (MOONS_MAX_WORKERS + 1) + number);
+}
+
+/* Numbers that no system gives its threads; what shows traces takes 32 bits of them. */
+static uint64_t take_numbers(moons__trace *t, unsigned n) {
+  enum { FIRST = 1 << 30 };
+  return FIRST + atomic_fetch_add(&t->n_numbers, n);
+}
+
+moons__trace_origin moons__trace_add_machine(moons__trace *t, unsigned pool, unsigned place,
+                                             const char *name, unsigned n_workers) {
+  char text[MOONS_HOST_BYTES + 64], of[32];
+  moons__trace_origin row = t->origin;
+  uint64_t first = row.process = row.thread = take_numbers(t, n_workers + 1);
+  snprintf(text, sizeof text, "%s%s", pool_text(pool, of), name);
+  name_row(t, &row, "process", text, pool * (MOONS_MAX_WORKERS + 1) + place);
+  for (unsigned i = 1; i <= n_workers; i++) {
+    row.thread = first + i;
+    snprintf(text, sizeof text, "%s%s, worker %u", of, name, i);
+    name_row(t, &row, "thread", text, i);
+  }
+  row.thread = first + 1;
+  return row;
 }
 
 /* The first event has no comma before it. */
@@ -216,7 +248,8 @@ static int name_process(moons__trace *t, const char *name) {
 }
 
 static const char *begin(moons__trace *t, const char *process_name) {
-  if (!name_process(t, process_name)) name_thread(t, "script's thread", 0);
+  moons__trace_origin here = moons__trace_here(t, 0);
+  if (!name_process(t, process_name)) name_row(t, &here, "thread", "script's thread", 0);
   if (t->why != NULL) close(t->fd);
   return t->why;
 }

@@ -1,4 +1,5 @@
 -- `moons --trace`: what stands in the file, however the script ends; and SIGUSR1, which asks what runs now.
+local agents = require "support.agents"
 local json = require "cjson"
 local script = require "support.script"
 local temporary = require "support.temporary"
@@ -14,6 +15,7 @@ local function trace(code, options)
   return temporary.folder({["a.lua"] = code}, function(folder)
     local arguments = table.move(options.flags or {}, 1, #(options.flags or {}), 3, {"--trace", "out.json"})
     table.insert(arguments, "a.lua")
+    table.move(options.args or {}, 1, #(options.args or {}), #arguments + 1, arguments)
     local result = script.moons(arguments, {folder = folder, timeout = options.timeout})
     return result, read(folder .. "/out.json")
   end)
@@ -21,12 +23,14 @@ end
 
 -- The events of a trace, by category: those that have a time, in its order, and all those that name threads.
 local function events_of(text)
-  local events = {call = {}, chunk = {}, ["set-up"] = {}, threads = {}}
+  local events = {call = {}, chunk = {}, ["set-up"] = {}, threads = {}, processes = {}}
   for _, event in ipairs(json.decode(text)) do
     if event.cat then
       table.insert(events[event.cat], event)
     elseif event.name == "thread_name" then
       events.threads[event.tid] = event.args.name
+    elseif event.name == "process_name" then
+      events.processes[event.pid] = event.args.name
     end
   end
   for _, category in ipairs {"call", "chunk", "set-up"} do
@@ -70,6 +74,15 @@ local function numbers(calls, name)
   return counts
 end
 
+local function names_of(list)
+  local names = {}
+  for _, name in pairs(list) do
+    assert.equal(nil, names[name])
+    names[name] = true
+  end
+  return names
+end
+
 local function once_each(n)
   local counts = {}
   for i = 1, n do counts[i] = 1 end
@@ -79,6 +92,7 @@ end
 local THREADS = script.hosts[1]
 local INLINE = script.hosts[2]
 local PROCESSES = {name = "on processes", flags = {"-b", "processes"}}
+local HOSTS = {name = "on hosts", flags = {"-H", "one:2,two:1", "--launch", "exec " .. agents.launch}}
 
 describe("a trace #here", function()
   local WAYS = {
@@ -88,7 +102,7 @@ describe("a trace #here", function()
     ["calls that return tables"] = "return {x}",
     ["calls that return this and that"] = "return x % 3 == 0 and x or tostring(x)",
   }
-  for _, host in ipairs {THREADS, INLINE, PROCESSES} do
+  for _, host in ipairs {THREADS, INLINE, PROCESSES, HOSTS} do
     for way, body in pairs(WAYS) do
       it(("has each of many %s once, within its chunk, %s"):format(way, host.name), function()
         local code = ("local function work(x) %s end parallel.map(work, parallel.range(1, 3000))"):format(body)
@@ -104,7 +118,7 @@ describe("a trace #here", function()
     end
   end
 
-  for _, host in ipairs {THREADS, PROCESSES} do
+  for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
     it("has no two calls of one worker at once " .. host.name, function()
       local events = traced("parallel.map(function(x) return x end, parallel.range(1, 5000))", {flags = host.flags})
       local ends = {}
@@ -121,7 +135,9 @@ describe("a trace #here", function()
         assert.truthy(call.dur >= (call.args.call == 1 and 50000 or 200000), call.dur)
       end
     end)
+  end
 
+  for _, host in ipairs {THREADS, PROCESSES} do
     it("has a row for each worker, by name, those of pools too " .. host.name, function()
       local events = traced([[
         local function wait() parallel.sleep(0.2) end
@@ -136,6 +152,45 @@ describe("a trace #here", function()
     end)
   end
 
+  it("has rows for the workers of each host, by name, those of pools too", function()
+    local events = traced([[
+      local function wait() parallel.sleep(0.2) end
+      parallel.map(wait, {1, 2, 3}, {workers = 3, chunk = 1})
+      local pool <close> = parallel.pool {hosts = {"three:1", launch = ...}}
+      pool:map(wait, {1})
+    ]], {flags = HOSTS.flags, args = {agents.launch}})
+    local rows = {}
+    for _, call in ipairs(events.call) do
+      rows[("%s: %s"):format(events.processes[call.pid], events.threads[call.tid])] = true
+    end
+    assert.same({["one: one, worker 1"] = true, ["one: one, worker 2"] = true, ["two: two, worker 1"] = true,
+      ["pool 1, three: pool 1, three, worker 1"] = true}, rows)
+  end)
+
+  for _, shift in ipairs {5000, -10} do
+    it(("has times of a host whose clock is %d s off, by the script's clock #linux"):format(shift), function()
+      local command = ("unshare --user --map-root-user --time --monotonic %d --fork --kill-child "):format(shift)
+      if not os.execute(command .. "true 2>/dev/null") then return pending "unshare cannot set clocks here" end
+      local events = traced([[
+        local here, there = parallel.pool(1), parallel.pool {hosts = {"one:1", launch = ...}}
+        local function before() end
+        local function work() end
+        local function after() end
+        there:map(work, {1})
+        for _, row in ipairs {{here, before}, {there, work}, {here, after}} do
+          parallel.sleep(0.2)
+          row[1]:map(row[2], {1, 2}, {chunk = 2})
+        end
+      ]], {args = {command .. agents.launch}})
+      local names = {}
+      for _, call in ipairs(events.call) do
+        assert.truthy(call.ts < 100e6, call.ts)
+        table.insert(names, (call.name:match "^%a+"))
+      end
+      assert.same({"work", "before", "before", "work", "work", "after", "after"}, names)
+    end)
+  end
+
   it("has short calls that the script's own thread makes in its row", function()
     local events = traced [[
       local function f(x) return x end
@@ -147,7 +202,7 @@ describe("a trace #here", function()
     assert.truthy(by_thread["script's thread"])
   end)
 
-  for _, host in ipairs {THREADS, INLINE, PROCESSES} do
+  for _, host in ipairs {THREADS, INLINE, PROCESSES, HOSTS} do
     it("has the calls of a map in a call within that call " .. host.name, function()
       local events = traced([[
         local function inner(x) return x end
@@ -169,7 +224,7 @@ describe("a trace #here", function()
     end)
   end
 
-  for _, host in ipairs {THREADS, PROCESSES} do
+  for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
     it("marks calls that fail, with kind and message " .. host.name, function()
       local events = traced([[
         local function fail(x)
@@ -211,6 +266,22 @@ describe("a trace #here", function()
     end)
   end
 
+  for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
+    it("marks a call that was cancelled " .. host.name, function()
+      local events = traced([[
+        local pool <close> = parallel.pool(2)
+        local future = pool:submit(function()
+          io.open("begun", "w"):close()
+          while true do end
+        end)
+        while not io.open "begun" do parallel.sleep(0.01) end
+        future:cancel()
+        future:wait()
+      ]], {flags = host.flags})
+      assert.equal("cancelled", events.call[1].args.failed)
+    end)
+  end
+
   it("has a call that was given up #unsanitized", function()
     local events = traced([[
       local function hang() return (("x"):rep(60)):find(("x*"):rep(30) .. "y") end
@@ -239,9 +310,9 @@ describe("a trace #here", function()
       ["in a string:1"] = true, ["[C]"] = true}, names)
   end)
 
-  describe("of worker processes", function()
+  for _, host in ipairs {PROCESSES, HOSTS} do describe("of worker processes " .. host.name, function()
     local function calls_of(code, options)
-      local events = traced(code, setmetatable(options or {}, {__index = PROCESSES}))
+      local events = traced(code, setmetatable(options or {}, {__index = host}))
       return events.call, events
     end
 
@@ -296,6 +367,24 @@ describe("a trace #here", function()
       assert.same({"timeout", "hang (a.lua:1)"}, {calls[1].args.failed, calls[1].name})
       assert.truthy(calls[1].dur >= 100000)
     end)
+  end) end
+
+  it("has the calls of a host that was lost, but for those that it had not finished #linux", function()
+    agents.noted(function(folder, launch)
+      local events = traced([[
+        local folder = ...
+        parallel.map(function(i)
+          if i == 5 and not io.open "killed" then
+            io.open("killed", "w"):close()
+            os.execute("kill -KILL $(cat " .. folder .. "/one.pid)")
+          end
+          parallel.sleep(0.05)
+        end, parallel.range(1, 20), {chunk = 1})
+      ]], {flags = {"-H", "one:2,two:1", "--launch", launch}, args = {folder}})
+      local calls = numbers(events.call, "a.lua:2")
+      for i = 1, 20 do assert.truthy(calls[i]) end
+      assert.same({["a.lua"] = true, one = true, two = true}, names_of(events.processes))
+    end)
   end)
 
   describe("is whole", function()
@@ -334,14 +423,22 @@ describe("a trace #here", function()
       end
     end
 
-    for _, host in ipairs {THREADS, PROCESSES} do
-      it("where a map is ended by Ctrl-C, with the calls that ran, " .. host.name, function()
-        local events = traced([[
-          os.execute("(sleep 1; kill -INT $PPID) &")
+    it("where a map is ended by Ctrl-C, with the calls that ran", function()
+      local events = traced([[
+        os.execute("(sleep 0.3; kill -INT $PPID) &")
+        parallel.map(function() while true do end end, {1, 2}, {workers = 2})
+      ]], {code = 130})
+      assert.equal("cancelled", events.call[1].args.failed)
+      assert.equal(2, #events.call)
+    end)
+
+    for _, host in ipairs {PROCESSES, HOSTS} do
+      it("where a map is ended by Ctrl-C " .. host.name, function()
+        local _, _, text = traced([[
+          os.execute("(sleep 0.3; kill -INT $PPID) &")
           parallel.map(function() while true do end end, {1, 2}, {workers = 2})
         ]], {code = 130, flags = host.flags})
-        assert.equal(2, #events.call)
-        for _, call in ipairs(events.call) do assert.equal("cancelled", call.args.failed) end
+        assert.truthy(text:find("\n]\n$"))
       end)
     end
   end)
