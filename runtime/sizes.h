@@ -531,6 +531,11 @@
 #define MOONS_FEW_CALLS 16
 #endif
 
+/* How long a host may take to say what it runs, in ns: Ctrl-C may wait behind the question. */
+#ifndef MOONS_HOST_ANSWER_NS
+#define MOONS_HOST_ANSWER_NS 500000000
+#endif
+
 /* The largest file that `moons --trace` writes, in bytes: some ten million calls. What shows traces takes several times as
 ** much memory. */
 #ifndef MOONS_TRACE_BYTES

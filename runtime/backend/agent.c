@@ -1,6 +1,6 @@
 /*
-** Three threads. One reads what the caller sends, and waits for nothing else, so that the end of the caller is seen whatever
-** happens. One says every second that the agent is there, and passes on what programs print that calls start. The main one waits
+** Three threads. One reads what the caller sends, and waits for nothing that is not the caller's, so that the end of the caller is
+** seen whatever happens. One says every second that the agent is there, and passes on what programs print that calls start. The main one waits
 ** for the end. Results go home on the threads of the backend, one at a time.
 **
 ** A chunk is the owner of itself here: orders come by its number, and so does what becomes of it.
@@ -8,6 +8,7 @@
 #include "backend/agent.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -272,6 +273,31 @@ static int follow(moons__agent *a, const moons__frame *frame) {
   return 0;
 }
 
+/* A moons__take_running: adds the call to a buffer. */
+static void add_running(void *buffer, const moons__running *r) {
+  uint64_t now_ns = moons__clock_ns();
+  moons__frame_running told = {.call = r->call,
+                               .age_ns = now_ns > r->since_ns ? now_ns - r->since_ns : 0,
+                               .worker = r->worker,
+                               .is_setting_up = r->is_setting_up != 0,
+                               .is_earlier = r->is_earlier != 0};
+  if (r->position != NULL) snprintf(told.position, sizeof told.position, "%s", r->position);
+  moons__buffer_append(buffer, &told, sizeof told);
+}
+
+/* Whoever sends at the moment waits for the caller to read, which it does whatever happens; so this may wait for them. */
+static int answer(moons__agent *a, const moons__frame *frame) {
+  moons__frame_order question;
+  moons__buffer calls = {0};
+  if (moons__link_head(&a->in, frame, &question, sizeof question)) return -1;
+  a->functions->tell(a->backend, add_running, &calls);
+  uv_mutex_lock(&a->sending);
+  send_frame(a, MOONS__FRAME_RUNNING, &question, sizeof question, calls.bytes, calls.n_bytes);
+  uv_mutex_unlock(&a->sending);
+  moons__buffer_free(&calls);
+  return 0;
+}
+
 static int take(moons__agent *a) {
   moons__frame frame;
   if (moons__link_read(&a->in, &frame, sizeof frame)) return -1;
@@ -288,6 +314,7 @@ static int take(moons__agent *a) {
   case MOONS__FRAME_STOP:
   case MOONS__FRAME_CANCEL:
   case MOONS__FRAME_PART: return follow(a, &frame);
+  case MOONS__FRAME_ASK: return answer(a, &frame);
   default: return -1;
   }
 }

@@ -45,8 +45,9 @@ int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__fr
   return head->stream < 1 || head->stream > 2 ? -1 : take_text(link, frame, text);
 }
 
-int moons__arrival_traced(moons__link *link, const moons__frame *frame, moons__buffer *text) {
-  if (frame->n_head > 0 || frame->n_bytes > MOONS_TRACED_BYTES) return -1;
+int moons__arrival_text(moons__link *link, const moons__frame *frame, void *head, size_t n_head,
+                        moons__buffer *text) {
+  if (frame->n_bytes > MOONS_TRACED_BYTES || moons__link_head(link, frame, head, n_head)) return -1;
   return take_text(link, frame, text);
 }
 

@@ -25,8 +25,9 @@ int moons__arrival_greet(moons__link *link, moons__greeting *greeting, char *why
 int moons__arrival_print(moons__link *link, const moons__frame *frame, moons__frame_print *head,
                          moons__buffer *text);
 
-/* Takes a frame of the kind TRACED: its events become the text. Returns the same. */
-int moons__arrival_traced(moons__link *link, const moons__frame *frame, moons__buffer *text);
+/* Takes a frame with such a head and at most MOONS_TRACED_BYTES, which become the text. Returns the same. */
+int moons__arrival_text(moons__link *link, const moons__frame *frame, void *head, size_t n_head,
+                        moons__buffer *text);
 
 /* Gives a text to whoever takes what is printed under these terms (NULL: the defaults), with data of the call. Returns whether that is the
 ** `write` of the workers. */

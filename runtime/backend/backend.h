@@ -117,6 +117,9 @@ typedef struct moons__backend_functions {
   ** of the backend, before that is `done`. */
   moons__chunk *(*share)(moons__backend *backend, const void *owner, unsigned n_sharers);
 
+  /* Gives what worker processes run to `take`, for a person who asks. */
+  void (*tell)(moons__backend *backend, moons__take_running *take, void *taker);
+
   /* Where no worker uses one of the cores, returns 1: the calling thread may wait busily. A worker that was woken and has
   ** not begun gets the calling thread's core. */
   int (*make_way)(moons__backend *backend);

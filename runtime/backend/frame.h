@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "moons.h"
+#include "sizes.h"
 #include "system/trace.h"
 #include "worker/job_options.h"
 
@@ -29,6 +30,8 @@ typedef enum moons__frame_kind {
 
   MOONS__FRAME_TRACED, /* events of a trace as bytes (trace.h); from a process those for which its memory has no room (front.h) */
 
+  MOONS__FRAME_RUNNING, /* from an agent: moons__frame_order with the number of a question, moons__frame_running of each call */
+
   /* To it. */
   MOONS__FRAME_CONFIG, /* moons__frame_config: before all others */
   MOONS__FRAME_SETUP,  /* moons__frame_setup, the bytes or their file: what the slot held goes */
@@ -43,6 +46,8 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_STOP,   /* begin no more calls */
   MOONS__FRAME_CANCEL, /* and end the one that runs */
   MOONS__FRAME_PART,   /* give away the part of one of n that share the calls */
+
+  MOONS__FRAME_ASK, /* to an agent: moons__frame_order with the number of the question what it runs */
 
   MOONS__FRAME_BYE, /* to it, by the stream for chunks: none will come, and it may end */
 
@@ -107,6 +112,13 @@ typedef struct moons__frame_order {
   uint64_t work;
   uint32_t n;
 } moons__frame_order;
+
+/* A call that runs. */
+typedef struct moons__frame_running {
+  uint64_t call, age_ns; /* since it began, or, where `is_earlier`, what it is part of */
+  uint32_t worker, is_setting_up, is_earlier;
+  char position[MOONS_POSITION_BYTES];
+} moons__frame_running;
 
 typedef struct moons__frame {
   uint32_t kind, n_head;

@@ -26,7 +26,8 @@ enum { MOONS__HOST_WHY_BYTES = 1024 };
 typedef struct work {
   moons__chunk *chunk; /* NULL: none */
   uint64_t number;     /* of no other that this host ever has */
-  int is_sent;         /* or about to be */
+  int is_sent;         /* or about to be, */
+  uint64_t sent_ns;    /* when */
   unsigned
       n_workers; /* of the host that may run it: the first, where nothing else ran when it was taken, and so on */
   int is_cancelled, is_stopped;
@@ -81,8 +82,12 @@ typedef struct host {
   int is_writing;    /* the writer is at work without the mutex */
   uint64_t heart_ns; /* when the next is due */
   uint64_t last_number;
-  unsigned n_running; /* works that have chunks */
-  unsigned n_works;   /* that it may have at once */
+  unsigned n_running;    /* works that have chunks */
+  unsigned n_works;      /* that it may have at once */
+  uint64_t asked;        /* number of the last question what it runs, */
+  uint64_t answered;     /* and of the last that it has answered, */
+  moons__buffer running; /* with this */
+  int wants_answer;      /* the question waits for the writer */
   work *works;
   moons__host_stats stats; /* the counts of it */
 } host;
@@ -93,13 +98,16 @@ typedef struct hosts {
   unsigned n_cores;           /* of these all; 0: hosts say it */
   char *program;
   moons__host_list list;
+  moons__teller teller;
+  moons__entry *entry;
 
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t news;   /* a host has come up, or is out; a writer rests; the end has come */
   moons__chunk_list queue;
   host *hosts;
   unsigned n_hosts, n_starting, n_out;
-  char *refusal; /* why no chunk is run any more; NULL: they are */
+  uint64_t n_questions; /* that were asked */
+  char *refusal;        /* why no chunk is run any more; NULL: they are */
   int closing;
 } hosts;
 
@@ -116,6 +124,14 @@ int moons__host_trace_start(host *h, moons__trace_origin *origin);
 
 /* Takes events. Returns 0, or -1 as a link does. */
 int moons__host_take_events(host *h, const moons__frame *frame);
+
+/* {== What they run ========================================================================== */
+
+/* Gives what all hosts run to `take`. Any thread but theirs. */
+void moons__hosts_tell(hosts *b, moons__take_running *take, void *taker);
+
+/* On the reader: takes the answer of a host. Returns 0, or -1 as a link does. */
+int moons__host_take_answer(host *h, const moons__frame *frame);
 
 /* {== Chunks ================================================================================== */
 

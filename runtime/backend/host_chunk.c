@@ -143,8 +143,13 @@ static int take_order(work *w, moons__frame_order *order) {
   return kind;
 }
 
-static int find_order(const host *h, moons__frame_order *order) {
+static int find_order(host *h, moons__frame_order *order) {
   int kind = 0;
+  if (h->wants_answer) {
+    h->wants_answer = 0;
+    *order = (moons__frame_order){.work = h->asked};
+    return MOONS__FRAME_ASK;
+  }
   for (unsigned i = 0; i < h->n_works && kind == 0; i++)
     if (h->works[i].chunk != NULL && h->works[i].is_sent) kind = take_order(&h->works[i], order);
   return kind;
@@ -152,6 +157,11 @@ static int find_order(const host *h, moons__frame_order *order) {
 
 static void write_frame(host *h, moons__frame_kind kind, const void *head, size_t n_head) {
   moons__link_write(&h->out, kind, head, n_head, NULL, 0);
+}
+
+static void note_sent(work *w) {
+  w->is_sent = 1;
+  w->sent_ns = uv_hrtime();
 }
 
 /* Sends one thing, without the mutex meanwhile. Returns whether there was one. */
@@ -163,7 +173,7 @@ static int write_something(host *h) {
   work *w = kind == 0 && !is_due ? take_work(h) : NULL;
   if (kind == 0 && !is_due && w == NULL) return 0;
   if (is_due) h->heart_ns = uv_hrtime() + MOONS_HEART_NS;
-  if (w != NULL) w->is_sent = 1;
+  if (w != NULL) note_sent(w);
   h->is_writing = 1;
   uv_mutex_unlock(&b->mutex);
   if (is_due) write_frame(h, MOONS__FRAME_HEART, NULL, 0);
@@ -355,6 +365,7 @@ int moons__host_take(host *h, const moons__frame *frame) {
   case MOONS__FRAME_HEART: return 0;
   case MOONS__FRAME_PRINT: return take_print(h, frame);
   case MOONS__FRAME_TRACED: return moons__host_take_events(h, frame);
+  case MOONS__FRAME_RUNNING: return moons__host_take_answer(h, frame);
   case MOONS__FRAME_GIVEN:
     return moons__cargo_take_given(&h->in, frame, h->backend->hosts, &h->given, &h->is_short);
   case MOONS__FRAME_STORED: return take_stored(h, frame);

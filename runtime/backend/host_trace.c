@@ -49,7 +49,7 @@ int moons__host_trace_start(host *h, moons__trace_origin *origin) {
 }
 
 int moons__host_take_events(host *h, const moons__frame *frame) {
-  if (moons__arrival_traced(&h->in, frame, &h->text)) return -1;
+  if (moons__arrival_text(&h->in, frame, NULL, 0, &h->text)) return -1;
   if (h->traced.trace == NULL) return 0;
   moons__trace_add(&h->traced, h->text.bytes, h->text.n_bytes);
   moons__trace_rest(&h->traced, 0, moons__clock_ns());

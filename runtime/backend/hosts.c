@@ -43,6 +43,7 @@ static int open_host(hosts *b, host *h, const moons__host_name *name) {
     moons__free(h->command);
     return MOONS_ENOMEM;
   }
+  h->text.beside = h->stored.beside = h->running.beside = b->hosts;
   moons__trace_join(&h->traced, b->config.worker.trace);
   b->n_hosts++;
   return 0;
@@ -54,6 +55,7 @@ static void host_free(host *h) {
   moons__outbox_close(&h->outbox);
   moons__buffer_free(&h->text);
   moons__buffer_free(&h->stored);
+  moons__buffer_free(&h->running);
   moons__free(h->works);
   moons__free(h->command);
 }
@@ -158,6 +160,11 @@ static int open_locks(hosts *b) {
   return -1;
 }
 
+/* `tell` of the teller. */
+static void tell(void *backend, moons__take_running *take, void *taker) {
+  moons__hosts_tell(backend, take, taker);
+}
+
 static int open_backend(moons__backend **backend, const moons__backend_config *config,
                         moons__world *world) {
   moons__backend *new = moons__allocate_zeros(config->worker.beside, sizeof *new);
@@ -176,6 +183,8 @@ static int open_backend(moons__backend **backend, const moons__backend_config *c
     return error;
   }
   await_numbers(b);
+  b->teller = (moons__teller){.tell = tell, .data = b};
+  b->entry = moons__roster_join_teller(config->worker.roster, &b->teller);
   *backend = new;
   return 0;
 }
@@ -190,6 +199,7 @@ static int open_ranks(moons__backend **backend, const moons__backend_config *con
 
 static void close_hosts(moons__backend *backend) {
   moons__backend_config config = backend->hosts.config;
+  moons__roster_leave(backend->hosts.entry);
   end_threads(&backend->hosts);
   close_parts(&backend->hosts);
   moons__free(backend);

@@ -62,6 +62,8 @@ typedef struct keeper {
 struct moons__backend {
   moons__backend_config config;
   char *program;
+  moons__teller teller;
+  moons__entry *entry;
 
   uv_mutex_t mutex; /* guards all that follows */
   moons__chunk_list queue;
@@ -104,6 +106,15 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk);
 /* Passes on what a call has printed, and what the backend has kept back of that. The first returns 0, or -1 as a link does. */
 int moons__keeper_pass_on_print(keeper *k, const moons__frame *frame);
 void moons__keeper_pass_on(keeper *k);
+
+/* How far the process has come with its chunk; also on another thread, with the mutex held and a chunk. */
+moons__stage moons__keeper_stage(const keeper *k);
+
+/* Copies the position of the function, while there is a front. */
+void moons__keeper_position(const keeper *k, char position[MOONS_POSITION_BYTES]);
+
+/* `tell` of the backend. */
+void moons__keepers_tell(moons__backend *backend, moons__take_running *take, void *taker);
 
 /* {== Its row of a trace, on the thread of its keeper; without a trace they do nothing ========= */
 

@@ -153,7 +153,7 @@ static moons__remains remains_of(const keeper *k, moons__stage stage) {
   return r;
 }
 
-static moons__stage stage_of(const keeper *k) {
+moons__stage moons__keeper_stage(const keeper *k) {
   if (atomic_load_explicit(&k->front->mark.work, memory_order_acquire) != k->work)
     return MOONS__STAGE_NONE;
   unsigned stage = atomic_load_explicit(&k->front->mark.stage, memory_order_acquire);
@@ -162,7 +162,7 @@ static moons__stage stage_of(const keeper *k) {
 
 /* Takes the chunk from the dead process. Returns 0 where no call had begun, and another process shall try. */
 static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
-  moons__stage stage = stage_of(k);
+  moons__stage stage = moons__keeper_stage(k);
   moons__remains remains = remains_of(k, stage);
   moons__buffer bytes = {0};
   char text[MOONS__WHY_BYTES + 64];

@@ -2,8 +2,6 @@
 ** A keeper's row of a trace. The process adds what it does to the row itself (serve.c); the keeper adds the chunk around that, for
 ** it lasts until the results are there, and the call of which the process has died.
 */
-#include <string.h>
-
 #include "backend/arrival.h"
 #include "backend/keeper.h"
 #include "system/clock.h"
@@ -28,7 +26,7 @@ void moons__keeper_take_events(keeper *k) {
 }
 
 int moons__keeper_read_events(keeper *k, const moons__frame *frame) {
-  if (moons__arrival_traced(&k->link, frame, &k->text)) return -1;
+  if (moons__arrival_text(&k->link, frame, NULL, 0, &k->text)) return -1;
   if (moons__row_is_traced(&k->row)) moons__trace_add(&k->row.out, k->text.bytes, k->text.n_bytes);
   return 0;
 }
@@ -37,8 +35,7 @@ void moons__keeper_take_row(keeper *k) {
   char position[MOONS_POSITION_BYTES];
   if (!moons__row_is_traced(&k->row)) return;
   moons__keeper_take_events(k);
-  memcpy(position, k->front->mark.position, sizeof position);
-  position[sizeof position - 1] = '\0';
+  moons__keeper_position(k, position);
   moons__row_set_up_elsewhere(&k->row, position);
   k->row.begun_ns = atomic_load(&k->front->mark.begun_ns);
 }

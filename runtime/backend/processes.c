@@ -217,6 +217,11 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   return 0;
 }
 
+/* `tell` of the teller. */
+static void tell(void *backend, moons__take_running *take, void *taker) {
+  moons__keepers_tell(backend, take, taker);
+}
+
 /* A copy of its path, or its name, where only the PATH may tell where it is. */
 static char *find_program(const void *beside, const char *program) {
   char path[MOONS_PATH_BYTES];
@@ -239,6 +244,8 @@ static int open_processes(moons__backend **backend, const moons__backend_config 
   b->program = program;
   b->n_workers = config->n_workers;
   *config->n_had = config->n_workers;
+  b->teller = (moons__teller){.tell = tell, .data = b};
+  b->entry = moons__roster_join_teller(config->worker.roster, &b->teller);
   *backend = b;
   return 0;
 }
@@ -269,6 +276,7 @@ static void end_keepers(moons__backend *b) {
 }
 
 static void close_processes(moons__backend *b) {
+  moons__roster_leave(b->entry);
   end_keepers(b);
   moons__backend_config config = b->config;
   uv_mutex_destroy(&b->mutex);
@@ -294,4 +302,5 @@ const moons__backend_functions moons__backend_processes = {
     .cancel = cancel,
     .stop = stop,
     .share = share,
+    .tell = moons__keepers_tell,
 };

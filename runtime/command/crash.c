@@ -28,7 +28,7 @@ static const struct {
 enum { N_FAULTS = sizeof FAULTS / sizeof FAULTS[0], LINE_BYTES = 512 };
 
 static const char *program_name;
-static const moons__roster *workers;
+static const moons__roster *roster;
 static pthread_t script_thread;
 static pid_t process;
 static atomic_int is_telling;    /* a thread tells of its fault */
@@ -91,8 +91,8 @@ static void add_call(line *l, const moons__running *r) {
 ** them may be a moment old. */
 static int tell_calls(int are_here, const char *before) {
   int n = 0;
-  for (const moons__entry *e = atomic_load(&workers->last); e != NULL; e = e->before) {
-    const struct moons__worker *worker = atomic_load(&e->worker);
+  for (const moons__entry *e = atomic_load(&roster->workers); e != NULL; e = e->before) {
+    const struct moons__worker *worker = atomic_load(&e->who);
     moons__running r;
     if (worker == NULL || !moons__worker_running(worker, &r)) continue;
     if (r.is_innermost || r.is_here != are_here) continue;
@@ -108,8 +108,8 @@ static int tell_calls(int are_here, const char *before) {
 
 /* The call that this thread runs, the innermost; returns 0 where it runs none. */
 static int find_here(moons__running *r) {
-  for (const moons__entry *e = atomic_load(&workers->last); e != NULL; e = e->before) {
-    const struct moons__worker *worker = atomic_load(&e->worker);
+  for (const moons__entry *e = atomic_load(&roster->workers); e != NULL; e = e->before) {
+    const struct moons__worker *worker = atomic_load(&e->who);
     if (worker != NULL && moons__worker_running(worker, r) && r->is_innermost) return 1;
   }
   return 0;
@@ -167,9 +167,9 @@ static void open_signal_stack(void) {
   if (ours.ss_sp != NULL) sigaltstack(&ours, NULL);
 }
 
-void moons__crash_open(const char *program, const moons__roster *roster) {
+void moons__crash_open(const char *program, const moons__roster *of_runtime) {
   program_name = program;
-  workers = roster;
+  roster = of_runtime;
   script_thread = pthread_self();
   process = getpid();
   open_signal_stack();

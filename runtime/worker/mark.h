@@ -28,6 +28,7 @@ typedef struct moons__mark {
       started_ns;            /* when it, or the set-up, began; 0: neither runs, or has a timeout */
   atomic_uint is_given_up;   /* it ends itself, since a call within that one does not end */
   _Atomic uint64_t begun_ns; /* when it began, where that is reported or traced; 0: it has ended */
+  _Atomic uint64_t since_ns; /* as in a worker (inside.h) */
   char position
       [MOONS_POSITION_BYTES]; /* of the function, from the stage of its calls on; "": not known */
 } moons__mark;
@@ -40,6 +41,7 @@ static inline void moons__mark_begin(moons__mark *mark, uint64_t work) {
   atomic_store_explicit(&mark->n_tries, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->started_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->begun_ns, 0, memory_order_relaxed);
+  atomic_store_explicit(&mark->since_ns, 0, memory_order_relaxed);
   mark->position[0] = '\0';
   atomic_store_explicit(&mark->work, work, memory_order_release);
 }

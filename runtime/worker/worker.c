@@ -314,13 +314,18 @@ static void note_memory(const moons__worker *w) {
   if (held > w->chunk->memory_bytes) w->chunk->memory_bytes = held;
 }
 
+static void note_since(moons__worker *w, uint64_t since_ns) {
+  atomic_store_explicit(&w->since_ns, since_ns, memory_order_relaxed);
+  if (w->chunk->mark != NULL)
+    atomic_store_explicit(&w->chunk->mark->since_ns, since_ns, memory_order_relaxed);
+}
+
 /* Notes for a person who asks what runs, and for how long. Chunks of many calls are made of short ones, for which the begin of
 ** the chunk says enough: so only calls of small ones ask the clock. */
 static void note_begin(moons__worker *w) {
   if (w->chunk->n_calls > MOONS_FEW_CALLS) return;
   uint64_t now_ns = moons__clock_ns();
-  atomic_store_explicit(&w->since_ns, w->goes_on ? now_ns & ~UINT64_C(1) : now_ns | 1,
-                        memory_order_relaxed);
+  note_since(w, w->goes_on ? now_ns & ~UINT64_C(1) : now_ns | 1);
 }
 
 /* Makes the call, or some in one go. Returns 0 with the outcome in w->call.result, or where it is odd with none, MOONS_ENOMEM, or
@@ -552,7 +557,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   w->workshop.n_built = 0;
   atomic_store_explicit(&w->call.is_cut_short, 0, memory_order_relaxed);
   int is_given_up = 0;
-  atomic_store_explicit(&w->since_ns, moons__clock_ns() & ~UINT64_C(1), memory_order_relaxed);
+  note_since(w, moons__clock_ns() & ~UINT64_C(1));
   if (w->call.is_traced) moons__row_begin(&w->row);
   take_spare(w, chunk);
   if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))

@@ -82,9 +82,11 @@ int moons__worker_is_lost(const moons__worker *worker);
 /* What runs in a worker. */
 typedef struct moons__running {
   const char *position;  /* of the function, "script.lua:3"; NULL: not known yet */
-  uint64_t call;         /* its number */
+  uint64_t call;         /* its number, */
+  uint32_t n_calls;      /* or that of the first of so many, of which one runs; 0: it is known */
   int is_setting_up;     /* no call yet, but what comes before the first */
-  unsigned pool, worker; /* config.h; its number; 0: that of a thread that waits */
+  const char *host;      /* that it runs on; NULL: this machine */
+  unsigned pool, worker; /* config.h; its number; 0: that of a thread that waits, or not known */
   uint64_t since_ns;     /* when the call began, */
   int is_earlier;        /* or what it is part of */
   int is_here;           /* on the calling thread, */

@@ -492,9 +492,11 @@ describe("a trace #here", function()
 end)
 
 describe("SIGUSR1 #here", function()
-  local function asks(code)
+  local function asks(code, flags, ...)
+    local arguments = table.move(flags or {}, 1, #(flags or {}), 1, {})
+    table.move({"a.lua", ...}, 1, 1 + select("#", ...), #arguments + 1, arguments)
     return temporary.folder({["a.lua"] = code}, function(folder)
-      local result = script.moons({"a.lua"}, {folder = folder})
+      local result = script.moons(arguments, {folder = folder})
       assert.message(result.stderr).equal(0, result.code)
       local lines = {}
       for line in result.stderr:gmatch "[^\n]+" do
@@ -531,13 +533,93 @@ future:get()
     }, lines)
   end)
 
-  it("tells how long they have run, and of calls in large chunks how long at most", function()
-    local _, result = asks [[
-      os.execute "(sleep 0.5; kill -USR1 $PPID) &"
-      parallel.map(function() parallel.sleep(0.02) end, parallel.range(1, 50), {chunk = 50, workers = 1})
-    ]]
-    local seconds = result.stderr:match "for at most (%d+%.%d+) s"
-    assert.truthy(seconds and tonumber(seconds) > 0.1, result.stderr)
+  for host, rows in pairs {
+    [PROCESSES] = {"pool 1, worker 1", "worker 1", "worker 2", "worker 3"},
+    [HOSTS] = {"one, worker 1", "one, worker 2", "pool 1, one, worker 1", "two, worker 1"},
+  } do
+    it("lists the calls that run " .. host.name, function()
+      local lines = asks([[
+local script = io.popen("echo $PPID"):read "n"
+local function meet(x)
+  io.open("begun" .. x, "w"):close()
+  for i = 1, 4 do
+    while not io.open("begun" .. i) do parallel.sleep(0.01) end
+  end
+  if x == 1 then os.execute("kill -USR1 " .. script) end
+  parallel.sleep(3)
+end
+local pool = parallel.pool(1)
+local future = pool:submit(meet, 4)
+parallel.map(meet, {1, 2, 3}, {workers = 3, chunk = 1})
+future:get()
+      ]], host.flags)
+      assert.equal("moons: 4 calls run", lines[1])
+      local found, calls = {}, {}
+      for i = 2, #lines do
+        local row, call = lines[i]:match "^  (.*): call (%d) of meet %(a.lua:2%), for T$"
+        assert.truthy(row, lines[i])
+        table.insert(found, row)
+        if not row:find "pool" then calls[tonumber(call)] = true end
+      end
+      table.sort(found)
+      assert.same({rows, {true, true, true}}, {found, calls})
+    end)
+  end
+
+  for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
+    it("tells of calls in large chunks how long they have run at most " .. host.name, function()
+      local _, result = asks([[
+        local script = io.popen("echo $PPID"):read "n"
+        parallel.map(function(i)
+          parallel.sleep(0.02)
+          if i == 20 then os.execute("kill -USR1 " .. script) end
+          if i > 20 and i < 25 then parallel.sleep(0.5) end
+        end, parallel.range(1, 50), {chunk = 50, workers = 1})
+      ]], host.flags)
+      local call, seconds = result.stderr:match ": call (%d+) of a.lua:2, for at most (%d+%.%d+) s"
+      assert.truthy(seconds and tonumber(seconds) > 0.1, result.stderr)
+      assert.truthy(tonumber(call) >= 20 and tonumber(call) <= 25, call)
+    end)
+
+    it("tells of a set-up " .. host.name, function()
+      local lines = asks([[
+        local script = io.popen("echo $PPID"):read "n"
+        local function init()
+          os.execute("kill -USR1 " .. script)
+          parallel.sleep(2)
+        end
+        parallel.map(print, {1}, {init = init, workers = 1})
+      ]], host.flags)
+      assert.equal("moons: 1 call runs", lines[1])
+      assert.truthy(lines[2]:find ": the set%-up of a map, for T$", lines[2])
+    end)
+  end
+
+  it("tells of a host that does not answer what it has #linux", function()
+    agents.noted(function(folder, launch)
+      local lines = asks([=[
+        local script = io.popen("echo $PPID"):read "n"
+        local folder = ...
+        parallel.map(function(x)
+          io.open("begun" .. x, "w"):close()
+          for i = 1, 3 do
+            while not io.open("begun" .. i) do parallel.sleep(0.01) end
+          end
+          if x == 1 then
+            os.execute(([[agent=$(cat %s/one.pid); kill -STOP $agent
+              while ! grep -q ') T' /proc/$agent/stat; do sleep 0.01; done
+              sleep 0.2; kill -USR1 %d; sleep 3; kill -CONT $agent]]):format(folder, script))
+            io.open("told", "w"):close()
+          end
+          while not io.open "told" do parallel.sleep(0.01) end
+        end, {1, 2, 3}, {chunk = 1})
+      ]=], {"-H", "one:2,two:1", "--launch", launch}, folder)
+      local silent = "^  one: it does not answer; it has call %d of a map, for at most T$"
+      assert.equal("moons: 3 calls run", lines[1])
+      assert.truthy(lines[2]:find(silent), lines[2])
+      assert.truthy(lines[3]:find(silent), lines[3])
+      assert.truthy(lines[4]:find "^  two, worker 1: call %d of a.lua:3, for T$", lines[4])
+    end)
   end)
 
   it("says so where none runs", function()
@@ -547,15 +629,18 @@ future:get()
     ]]))
   end)
 
-  it("that comes a thousand times, while workers come and go, ends nothing", function()
-    local _, result = asks [[
-      os.execute "(for i in $(seq 300); do kill -USR1 $PPID; done) &"
-      local function f(x) return x end
-      for _ = 1, 60 do
-        local pool <close> = parallel.pool(2)
-        for _ = 1, 5 do assert(#pool:map(f, parallel.range(1, 50)) == 50) end
-      end
-    ]]
-    assert.truthy(result.stderr:find "runs?\n")
-  end)
+  for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
+    it("that comes hundreds of times, while workers come and go, ends nothing " .. host.name, function()
+      local _, result = asks([[
+        os.execute "(for i in $(seq 300); do kill -USR1 $PPID; done) &"
+        local n_pools = tonumber((...))
+        local function f(x) return x end
+        for _ = 1, n_pools do
+          local pool <close> = parallel.pool(2)
+          for _ = 1, 5 do assert(#pool:map(f, parallel.range(1, 50)) == 50) end
+        end
+      ]], host.flags, host == THREADS and "60" or "10")
+      assert.truthy(result.stderr:find "runs?\n")
+    end)
+  end
 end)
