@@ -305,6 +305,12 @@
 #define MOONS_HEART_NS 1000000000
 #endif
 
+/* A host that was lost, and cannot be reached when it is to be started again, is tried once more after this many ns: a cable is put
+** back, a switch starts anew. */
+#ifndef MOONS_HOST_PAUSE_NS
+#define MOONS_HOST_PAUSE_NS 10000000000u
+#endif
+
 /* At most so many hosts are connected at once: an sshd drops connections that come too fast (MaxStartups, 10). */
 #ifndef MOONS_HOSTS_AT_ONCE
 #define MOONS_HOSTS_AT_ONCE 8u

@@ -247,9 +247,13 @@ static void serve(host *h) {
   take_down(h);
 }
 
-static int is_closing(host *h) {
+/* Waits for so many ns, or until the end. Returns whether that has come. */
+static int rest(host *h, uint64_t wait_ns) {
   hosts *b = h->backend;
+  uint64_t end_ns = uv_hrtime() + wait_ns, now_ns;
   uv_mutex_lock(&b->mutex);
+  while (!b->closing && (now_ns = uv_hrtime()) < end_ns)
+    uv_cond_timedwait(&b->news, &b->mutex, end_ns - now_ns);
   int closing = b->closing;
   uv_mutex_unlock(&b->mutex);
   return closing;
@@ -282,19 +286,21 @@ static void leave(host *h) {
   if (!closing && !is_last) tell(h, "is not used any more"); /* else the error says so */
 }
 
-/* Whether it is worth a try. */
-static int may_start_again(host *h) {
-  if (is_closing(h) || !h->has_been_up || ++h->n_losses >= MOONS_PROCESS_TRIES) return 0;
+/* Whether it is worth a try; where it was not reached the last time, after a while. */
+static int may_start_again(host *h, int was_reached) {
+  if (rest(h, 0) || !h->has_been_up || ++h->n_losses >= MOONS_PROCESS_TRIES) return 0;
   tell(h, "was lost, and is started again");
-  return 1;
+  return was_reached || !rest(h, MOONS_HOST_PAUSE_NS);
 }
 
 void moons__host_read(void *data) {
   host *h = data;
+  int is_reached;
   do {
-    if (start(h)) continue;
+    is_reached = start(h) == 0;
+    if (!is_reached) continue;
     serve(h);
     moons__host_give_up(h);
-  } while (may_start_again(h));
+  } while (may_start_again(h, is_reached));
   leave(h);
 }

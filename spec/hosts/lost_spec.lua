@@ -124,6 +124,25 @@ describe("a host that is lost #linux #unsanitized", function()
     ]], "only:2")
   end)
 
+  it("and cannot be reached at once, is started when it can", function()
+    agents.noted(function(folder, launch)
+      local result = script.passes(start .. [[
+        local n_done = 0
+        local results = parallel.map(function(i) parallel.sleep(0.01) return i end, parallel.range(1, 40), {
+          progress = function(done)
+            if n_done < 5 and done >= 5 then
+              os.execute(("touch %s/down; (sleep 3; rm %s/down) &"):format(folder, folder))
+              kill "only"
+            end
+            n_done = done
+          end})
+        for i = 1, 40 do equal(results[i], i) end
+      ]], agents.options("only:2", ("[ ! -e %s/down ] || { echo down >&2; exit 9; }; %s"):format(folder, launch),
+        {args = {folder}}))
+      assert(result.stderr:find("its command ended with status 9: down", 1, true), result.stderr)
+    end)
+  end)
+
   it("is told by the statistics of a pool, with what each host has done", function()
     agents.noted(function(folder, launch)
       script.passes(start .. ([[

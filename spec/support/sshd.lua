@@ -19,7 +19,7 @@ end
 
 local SERVER = [[
 Port %d
-ListenAddress 127.0.0.1
+ListenAddress %s
 HostKey %s/host_key
 AuthorizedKeysFile %s/authorized
 PidFile %s/sshd.pid
@@ -30,13 +30,16 @@ PermitRootLogin prohibit-password
 
 local CLIENT = [[
 Host one two
-  HostName 127.0.0.1
+  HostName %s
   Port %d
   IdentityFile %s/key
   IdentitiesOnly yes
   StrictHostKeyChecking no
   UserKnownHostsFile %s/known
   LogLevel ERROR
+  ConnectTimeout 5
+  ServerAliveInterval 3
+  ServerAliveCountMax 3
 Host nowhere
   HostName 127.0.0.1
   Port 1
@@ -49,22 +52,27 @@ local KEYS = [[
 
 -- Its number, which it writes when it listens.
 local START = [[
-  %s -f %s/sshd_config && for i in $(seq 100); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
+  %s %s -f %s/sshd_config && for i in $(seq 100); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
 ]]
 
 --- Runs `use(launch, folder, pid)` while it runs: it serves the hosts `one` and `two`, and `nowhere` cannot be reached.
 -- `launch` is what the option --launch is, `folder` is removed afterwards, `pid` is its number.
-function sshd.with(use)
+-- @tparam function use
+-- @tparam[opt] string address where it listens
+-- @tparam[opt] string enter a command that runs it there, in a namespace say
+function sshd.with(use, address, enter)
   return temporary.folder({}, function(folder)
     local function write(name, text)
       local file <close> = assert(io.open(folder .. "/" .. name, "w"))
       file:write(text)
     end
     local port = 20000 + math.random(20000)
+    address, enter = address or "127.0.0.1", enter or ""
     assert(os.execute(KEYS:format(folder, folder)))
-    write("sshd_config", SERVER:format(port, folder, folder, folder))
-    write("ssh_config", CLIENT:format(port, folder, folder))
-    local pid = assert(tonumber(capture(START:format(program, folder, folder, folder))), "sshd does not start")
+    write("sshd_config", SERVER:format(port, address, folder, folder, folder))
+    write("ssh_config", CLIENT:format(address, port, folder, folder))
+    local pid = tonumber(capture(START:format(enter, program, folder, folder, folder)))
+    assert(pid, "sshd does not start")
     local launch = ("exec ssh -T -F %s/ssh_config -o BatchMode=yes {host} {folder}/{moons}"):format(folder)
     local ok, why = pcall(use, launch, folder, pid)
     os.execute(("kill %d"):format(pid))
