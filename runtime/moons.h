@@ -398,8 +398,9 @@ typedef struct moons_queue moons_queue;
 ** global `parallel`. `name` stands in messages ("=rules" or "@rules.lua"). What is passed in is copied, but for `data`.
 **
 ** Another worker runs the script again, before its first call of the program, and so does one that has dropped its image
-** (`images_bytes`): with the same random numbers, and what it prints is dropped then. So it should define things and leave the same
-** each time, whatever the time, a file or a function of the host tell it.
+** (`images_bytes`): with the same random numbers, and what it prints is dropped then, but not what its maps print. So it should
+** define things and leave the same each time, whatever the time, a file or a function of the host tell it. A script that leaves a
+** userdata or a finalizer (an open file, what a map of its own leaves) is run again for each call.
 **
 ** Returns 0, or MOONS_ESCRIPT where the script does not compile or run; then, too, *program is set: moons_program_error says
 ** why. Otherwise *program is NULL: MOONS_EINVAL, MOONS_ENOMEM, MOONS_ETHREAD, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EUNSUPPORTED. Any

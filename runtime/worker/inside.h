@@ -33,12 +33,14 @@ struct moons__worker {
   /* Written by the worker before each call; whoever holds the call (stop.h) may change it. */
   moons__chunk *chunk; /* that runs; NULL: none */
   moons__batch_writer results;
-  unsigned n_tries;     /* that the call has had before */
-  uint64_t begun_ns;    /* when the call that reports began; 0: it has not, or has ended */
-  moons__usage usage;   /* of it, once it has ended */
-  moons__row row;       /* of the trace */
-  int goes_on;          /* after the call others are made in one go */
-  int is_setting_up;    /* what runs is no call yet */
+  unsigned n_tries;   /* that the call has had before */
+  uint64_t begun_ns;  /* when the call that reports began; 0: it has not, or has ended */
+  moons__usage usage; /* of it, once it has ended */
+  moons__row row;     /* of the trace */
+  int goes_on;        /* after the call others are made in one go */
+  int is_setting_up;  /* what runs is no call yet */
+  moons__luggage
+      before_calls; /* of the maps that a set-up makes: that of the chunk, without the data of its call */
   char *given_up_bytes; /* of the chunk that was given up, which the call may still use */
   moons__shared_list *given_up_shared;
   moons__plan *given_up_plan;

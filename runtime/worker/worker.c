@@ -540,6 +540,8 @@ static int run_whole(moons__worker *w, moons__chunk *chunk) {
   const moons__luggage *luggage = &chunk->plan->luggage;
   w->call.encoder.leaves_process = chunk->mark != NULL;
   moons__sandbox_enter(sandbox, luggage->terms, luggage->call_data);
+  w->before_calls = *luggage;
+  w->before_calls.call_data = NULL;
   sandbox->printed = moons__scope_printed(chunk->plan->scope);
   sandbox->n_printed = 0;
   moons__stop_enter(&sandbox->stop);
@@ -577,7 +579,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
 }
 
 const moons__luggage *moons__worker_luggage(const moons__worker *w) {
-  return &w->call.plan->luggage;
+  return w->workshop.sandbox.is_in_call ? &w->call.plan->luggage : &w->before_calls;
 }
 
 void moons__worker_cancel_here(void) { moons__stop_thread(); }

@@ -236,8 +236,15 @@ static void set_ups(void) {
                                 "owner = setmetatable({}, {__gc = function() end})\n"
                                 "function f() meet()\n"
                                 "  return opened_by == loaded_by and request() ~= loaded_by end";
+  static const char MAPPED[] =
+      "local maps = {parallel.map(function() return request() end, {1, 2})}\n"
+      "opened_by = maps[1][1]\n"
+      "function f() meet()\n"
+      "  local inner = parallel.map(function() return request() end, {1})\n"
+      "  return opened_by ~= request() and inner[1] == request() end";
   check_set_up(PLAIN, 2);
   check_set_up(REBUILT, 2);
+  check_set_up(MAPPED, 0);
 }
 
 static void endings(void) {
