@@ -147,6 +147,9 @@ void moons__host_give_up(host *h);
 /* On the reader: has calls end that must, as part of one that does. */
 void moons__host_look_after(host *h);
 
+/* Where chunks wait, wakes a host that has a worker to spare and sends nothing. The mutex is held. */
+void moons__hosts_call(hosts *b);
+
 /* The number of the next worker of the host among those of all hosts: the first of each, then the second of each, and so on.
 ** UINT_MAX: all are busy, or it is not up. The mutex is held. */
 unsigned moons__host_next_worker(const host *h);

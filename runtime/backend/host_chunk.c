@@ -175,6 +175,7 @@ static int write_something(host *h) {
   if (is_due) h->heart_ns = uv_hrtime() + MOONS_HEART_NS;
   if (w != NULL) note_sent(w);
   h->is_writing = 1;
+  if (w != NULL) moons__hosts_call(b);
   uv_mutex_unlock(&b->mutex);
   if (is_due) write_frame(h, MOONS__FRAME_HEART, NULL, 0);
   if (kind != 0) write_frame(h, (moons__frame_kind)kind, &order, sizeof order);

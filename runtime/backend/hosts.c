@@ -209,7 +209,8 @@ static void close_hosts(moons__backend *backend) {
 /* {== What a backend does ===================================================================== */
 
 /* Who is to be woken for a chunk that only the first `n_workers` may run; NULL: those that have no worker for it now look when
-** they have. The mutex is held. */
+** they have. One that was woken a moment ago may be meant for another chunk: so who takes one calls the next
+** (moons__hosts_call). The mutex is held. */
 static host *choose(hosts *b, unsigned n_workers) {
   host *best = NULL;
   unsigned least = UINT_MAX;
@@ -224,6 +225,11 @@ static host *choose(hosts *b, unsigned n_workers) {
     least = number;
   }
   return best;
+}
+
+void moons__hosts_call(hosts *b) {
+  host *h = b->queue.n > 0 ? choose(b, UINT_MAX) : NULL;
+  if (h != NULL && !h->is_writing) uv_cond_signal(&h->wake);
 }
 
 static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had) {

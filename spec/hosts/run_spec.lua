@@ -35,6 +35,30 @@ describe("on hosts", function()
     assert.equal(2 * own | 0, tonumber(passes("io.write(parallel.cpus())", agents.options("one,two")).stdout))
   end)
 
+  it("chunks that come one after the other each get a host at once", function()
+    temporary.folder({}, function(folder)
+      passes([[
+        local folder, launch = ...
+        local pool <close> = parallel.pool {hosts = {"one:1", "two:1", launch = launch}}
+        local function meet(i, round)
+          io.open(("%s/%d.%d"):format(folder, round, i), "w"):close()
+          local ends = parallel.clock() + 0.4
+          while not io.open(("%s/%d.%d"):format(folder, round, 3 - i)) do
+            if parallel.clock() > ends then return false end
+            parallel.sleep(0.001)
+          end
+          return true
+        end
+        local n_met = 0
+        for round = 1, 40 do
+          local met = pool:starmap(meet, {{1, round}, {2, round}}, {chunk = 1})
+          if met[1] and met[2] then n_met = n_met + 1 end
+        end
+        assert(n_met >= 30, n_met) -- a host that is not woken looks after a second: then some 20 meet
+      ]], {args = {folder, agents.launch}})
+    end)
+  end)
+
   it("a report and an error name the host and its worker", function()
     passes [[
       local report = {}
