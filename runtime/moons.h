@@ -170,15 +170,18 @@ typedef struct moons_terms {
   /* What a call may print, and the script when it is loaded: more is dropped, and the call fails with kind OUTPUT. */
   size_t output_bytes;
 
-  size_t result_bytes; /* what it may send home: more is an error of kind MEMORY */
+  /* What it may send home: more is an error of kind MEMORY. What is thrown may be as much; more comes home as MOONS_OTHER, which says
+  ** so. Of a Lua state: what each call of its maps may. */
+  size_t result_bytes;
 
   /* Calls of a program that run at once, a tenant's share of the workers; and those of each map, where a call, or a state of the
   ** host's, makes one. And calls of a program that wait: then moons_submit and moons_run return MOONS_EBUSY. */
   unsigned max_running;
   unsigned max_waiting;
 
-  uint64_t
-      seed; /* call i's math.random depends on (seed, i); 0: from the system. Of programs alone */
+  /* Call i's math.random depends on (seed, i); 0: from the system. The calls of a Lua state's maps count on from one to the next; what
+  ** a script has given the option `seed`, and a pool, has its own, which depends on this one. */
+  uint64_t seed;
 
   /* Called in each state before its image is taken, after the libraries that the rights allow, before the script: adds
   ** what the host offers. It may raise Lua errors: they are those of moons_program_load, or of the calls that needed

@@ -97,7 +97,7 @@ typedef struct moons__frame_chunk {
   uint64_t plan;              /* that of its plan */
   moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
-  uint64_t output_bytes; /* of the terms, as the next two */
+  uint64_t output_bytes, result_bytes; /* of the terms, as `uses_host` and `rights` */
   uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host, rights;
   uint32_t n_workers; /* the first so many of an agent may run it */
 } moons__frame_chunk;

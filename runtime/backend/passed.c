@@ -8,19 +8,21 @@ void moons__passed_write(moons__frame_chunk *head, const moons__terms *terms) {
   head->uses_host = given->open != NULL;
   head->rights = given->rights;
   head->output_bytes = given->output_bytes;
+  head->result_bytes = given->result_bytes;
 }
 
 static int is_same(const moons__terms *terms, const moons__frame_chunk *head) {
   moons__frame_chunk other;
   moons__passed_write(&other, terms);
   return other.uses_host == head->uses_host && other.rights == head->rights &&
-         other.output_bytes == head->output_bytes;
+         other.output_bytes == head->output_bytes && other.result_bytes == head->result_bytes;
 }
 
 static int make(moons__passed *p, const moons__frame_chunk *head, moons__terms **terms) {
   moons_terms given = *moons__terms_of(head->uses_host ? p->host : NULL);
   given.rights = head->rights;
   given.output_bytes = (size_t)head->output_bytes;
+  given.result_bytes = (size_t)head->result_bytes;
   given.gone = NULL;
   if (p->write != NULL) {
     given.write = p->write;

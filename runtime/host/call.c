@@ -98,15 +98,11 @@ void moons__host_call_unread(moons_call *call, int error, uint64_t index) {
     moons__host_call_fail(call, NULL, 0);
 }
 
-int moons__host_call_is_too_much(moons_call *call, size_t n_bytes) {
-  size_t most_bytes = moons__terms_of(call->program->terms)->result_bytes;
-  if (most_bytes == 0 || n_bytes <= most_bytes) return 0;
-  fail_for(call, MOONS_KIND_MEMORY, "the results are larger than result_bytes of the terms", 0);
-  return 1;
+void moons__host_call_is_too_much(moons_call *call) {
+  fail_for(call, MOONS_KIND_MEMORY, MOONS__TOO_MUCH, 0);
 }
 
 static void take_results(moons_call *call, const moons__item *item) {
-  if (moons__host_call_is_too_much(call, item->n_bytes)) return;
   int error =
       moons__values_read(&call->results, call, item->bytes, item->n_bytes, call->task.chunk.given);
   if (error) moons__host_call_unread(call, error, 0);

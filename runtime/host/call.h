@@ -47,8 +47,8 @@ void moons__host_call_fail(moons_call *call, moons__host_error *error, uint64_t 
 /* Its results cannot be read, for MOONS_EDEPTH or another error. */
 void moons__host_call_unread(moons_call *call, int error, uint64_t index);
 
-/* Whether results of so many bytes are more than it may send home: then it has failed. */
-int moons__host_call_is_too_much(moons_call *call, size_t n_bytes);
+/* It has failed, for it sends more home than it may. */
+void moons__host_call_is_too_much(moons_call *call);
 
 /* The call has come home: reads what its task has brought. Any thread. */
 void moons__host_call_read(moons_call *call);

@@ -82,17 +82,29 @@ static void take_failure(moons_call *call) {
   moons__host_call_fail(call, error, chunk->first_failed - call->first + 1);
 }
 
+/* Of all its calls together, arrays counted. */
 static size_t result_bytes(const moons_call *call) {
   size_t n_bytes = 0;
   const moons__chunk *chunk = NULL;
-  while ((chunk = moons__spread_next(call->spread, chunk)) != NULL)
+  while ((chunk = moons__spread_next(call->spread, chunk)) != NULL) {
     n_bytes += chunk->results.n_bytes;
+    for (unsigned i = 0; chunk->given != NULL && i < chunk->given->n; i++)
+      n_bytes += chunk->given->blocks[i]->n_bytes;
+  }
   return n_bytes;
+}
+
+static int is_too_much(const moons_call *call) {
+  size_t most_bytes = moons__terms_of(call->program->terms)->result_bytes;
+  return most_bytes > 0 && result_bytes(call) > most_bytes;
 }
 
 static void take_results(moons_call *call) {
   uint64_t index = 0;
-  if (moons__host_call_is_too_much(call, result_bytes(call))) return;
+  if (is_too_much(call)) {
+    moons__host_call_is_too_much(call);
+    return;
+  }
   int error = moons__gather(call, &index);
   if (error) moons__host_call_unread(call, error, index);
 }

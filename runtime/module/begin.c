@@ -157,15 +157,15 @@ static uint64_t function_number(lua_State *L, int fresh) {
 
 /* The seed of the job's calls. A pool counts those too that have a seed of their own. */
 static void choose_seed(lua_State *L, moons__job_data *j, moons__job_options *options) {
-  moons__workers_data *workers = given_workers(L);
-  if (workers != NULL) {
-    j->n_seeds_before = moons__seeds_take(L, &workers->seeds, j->n);
+  moons__seeds *seeds = moons__seeds_of(j->state, given_workers(L));
+  if (seeds != NULL) {
+    j->n_seeds_before = moons__seeds_take(L, seeds, j->n);
     j->is_uncounted = j->n < 0;
   }
   if (lua_getfield(L, OPTIONS, "seed") != LUA_TNIL) {
     options->seed = (uint64_t)lua_tointeger(L, -1);
-  } else if (workers != NULL) {
-    options->seed = workers->seeds.seed;
+  } else if (seeds != NULL) {
+    options->seed = seeds->seed;
     options->seed_offset = j->n_seeds_before;
   } else {
     options->seed = moons__draw_seed(L);

@@ -155,15 +155,16 @@ static int job_errors(lua_State *L) {
   return 1;
 }
 
-/* Gives back numbers that the job has taken from its pool's and not used. The script sees that it is over: until
+/* Gives back numbers that the job has taken from its pool's, or its state's, and not used. The script sees that it is over: until
 ** then it may have begun other calls. */
 static void settle_seeds(lua_State *L, moons__job_data *j) {
   if (!j->is_uncounted) return;
   j->is_uncounted = 0;
+  moons__state_data *state = moons__push_state(L);
   lua_getiuservalue(L, 1, MOONS__VALUE_POOL);
-  moons__workers_data *workers = lua_touserdata(L, -1);
-  moons__seeds_settle(&workers->seeds, j->n_seeds_before, j->next - 1);
-  lua_pop(L, 1);
+  moons__seeds *seeds = moons__seeds_of(state, lua_touserdata(L, -1));
+  moons__seeds_settle(seeds, j->n_seeds_before, j->next - 1);
+  lua_pop(L, 2);
 }
 
 /* job:settle(): the same, of one that is iterated over. */

@@ -58,7 +58,7 @@ typedef struct moons__job_data {
   moons__array *items;  /* of the calls; NULL: they are no array */
   int gives_rows;       /* these are rows of it, and not numbers */
 
-  /* Random numbers of a pool's job (module/state.h). */
+  /* Random numbers of a job of a pool, or of a state with a seed (module/state.h). */
   uint64_t n_seeds_before; /* that calls before it have taken */
   int is_uncounted;        /* how many it takes itself is known at its end */
 

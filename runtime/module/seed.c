@@ -14,14 +14,20 @@
 ** as many such maps as a pool can have. So what comes after it does not depend on how far it has been read. */
 #define UNCOUNTED (UINT64_C(1) << 40)
 
-/* A seed that no map of this state has had. The system is asked once: it takes longer than many a call. The
-** distance is 2^64 by the golden ratio, which comes close to no seed before for long. */
-static uint64_t seed_from_system(lua_State *L) {
+/* From one seed to the next: 2^64 by the golden ratio, which comes close to no seed before for long. */
+#define STEP UINT64_C(0x9E3779B97F4A7C15)
+
+static moons__state_data *state_of(lua_State *L) {
   moons__state_data *state = moons__push_state(L);
   lua_pop(L, 1);
+  return state;
+}
+
+/* A seed that no map of this state has had. The system is asked once: it takes longer than many a call. */
+static uint64_t seed_from_system(lua_State *L) {
+  moons__state_data *state = state_of(L);
   if (state->seed == 0) state->seed = moons__random_seed();
-  state->seed += UINT64_C(0x9E3779B97F4A7C15);
-  return state->seed;
+  return state->seed += STEP;
 }
 
 _Static_assert(sizeof(lua_Number) == sizeof(uint64_t), "the bits of a number make a seed");
@@ -42,15 +48,15 @@ static int draw(lua_State *L, int n_arguments) {
   lua_pushliteral(L, "random");
   lua_rawget(L, -2);
   if (n_arguments > 0) lua_pushinteger(L, 0);
-  moons__state_data *state = moons__push_state(L);
-  lua_pop(L, 1);
-  int status = moons__call_passing_hooks(L, state, n_arguments, 1);
+  int status = moons__call_passing_hooks(L, state_of(L), n_arguments, 1);
   return status == LUA_OK && lua_type(L, -1) == LUA_TNUMBER;
 }
 
 uint64_t moons__draw_seed(lua_State *L) {
   int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  moons__state_data *state = state_of(L);
+  if (state->seeds.has_seed) return state->seeds.seed + ++state->n_drawn * STEP;
   uint64_t seed = draw(L, 1) || draw(L, 0) ? bits_of(L, -1) : seed_from_system(L);
   lua_settop(L, top);
   return seed;
@@ -60,6 +66,11 @@ uint64_t moons__draw_seed(lua_State *L) {
 int moons__core_draw_seed(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)moons__draw_seed(L));
   return 1;
+}
+
+moons__seeds *moons__seeds_of(moons__state_data *state, moons__workers_data *workers) {
+  if (workers != NULL) return &workers->seeds;
+  return state->seeds.has_seed ? &state->seeds : NULL;
 }
 
 uint64_t moons__seeds_take(lua_State *L, moons__seeds *seeds, lua_Integer n) {

@@ -58,6 +58,8 @@ moons__state_data *moons__push_state(lua_State *L) {
   moons__names_use(&state->names, state->runtime);
   state->spare_setup.beside = state->runtime;
   state->luggage.terms = moons__terms_of_state(L);
+  state->seeds.seed = moons__terms_of(state->luggage.terms)->seed;
+  state->seeds.has_seed = state->seeds.seed != 0;
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_STATE);
   return state;

@@ -21,12 +21,21 @@
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons__preload */
 #define MOONS__KEY_HOST "moons.host"       /* true in states given to moons_open */
 
+/* What the calls of a pool draw their random numbers from, or those of a state whose terms have a seed. */
+typedef struct moons__seeds {
+  int has_seed;
+  uint64_t seed;
+  uint64_t n_taken; /* by calls so far */
+} moons__seeds;
+
 /* What the jobs of a Lua state share. */
 typedef struct moons__state_data {
   moons_runtime *runtime;
   int owns_runtime;
   moons__luggage luggage; /* of all its jobs: the terms, which are those of the state (open.c) */
   uint64_t seed;          /* the last from the system; 0: none was */
+  moons__seeds seeds;     /* of the terms, where they have one */
+  uint64_t n_drawn;       /* seeds, from that one */
   moons__names names;
   moons__costs costs;
 
@@ -40,13 +49,6 @@ typedef struct moons__state_data {
 
   int ended_by_hook; /* the error that ended what a job read or sent last was raised in a hook */
 } moons__state_data;
-
-/* What the calls of a pool draw their random numbers from. */
-typedef struct moons__seeds {
-  int has_seed;
-  uint64_t seed;
-  uint64_t n_taken; /* by calls so far */
-} moons__seeds;
 
 /* Workers of a script's own. */
 typedef struct moons__workers_data {
@@ -85,8 +87,11 @@ void moons__workers_let_go(moons__workers_data *workers);
 void moons__close_job(lua_State *L, struct moons__job_data *job);
 
 /* A seed from the script's math.random, so that its math.randomseed decides on the maps too, and within a call
-** the outer map's seed does; from the system where that gives no number. May run the script's code. */
+** the outer map's seed does; from that of the terms where they have one; from the system where that gives no number. May run the script's code. */
 uint64_t moons__draw_seed(lua_State *L);
+
+/* Those of the workers, of the state where its terms have a seed, or NULL: each job draws one. `workers` may be NULL. */
+moons__seeds *moons__seeds_of(moons__state_data *state, moons__workers_data *workers);
 
 /* Takes the numbers of the next `n` calls, -1: nobody knows how many; returns how many were taken before. The
 ** seed of a pool that was given none is drawn at its first call. */

@@ -66,6 +66,10 @@ struct moons__worker {
 /* Puts the outcome of the next call into the chunk's results. Returns 0 where there is no memory for it. */
 int moons__worker_put(moons__worker *worker, const moons__item *item);
 
+/* Puts the outcome of the call that has ended, or of the last of a go where that has one, within what the terms let it send home. Returns 0
+** where there is no memory for it. */
+int moons__worker_put_outcome(moons__worker *worker);
+
 /* Puts the values that calls made in one go gave. Returns 0 where there is no memory for them: they are lost. */
 int moons__worker_put_go(moons__worker *worker);
 

@@ -6,6 +6,7 @@
 
 #include "moons.h"
 #include "system/clock.h"
+#include "wire/failure.h"
 #include "worker/inside.h"
 #include "worker/outcome.h"
 
@@ -109,4 +110,83 @@ void moons__worker_fail(moons__worker *w, moons__failure_kind kind, const char *
     moons__outcome_fail(w->chunk, &w->results, &usage, &failure, of_all);
   }
   moons__buffer_free(&bytes);
+}
+
+/* {== The outcome of a call that has ended =================================================== */
+
+static void drop_given(moons__worker *w) {
+  moons__shared_list_release(w->call.encoder.shared);
+  w->call.encoder.shared = NULL;
+}
+
+/* Takes the blocks that the outcome speaks of to the chunk: where the call has ended, for one that is given up may still add to
+** them. Returns 0 or MOONS_ENOMEM. */
+static int put_given(moons__worker *w) {
+  moons__encoder *e = &w->call.encoder;
+  if (e->shared == NULL) return 0;
+  int error = moons__shared_list_add_all(&w->chunk->given, e->shared);
+  for (unsigned i = 0; w->chunk->gave != NULL && !error && i < e->shared->n; i++)
+    w->chunk->gave(w->chunk, e->shared->blocks[i]);
+  drop_given(w);
+  e->n_shared_before = w->chunk->given != NULL ? w->chunk->given->n : 0;
+  return error;
+}
+
+/* What the call may send home; 0: there is no limit, as for one that another has made, whose results stay within that,
+** and for the names of a program. */
+static size_t most_result_bytes(const moons__call *c) {
+  int is_own = c->plan->scope != NULL || c->plan->options.loads;
+  return is_own ? 0 : moons__terms_of(c->plan->luggage.terms)->result_bytes;
+}
+
+/* Whether its results are more than that, arrays counted. */
+static int gives_too_much(const moons__call *c, size_t most_bytes) {
+  const moons__shared_list *arrays = c->encoder.shared;
+  size_t n_bytes = c->result.n_bytes;
+  for (unsigned i = 0; arrays != NULL && i < arrays->n; i++)
+    n_bytes += arrays->blocks[i]->n_bytes;
+  return n_bytes > most_bytes;
+}
+
+/* Puts an error without the value that was thrown. */
+static int put_without_value(moons__worker *w, moons__failure *failure) {
+  static const char WHY[] = "it is larger than result_bytes of the terms";
+  moons__buffer bytes = {.beside = w};
+  failure->value = NULL;
+  failure->value_bytes = 0;
+  failure->unsent = WHY;
+  failure->unsent_bytes = sizeof WHY - 1;
+  int is_put = moons__failure_write(&bytes, failure) == 0;
+  moons__item item = {.kind = MOONS__ITEM_ERROR};
+  item.bytes = bytes.bytes;
+  item.n_bytes = bytes.n_bytes;
+  if (is_put) is_put = moons__worker_put(w, &item);
+  moons__buffer_free(&bytes);
+  return is_put;
+}
+
+/* Of an error the thrown value alone is bounded. */
+static int put_error(moons__worker *w, size_t most_bytes) {
+  const moons__item *result = &w->call.result;
+  moons__failure failure;
+  if (most_bytes > 0 && moons__failure_read(&failure, result->bytes, result->n_bytes) == 0 &&
+      failure.value_bytes > most_bytes)
+    return put_without_value(w, &failure);
+  return moons__worker_put(w, result);
+}
+
+static int put_too_much(moons__worker *w) {
+  uint32_t n_run = w->chunk->n_run;
+  drop_given(w);
+  moons__worker_fail(w, MOONS__FAILURE_MEMORY, MOONS__TOO_MUCH, 0);
+  return w->chunk->n_run > n_run;
+}
+
+int moons__worker_put_outcome(moons__worker *w) {
+  const moons__call *c = &w->call;
+  size_t most_bytes = most_result_bytes(c);
+  if (c->result.kind == MOONS__ITEM_END) return 1;
+  if (c->result.kind == MOONS__ITEM_ERROR) return put_given(w) == 0 && put_error(w, most_bytes);
+  if (most_bytes > 0 && gives_too_much(c, most_bytes)) return put_too_much(w);
+  return put_given(w) == 0 && moons__worker_put(w, &c->result);
 }

@@ -28,6 +28,9 @@ void moons__terms_release(moons__terms *terms);
 /* What they say. */
 const moons_terms *moons__terms_of(const moons__terms *terms);
 
+/* The message of a failure for `result_bytes`. */
+#define MOONS__TOO_MUCH "the results are larger than result_bytes of the terms"
+
 /* Tells apart states that hold what a host has added; 0: in these it has added nothing. */
 uint64_t moons__terms_host(const moons__terms *terms);
 

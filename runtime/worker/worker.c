@@ -224,6 +224,13 @@ moons__scope *moons__worker_scope(moons__worker *w) {
   return moons__scope_share(scope);
 }
 
+/* Terms under which calls may be made in one go: what they print is not counted for each, and a string of a go is short. */
+static int may_terms(const moons__call *c) {
+  const moons_terms *terms = moons__terms_of(c->plan->luggage.terms);
+  return terms->output_bytes == 0 &&
+         (terms->result_bytes == 0 || terms->result_bytes >= MOONS__STRINGS_IN_ONE_GO);
+}
+
 /* In a state that is not put back, calls without limits of their own may be made in one go; but not the first of a chunk,
 ** nor when others are to share the calls: nobody can take any of a go that has begun. Nor where a death must cost one call:
 ** outcomes of a go are not there before its end. */
@@ -231,9 +238,8 @@ static int may_go_on(const moons__worker *w) {
   const moons__call *c = &w->call;
   return w->chunk->mark == NULL && (!c->plan->options.fresh || c->session->in_lane) &&
          c->plan->options.timeout_ns == 0 && !c->plan->options.report && !c->is_timed &&
-         moons__terms_of(c->plan->luggage.terms)->output_bytes == 0 &&
-         c->plan->options.n_retries == 0 && !c->plan->options.until && w->chunk->n_run > 0 &&
-         !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
+         may_terms(c) && c->plan->options.n_retries == 0 && !c->plan->options.until &&
+         w->chunk->n_run > 0 && !atomic_load_explicit(&c->is_cut_short, memory_order_relaxed);
 }
 
 /* What a call uses, from its arguments to its end: numbers at its begin, and then what has been added to them. */
@@ -410,20 +416,6 @@ static int is_over(const moons__worker *w) {
   return atomic_load_explicit(&chunk->plan->cancelled, memory_order_relaxed);
 }
 
-/* Takes the blocks that the outcome speaks of to the chunk: where the call has ended, for one that is given up may still add to
-** them. Returns 0 or MOONS_ENOMEM. */
-static int put_given(moons__worker *w) {
-  moons__encoder *e = &w->call.encoder;
-  if (e->shared == NULL) return 0;
-  int error = moons__shared_list_add_all(&w->chunk->given, e->shared);
-  for (unsigned i = 0; w->chunk->gave != NULL && !error && i < e->shared->n; i++)
-    w->chunk->gave(w->chunk, e->shared->blocks[i]);
-  moons__shared_list_release(e->shared);
-  e->shared = NULL;
-  e->n_shared_before = w->chunk->given != NULL ? w->chunk->given->n : 0;
-  return error;
-}
-
 /* In the child of a fork in a call of a worker process, which ends with that call. */
 static int is_child(const moons__worker *w) {
   return w->chunk->mark != NULL && moons__fork_number() != w->workshop.sandbox.fork_number;
@@ -439,8 +431,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     int outcome = run_tries(w);
     if (outcome == 1) return 1;
     if (is_child(w)) break;
-    if (!moons__worker_put_go(w) || outcome != 0 || put_given(w)) break;
-    if (w->call.result.kind != MOONS__ITEM_END && !moons__worker_put(w, &w->call.result)) break;
+    if (!moons__worker_put_go(w) || outcome != 0 || !moons__worker_put_outcome(w)) break;
     w->n_tries = 0;
     mark_outcomes(w);
   }
