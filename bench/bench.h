@@ -17,6 +17,13 @@ static inline double bench_now_ns(void) {
   return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+/* Processor time of all threads of the process so far, in ns. */
+static inline double bench_used_ns(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+}
+
 static inline void bench_sample(const char *key, double value) { printf("%s %.3f\n", key, value); }
 
 /* Stands before a block that does something n times: samples the time that each takes. */

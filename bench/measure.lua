@@ -56,10 +56,10 @@ function measure.in_turn(sample, n_rounds, n_items, ways)
   return least
 end
 
---- How often the loop of `work.SPIN` runs in a second.
+--- How often the loop of `work.SPIN` runs in a second: of processor time, which other programs do not lengthen.
 function measure.loops_a_second(spin)
   local n_loops = 1000000
-  local least = measure.in_turn(function() end, 10, n_loops, {{"spin", spin, n_loops}})
+  local least = measure.in_turn(function() end, 10, n_loops, {{false, spin, n_loops, cpu = "spin"}})
   return 1e9 / least.spin
 end
 

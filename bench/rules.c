@@ -77,22 +77,35 @@ static void call_in_pool(moons_queue *queue, moons_program *program, int n_calls
   bench_require(sum == (int64_t)n_calls * (n_calls + 1) / 2, "a call gave something else");
 }
 
+static void sample_both(const char *side, int us, double wall_ns, double cpu_ns) {
+  char key[32];
+  snprintf(key, sizeof key, "%s_%d", side, us);
+  bench_sample(key, wall_ns);
+  snprintf(key, sizeof key, "%s_cpu_%d", side, us);
+  bench_sample(key, cpu_ns);
+}
+
+static void call_all_in_state(lua_State *L, int n_calls, int64_t n) {
+  for (int i = 1; i <= n_calls; i++)
+    call_in_state(L, i, n);
+}
+
 static void time_rules(moons_runtime *runtime, int us, int n_calls, int n_rounds) {
   moons_program *work = bench_load(runtime, BENCH_WORK, NULL),
                 *program = bench_load(runtime, RULES, NULL);
   moons_queue *queue = bench_queue(runtime, NULL, NULL);
   lua_State *L = open_state();
   int64_t n = bench_loops(work, us);
-  char one[32], pool[32];
-  snprintf(one, sizeof one, "one_%d", us);
-  snprintf(pool, sizeof pool, "pool_%d", us);
   call_in_pool(queue, program, n_calls, n);
   for (int i = 0; i < n_rounds; i++) {
-    BENCH_TIMED(one, n_calls) {
-      for (int k = 1; k <= n_calls; k++)
-        call_in_state(L, k, n);
-    }
-    BENCH_TIMED(pool, n_calls) call_in_pool(queue, program, n_calls, n);
+    double start_ns = bench_now_ns(), start_cpu_ns = bench_used_ns();
+    call_all_in_state(L, n_calls, n);
+    double middle_ns = bench_now_ns(), middle_cpu_ns = bench_used_ns();
+    call_in_pool(queue, program, n_calls, n);
+    sample_both("one", us, (middle_ns - start_ns) / n_calls,
+                (middle_cpu_ns - start_cpu_ns) / n_calls);
+    sample_both("pool", us, (bench_now_ns() - middle_ns) / n_calls,
+                (bench_used_ns() - middle_cpu_ns) / n_calls);
   }
   lua_close(L);
   moons_queue_free(queue);
