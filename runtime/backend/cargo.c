@@ -1,6 +1,6 @@
 /*
 ** The caller does not keep blocks alive for a process: it watches them (shared.h), and tells it now and then which have gone. A block
-** that goes by its bytes is sent anew for each plan, and with each chunk that speaks of it by itself, for the script may have
+** that goes by its bytes is sent anew where its version is another one, for the script, or the results of a map, may have been
 ** written to it meanwhile; one that has a file is sent once.
 */
 #include "backend/cargo.h"
@@ -17,7 +17,7 @@
 struct moons__sent_block {
   moons__shared *block; /* watched */
   int is_file;
-  uint64_t plan; /* for which it was sent last by its bytes; 0: for a chunk */
+  uint64_t version; /* in which it was sent by its bytes */
 };
 
 /* {== The caller's side ======================================================================= */
@@ -85,23 +85,23 @@ static int send_bytes(moons__link *link, const moons__shared *block) {
                            block->n_bytes);
 }
 
-/* A block that was sent by its bytes stays one, though it may have got a file. For a plan it is sent once: calls of that may have
-** put results into it meanwhile. `plan` 0: for a chunk. */
-static int send_block(moons__sent *sent, moons__link *link, int files, moons__shared *block,
-                      uint64_t plan) {
+/* A block that was sent by its bytes stays one, though it may have got a file. Its version is asked for first: what is written to it
+** while it is sent counts as another one. */
+static int send_block(moons__sent *sent, moons__link *link, int files, moons__shared *block) {
+  uint64_t version = atomic_load(&block->version);
   struct moons__sent_block *known = find_sent(sent, block);
   int has_file = files >= 0 && moons__shared_descriptor(block) >= 0;
   int is_file = known != NULL ? known->is_file : has_file;
-  if (known != NULL && (is_file || (plan != 0 && known->plan == plan))) return 0;
+  if (known != NULL && (is_file || known->version == version)) return 0;
   if (known == NULL && (known = note_sent(sent, block, is_file)) == NULL) return -1;
-  known->plan = plan;
+  known->version = version;
   return is_file ? send_file(link, files, MOONS__FRAME_BLOCK, block) : send_bytes(link, block);
 }
 
 static int send_list(moons__sent *sent, moons__link *link, int files,
-                     const moons__shared_list *list, uint64_t plan) {
+                     const moons__shared_list *list) {
   for (unsigned i = 0; list != NULL && i < list->n; i++)
-    if (send_block(sent, link, files, list->blocks[i], plan)) return -1;
+    if (send_block(sent, link, files, list->blocks[i])) return -1;
   return 0;
 }
 
@@ -169,9 +169,9 @@ int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moo
   const moons__plan *plan = chunk->plan;
   if (plan->luggage.shared == NULL && chunk->shared == NULL) return 0;
   if (sweep(sent, link)) return -1;
-  if (send_list(sent, link, files, plan->luggage.shared, plan->number)) return -1;
+  if (send_list(sent, link, files, plan->luggage.shared)) return -1;
   if (send_sink(sent, link, files, plan->luggage.sink.block)) return -1;
-  if (send_list(sent, link, files, chunk->shared, 0)) return -1;
+  if (send_list(sent, link, files, chunk->shared)) return -1;
   return send_ids(link, chunk);
 }
 

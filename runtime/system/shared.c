@@ -34,7 +34,7 @@ static moons__shared *new_block(const void *beside, size_t n_bytes) {
   block->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
   atomic_init(&block->n_users, 1);
   atomic_init(&block->n_watchers, 1);
-  atomic_init(&block->is_changed, 1);
+  atomic_init(&block->changes, MOONS__CHANGED);
   return block;
 }
 

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MOONS__CHANGED_FOR_FILE = 1, MOONS__CHANGED_FOR_VERSION = 2, MOONS__CHANGED = 3 };
+
 typedef struct moons__shared {
   uint64_t id; /* of no other block that this process ever has */
   char *bytes;
@@ -18,7 +20,9 @@ typedef struct moons__shared {
   int (*close_file)(
       struct moons__shared_file *file,
       const char *bytes); /* frees it; returns whether `bytes` are still to be freed */
-  atomic_int is_changed;  /* it may hold what its file does not */
+  atomic_uint changes;    /* of MOONS__CHANGED_...: who may not know what it holds */
+  atomic_uint_least64_t
+      version; /* other bytes have another one, as far as moons__shared_list_show has seen */
   atomic_uint n_watchers; /* of this struct, whose bytes may be gone; all users are one */
   atomic_uint n_users;    /* who hold it */
   atomic_uint n_readers;  /* maps, and chunks of them, that read it now */
@@ -46,7 +50,7 @@ int moons__shared_has_gone(const moons__shared *block);
 
 /* Notes that what it holds is about to change. Inline, for a script writes many numbers. */
 static inline void moons__shared_change(moons__shared *block) {
-  atomic_store_explicit(&block->is_changed, 1, memory_order_relaxed);
+  atomic_store_explicit(&block->changes, MOONS__CHANGED, memory_order_relaxed);
 }
 
 /* {== Lists =================================================================================== */

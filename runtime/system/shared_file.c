@@ -97,7 +97,9 @@ static int show(moons__shared *block) {
   if (file == NULL && make_file(block)) return MOONS_ENOMEM;
   file = atomic_load(&block->file);
   if (file->map == block->bytes || atomic_load(&block->n_writers) > 0) return 0;
-  if (atomic_exchange(&block->is_changed, 0)) memcpy(file->map, block->bytes, block->n_bytes);
+  if (atomic_fetch_and(&block->changes, ~(unsigned)MOONS__CHANGED_FOR_FILE) &
+      MOONS__CHANGED_FOR_FILE)
+    memcpy(file->map, block->bytes, block->n_bytes);
   return 0;
 }
 
@@ -108,10 +110,22 @@ int moons__shared_show(moons__shared *block) {
   return error;
 }
 
+/* One that is being written to is another one each time. */
+static void count_version(moons__shared *block) {
+  const unsigned changed = MOONS__CHANGED_FOR_VERSION;
+  pthread_mutex_lock(&showing);
+  if (atomic_load(&block->n_writers) > 0 || (atomic_fetch_and(&block->changes, ~changed) & changed))
+    atomic_fetch_add(&block->version, 1);
+  pthread_mutex_unlock(&showing);
+}
+
 void moons__shared_list_show(const moons__shared_list *list, size_t least_bytes) {
-  for (unsigned i = 0; list != NULL && i < list->n; i++)
-    if (list->blocks[i]->n_bytes >= least_bytes || atomic_load(&list->blocks[i]->file) != NULL)
-      moons__shared_show(list->blocks[i]);
+  for (unsigned i = 0; list != NULL && i < list->n; i++) {
+    moons__shared *block = list->blocks[i];
+    count_version(block);
+    if (block->n_bytes >= least_bytes || atomic_load(&block->file) != NULL)
+      moons__shared_show(block);
+  }
 }
 
 int moons__shared_descriptor(moons__shared *block) {

@@ -14,7 +14,8 @@ typedef struct moons__shared_file moons__shared_file;
 int moons__shared_show(moons__shared *block);
 
 /* Shows all of a list that have a file already, or at least so many bytes. Accepts NULL. Where there is no file to be had for one, it
-** has none. */
+** has none. Gives those that may have changed another version: who has a block in the version that it has afterwards has what it holds,
+** until it is shown again. */
 void moons__shared_list_show(const moons__shared_list *list, size_t least_bytes);
 
 /* Its descriptor; -1: it has none. */

@@ -144,6 +144,47 @@ describe("on hosts", function()
     ]]
   end)
 
+  it("an array, or what a function captures, goes to a host once while it stays as it is", function()
+    temporary.folder({}, function(folder)
+      script.passes([[
+        local file = ...
+        local function sent() -- to the host since the last time, in MB
+          local handle <close> = io.open(file)
+          local n = handle:seek "end"
+          n, last = n - (last or 0), n
+          return n >> 20
+        end
+        local pool <close> = parallel.pool()
+        local a, b = parallel.array(1 << 20, "int64"), parallel.array(1000, "int64")
+        local big = ("x"):rep(8 << 20)
+        a[7], b[3] = 5, 6
+        local function f(i) return a[7] + b[3] + i end
+        local function size(i) return #big + i end
+        equal(pool:map(f, {1, 2}), {12, 13})
+        equal(pool:map(size, {1, 2})[2], (8 << 20) + 2)
+        assert(sent() >= 16)
+        for round = 1, 3 do
+          equal(pool:map(f, {1, 2, 3}, {chunk = 1}), {12, 13, 14})
+          equal(pool:map(size, {1, 2})[2], (8 << 20) + 2)
+          equal(pool:map(function(x) return x + a[7] end, b, {chunk = 100})[3], 11)
+          equal(pool:starmap(function(x, y) return x[7] + y end, {{a, 1}, {a, 2}, {b, 3}}, {chunk = 1}), {6, 7, 3})
+        end
+        equal(sent(), 0)
+        for round = 1, 3 do -- what the script writes, what results are put there, is seen
+          a[7], b[3] = round, 10 * round
+          equal(pool:map(f, {0, 0}), {11 * round, 11 * round})
+          equal(sent(), 8)
+          pool:map(function(x) return x + 1 end, b, {into = b})
+          equal(pool:apply(f, 0), 11 * round + 1)
+          equal(pool:starmap(function(x) return x[3] end, {{b}, {a}}), {10 * round + 1, round - 1})
+          a:fill(round)
+          equal(pool:map(function(x) return x:sum() end, {a, b}), {round << 20, 1009 * round + 1})
+          assert(sent() >= 8)
+        end
+      ]], agents.options("only:2", ("tee %s/bytes | %s"):format(folder, agents.launch), {args = {folder .. "/bytes"}}))
+    end)
+  end)
+
   it("arguments, results and captures may have 40 MB", function()
     passes([[
       local big = ("x"):rep(40 << 20)
