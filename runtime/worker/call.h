@@ -20,7 +20,8 @@ typedef struct moons__call {
   moons__encoder encoder;
   moons__item item; /* the arguments */
   uint64_t index;   /* number of the call */
-  int seeds;        /* its random numbers */
+  int may_seed;     /* calls of the chunk are seeded, where they may draw random numbers */
+  int seeds;        /* this one is */
   int is_again;     /* it is made again, in a state that was put back */
   int is_odd; /* it must be: it has gone by the lane (lane.h), and has not come to its end as it should */
   int is_timed;                     /* its function may call os.clock */

@@ -118,6 +118,11 @@ void moons__session_expect(moons__session *session, const moons__item *item);
 int moons__session_begin_call(moons__session *session, const moons__plan *plan, moons__way way,
                               int seeds);
 
+/* Whether the call that has begun may draw random numbers. */
+static inline int moons__session_may_draw(const moons__session *session) {
+  return !session->in_lane || session->lane->draws;
+}
+
 /* Whether the running call, which goes by the lane, has come upon what depends on what lies in the state besides: memory was
 ** refused, or a stack has become large. */
 static inline int moons__session_is_odd(const moons__session *session) {

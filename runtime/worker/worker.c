@@ -132,7 +132,7 @@ static int enter(moons__worker *w, moons__plan *plan, moons__libraries needs) {
   if (loaded == NULL) return -1;
   loaded->last_used = ++w->clock;
   s->reached |= needs;
-  w->call.seeds = loaded->has_random && (s->reached & DRAWING) != 0;
+  w->call.may_seed = loaded->has_random && (s->reached & DRAWING) != 0;
   w->call.is_timed = (~s->reached & (MOONS__LIBRARIES_OS | MOONS__LIBRARIES_CLOCK)) == 0;
   w->call.session = s;
   w->call.loaded = loaded;
@@ -342,13 +342,14 @@ static int run_once(moons__worker *w) {
   start_clock(w);
   c->is_odd = 0;
   moons__session_expect(c->session, &c->item);
-  if (moons__session_begin_call(c->session, c->plan, way_of(c), c->seeds)) {
+  if (moons__session_begin_call(c->session, c->plan, way_of(c), c->may_seed)) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
     if (moons__worker_is_lost(w)) return 1;
     leave_scope(w, 0);
     return 0;
   }
+  c->seeds = c->may_seed && moons__session_may_draw(c->session);
   if (c->session->is_late) start_clock(w); /* what it has done is no part of the call */
   uint32_t n_left = w->chunk->n_calls - w->chunk->n_run;
   c->n_in_one_go = n_left < MOONS__CALLS_IN_ONE_GO ? n_left : MOONS__CALLS_IN_ONE_GO;
