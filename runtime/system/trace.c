@@ -210,16 +210,23 @@ static uint64_t take_numbers(moons__trace *t, unsigned n) {
   return FIRST + atomic_fetch_add(&t->n_numbers, n);
 }
 
+/* Of what a machine calls itself, what needs no escapes. */
+static void make_plain(char *text) {
+  for (; *text != '\0'; text++)
+    if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\') *text = '?';
+}
+
 moons__trace_origin moons__trace_add_machine(moons__trace *t, unsigned pool, unsigned place,
                                              const char *name, unsigned n_workers) {
-  char text[MOONS_HOST_BYTES + 64], of[32];
+  char machine[MOONS_HOST_BYTES + 32], text[sizeof machine + 32], of[32];
   moons__trace_origin row = t->origin;
   uint64_t first = row.process = row.thread = take_numbers(t, n_workers + 1);
-  snprintf(text, sizeof text, "%s%s", pool_text(pool, of), name);
-  name_row(t, &row, "process", text, pool * (MOONS_MAX_WORKERS + 1) + place);
+  snprintf(machine, sizeof machine, "%s%s", pool_text(pool, of), name);
+  make_plain(machine);
+  name_row(t, &row, "process", machine, pool * (MOONS_MAX_WORKERS + 1) + place);
   for (unsigned i = 1; i <= n_workers; i++) {
     row.thread = first + i;
-    snprintf(text, sizeof text, "%s%s, worker %u", of, name, i);
+    snprintf(text, sizeof text, "%s, worker %u", machine, i);
     name_row(t, &row, "thread", text, i);
   }
   row.thread = first + 1;

@@ -61,7 +61,7 @@ void moons__trace_rest(moons__trace_writer *writer, int took_long, uint64_t now_
 void moons__trace_name_thread(moons__trace *trace, unsigned pool, unsigned number);
 
 /* Names another machine that works for the runtime `pool`, as a process of the trace, number `place` of those of the runtime, with
-** a row for each of its workers. Returns where its events stand, by the clock here. `name` needs no escapes. Any thread. */
+** a row for each of its workers. Returns where its events stand, by the clock here. Any thread. */
 moons__trace_origin moons__trace_add_machine(moons__trace *trace, unsigned pool, unsigned place,
                                              const char *name, unsigned n_workers);
 

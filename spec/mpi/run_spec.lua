@@ -1,5 +1,6 @@
 -- Calls on ranks of MPI, which all are on this machine.
 local agents = require "support.agents"
+local json = require "cjson"
 local mpi = require "support.mpi"
 local script = require "support.script"
 local temporary = require "support.temporary"
@@ -68,6 +69,26 @@ describe("under mpirun #unsanitized", function()
       local _, errors = parallel.map(error, {"no"}, {errors = "collect"})
       assert(errors[1].host:find "/[12]$")
     ]]
+  end)
+
+  it("a trace has the calls of each rank", function()
+    temporary.folder({}, function(folder)
+      local path = folder .. "/out.json"
+      passes([[
+        parallel.map(function() parallel.sleep(0.05) end, parallel.range(1, 20), {chunk = 1})
+      ]], 3, {flags = {"-b", "mpi", "--trace", path}})
+      local file <close> = assert(io.open(path))
+      local ranks, calls, n = {}, {}, 0
+      for _, event in ipairs(json.decode(file:read "a")) do
+        if event.name == "process_name" then ranks[event.pid] = event.args.name end
+        if event.cat == "call" then
+          n = n + 1
+          calls[event.pid] = true
+        end
+      end
+      assert.equal(20, n)
+      for pid in pairs(calls) do assert.truthy(ranks[pid]:find "/[12]$", ranks[pid]) end
+    end)
   end)
 
   it("more workers than cores are spread over the ranks", function()
