@@ -412,7 +412,7 @@ MOONS_API int moons_program_load(moons_program **program, moons_runtime *runtime
                                  const char *source, size_t n_bytes, const char *name,
                                  const moons_terms *terms);
 
-/* Gives up the caller's hold; calls that run go on. Accepts NULL. Any thread. */
+/* Gives up the caller's hold; calls that run or wait go on. Accepts NULL. Any thread. */
 MOONS_API void moons_program_free(moons_program *program);
 
 /* Why a call or a program failed. */
