@@ -242,8 +242,8 @@ typedef struct moons_options {
   unsigned max_workers;
 
   /* Threads with calls that were given up and go on (a C function that does not return), of which each has another in its
-  ** place. Of more none has: where no worker is left calls fail with kind LOST at once, until one of them ends. 0: as many as
-  ** n_workers. MOONS_THREADS alone. */
+  ** place; those of pools count. Of more none has: where no worker is left calls fail with kind LOST at once, until one of them
+  ** ends. 0: as many as n_workers. MOONS_THREADS alone. */
   unsigned max_lost;
 
   /* C stack of each worker thread in bytes; 0: 16 MiB. Lua needs 512 KiB, and less becomes that; maps
@@ -330,11 +330,11 @@ MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *op
 ** Pools that its scripts have made close with it. From then on, and to begin something already while it waits, all on it
 ** returns MOONS_ECLOSED: moons_program_load, moons_run, moons_submit, moons_submit_map, moons_queue_new, moons_open, at the end
 ** moons_lend; maps of Lua states raise an error, "the runtime is closed". What has finished, cancelled calls too, can still be
-** taken; then moons_next returns MOONS_ECLOSED. Workers that have nothing to do are ended only by the last moons_runtime_free.
+** taken; then moons_next returns MOONS_ECLOSED. At the end it ends the workers, those of pools too.
 **
 ** On a runtime of MOONS_INLINE it runs the calls that wait. On a runtime of MOONS_LENT the thread lends itself, and waits for
 ** every call, as none there can be given up. May be called again, and by several threads at once: the shortest timeout counts.
-** Returns how many of its threads go on with calls that were given up; or MOONS_EINVAL (NULL, or on a worker), MOONS_EFORKED. Any
+** Returns how many threads, those of pools too, go on with calls that were given up; or MOONS_EINVAL (NULL, or on a worker), MOONS_EFORKED. Any
 ** thread but a worker, and not within `notify`. */
 MOONS_API int moons_runtime_close(moons_runtime *runtime, int64_t timeout_ns);
 

@@ -18,6 +18,7 @@
 #ifndef MOONS_BACKEND_BACKEND_H
 #define MOONS_BACKEND_BACKEND_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "backend/stack.h"
@@ -32,9 +33,10 @@ typedef struct moons__backend_config {
   unsigned n_cores;  /* that all threads together may use */
   unsigned
       max_lost; /* threads that were given up and go on, of which each has another in its place */
-  size_t stack_bytes;         /* C stack of each worker thread */
-  int stop_signal;            /* that worker threads do not block, or 0 */
-  const char *program;        /* of worker processes, as in moons_options; copied */
+  atomic_uint *n_lost; /* how many do, of all backends that share the count; outlives the backend */
+  size_t stack_bytes;  /* C stack of each worker thread */
+  int stop_signal;     /* that worker threads do not block, or 0 */
+  const char *program; /* of worker processes, as in moons_options; copied */
   const char *hosts, *launch; /* as there; they stay */
   struct moons__world *world; /* of MPI; NULL: there is none */
   size_t host_states_bytes;   /* `states_bytes` there, as it was given: 0 leaves it to each host */
@@ -133,8 +135,8 @@ typedef struct moons__backend_functions {
   ** the thread is one that the host was asked for. Returns how many. */
   int (*lend)(moons__backend *backend, int n_most);
 
-  /* How many threads go on with calls that were given up. */
-  unsigned (*lost)(moons__backend *backend);
+  /* Ends the workers, as close does, but the backend stays, and takes no more chunks; once. */
+  void (*end)(moons__backend *backend);
 
   /* The innermost worker of the calling thread, of depth 0 where it makes no calls; NULL: the thread has none of this
   ** backend. */

@@ -81,6 +81,7 @@ static void end_threads(hosts *b) {
   for (unsigned i = 0; i < b->n_hosts; i++) {
     if (b->hosts[i].has_writer) uv_thread_join(&b->hosts[i].writer);
     if (b->hosts[i].has_reader) uv_thread_join(&b->hosts[i].reader);
+    b->hosts[i].has_writer = b->hosts[i].has_reader = 0;
   }
 }
 
@@ -196,6 +197,8 @@ static int open_hosts(moons__backend **backend, const moons__backend_config *con
 static int open_ranks(moons__backend **backend, const moons__backend_config *config) {
   return config->world != NULL ? open_backend(backend, config, config->world) : MOONS_EINVAL;
 }
+
+static void end(moons__backend *backend) { end_threads(&backend->hosts); }
 
 static void close_hosts(moons__backend *backend) {
   moons__backend_config config = backend->hosts.config;
@@ -327,6 +330,7 @@ const moons__backend_functions moons__backend_hosts = {
     .handover_ns = HANDOVER_NS,
     .open = open_hosts,
     .close = close_hosts,
+    .end = end,
     .cores = count_workers,
     .tell_host = tell_host,
     .grow = grow,
@@ -344,6 +348,7 @@ const moons__backend_functions moons__backend_mpi = {
     .handover_ns = HANDOVER_NS,
     .open = open_ranks,
     .close = close_hosts,
+    .end = end,
     .cores = count_workers,
     .grow = grow,
     .submit = submit,

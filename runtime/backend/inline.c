@@ -71,6 +71,8 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
   return error;
 }
 
+static void end(moons__backend *b) { moons__alarm_stop(b->stack.alarm); }
+
 static void close_inline(moons__backend *b) {
   moons__alarm_close(b->stack.alarm);
   moons__backend_config config = b->config;
@@ -155,6 +157,7 @@ const moons__backend_functions moons__backend_inline = {
     .runs_when_asked = 1,
     .open = open_inline,
     .close = close_inline,
+    .end = end,
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,

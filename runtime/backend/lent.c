@@ -308,6 +308,9 @@ static int open_lent(moons__backend **backend, const moons__backend_config *conf
   return error;
 }
 
+/* The host's threads end when it wants. */
+static void end(moons__backend *b) { moons__alarm_stop(b->alarm); }
+
 /* Threads that run calls are waited for. States are closed here, as no thread has a desk any more. */
 static void close_lent(moons__backend *b) {
   uv_mutex_lock(&b->mutex);
@@ -336,6 +339,7 @@ const moons__backend_functions moons__backend_lent = {
     .name = "lent",
     .open = open_lent,
     .close = close_lent,
+    .end = end,
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,

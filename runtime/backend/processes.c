@@ -296,6 +296,7 @@ const moons__backend_functions moons__backend_processes = {
     .handover_ns = HANDOVER_NS,
     .open = open_processes,
     .close = close_processes,
+    .end = end_keepers,
     .grow = grow,
     .submit = submit,
     .withdraw = withdraw,

@@ -257,6 +257,7 @@ static void leave(thread *t) {
   if (!is_lost) return;
   pthread_detach(pthread_self()); /* nobody waits for it */
   thread_free(t);
+  atomic_fetch_sub(b->config.n_lost, 1);
   moons__alarm_nudge(b->alarm); /* there may be another in its place now */
   let_go(b);
 }
@@ -355,8 +356,10 @@ static int start_thread(moons__backend *b) {
 
 /* How many threads must not be there for those that were given up and go on. The mutex is held. */
 static unsigned n_replaced_by_none(const moons__backend *b) {
-  unsigned n_lost = b->n_users - 1; /* beside the owner, who is there */
-  return n_lost > b->config.max_lost ? n_lost - b->config.max_lost : 0;
+  unsigned n_own = b->n_users - 1; /* beside the owner, who is there */
+  unsigned n_lost = atomic_load(b->config.n_lost), max_lost = b->config.max_lost;
+  unsigned n_missing = n_lost > max_lost ? n_lost - max_lost : 0;
+  return n_missing < n_own ? n_missing : n_own;
 }
 
 /* Whether a chunk for the first `n_workers` needs a thread that has not been started, since nobody is idle or about to be who
@@ -461,6 +464,7 @@ static void cancel(moons__backend *b, const void *owner) {
 static void lose(moons__backend *b, thread *t) {
   t->is_lost = 1;
   b->n_users++;
+  atomic_fetch_add(b->config.n_lost, 1);
   unlink_thread(b, t);
 }
 
@@ -569,9 +573,13 @@ static void end_threads(moons__backend *b) {
   }
 }
 
-static void close_threads(moons__backend *b) {
+static void end(moons__backend *b) {
   end_threads(b);
   moons__alarm_stop(b->alarm);
+}
+
+static void close_threads(moons__backend *b) {
+  end(b);
   moons__stack_close(&b->guest);
   let_go(b);
 }
@@ -616,13 +624,6 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
   return 0;
 }
 
-static unsigned lost(moons__backend *b) {
-  uv_mutex_lock(&b->mutex);
-  unsigned n = b->n_users - 1; /* beside the owner, who is there */
-  uv_mutex_unlock(&b->mutex);
-  return n;
-}
-
 const moons__backend_functions moons__backend_threads = {
     .backend = MOONS_THREADS,
     .name = "threads",
@@ -635,7 +636,7 @@ const moons__backend_functions moons__backend_threads = {
     .cancel = cancel,
     .make_way = make_way,
     .run_here = run_here,
-    .lost = lost,
+    .end = end,
     .here = here,
     .can_run = can_run,
     .run = run,

@@ -49,12 +49,18 @@ static void take_names(moons_program *program, moons_call *call) {
   qsort((moons_value *)list->as.values, list->n, sizeof *list, moons__program_compare_names);
 }
 
+/* Only the close of the runtime cancels a call that loads a program. */
+static int was_cancelled(const moons_call *call) {
+  return call->failure != NULL && call->failure->kind == MOONS_KIND_CANCELLED;
+}
+
 static int load(moons_program *program, const moons__source *source) {
   moons_call *call = NULL;
   int error = make_setup(program, source);
   if (error) return error;
   error = moons__host_call_run(&call, program, "", NULL, 0);
   if (call == NULL) return error;
+  if (was_cancelled(call)) error = MOONS_ECLOSED;
   take_names(program, call);
   moons_call_free(call);
   return error;

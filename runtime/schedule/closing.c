@@ -1,6 +1,6 @@
 /*
-** A close looks now and then whether calls are under way: that costs those that run nothing. The workers stay, idle, until the
-** last holder goes, for who holds the runtime may still ask them.
+** A close looks now and then whether calls are under way: that costs those that run nothing. Then the workers end, those of pools
+** too; what else a runtime has stays until its last holder goes.
 */
 
 #include "schedule/inside.h"
@@ -37,6 +37,67 @@ static int is_busy(moons__closing *c) {
     busy = client->is_busy(client);
   uv_mutex_unlock(&c->mutex);
   return busy;
+}
+
+/* {== Pools =================================================================================== */
+
+void moons__pool_add(moons_runtime *pool) {
+  moons__closing *c = &pool->commons->closing;
+  uv_mutex_lock(&c->mutex);
+  pool->next_pool = c->pools;
+  if (c->pools != NULL) c->pools->pool_before = pool;
+  c->pools = pool;
+  uv_mutex_unlock(&c->mutex);
+}
+
+void moons__pool_remove(moons_runtime *pool) {
+  moons__closing *c = &pool->commons->closing;
+  uv_mutex_lock(&c->mutex);
+  *(pool->pool_before != NULL ? &pool->pool_before->next_pool : &c->pools) = pool->next_pool;
+  if (pool->next_pool != NULL) pool->next_pool->pool_before = pool->pool_before;
+  uv_mutex_unlock(&c->mutex);
+}
+
+/* Whether the calling thread is in a call of the runtime, or of a pool that was made on it. */
+static int is_within(const moons_runtime *r) {
+  moons__closing *c = &r->commons->closing;
+  int is = moons__runtime_is_worker(r);
+  uv_mutex_lock(&c->mutex);
+  for (const moons_runtime *pool = c->pools; pool != NULL && !is; pool = pool->next_pool)
+    is = moons__runtime_own_depth(pool) > 0;
+  uv_mutex_unlock(&c->mutex);
+  return is;
+}
+
+/* Becomes a holder, where one is left: a pool without any is about to be closed by its last one. */
+static int hold(moons_runtime *pool) {
+  unsigned n = atomic_load(&pool->n_holders);
+  while (n > 0 && !atomic_compare_exchange_weak(&pool->n_holders, &n, n + 1))
+    ;
+  return n > 0;
+}
+
+/* The next pool whose workers are to be ended, held, or NULL. */
+static moons_runtime *take_pool(moons__closing *c) {
+  uv_mutex_lock(&c->mutex);
+  moons_runtime *pool = c->pools;
+  while (pool != NULL && (pool->has_ended || !hold(pool)))
+    pool = pool->next_pool;
+  if (pool != NULL) pool->has_ended = 1;
+  uv_mutex_unlock(&c->mutex);
+  return pool;
+}
+
+/* Ends the workers, which have nothing to do. Of several closes the first does it. */
+static void end_workers(moons_runtime *r) {
+  moons__closing *c = &r->commons->closing;
+  for (moons_runtime *pool; (pool = take_pool(c)) != NULL; moons_runtime_free(pool))
+    pool->functions->end(pool->backend);
+  uv_mutex_lock(&c->mutex);
+  int is_first = !r->has_ended;
+  r->has_ended = 1;
+  uv_mutex_unlock(&c->mutex);
+  if (is_first) r->functions->end(r->backend);
 }
 
 /* {== Phases ================================================================================== */
@@ -97,12 +158,13 @@ static void end_calls(moons_runtime *r) {
 int moons_runtime_close(moons_runtime *r, int64_t timeout_ns) {
   if (r == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
-  if (moons__runtime_is_worker(r)) return MOONS_EINVAL;
+  if (is_within(r)) return MOONS_EINVAL;
   enter(&r->commons->closing, MOONS__CLOSING);
   wait_for_calls(r, moons__clock_after(timeout_ns));
   enter(&r->commons->closing, MOONS__ENDING);
   end_calls(r);
   wait_for_calls(r, UINT64_MAX);
   enter(&r->commons->closing, MOONS__CLOSED);
-  return r->functions->lost != NULL ? (int)r->functions->lost(r->backend) : 0;
+  end_workers(r);
+  return (int)atomic_load(&r->commons->n_lost);
 }

@@ -38,6 +38,7 @@ typedef struct moons__lines {
 typedef struct moons__closing {
   uv_mutex_t mutex; /* guards the list, and each change of the phase */
   moons__client *first;
+  moons_runtime *pools; /* that scripts have made */
   atomic_int
       phase; /* a moons__phase; only grows. Who reads it with the lock of is_busy is seen, or sees it */
 } moons__closing;
@@ -47,6 +48,7 @@ typedef struct commons {
   moons__budget states;       /* of all their states */
   atomic_uint n_threads;      /* of pools that calls have made */
   atomic_uint n_brought;      /* workers that scripts have brought about */
+  atomic_uint n_lost;         /* threads with calls that were given up and go on */
   unsigned max_brought;       /* the most of these; 0: any number */
   moons__kept kept;           /* what is alike in all states */
   moons__roster roster;       /* of all their workers */
@@ -68,11 +70,14 @@ struct moons_runtime {
   unsigned fork_number;     /* of the process that made it */
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */
-  int is_served;               /* it makes the calls of another process */
-  unsigned n_threads;          /* that count as those of pools of calls */
-  atomic_uint n_brought;       /* of its workers */
-  int lends;                   /* the thread that waits may run calls */
-  moons__console *console;     /* the parent's, where there is one; NULL: another process has it */
+  moons_runtime *next_pool,
+      *pool_before;        /* in the list of these; guarded by the mutex of the closing */
+  int has_ended;           /* its workers have; the same */
+  int is_served;           /* it makes the calls of another process */
+  unsigned n_threads;      /* that count as those of pools of calls */
+  atomic_uint n_brought;   /* of its workers */
+  int lends;               /* the thread that waits may run calls */
+  moons__console *console; /* the parent's, where there is one; NULL: another process has it */
   void (*write)(void *data, int stream, const char *bytes, size_t n_bytes);
   void *write_data; /* of it */
   moons__children *children;

@@ -123,6 +123,7 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .n_wanted = r->n_wanted,
       .n_cores = moons_cpus(),
       .max_lost = r->options.max_lost,
+      .n_lost = &r->commons->n_lost,
       .stack_bytes = r->options.stack_bytes,
       .stop_signal = r->options.stop_signal,
       .program = r->options.program,
@@ -412,6 +413,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
     return error;
   }
   if (r->functions->cores != NULL && options->n_workers == 0) count_hosts(r);
+  if (r->parent != NULL) moons__pool_add(r);
   *runtime = r;
   return 0;
 }
@@ -426,8 +428,9 @@ moons_runtime *moons__runtime_share(moons_runtime *r) {
 ** what each holder did before the close. */
 void moons_runtime_free(moons_runtime *r) {
   if (r == NULL || moons__runtime_is_forked(r)) return;
-  if (atomic_fetch_sub_explicit(&r->n_holders, 1, memory_order_acq_rel) == 1)
-    r->functions->close(r->backend);
+  if (atomic_fetch_sub_explicit(&r->n_holders, 1, memory_order_acq_rel) > 1) return;
+  if (r->parent != NULL) moons__pool_remove(r);
+  r->functions->close(r->backend);
 }
 
 int moons__runtime_check_terms(const moons_runtime *r, const moons__terms *terms) {

@@ -171,6 +171,10 @@ struct moons__children *moons__runtime_children(const moons_runtime *runtime);
 void moons__client_add(moons_runtime *runtime, moons__client *client);
 void moons__client_remove(moons_runtime *runtime, moons__client *client);
 
+/* Adds a pool to those of the runtime that it was made on, and takes it out, before it is closed. */
+void moons__pool_add(moons_runtime *pool);
+void moons__pool_remove(moons_runtime *pool);
+
 /* How far it, or the one that it was made on, is closed. Any thread. */
 moons__phase moons__runtime_phase(const moons_runtime *runtime);
 

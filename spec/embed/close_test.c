@@ -145,10 +145,17 @@ static int call_close(lua_State *L) {
   return 1;
 }
 
+static int call_begin(lua_State *L) {
+  (void)L;
+  atomic_store(&is_inside, 1);
+  return 0;
+}
+
 static void open_functions(lua_State *L, void *data) {
   (void)data;
   lua_register(L, "stay", call_stay);
   lua_register(L, "close", call_close);
+  lua_register(L, "begin", call_begin);
 }
 
 static void close_counts_calls_that_were_given_up(void) {
@@ -192,6 +199,68 @@ static void maps_of_a_closed_runtime_say_so(void) {
   close_both(L, runtime);
 }
 
+static void close_counts_those_of_pools(void) {
+  moons_options options = usual_options(1);
+  atomic_store(&may_end, 0);
+  options.max_lost = 1;
+  options.stop_signal = SIGURG;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_terms terms = terms_with(open_functions, runtime);
+  lua_State *L = open_state_under(runtime, &terms);
+  run(L, "pool = parallel.pool(1)\n"
+         "local function gives_up(maps)\n"
+         "  local ok, e = pcall(maps, function() stay() end, {1}, {timeout = 0.05})\n"
+         "  assert(not ok and e.kind == 'timeout', tostring(e))\n"
+         "end\n"
+         "local function pool_map(...) return pool:map(...) end\n"
+         "gives_up(parallel.map)\n"
+         "assert(pool_map(math.sqrt, {4})[1] == 2)\n"
+         "gives_up(pool_map)\n"
+         "local ok, e = pcall(pool_map, math.sqrt, {4})\n"
+         "assert(not ok and e.kind == 'lost', tostring(e))");
+  CHECK(moons_runtime_close(runtime, 0) == 2);
+  atomic_store(&may_end, 1);
+  while (moons_runtime_close(runtime, 0) != 0)
+    sched_yield();
+  close_both(L, runtime);
+}
+
+static void refuses_to_close_on_a_worker_of_a_pool(void) {
+  moons_runtime *runtime = open_runtime_on(MOONS_THREADS);
+  moons_terms terms = terms_with(open_functions, runtime);
+  lua_State *L = open_state_under(runtime, &terms);
+  lua_pushinteger(L, MOONS_EINVAL);
+  lua_setglobal(L, "EINVAL");
+  run(L,
+      "pool = parallel.pool(1)  assert(pool:map(function() return close() end, {1})[1] == EINVAL)");
+  close_both(L, runtime);
+}
+
+/* Threads that have begun, and not ended. */
+static atomic_int n_threads;
+
+static void count_thread(void *data, unsigned worker, int begins) {
+  (void)data;
+  (void)worker;
+  atomic_fetch_add(&n_threads, begins ? 1 : -1);
+}
+
+static void close_ends_the_workers(void) {
+  moons_options options = usual_options(2);
+  options.thread = count_thread;
+  moons_runtime *runtime = open_runtime(&options);
+  lua_State *L = open_state(runtime);
+  run(L, "pool = parallel.pool(2)\n"
+         "pool:map(math.sqrt, parallel.range(1, 1000))\n"
+         "parallel.map(math.sqrt, parallel.range(1, 1000), {fresh = false})");
+  CHECK(atomic_load(&n_threads) >= 2);
+  CHECK(moons_runtime_close(runtime, -1) == 0);
+  CHECK(atomic_load(&n_threads) == 0);
+  CHECK(moons_runtime_close(runtime, -1) == 0);
+  run(L, "pool:close()");
+  close_both(L, runtime);
+}
+
 /* {== Several threads ========================================================================= */
 
 static void *run_until_closed(void *data) {
@@ -211,6 +280,27 @@ static void *run_until_closed(void *data) {
 static void *close_it(void *data) {
   if (moons_runtime_close(data, 1000000) != 0) atomic_fetch_add(&n_wrong, 1);
   return NULL;
+}
+
+static void *load_without_end(void *data) {
+  static const char HANGS[] = "begin() while true do end";
+  moons_program *program;
+  moons_terms terms = terms_with(open_functions, data);
+  int error = moons_program_load(&program, data, HANGS, sizeof HANGS - 1, "=hangs", &terms);
+  if (error != MOONS_ECLOSED || program != NULL) atomic_fetch_add(&n_wrong, 1);
+  return NULL;
+}
+
+static void close_ends_loading(void) {
+  moons_runtime *runtime = open_runtime_on(MOONS_THREADS);
+  pthread_t loader;
+  CHECK(pthread_create(&loader, NULL, load_without_end, runtime) == 0);
+  while (!atomic_load(&is_inside))
+    sched_yield();
+  CHECK(moons_runtime_close(runtime, 0) == 0);
+  pthread_join(loader, NULL);
+  moons_runtime_free(runtime);
+  CHECK(atomic_load(&n_wrong) == 0);
 }
 
 static void threads_close_while_others_call(void) {
@@ -238,6 +328,10 @@ static const test TESTS[] = {
     {"lends the thread that closes #threads", close_lends_its_thread},
     {"counts calls that were given up #threads", close_counts_calls_that_were_given_up},
     {"has maps of Lua states say that it is closed #threads", maps_of_a_closed_runtime_say_so},
+    {"counts calls of pools that were given up #threads", close_counts_those_of_pools},
+    {"is refused on a worker of a pool #threads", refuses_to_close_on_a_worker_of_a_pool},
+    {"ends the workers, those of pools too #threads", close_ends_the_workers},
+    {"ends the loading of a program #threads", close_ends_loading},
     {"closes by several threads while others call #threads", threads_close_while_others_call},
     {NULL, NULL},
 };
