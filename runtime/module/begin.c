@@ -10,6 +10,7 @@
 #include "module/sending.h"
 #include "system/machine.h"
 #include "worker/plan.h"
+#include "worker/rights.h"
 
 /* Where things stand while a job is made. */
 enum { JOB = 1, PLAN, OPTIONS, FUNCTION, FIRST_ARGUMENT };
@@ -150,7 +151,7 @@ static uint64_t function_number(lua_State *L, int fresh) {
   lua_Debug info;
   lua_pushvalue(L, FUNCTION);
   lua_getinfo(L, ">S", &info);
-  if (strncmp(info.source, "=parallel.", 10) == 0) return 0;
+  if (strncmp(info.source, MOONS__MODULE_CHUNKS, sizeof MOONS__MODULE_CHUNKS - 1) == 0) return 0;
   uint64_t place = (uint64_t)info.linedefined << 33 | (uint64_t)info.lastlinedefined << 1;
   return moons__costs_number(info.short_src, strlen(info.short_src), place | (uint64_t)fresh);
 }

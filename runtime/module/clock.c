@@ -2,14 +2,25 @@
 ** Time: the clock, and sleeping, which a hook ends.
 */
 #include <lauxlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "module/hooks.h"
 #include "sizes.h"
 #include "system/clock.h"
+#include "worker/rights.h"
 
-/* core.now(): seconds of a clock that only goes forward. */
+/* Whether the function that has called is the module's own: no chunk of a call has such a name (worker/load.c). */
+static int is_called_by_module(lua_State *L) {
+  lua_Debug info;
+  return lua_getstack(L, 1, &info) && lua_getinfo(L, "S", &info) &&
+         strncmp(info.source, MOONS__MODULE_CHUNKS, sizeof MOONS__MODULE_CHUNKS - 1) == 0;
+}
+
+/* core.now(): seconds of a clock that only goes forward. Without the right to clocks it is for the module alone, which waits by it. */
 int moons__core_now(lua_State *L) {
+  if ((moons__rights_of(L) & MOONS_MAY_CLOCKS) == 0 && !is_called_by_module(L))
+    return luaL_error(L, "this call may not ask for the time");
   lua_pushnumber(L, (lua_Number)moons__clock_ns() / 1e9);
   return 1;
 }

@@ -9,6 +9,7 @@
 #include "module/hooks.h"
 #include "state/pristine.h"
 #include "system/clock.h"
+#include "worker/rights.h"
 
 /* How many numbers a map gets whose items nobody has counted: more than it can make calls, few enough for
 ** as many such maps as a pool can have. So what comes after it does not depend on how far it has been read. */
@@ -23,10 +24,12 @@ static moons__state_data *state_of(lua_State *L) {
   return state;
 }
 
-/* A seed that no map of this state has had. The system is asked once: it takes longer than many a call. */
+/* A seed that no map of this state has had. The system is asked once, for it takes longer than many a call; and not where calls may
+** not have what differs from one time to the next. */
 static uint64_t seed_from_system(lua_State *L) {
   moons__state_data *state = state_of(L);
-  if (state->seed == 0) state->seed = moons__random_seed();
+  int may_ask = (moons__rights_of(L) & MOONS_MAY_CLOCKS) != 0;
+  if (state->seed == 0) state->seed = may_ask ? moons__random_seed() : STEP;
   return state->seed += STEP;
 }
 

@@ -133,12 +133,20 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
+/* Names of hosts at a stack index, which may be in a file. */
+static const char *check_names(lua_State *L, int index) {
+  const char *hosts = luaL_checkstring(L, index);
+  if (hosts[0] == '@' && (moons__rights_of(L) & MOONS_MAY_FILES) == 0)
+    luaL_error(L, "this call may read no files");
+  return hosts;
+}
+
 /* core.why_no_hosts(names, command | nil): what is wrong with them; nil: nothing. */
 int moons__core_why_no_hosts(lua_State *L) {
   char why[MOONS__LIST_WHY_BYTES];
   moons__host_list list;
   const char *launch = luaL_optstring(L, 2, moons__launch_by_ssh);
-  if (moons__host_list_read(&list, NULL, luaL_checkstring(L, 1), why)) {
+  if (moons__host_list_read(&list, NULL, check_names(L, 1), why)) {
     lua_pushstring(L, why);
     return 1;
   }
@@ -194,7 +202,8 @@ static moons_backend choose_backend(lua_State *L, int index, const moons__state_
 ** as the hosts have. They share its console. Returns them, and how many there are. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
-  const char *hosts = luaL_optstring(L, 4, NULL), *launch = luaL_optstring(L, 5, NULL);
+  const char *hosts = lua_isnoneornil(L, 4) ? NULL : check_names(L, 4),
+             *launch = luaL_optstring(L, 5, NULL);
   lua_settop(L, 5);
   if ((moons__rights_of(L) & MOONS_MAY_POOLS) == 0)
     raise_failure(L, MOONS__FAILURE_SYSTEM,

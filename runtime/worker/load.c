@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "worker/original.h"
+#include "worker/rights.h"
 #include "worker/sandbox.h"
 
 enum { LUA_SEARCHER = 2 }; /* its place in package.searchers */
@@ -55,16 +56,23 @@ static const char *read_piece(lua_State *L, void *data, size_t *n_bytes) {
   return lua_tolstring(L, PIECE, n_bytes);
 }
 
+/* The name of a chunk at 2; one that would pass for the module's is not taken. */
+static const char *name_of_chunk(lua_State *L, const char *otherwise) {
+  static const char MODULE[] = MOONS__MODULE_CHUNKS;
+  const char *name = luaL_optstring(L, 2, otherwise);
+  return strncmp(name, MODULE, sizeof MODULE - 1) == 0 ? "=(load)" : name;
+}
+
 /* load(chunk, name, mode, env), as Lua's own: calling that would have its errors name no place. */
 static int call_load(lua_State *L) {
   size_t n_bytes;
   const char *chunk = lua_tolstring(L, 1, &n_bytes), *mode = luaL_optstring(L, 3, "bt");
   int env = lua_isnone(L, 4) ? 0 : 4, status;
   if (chunk != NULL) {
-    const char *name = luaL_optstring(L, 2, chunk);
+    const char *name = name_of_chunk(L, chunk);
     status = luaL_loadbufferx(L, chunk, n_bytes, name, text_mode(mode));
   } else {
-    const char *name = luaL_optstring(L, 2, "=(load)");
+    const char *name = name_of_chunk(L, "=(load)");
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, PIECE);
     status = lua_load(L, read_piece, NULL, name, text_mode(mode));

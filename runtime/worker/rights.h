@@ -11,6 +11,9 @@
 ** raise a memory error. */
 void moons__rights_apply(lua_State *L, uint32_t rights);
 
+/* With this the names of the module's own chunks begin, and of no other that a call loads. */
+#define MOONS__MODULE_CHUNKS "=parallel."
+
 /* The rights of what runs in a state: all, where that is none of a worker's. */
 uint32_t moons__rights_of(lua_State *L);
 
