@@ -476,14 +476,16 @@ static void end_check(moons__session *s) {
   lua_pop(s->slot->L, 1);
 }
 
-/* Pushes the function that the call is of; of a script that has none of that name, or no memory to look, something else. */
+/* Pushes the function that the call is of. Where a script has none of that name, or there is no memory to look, that is the one
+** behind all its calls, of which nothing is proved. */
 static void push_function(const moons__session *s) {
   lua_State *L = s->slot->L;
   if (s->is_script) lua_pushcfunction(L, moons__script_find);
   lua_pushvalue(L, MOONS__SESSION_FUNCTION);
   if (!s->is_script) return;
   lua_pushlightuserdata(L, (char *)moons__lane_name(s->lane));
-  lua_pcall(L, 2, 1, 0);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK || !lua_isfunction(L, -1))
+    lua_pushvalue(L, MOONS__SESSION_FUNCTION);
 }
 
 /* Tries to prove what is due. That leaves garbage of its own. */
