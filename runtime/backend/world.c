@@ -17,6 +17,7 @@
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/fork.h"
 #include "system/machine.h"
 #include "system/thread.h"
 
@@ -34,6 +35,7 @@ struct moons__world {
   char *launch; /* the command for an agent here */
   uv_thread_t id;
   uv_sem_t entered;
+  unsigned fork_number; /* of the process that has opened it */
   int rank, n_ranks;
   station *stations; /* of all ranks; NULL: this is not rank 0 */
   int wake[2];       /* a stream: a byte wakes the thread */
@@ -290,6 +292,7 @@ moons__world *moons__world_open(const char *plugin, const char *program,
   w->wake[0] = w->wake[1] = -1;
   w->launch = moons__launch_here(NULL, program);
   w->parent = getppid();
+  w->fork_number = moons__fork_number();
   w->channels.post = &w->post;
   if (open_parts(w) == 0 && start(w) == 0) {
     if (!w->has_failed) return w;
@@ -310,7 +313,7 @@ int moons__world_serve(moons__world *w) {
 }
 
 void moons__world_close(moons__world *w, int code) {
-  if (w == NULL) return;
+  if (w == NULL || w->fork_number != moons__fork_number()) return; /* a child has no thread of it */
   uv_mutex_lock(&w->mutex);
   w->is_leaving = 1;
   w->code = code;

@@ -11,7 +11,7 @@ local prelude = [[
     assert(math.type(use.cpu) == "float" and use.cpu >= 0 and use.cpu <= use.seconds, use.cpu)
     assert(math.type(use.memory) == "integer" and use.memory > 1000, use.memory)
     assert(math.type(use.worker) == "integer" and use.worker >= 1, use.worker)
-    assert(hosts[use.host], use.host)
+    assert(hosts[use.host:match "^[^/]*"], use.host)
     equal(use.tries, tries or 1)
   end
 

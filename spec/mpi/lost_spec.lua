@@ -65,6 +65,16 @@ describe("under mpirun #linux #unsanitized", function()
     ends("this is no Lua", 1)
   end)
 
+  it("a child that the script forks ends by itself", function()
+    ends([[
+      local forking = require "forking"
+      require "parallel".map(print, {1})
+      local child = forking.fork()
+      if child == 0 then os.exit(3) end
+      os.exit(forking.wait(child) == 3 and 4 or 1)
+    ]], 4)
+  end)
+
   it("a signal to the script ends it, and all ranks", function()
     local loop = [[
       os.execute "(sleep 0.5; kill -%s $PPID) &"

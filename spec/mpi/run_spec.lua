@@ -17,6 +17,37 @@ describe("without MPI", function()
     assert(not (result.stdout:find "libmpi" or result.stdout:find "MPI_"))
   end)
 
+  -- Runs a copy of the command, in a folder of its own, where the environment does not name a plugin.
+  local function run_copy(folder, before)
+    local code = 'print(parallel.map(function(x) return 2 * x end, {21})[1])'
+    return script.execute({"sh", "-c", [[
+      cd $1 && mkdir -p bin lib/moons && cp "$0" bin/moons && eval "$2" && unset MOONS_MPI &&
+        exec bin/moons -b mpi -e "$3"
+    ]], moons, folder, before, code})
+  end
+
+  it("a command without its plugin says how to get one", function()
+    temporary.folder({}, function(folder)
+      local result = run_copy(folder, ":")
+      assert.equal(1, result.code)
+      assert(result.stderr:find("there is no moons_mpi.so", 1, true), result.stderr)
+      assert(result.stderr:find("make MPI=1", 1, true), result.stderr)
+      result = run_copy(folder, "echo nonsense >bin/moons_mpi.so")
+      assert.equal(1, result.code)
+      assert(result.stderr:find("bin/moons_mpi.so: ", 1, true), result.stderr)
+    end)
+  end)
+
+  it("a plugin is found beside the command, and where it is installed #unsanitized", function()
+    if mpi.missing then return pending(mpi.missing) end
+    for _, place in ipairs {"bin", "lib/moons"} do
+      temporary.folder({}, function(folder)
+        local result = run_copy(folder, 'cp "$MOONS_MPI" ' .. place .. "/moons_mpi.so")
+        assert.equal("42\n", result.stdout, result.stderr)
+      end)
+    end
+  end)
+
   it("a pool on it is an error, and so is one in a call", function()
     script.passes [[
       local ok, err = pcall(parallel.pool, {backend = "mpi"})

@@ -29,9 +29,11 @@ end
 -- @tparam[opt=3] integer n how many
 -- @tparam[opt] table more other options
 function mpi.options(n, more)
-  return setmetatable(more or {}, {
-    __index = forking.options {launcher = mpi.launcher(n or 3), flags = {"-b", "mpi"}},
-  })
+  local options = forking.options {launcher = mpi.launcher(n or 3), flags = {"-b", "mpi"}, env = more and more.env}
+  local own = {}
+  for name, value in pairs(more or {}) do own[name] = value end
+  own.env = options.env
+  return setmetatable(own, {__index = options})
 end
 
 return mpi
