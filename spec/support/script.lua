@@ -54,6 +54,13 @@ end
 -- With `make spec BACKEND=processes` all scripts run there that do not choose another backend.
 local backend = os.getenv "SPEC_BACKEND"
 
+local function has(words, wanted)
+  for _, word in ipairs(words) do
+    if word == wanted then return true end
+  end
+  return false
+end
+
 --- Runs the command `moons`.
 -- @tparam {string,...} arguments
 -- @tparam[opt] table options those of `execute`; `interpreter`: a command to run in its place; `launcher`: words
@@ -64,7 +71,7 @@ function script.moons(arguments, options)
   if backend == "hosts" and not interpreter then
     local launch = "exec " .. moons:gsub("moons$", "") .. "{moons}"
     arguments = {"-H", "one:4,two:4", "--launch", launch, table.unpack(arguments)}
-  elseif backend == "mpi" and not interpreter then
+  elseif backend == "mpi" and not interpreter and not has(arguments, "-b") then
     arguments = {"-b", "mpi", "-j", "8", table.unpack(arguments)}
     options = setmetatable({launcher = require "support.mpi".launcher(3)}, {__index = options})
   elseif backend and not interpreter then
