@@ -14,21 +14,12 @@
 
 #include "backend/channel.h"
 #include "backend/post.h"
+#include "backend/stations.h"
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "system/fork.h"
-#include "system/machine.h"
 #include "system/thread.h"
-
-enum { RANK_BYTES = 16 };
-
-/* What a rank says of itself at the start. */
-typedef struct station {
-  char machine[MOONS_HOST_BYTES - RANK_BYTES];
-  uint64_t cores_key;        /* ranks with the same share its cores */
-  uint32_t n_cores, n_bound; /* as moons__machine_cores_key says */
-} station;
 
 struct moons__world {
   const moons__mpi *mpi;
@@ -37,8 +28,8 @@ struct moons__world {
   uv_sem_t entered;
   unsigned fork_number; /* of the process that has opened it */
   int rank, n_ranks;
-  station *stations; /* of all ranks; NULL: this is not rank 0 */
-  int wake[2];       /* a stream: a byte wakes the thread */
+  moons__station *stations; /* of all ranks; NULL: this is not rank 0 */
+  int wake[2];              /* a stream: a byte wakes the thread */
 
   uv_mutex_t mutex; /* guards all that follows */
   moons__post post;
@@ -215,9 +206,8 @@ static void leave(moons__world *w) {
 }
 
 static int enter(moons__world *w) {
-  station own = {.n_cores = moons_cpus()};
-  own.cores_key = moons__machine_cores_key(&own.n_bound);
-  moons__machine_host(own.machine, sizeof own.machine);
+  moons__station own;
+  moons__station_read(&own);
   if (w->mpi->init(&w->rank, &w->n_ranks)) return -1;
   if (moons__post_open(&w->post, w->mpi, w->n_ranks)) return -1;
   if (w->rank == 0) w->stations = moons__allocate_zeros(NULL, (size_t)w->n_ranks * sizeof own);
@@ -327,69 +317,12 @@ int moons__world_rank(const moons__world *w) { return w->rank; }
 int moons__world_ranks(const moons__world *w) { return w->n_ranks; }
 
 const char *moons__world_bound(const moons__world *w) {
-  for (int rank = 0; rank < w->n_ranks; rank++)
-    if (w->stations[rank].n_bound == 1) return w->stations[rank].machine;
-  return NULL;
-}
-
-/* {== Hosts =================================================================================== */
-
-static int are_together(const station *a, const station *b) {
-  return strcmp(a->machine, b->machine) == 0;
-}
-
-/* How many ranks from `first` on, but before `end`, start agents on the machine of this one. */
-static unsigned count_agents(const moons__world *w, int of, int first, int end, int shares_cores) {
-  unsigned n = 0;
-  for (int rank = first > 0 ? first : 1; rank < end; rank++) {
-    const station *a = &w->stations[rank], *b = &w->stations[of];
-    n += are_together(a, b) && (!shares_cores || a->cores_key == b->cores_key);
-  }
-  return n;
-}
-
-/* The part of the cores of a rank that it has not to share. */
-static unsigned count_workers(const moons__world *w, int rank) {
-  unsigned n_cores = w->stations[rank].n_cores, n_before = count_agents(w, rank, 1, rank, 1);
-  unsigned n_agents = rank == 0 ? 1 : count_agents(w, rank, 1, w->n_ranks, 1);
-  unsigned n = n_cores / n_agents + (n_before < n_cores % n_agents);
-  return n > 0 ? n : 1;
-}
-
-static int add_host(const moons__world *w, moons__host_list *list, int rank) {
-  char name[MOONS_HOST_BYTES];
-  const char *machine = w->stations[rank].machine;
-  int is_alone = rank == 0 || count_agents(w, rank, 1, w->n_ranks, 0) == 1;
-  snprintf(name, sizeof name, is_alone ? "%s" : "%s/%d", machine, rank);
-  list->hosts[list->n] = (moons__host_name){.name = moons__allocate_copy(list->beside, name),
-                                            .n_workers = count_workers(w, rank),
-                                            .rank = rank};
-  return list->hosts[list->n++].name != NULL ? 0 : MOONS_ENOMEM;
-}
-
-/* Has them run `n` calls at once in all, each as many of these as it has of the cores. */
-static void raise_workers(moons__host_list *list, unsigned n_cores, unsigned n) {
-  uint64_t n_before = 0;
-  for (unsigned i = 0; i < list->n && n > n_cores; i++) {
-    uint64_t n_own = list->hosts[i].n_workers, n_given = n_before * n / n_cores;
-    n_before += n_own;
-    list->hosts[i].n_workers = (unsigned)(n_before * n / n_cores - n_given);
-  }
+  return moons__stations_bound(w->stations, w->n_ranks);
 }
 
 int moons__world_hosts(const moons__world *w, moons__host_list *list, const void *beside,
                        unsigned n_workers, unsigned *n_cores) {
-  *list = (moons__host_list){.beside = beside};
-  list->hosts = moons__allocate_zeros(beside, (size_t)w->n_ranks * sizeof *list->hosts);
-  int error = list->hosts != NULL ? 0 : MOONS_ENOMEM;
-  int is_used = count_agents(w, 0, 1, w->n_ranks, 0) > 0; /* the machine of rank 0, by another */
-  for (int rank = is_used; rank < w->n_ranks && !error; rank++)
-    error = add_host(w, list, rank);
-  if (error) moons__host_list_free(list);
-  for (unsigned i = *n_cores = 0; i < list->n; i++)
-    *n_cores += list->hosts[i].n_workers;
-  raise_workers(list, *n_cores, n_workers);
-  return error;
+  return moons__stations_hosts(w->stations, w->n_ranks, list, beside, n_workers, n_cores);
 }
 
 /* The thread tells the rank. */
