@@ -671,6 +671,7 @@ int main(int argc, char **argv) {
       moons__children_share(moons__runtime_children(runtime)); /* stays to the end */
   const moons__roster *roster = moons__runtime_share_roster(runtime);
   moons__running_open(program_name, roster);
+  if (world != NULL) moons__signals_enter_mpi();
   moons__signals_open(&programs, trace);
   moons__crash_open(program_name, roster);
   lend_thread(&c);

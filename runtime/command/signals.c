@@ -28,7 +28,7 @@
 #include "schedule/runtime.h"
 #include "system/child.h"
 
-enum { PATIENCE_MS = 60 };
+enum { PATIENCE_MS = 60, PATIENCE_OF_MPI_MS = 2000 };
 
 static moons__starter *programs;   /* of the script */
 static moons__trace *trace;        /* NULL: there is none */
@@ -37,6 +37,7 @@ static atomic_int left_to_program; /* SIGINT came while the script waited for a 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int signal_taken; /* the first; 0: none */
 static atomic_int runs_typed;   /* code from the prompt runs */
+static atomic_int has_mpi;      /* it wants to be left in order */
 static atomic_int is_leaving;   /* the script has ended, and MPI is being left */
 
 /* Changed before there are handlers, but for the state, by the thread that runs it. */
@@ -121,7 +122,8 @@ static void *await_end(void *unused) {
   } while (byte == SIGUSR1);
   moons__children_end(programs->children, NULL);
   struct pollfd second = {.fd = signal_pipe[0], .events = POLLIN};
-  if (poll(&second, 1, PATIENCE_MS) == 0 && atomic_load(&is_leaving)) poll(&second, 1, -1);
+  int patience_ms = atomic_load(&has_mpi) ? PATIENCE_OF_MPI_MS : PATIENCE_MS;
+  if (poll(&second, 1, patience_ms) == 0 && atomic_load(&is_leaving)) poll(&second, 1, -1);
   moons__children_close(programs->children, NULL);
   moons__trace_close(trace);
   _exit(128 + byte);
@@ -166,6 +168,8 @@ void moons__signals_open(moons__starter *script_programs, moons__trace *script_t
 void moons__signals_tell(lua_State *L) { signalled_state = L; }
 
 int moons__signals_taken(void) { return atomic_load(&signal_taken); }
+
+void moons__signals_enter_mpi(void) { atomic_store(&has_mpi, 1); }
 
 void moons__signals_leave(void) { atomic_store(&is_leaving, 1); }
 

@@ -20,6 +20,9 @@ void moons__signals_tell(lua_State *L);
 /* The first signal that came, 0: none. */
 int moons__signals_taken(void);
 
+/* The script's process is a rank of MPI: one that ends without leaving that has failed, to mpirun. So a script gets more time to end. */
+void moons__signals_enter_mpi(void);
+
 /* The script has ended, and the process ends when MPI has been left, which may take longer than a signal else lets it. A second signal
 ** ends it all the same. */
 void moons__signals_leave(void);
