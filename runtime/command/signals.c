@@ -10,6 +10,8 @@
 **
 ** SIGUSR1 asks what runs; that thread tells it.
 **
+** SIGTSTP, Ctrl-Z, stops worker processes as well, and SIGCONT has them go on.
+**
 ** At the prompt the first SIGINT ends what runs there, however long that takes, or the line that is typed.
 */
 #include "command/signals.h"
@@ -27,6 +29,7 @@
 #include "module/hooks.h"
 #include "schedule/runtime.h"
 #include "system/child.h"
+#include "system/groups.h"
 
 enum { PATIENCE_MS = 60, PATIENCE_OF_MPI_MS = 2000 };
 
@@ -111,6 +114,36 @@ static void take_question(int signal, siginfo_t *info, void *context) {
   errno = error;
 }
 
+static void set_action(int signal, void (*take)(int signal, siginfo_t *info, void *context)) {
+  struct sigaction action = {.sa_sigaction = take, .sa_flags = SA_RESTART | SA_SIGINFO};
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, NULL);
+}
+
+/* Stops this process as the signal does by default, which shells tell as such, until it goes on. */
+static void stop_here(int signal) {
+  struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
+  sigset_t only, before;
+  sigemptyset(&usual.sa_mask);
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  sigaction(signal, &usual, &ours);
+  raise(signal);
+  pthread_sigmask(SIG_UNBLOCK, &only, &before);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  sigaction(signal, &ours, NULL);
+}
+
+/* On any thread. */
+static void take_stop(int signal, siginfo_t *info, void *context) {
+  (void)info, (void)context;
+  int error = errno, has_workers = getpid() == script_process;
+  if (has_workers) moons__groups_signal(SIGSTOP);
+  stop_here(signal);
+  if (has_workers) moons__groups_signal(SIGCONT);
+  errno = error;
+}
+
 /* The thread that ends what does not end by itself. It runs no Lua, so it gets through whatever the script does. The children
 ** of the runtime are there before anybody handles a signal. */
 static void *await_end(void *unused) {
@@ -144,10 +177,9 @@ static int start_without_signals(void *(*run)(void *data)) {
 /* As `lua` does, SIGINT is taken even where a shell has this process ignore it, as it does with what it runs
 ** in the background. */
 static void catch_signal(int signal, void (*take)(int signal, siginfo_t *info, void *context)) {
-  struct sigaction action = {.sa_sigaction = take, .sa_flags = SA_RESTART | SA_SIGINFO}, old;
-  sigemptyset(&action.sa_mask);
+  struct sigaction old;
   if (sigaction(signal, NULL, &old) == 0 && (signal == SIGINT || old.sa_handler != SIG_IGN))
-    sigaction(signal, &action, NULL);
+    set_action(signal, take);
 }
 
 void moons__signals_open(moons__starter *script_programs, moons__trace *script_trace) {
@@ -163,6 +195,7 @@ void moons__signals_open(moons__starter *script_programs, moons__trace *script_t
   catch_signal(SIGINT, take_signal);
   catch_signal(SIGTERM, take_signal);
   catch_signal(SIGUSR1, take_question);
+  catch_signal(SIGTSTP, take_stop);
 }
 
 void moons__signals_tell(lua_State *L) { signalled_state = L; }

@@ -10,7 +10,7 @@
 #include "system/trace.h"
 #include "worker/program.h"
 
-/* Catches both signals from now on, and SIGUSR1, which asks what runs (running.h, to be opened before); where that fails, they do what they do by default. The script starts its programs
+/* Catches both signals from now on, SIGTSTP, and SIGUSR1, which asks what runs (running.h, to be opened before); where that fails, they do what they do by default. The script starts its programs
 ** with `programs`, and what it runs is noted in `trace`, or nowhere; both stay. */
 void moons__signals_open(moons__starter *programs, moons__trace *trace);
 

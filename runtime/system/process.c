@@ -21,6 +21,7 @@
 
 #include "base/allocate.h"
 #include "system/child.h"
+#include "system/groups.h"
 
 #ifdef __APPLE__
 extern char **environ;
@@ -157,6 +158,7 @@ int moons__process_start(moons__process *p, const char *program, char *const *ar
   if (!error) set_patience(p->work, patience_ns);
   if (!error) set_patience(p->files, patience_ns);
   if (!error) error = spawn(p, program, arguments, &theirs);
+  if (!error) moons__groups_add(p->pid);
   theirs.memory = -1;
   close_all(&theirs);
   if (error) close_all(p);
@@ -222,7 +224,9 @@ void moons__process_kill(const moons__process *p) {
 
 int moons__process_wait(moons__process *p) {
   int status = -1;
-  if (p->pid != 0 && look(p, 0) > 0) {
+  int is_ours = p->pid != 0 && look(p, 0) > 0;
+  moons__groups_remove(p->pid);
+  if (is_ours) {
     kill(-p->pid, SIGKILL);
     while (waitpid(p->pid, &status, 0) < 0)
       if (errno != EINTR) break;

@@ -2,7 +2,7 @@
 ** A process that this one starts for itself, to work for it: two streams of bytes to it and from it, one of files, and memory
 ** that both have. Knows the system, and neither chunks nor Lua. (Programs that scripts start are child.h.)
 **
-** The process leads a group of its own, which is ended as a whole, with all that it has started. It inherits stdout and
+** The process leads a group of its own (groups.h), which is ended as a whole, with all that it has started. It inherits stdout and
 ** stderr, but no stdin and no other file. Where it ends, or its parent does, the streams of the other end.
 **
 ** In the process they have fixed numbers. Until it has taken its place (`moons__process_settle`) what it prints to stderr

@@ -33,6 +33,45 @@ local function read_numbers(name)
   return numbers
 end
 
+describe("worker processes, where the script is stopped by SIGTSTP, as by Ctrl-Z #linux #unsanitized", function()
+  if not is_linux or not os.execute "command -v bash >/dev/null" then
+    pending "needs bash" -- which has a group for each job without a terminal
+    return
+  end
+
+  it("stop as well, and go on with it", function()
+    local result = script.execute({"bash", "-c", [==[
+      set -m
+      "$0" -b processes -e '
+        local results = parallel.map(function(i)
+          os.execute "sleep 0.2"
+          return 2 * i
+        end, parallel.range(1, 60), {workers = 2})
+        for i = 1, 60 do assert(results[i] == 2 * i) end
+        print "ends well"' &
+      caller=$!
+      set +m
+      states() { # of the caller and its workers, in one word
+        for pid in $caller $(pgrep -P $caller); do sed "s/.*) //; s/ .*//" /proc/$pid/stat; done 2>/dev/null |
+          tr -d "\\n"
+      }
+      await() {
+        for i in $(seq 500); do [[ $(states) =~ $1 ]] && return; sleep 0.02; done
+        echo "never $1: $(states)"
+      }
+      await "^...$"
+      kill -TSTP $caller
+      await "^TTT$"
+      sleep 0.5
+      states
+      kill -CONT $caller
+      wait $caller
+    ]==], moons}, {timeout = 50})
+    assert(result.stdout:find "^TTTends well\n$", result.stdout .. result.stderr)
+    assert.equal(0, result.code)
+  end)
+end)
+
 describe("worker processes #linux", function()
   if not is_linux then return end
 
