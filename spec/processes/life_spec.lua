@@ -219,7 +219,7 @@ describe("the option backend of a pool", function()
       local ok, err = pcall(parallel.map, print, {1}, {backend = "processes"})
       assert(not ok and err:find("left to the pool", 1, true))
     ]]
-    script.refuses("backend", [[{"mpi", "", 1, true, {}}]])
+    script.refuses("backend", [[{"cluster", "", 1, true, {}}]])
   end)
 end)
 
