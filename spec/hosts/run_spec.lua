@@ -226,6 +226,25 @@ describe("on hosts", function()
     ]]
   end)
 
+  it("a slow one gets fewer calls", function()
+    passes([[
+      local report, n, seen = {}, {slow = 0, fast = 0}, {}
+      repeat -- until both are there
+        parallel.map(function() parallel.sleep(0.02) end, {1, 2, 3, 4}, {report = report, chunk = 1})
+        for i = 1, 4 do seen[report[i].host] = true end
+      until seen.slow and seen.fast
+      local results = parallel.map(function(i)
+        parallel.sleep(os.getenv "SPEC_HOST" == "slow" and 0.2 or 0.01)
+        return i
+      end, parallel.range(1, 100), {report = report})
+      for i = 1, 100 do
+        equal(results[i], i)
+        n[report[i].host] = n[report[i].host] + 1
+      end
+      assert(n.fast > 2 * n.slow, n.slow)
+    ]], agents.options("slow:1,fast:1", "SPEC_HOST={host} exec " .. agents.launch))
+  end)
+
   it("a limit of time or memory, and a failed call, end what they end", function()
     passes [[
       local function kind(f, options)
