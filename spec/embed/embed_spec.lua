@@ -67,8 +67,11 @@ describe("moons.h", function()
 
   compiles("C11", os.getenv "CC" or "cc", "-std=c11 -x c")
   compiles("C99", os.getenv "CC" or "cc", "-std=c99 -x c")
-  compiles("C++11", os.getenv "CXX" or "c++", "-std=c++11 -x c++")
-  compiles("C++20", os.getenv "CXX" or "c++", "-std=c++20 -x c++")
+  for _, standard in ipairs {"c++11", "c++17", "c++20"} do
+    compiles(standard:upper(), os.getenv "CXX" or "c++", ("-std=%s -x c++"):format(standard))
+  end
+  compiles("C99, by clang,", "clang", "-std=c99 -x c")
+  compiles("C++17, by clang,", "clang++", "-std=c++17 -x c++")
 
   it("names just what the shared library shows #unsanitized", function()
     local library = os.getenv "MOONS":gsub("[^/]*$", "libmoons.so")
