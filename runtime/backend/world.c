@@ -14,7 +14,7 @@
 
 #include "backend/channel.h"
 #include "backend/post.h"
-#include "backend/stations.h"
+#include "backend/rank_hosts.h"
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
@@ -28,8 +28,8 @@ struct moons__world {
   uv_sem_t entered;
   unsigned fork_number; /* of the process that has opened it */
   int rank, n_ranks;
-  moons__station *stations; /* of all ranks; NULL: this is not rank 0 */
-  int wake[2];              /* a stream: a byte wakes the thread */
+  moons__rank *ranks; /* of all ranks; NULL: this is not rank 0 */
+  int wake[2];        /* a stream: a byte wakes the thread */
 
   uv_mutex_t mutex; /* guards all that follows */
   moons__post post;
@@ -206,13 +206,13 @@ static void leave(moons__world *w) {
 }
 
 static int enter(moons__world *w) {
-  moons__station own;
-  moons__station_read(&own);
+  moons__rank own;
+  moons__rank_read(&own);
   if (w->mpi->init(&w->rank, &w->n_ranks)) return -1;
   if (moons__post_open(&w->post, w->mpi, w->n_ranks)) return -1;
-  if (w->rank == 0) w->stations = moons__allocate_zeros(NULL, (size_t)w->n_ranks * sizeof own);
-  if (w->rank == 0 && w->stations == NULL) return -1;
-  return w->mpi->gather(&own, w->stations, (int)sizeof own);
+  if (w->rank == 0) w->ranks = moons__allocate_zeros(NULL, (size_t)w->n_ranks * sizeof own);
+  if (w->rank == 0 && w->ranks == NULL) return -1;
+  return w->mpi->gather(&own, w->ranks, (int)sizeof own);
 }
 
 static void run(void *data) {
@@ -235,7 +235,7 @@ static void world_free(moons__world *w) {
   moons__post_close(&w->post);
   for (int i = 0; i < 2; i++)
     if (w->wake[i] >= 0) close(w->wake[i]);
-  moons__free(w->stations);
+  moons__free(w->ranks);
   moons__free(w->files);
   moons__free(w->launch);
   moons__free(w);
@@ -317,12 +317,12 @@ int moons__world_rank(const moons__world *w) { return w->rank; }
 int moons__world_ranks(const moons__world *w) { return w->n_ranks; }
 
 const char *moons__world_bound(const moons__world *w) {
-  return moons__stations_bound(w->stations, w->n_ranks);
+  return moons__rank_bound(w->ranks, w->n_ranks);
 }
 
 int moons__world_hosts(const moons__world *w, moons__host_list *list, const void *beside,
                        unsigned n_workers, unsigned *n_cores) {
-  return moons__stations_hosts(w->stations, w->n_ranks, list, beside, n_workers, n_cores);
+  return moons__rank_hosts(w->ranks, w->n_ranks, list, beside, n_workers, n_cores);
 }
 
 /* The thread tells the rank. */

@@ -6,7 +6,7 @@ local PARTS = {
   "system/machine", "system/pages", "system/park", "system/shared", "state/arena", "state/array", "state/budget",
   "state/bytecode", "state/image", "state/fields", "state/libraries", "wire/batch", "wire/capture", "wire/failure",
   "wire/head", "wire/names", "wire/wire", "worker/proof", "worker/stop", "schedule/chunk_size", "schedule/job",
-  "schedule/owner", "schedule/pace", "host/value", "backend/host_list", "backend/channel", "backend/stations",
+  "schedule/owner", "schedule/pace", "host/value", "backend/host_list", "backend/channel", "backend/rank_hosts",
 }
 
 for _, part in ipairs(PARTS) do

@@ -1,27 +1,27 @@
-#include "backend/stations.h"
+#include "backend/rank_hosts.h"
 
 #include "check.h"
 
 /* Ranks as text: each its machine, of one letter, its set of cores, of one letter, and how many these are. */
-static int read_stations(const char *text, moons__station *stations) {
+static int read_ranks(const char *text, moons__rank *ranks) {
   int n = 0;
   for (const char *at = text; *at != '\0'; at += 3, n++) {
-    stations[n] = (moons__station){.machine = {at[0], '\0'},
-                                   .cores_key = (uint64_t)at[1],
-                                   .n_cores = (uint32_t)(at[2] - '0'),
-                                   .n_bound = at[1] >= 'a' ? (uint32_t)(at[2] - '0') : 0};
+    ranks[n] = (moons__rank){.machine = {at[0], '\0'},
+                             .cores_key = (uint64_t)at[1],
+                             .n_cores = (uint32_t)(at[2] - '0'),
+                             .n_bound = at[1] >= 'a' ? (uint32_t)(at[2] - '0') : 0};
   }
   return n;
 }
 
 static void check_hosts(const char *text, unsigned n_workers, unsigned n_cores,
                         const char *expected) {
-  moons__station stations[10];
+  moons__rank ranks[10];
   moons__host_list list;
   unsigned n_found;
   char found[500] = "";
-  int n = read_stations(text, stations);
-  CHECK(moons__stations_hosts(stations, n, &list, NULL, n_workers, &n_found) == 0);
+  int n = read_ranks(text, ranks);
+  CHECK(moons__rank_hosts(ranks, n, &list, NULL, n_workers, &n_found) == 0);
   for (unsigned i = 0; i < list.n; i++) {
     size_t at = strlen(found);
     snprintf(found + at, sizeof found - at, "%s:%u=%d ", list.hosts[i].name,
@@ -55,12 +55,12 @@ static void more_workers(void) {
 }
 
 static void bound(void) {
-  moons__station stations[3];
-  CHECK(moons__stations_bound(stations, read_stations("xA1yA4", stations)) == NULL);
-  CHECK(moons__stations_bound(stations, read_stations("xA4yb2", stations)) == NULL);
-  CHECK(strcmp(moons__stations_bound(stations, read_stations("xA4yb1", stations)), "y") == 0);
-  moons__station own;
-  moons__station_read(&own);
+  moons__rank ranks[3];
+  CHECK(moons__rank_bound(ranks, read_ranks("xA1yA4", ranks)) == NULL);
+  CHECK(moons__rank_bound(ranks, read_ranks("xA4yb2", ranks)) == NULL);
+  CHECK(strcmp(moons__rank_bound(ranks, read_ranks("xA4yb1", ranks)), "y") == 0);
+  moons__rank own;
+  moons__rank_read(&own);
   CHECK(own.n_cores >= 1 && own.machine[0] != '\0');
 }
 
