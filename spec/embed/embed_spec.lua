@@ -11,7 +11,7 @@ local TESTS = {
   {"view_test", "views of a host's memory"}, {"stats_test", "a host that counts"},
   {"proof_test", "functions of a host's script that are proved"}, {"misuse_test", "a host that is wrong"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
-  {"hosts_test", "a host on other machines"},
+  {"hosts_test", "a host on other machines"}, {"guest_test", "a process that Moons is a guest in"},
   {"allocation_test", "a host that gives the memory"},
   {"malloc_test", "a host that gives all the memory #linux", "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"},
 }
@@ -49,6 +49,39 @@ describe("a program with a Lua of its own", function()
     local succeeded, output = program.run(path)
     assert(succeeded, output)
     assert.equal("the Lua state was made by another Lua\n", output)
+  end)
+end)
+
+-- What the library has in the process and not in a runtime, by object file. All else belongs to a host's objects.
+local VARIABLES = {
+  ["array.o"] = {no_block = true}, -- never written
+  ["fork.o"] = {is_watching = true, number = true}, -- how often the process has forked
+  ["groups.o"] = {leaders = true}, -- for the handler of Ctrl-Z
+  ["interrupt.o"] = {here_now = true, lock = true, signals = true}, -- for the handlers that a host names
+  ["process.o"] = {shared = true}, -- in a worker process, to give it back in its forks
+  ["shared.o"] = {last_id = true}, -- numbers that are never used twice
+  ["plan.o"] = {last_number = true},
+  ["terms.o"] = {last_number = true},
+  ["shared_file.o"] = {showing = true}, -- a mutex, held while an array goes into a file
+}
+
+describe("the library", function()
+  it("has few variables of the process #unsanitized #linux", function()
+    local library = os.getenv "MOONS":gsub("[^/]*$", "libmoons.a")
+    local succeeded, output = program.run("nm -A -f sysv " .. program.quote(library) .. " 2>/dev/null")
+    if not succeeded then
+      pending "nm cannot read the library"
+      return
+    end
+    local n_objects = 0
+    for line in output:gmatch "[^\n]+" do
+      local object, name, section = line:match "([%w_]+%.o):([%w_.]+) *|.*|(%.?%S+) *$"
+      n_objects = n_objects + (object and 1 or 0)
+      if section == ".bss" or section == ".data" or section == ".tbss" or section == ".tdata" then
+        assert.truthy((VARIABLES[object] or {})[name], ("%s has the variable %s"):format(object, name))
+      end
+    end
+    assert.is_true(n_objects > 100)
   end)
 end)
 
