@@ -52,6 +52,21 @@ describe("hosts by ssh #linux #unsanitized", function()
     end)
   end)
 
+  it("that refuse the key are told, and their calls run elsewhere", function()
+    sshd.with(function(launch)
+      local code = [[
+        local results = parallel.map(function(x) return x * x end, parallel.range(1, 20))
+        for i = 1, 20 do equal(results[i], i * i) end
+      ]]
+      local result = passes(code, "one:2,stranger:2", launch)
+      assert(result.stderr:find("host 'stranger' is not used any more: no agent answers", 1, true), result.stderr)
+      assert(result.stderr:find("Permission denied", 1, true), result.stderr)
+      result = script.moons {"-H", "stranger", "--launch", launch, "-e", "parallel.map(math.sqrt, {4})"}
+      assert.equal(1, result.code)
+      assert(result.stderr:find("Permission denied", 1, true), result.stderr)
+    end)
+  end)
+
   it("leave nothing there when the caller is killed, or ended by Ctrl-C", function()
     sshd.with(function(launch, folder)
       for _, signal in ipairs {"KILL", "INT"} do

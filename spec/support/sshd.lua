@@ -30,12 +30,12 @@ PermitRootLogin prohibit-password
 
 local CLIENT = [[
 Host one two
-  HostName %s
-  Port %d
-  IdentityFile %s/key
+  HostName %address
+  Port %port
+  IdentityFile %folder/key
   IdentitiesOnly yes
   StrictHostKeyChecking no
-  UserKnownHostsFile %s/known
+  UserKnownHostsFile %folder/known
   LogLevel ERROR
   ConnectTimeout 5
   ServerAliveInterval 3
@@ -43,6 +43,13 @@ Host one two
 Host nowhere
   HostName 127.0.0.1
   Port 1
+Host stranger
+  HostName %address
+  Port %port
+  IdentityFile %folder/host_key
+  IdentitiesOnly yes
+  StrictHostKeyChecking no
+  UserKnownHostsFile %folder/known
 ]]
 
 local KEYS = [[
@@ -55,7 +62,8 @@ local START = [[
   %s %s -f %s/sshd_config && for i in $(seq 100); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
 ]]
 
---- Runs `use(launch, folder, pid)` while it runs: it serves the hosts `one` and `two`, and `nowhere` cannot be reached.
+--- Runs `use(launch, folder, pid)` while it runs: it serves the hosts `one` and `two`, `nowhere` cannot be reached,
+-- and it refuses the key for `stranger`.
 -- `launch` is what the option --launch is, `folder` is removed afterwards, `pid` is its number.
 -- @tparam function use
 -- @tparam[opt] string address where it listens
@@ -70,7 +78,7 @@ function sshd.with(use, address, enter)
     address, enter = address or "127.0.0.1", enter or ""
     assert(os.execute(KEYS:format(folder, folder)))
     write("sshd_config", SERVER:format(port, address, folder, folder, folder))
-    write("ssh_config", CLIENT:format(address, port, folder, folder))
+    write("ssh_config", (CLIENT:gsub("%%(%l+)", {address = address, port = port, folder = folder})))
     local pid = tonumber(capture(START:format(enter, program, folder, folder, folder)))
     assert(pid, "sshd does not start")
     local launch = ("exec ssh -T -F %s/ssh_config -o BatchMode=yes {host} {folder}/{moons}"):format(folder)
