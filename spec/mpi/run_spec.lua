@@ -175,6 +175,12 @@ describe("under mpirun #unsanitized", function()
         assert(owner[id] == nil or owner[id] == i % 2)
         owner[id] = i % 2
       end
+      local n_done = 0
+      for _, host in ipairs(one:stats().hosts) do
+        assert(host.name:find "/[12]$" and host.state == "up" and host.losses == 0)
+        n_done = n_done + host.done
+      end
+      equal(n_done, 20)
       local me = here:apply(pid)
       assert(owner[me] == nil and me == pid())
       one:terminate()
