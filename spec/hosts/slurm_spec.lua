@@ -66,6 +66,15 @@ describe("in a Slurm allocation, moons -H slurm #linux #unsanitized", function()
     assert(result.stderr:find("was lost, and is started again", 1, true), result.stderr)
   end)
 
+  local function leaves_nothing(mark, seconds)
+    for _ = 1, 20 * seconds do
+      if #agents.processes_of(mark) == 0 then return end
+      os.execute "sleep 0.05"
+    end
+    os.execute("ps -o pid,ppid,pgid,stat,etime,args -p " .. table.concat(agents.processes_of(mark), ","))
+    error "an agent runs on"
+  end
+
   it("leaves nothing when it is ended", function()
     local mark = ("%d-slurm"):format(os.time())
     local result = run([[
@@ -73,11 +82,36 @@ describe("in a Slurm allocation, moons -H slurm #linux #unsanitized", function()
       parallel.map(function() os.execute "sleep 987 &" while true do end end, {1, 2, 3, 4})
     ]], {env = {SPEC_MARK = mark}})
     assert.equal(130, result.code)
-    for _ = 1, 200 do
-      if #agents.processes_of(mark) == 0 then return end
-      os.execute "sleep 0.05"
-    end
-    os.execute("ps -o pid,ppid,pgid,stat,etime,args -p " .. table.concat(agents.processes_of(mark), ","))
-    error "an agent runs on"
+    leaves_nothing(mark, 10)
   end)
+
+  -- Slurm sends SIGTERM, and half a minute later SIGKILL.
+  local ENDS = {CANCELLED = "scancel $job", TIMEOUT = "while [ -n \"$(squeue -h -j $job)\" ]; do sleep 1; done"}
+  for state, ending in pairs(ENDS) do
+    it("leaves nothing when its job is ended: " .. state, function()
+      local mark = ("%d-%s"):format(os.time(), state)
+      local code = [[
+        local folder = ...
+        parallel.map(function()
+          io.open(folder .. "/runs", "w"):close()
+          os.execute "sleep 987 &"
+          while true do end
+        end, {1, 2, 3, 4})
+      ]]
+      temporary.folder({["run.lua"] = code}, function(folder)
+        local result = script.execute({"sh", "-c", ([[
+          job=$(sbatch --parsable -N 2 -n 2 -c 2 -t 1 -o $1/out --wrap "exec '$0' -H slurm $1/run.lua $1") || exit 2
+          for i in $(seq 600); do [ -e $1/runs ] && break; sleep 0.1; done
+          %s
+          while scontrol show job $job | grep -q "JobState=COMPLETING"; do sleep 0.5; done
+          scontrol show job $job | grep -o "JobState=[A-Z]*"
+        ]]):format(ending), moons, folder}, {env = {SLURM_CONF = conf, SPEC_MARK = mark}, timeout = 300})
+        assert.equal(("JobState=%s\n"):format(state), result.stdout, result.stderr)
+        local file <close> = assert(io.open(folder .. "/out"))
+        local out = file:read "a"
+        assert(out:find("run.lua:2: terminated!", 1, true), out)
+      end)
+      leaves_nothing(mark, 60)
+    end)
+  end
 end)
