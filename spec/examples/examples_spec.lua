@@ -104,6 +104,14 @@ describe("the example", function()
       local path = program.build(file, {("examples/embed/%s.c"):format(file)})
       check(script.execute {path, row[2]}, read(("examples/embed/%s.expected"):format(file)))
     end)
+
+    -- What it prints is not compared: under valgrind a call may take longer than its terms allow.
+    it(("embed/%s.c has no error that valgrind sees #linux #unsanitized"):format(table.concat(row, " ")), function()
+      if not program.run "command -v valgrind" then return pending "there is no valgrind" end
+      local path = program.build(file, {("examples/embed/%s.c"):format(file)})
+      local result = script.execute {"valgrind", "-q", "--leak-check=full", "--error-exitcode=99", path, row[2]}
+      assert(result.code == 0 and not result.stderr:find("\n?==%d+=="), result.stderr)
+    end)
   end
 end)
 
