@@ -323,14 +323,39 @@ static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
 /* Measured over ssh on one machine: there and back some 400 us, most of it waiting. */
 #define HANDOVER_NS 50000
 
-/* What both have: they differ in where hosts come from. */
-#define FUNCTIONS                                                                                  \
-  .runs_elsewhere = 1, .handover_ns = HANDOVER_NS, .close = close_hosts, .end = end,               \
-  .cores = count_workers, .tell_host = tell_host, .grow = grow, .submit = submit,                  \
-  .withdraw = withdraw, .cancel = cancel, .stop = stop, .share = share
-
 const moons__backend_functions moons__backend_hosts = {
-    .backend = MOONS_HOSTS, .name = "hosts", .open = open_hosts, FUNCTIONS};
+    .backend = MOONS_HOSTS,
+    .name = "hosts",
+    .runs_elsewhere = 1,
+    .handover_ns = HANDOVER_NS,
+    .open = open_hosts,
+    .close = close_hosts,
+    .end = end,
+    .cores = count_workers,
+    .tell_host = tell_host,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .cancel = cancel,
+    .stop = stop,
+    .share = share,
+};
 
+/* They differ in where hosts come from. */
 const moons__backend_functions moons__backend_mpi = {
-    .backend = MOONS_MPI, .name = "mpi", .open = open_ranks, FUNCTIONS};
+    .backend = MOONS_MPI,
+    .name = "mpi",
+    .runs_elsewhere = 1,
+    .handover_ns = HANDOVER_NS,
+    .open = open_ranks,
+    .close = close_hosts,
+    .end = end,
+    .cores = count_workers,
+    .tell_host = tell_host,
+    .grow = grow,
+    .submit = submit,
+    .withdraw = withdraw,
+    .cancel = cancel,
+    .stop = stop,
+    .share = share,
+};
