@@ -325,17 +325,17 @@ MOONS_API int moons_worker_main(int argc, char **argv, const moons_options *opti
 ** had), MOONS_ENOMEM, MOONS_ETHREAD (no room for so many workers). Any thread. */
 MOONS_API int moons_runtime_new(moons_runtime **runtime, const moons_options *options);
 
-/* Closes it for all who hold it: takes no more calls, waits for those under way, after `timeout_ns` (negative: as long as it takes; 0:
-** at once) cancels those that have not ended, and waits until none is left: where a call does not end, till it is given up.
-** Pools that its scripts have made close with it. From then on, and to begin something already while it waits, all on it
-** returns MOONS_ECLOSED: moons_program_load, moons_run, moons_submit, moons_submit_map, moons_queue_new, moons_open, at the end
-** moons_lend; maps of Lua states raise an error, "the runtime is closed". What has finished, cancelled calls too, can still be
-** taken; then moons_next returns MOONS_ECLOSED. At the end it ends the workers, those of pools too.
+/* Closes it for all who hold it: takes no more calls, waits for those under way, after `timeout_ns` (negative: as long as it
+** takes; 0: at once) cancels those that have not ended, and waits until none is left: where a call does not end, till it is
+** given up. Pools that its scripts have made close with it. From then on, and to begin something already while it waits, all on
+** it returns MOONS_ECLOSED: moons_program_load, moons_run, moons_submit, moons_submit_map, moons_queue_new, moons_open, at the
+** end moons_lend; maps of Lua states raise an error, "the runtime is closed". What has finished, cancelled calls too, can still
+** be taken; then moons_next returns MOONS_ECLOSED. At the end it ends the workers, those of pools too.
 **
 ** On a runtime of MOONS_INLINE it runs the calls that wait. On a runtime of MOONS_LENT the thread lends itself, and waits for
 ** every call, as none there can be given up. May be called again, and by several threads at once: the shortest timeout counts.
-** Returns how many threads, those of pools too, go on with calls that were given up; or MOONS_EINVAL (NULL, or on a worker), MOONS_EFORKED. Any
-** thread but a worker, and not within `notify`. */
+** Returns how many threads, those of pools too, go on with calls that were given up; or MOONS_EINVAL (NULL, or on a worker),
+** MOONS_EFORKED. Any thread but a worker, and not within `notify`. */
 MOONS_API int moons_runtime_close(moons_runtime *runtime, int64_t timeout_ns);
 
 /* Gives up the caller's hold. The last one, which a program or a Lua state may have, waits for the calls that are running, ends
@@ -542,25 +542,26 @@ MOONS_API int moons_is_ending(struct lua_State *L);
 ** loaded or set up. */
 MOONS_API int moons_defer(struct lua_State *L, void (*release)(void *pointer), void *pointer);
 
-/* Push a view of memory of the host's, which is read and never copied: v[i], a number, or of bytes one from 0 to 255, nil where it is
-** out of range; its length; v:sum(i, j); v:copy(i, j), a sequence, or of bytes a string. i and j count from 1, by default all. In `open`, as
-** in any function: a view may stand in an image, and makes no call slower. Scripts cannot write to it. The memory must stay, and
-** not be written to while calls run, until the terms are gone; it does not count as memory of calls. Inner maps have a view that
-** `open` leaves in a global by its name; to be returned, or sent otherwise, is an error that names v:copy. NULL with 0 is
-** empty. May raise memory errors, and one for NULL with more. The state's thread. */
+/* Push a view of memory of the host's, which is read and never copied: v[i], a number, or of bytes one from 0 to 255, nil where
+** it is out of range; its length; v:sum(i, j); v:copy(i, j), a sequence, or of bytes a string. i and j count from 1, by default
+** all. In `open`, as in any function: a view may stand in an image, and makes no call slower. Scripts cannot write to it. The
+** memory must stay, and not be written to while calls run, until the terms are gone; it does not count as memory of calls. Inner
+** maps have a view that `open` leaves in a global by its name; to be returned, or sent otherwise, is an error that names v:copy.
+** NULL with 0 is empty. May raise memory errors, and one for NULL with more. The state's thread. */
 MOONS_API void moons_push_floats(struct lua_State *L, const double *numbers, size_t n);
 MOONS_API void moons_push_bytes(struct lua_State *L, const void *bytes, size_t n_bytes);
 
 /* {== Lua ===================================================================================== */
 
 /* Gives the module `parallel` to a state of the host's: `require "parallel"`, of Lua's library `package`, finds it, and it works on
-** `runtime`. Its calls run under the terms (NULL: the defaults). Every global that the state has by then counts as the host's and is not sent to workers: calls
-** have those that `open` of the terms gives them, and naming another is an error that says so. The state holds the runtime, and
-** the terms, until it is closed. Its own code is not limited: run what is not trusted as a program.
+** `runtime`. Its calls run under the terms (NULL: the defaults). Every global that the state has by then counts as the host's
+** and is not sent to workers: calls have those that `open` of the terms gives them, and naming another is an error that says so.
+** The state holds the runtime, and the terms, until it is closed. Its own code is not limited: run what is not trusted as a
+** program.
 **
-** Protected: returns 0, or MOONS_ENOMEM, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EFOREIGN (the library of its base functions is not the Lua that Moons uses:
-** link both with the same, and only once), MOONS_EUNSUPPORTED (worker processes would lack what `open` adds), or
-** MOONS_EINVAL, also for a state that has the module already, or is that of a call. The state's thread. */
+** Protected: returns 0, or MOONS_ENOMEM, MOONS_ECLOSED, MOONS_EFORKED, MOONS_EFOREIGN (the library of its base functions is not
+** the Lua that Moons uses: link both with the same, and only once), MOONS_EUNSUPPORTED (worker processes would lack what `open`
+** adds), or MOONS_EINVAL, also for a state that has the module already, or is that of a call. The state's thread. */
 MOONS_API int moons_open(struct lua_State *L, moons_runtime *runtime, const moons_terms *terms);
 
 /* Ends what a state of the host's waits for or runs, with an error, "interrupted!": from a signal handler on its thread, or from

@@ -1,7 +1,7 @@
 /*
 ** Three threads. One reads what the caller sends, and waits for nothing that is not the caller's, so that the end of the caller is
-** seen whatever happens. One says every second that the agent is there, and passes on what programs print that calls start. The main one waits
-** for the end. Results go home on the threads of the backend, one at a time.
+** seen whatever happens. One says every second that the agent is there, and passes on what programs print that calls start. The
+** main one waits for the end. Results go home on the threads of the backend, one at a time.
 **
 ** A chunk is the owner of itself here: orders come by its number, and so does what becomes of it.
 */

@@ -11,7 +11,8 @@
 
 typedef struct moons__agent moons__agent;
 
-/* Takes stdin and stdout, says who it is, and learns how its states are to be. From then on the end of the caller, or of the connection, is that of this process. NULL: there is nobody to serve. Before other threads run. */
+/* Takes stdin and stdout, says who it is, and learns how its states are to be. From then on the end of the caller, or of the
+** connection, is that of this process. NULL: there is nobody to serve. Before other threads run. */
 moons__agent *moons__agent_open(moons__frame_config *config);
 
 /* Where what its workers run is noted; NULL: nowhere. It stays as long as the process. */

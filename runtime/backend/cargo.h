@@ -35,7 +35,8 @@ int moons__cargo_send_setup(moons__link *link, int files, const moons__setup *se
 ** memory. */
 int moons__cargo_send(moons__sent *sent, moons__link *link, int files, const moons__chunk *chunk);
 
-/* Takes a frame of the kind GIVEN to a list, in memory beside that block. Returns 0, or -1 as a link does; without memory *is_lost becomes 1. */
+/* Takes a frame of the kind GIVEN to a list, in memory beside that block. Returns 0, or -1 as a link does; without memory
+** *is_lost becomes 1. */
 int moons__cargo_take_given(moons__link *link, const moons__frame *frame, const void *beside,
                             moons__shared_list **given, int *is_lost);
 

@@ -26,16 +26,16 @@ typedef struct moons__host_list {
   const void *beside; /* a block, beside which they lie (allocate.h) */
 } moons__host_list;
 
-/* Reads such a text, or that of a file, "@hosts.txt", where each line is one, and # begins a comment, to memory beside that block (allocate.h). Returns 0, or -1 with nothing
-** left: `why` says why, for a person. Any thread, as all functions here. */
+/* Reads such a text, or that of a file, "@hosts.txt", where each line is one, and # begins a comment, to memory beside that
+** block (allocate.h). Returns 0, or -1 with nothing left: `why` says why, for a person. Any thread, as all functions here. */
 int moons__host_list_read(moons__host_list *list, const void *beside, const char *text,
                           char why[MOONS__LIST_WHY_BYTES]);
 
 /* Frees what the list has. */
 void moons__host_list_free(moons__host_list *list);
 
-/* The command for a host, a block beside that one (allocate.h), or NULL: no memory. In `launch` stands {host} for the name, {moons} for "moons --serve agent",
-** and {folder} for that of `program`, where that is a path. */
+/* The command for a host, a block beside that one (allocate.h), or NULL: no memory. In `launch` stands {host} for the name,
+** {moons} for "moons --serve agent", and {folder} for that of `program`, where that is a path. */
 char *moons__launch_command(const void *beside, const char *launch, const char *host,
                             const char *program);
 

@@ -15,7 +15,8 @@ void moons__sized_fill(void *given, size_t given_bytes, const void *own, size_t 
 int moons__sized_can_be(size_t n_bytes);
 
 /* Copies a program's struct over one of the library's, which has the defaults; NULL: they stay. Returns 0, MOONS_EINVAL where
-** it has no size that can be, or MOONS_EUNSUPPORTED where something is set that the library does not know: what it knows is copied then, too. */
+** it has no size that can be, or MOONS_EUNSUPPORTED where something is set that the library does not know: what it knows is
+** copied then, too. */
 int moons__sized_copy(void *own, size_t own_bytes, const void *given);
 
 #endif

@@ -1,7 +1,7 @@
 /*
 ** The workers are looked at one after the other, each for a moment, and go on meanwhile: so the list need not be one that was
-** true at any time. Those elsewhere are told of by who has them. Names of functions are read from their source then. It is written with one call, so that no line of the
-** script stands within it.
+** true at any time. Those elsewhere are told of by who has them. Names of functions are read from their source then. It is
+** written with one call, so that no line of the script stands within it.
 */
 #include "command/running.h"
 

@@ -10,8 +10,9 @@
 #include "system/trace.h"
 #include "worker/program.h"
 
-/* Catches both signals from now on, SIGTSTP, and SIGUSR1, which asks what runs (running.h, to be opened before); where that fails, they do what they do by default. The script starts its programs
-** with `programs`, and what it runs is noted in `trace`, or nowhere; both stay. */
+/* Catches both signals from now on, SIGTSTP, and SIGUSR1, which asks what runs (running.h, to be opened before); where that
+** fails, they do what they do by default. The script starts its programs with `programs`, and what it runs is noted in `trace`,
+** or nowhere; both stay. */
 void moons__signals_open(moons__starter *programs, moons__trace *trace);
 
 /* The state in which a signal raises an error; NULL: none. */

@@ -60,7 +60,8 @@ static inline moons__node *moons__node_at(const moons__nodes *nodes, moons__node
   return (moons__node *)(void *)nodes->list.bytes + id;
 }
 
-/* Takes a message apart; the nodes are zero-initialised, but that `list` lies beside some block. Returns 0, MOONS_ENOMEM or MOONS__EMALFORMED. Whatever it returns, moons__nodes_free frees the nodes. */
+/* Takes a message apart; the nodes are zero-initialised, but that `list` lies beside some block. Returns 0, MOONS_ENOMEM or
+** MOONS__EMALFORMED. Whatever it returns, moons__nodes_free frees the nodes. */
 int moons__nodes_read(moons__nodes *nodes, const void *bytes, size_t n_bytes,
                       const moons__shared_list *shared);
 void moons__nodes_free(moons__nodes *nodes);

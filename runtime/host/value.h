@@ -26,10 +26,10 @@ typedef struct moons__values {
   size_t n_values;
 } moons__values;
 
-/* Reads the values of a message, to memory beside that block (allocate.h); `shared` are the blocks beside it, or NULL. Functions, and what else is no plain data, become
-** values of the type MOONS_OTHER; metatables are left out; what is shared in Lua is shared here. Any bytes give values or an
-** error, in memory bounded by their length. Returns 0, or with nothing made MOONS_ENOMEM, MOONS__EMALFORMED, or MOONS_EDEPTH for a
-** value that contains itself. */
+/* Reads the values of a message, to memory beside that block (allocate.h); `shared` are the blocks beside it, or NULL.
+** Functions, and what else is no plain data, become values of the type MOONS_OTHER; metatables are left out; what is shared in
+** Lua is shared here. Any bytes give values or an error, in memory bounded by their length. Returns 0, or with nothing made
+** MOONS_ENOMEM, MOONS__EMALFORMED, or MOONS_EDEPTH for a value that contains itself. */
 int moons__values_read(moons__values *values, const void *beside, const void *bytes, size_t n_bytes,
                        const moons__shared_list *shared);
 

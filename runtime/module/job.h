@@ -1,7 +1,7 @@
 /*
 ** Jobs as objects of a Lua state, as the files that work on them see them: begin.c makes them, sending.c their set-up, feed.c
-** puts items into them, arrays.c knows what arrays they use, collect.c takes results out of them, errors.c makes error values of those that failed; job.c is what
-** the script asks them. hooks.c calls what may run the script's code meanwhile.
+** puts items into them, arrays.c knows what arrays they use, collect.c takes results out of them, errors.c makes error values of
+** those that failed; job.c is what the script asks them. hooks.c calls what may run the script's code meanwhile.
 */
 #ifndef MOONS_MODULE_JOB_H
 #define MOONS_MODULE_JOB_H
@@ -115,8 +115,8 @@ void moons__link_job(moons__job_data *j, moons__workers_data *workers);
 /* Pushes the table that is a user value of the job at stack index 1, made when it is needed first. */
 void moons__push_table(lua_State *L, int which);
 
-/* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has stopped the job.
-** Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
+/* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has
+** stopped the job. Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
 
 /* Puts one call, with the values from stack index `first` on as its arguments. Where they cannot be sent,

@@ -87,7 +87,8 @@ void moons__workers_let_go(moons__workers_data *workers);
 void moons__close_job(lua_State *L, struct moons__job_data *job);
 
 /* A seed from the script's math.random, so that its math.randomseed decides on the maps too, and within a call
-** the outer map's seed does; from that of the terms where they have one; from the system where that gives no number. May run the script's code. */
+** the outer map's seed does; from that of the terms where they have one; from the system where that gives no number. May run the
+** script's code. */
 uint64_t moons__draw_seed(lua_State *L);
 
 /* Those of the workers, of the state where its terms have a seed, or NULL: each job draws one. `workers` may be NULL. */

@@ -52,7 +52,8 @@ void moons__completions_arrive(moons__pending *pending);
 void moons__completions_cancel(moons__pending *pending);
 
 /* Takes what has finished, the first first, and waits for it for up to `timeout_ns` (0: not at all; negative: for ever). Returns 0,
-** MOONS_EEND where nothing is under way, or MOONS_ECLOSED where nothing can be, MOONS_ETIMEDOUT, or an error of moons__tasks_wait. One thread at a time. */
+** MOONS_EEND where nothing is under way, or MOONS_ECLOSED where nothing can be, MOONS_ETIMEDOUT, or an error of
+** moons__tasks_wait. One thread at a time. */
 int moons__completions_take(moons__completions *completions, int64_t timeout_ns,
                             moons__pending **pending);
 

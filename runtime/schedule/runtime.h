@@ -67,10 +67,10 @@ typedef struct moons__surroundings {
   void *write_data;
 } moons__surroundings;
 
-/* Does what moons_runtime_new does, with options that were copied, and fills in the shortage where it returns MOONS_ETHREAD. With a `parent`, the states
-** of both runtimes together may hold what the parent's may, and both share the list of programs that calls have started.
-** Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives the
-** runtime. */
+/* Does what moons_runtime_new does, with options that were copied, and fills in the shortage where it returns MOONS_ETHREAD.
+** With a `parent`, the states of both runtimes together may hold what the parent's may, and both share the list of programs that
+** calls have started. Where a call makes the runtime, calls on it have that call's limits, and end with it. The parent outlives
+** the runtime. */
 int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
                         const moons__surroundings *around, moons__shortage *shortage);
 
@@ -89,8 +89,9 @@ void moons__runtime_print(const moons_runtime *runtime, const moons__luggage *lu
 int moons__job_make(moons_job **job, moons_runtime *runtime, const moons__job_options *options,
                     const moons__luggage *luggage, moons__shortage *shortage);
 
-/* Do what moons_job_extend, moons_job_put (whose shortage is filled in too) and moons_job_take do, with blocks that the bytes speak of: luggage as that of make; a list
-** that belongs to the job from here on; one that the caller releases, which stays as it was where nothing was taken. */
+/* Do what moons_job_extend, moons_job_put (whose shortage is filled in too) and moons_job_take do, with blocks that the bytes
+** speak of: luggage as that of make; a list that belongs to the job from here on; one that the caller releases, which stays as
+** it was where nothing was taken. */
 int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
                       const moons__luggage *luggage);
 int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
@@ -146,7 +147,8 @@ int moons__runtime_serve(moons_runtime *runtime, struct moons__server *server);
 /* Makes calls for the caller of this agent (agent.h), on a runtime of the backend "processes", in the same way. */
 int moons__runtime_represent(moons_runtime *runtime, struct moons__agent *agent);
 
-/* Whether it, or the one that it was made on, makes calls for the process that has started this one: then it may start no worker processes. Any thread. */
+/* Whether it, or the one that it was made on, makes calls for the process that has started this one: then it may start no worker
+** processes. Any thread. */
 int moons__runtime_is_served(const moons_runtime *runtime);
 
 /* Whether it was made in a world of MPI. Any thread. */

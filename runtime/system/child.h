@@ -22,8 +22,8 @@
 typedef struct moons__children moons__children; /* the list */
 typedef struct moons__child moons__child;
 
-/* Makes an empty list, in memory beside that block (allocate.h), which its users share; the last one to release it frees it. Returns 0 or MOONS_ENOMEM. Release
-** accepts NULL. */
+/* Makes an empty list, in memory beside that block (allocate.h), which its users share; the last one to release it frees it.
+** Returns 0 or MOONS_ENOMEM. Release accepts NULL. */
 int moons__children_open(moons__children **children, const void *beside);
 moons__children *moons__children_share(moons__children *children);
 void moons__children_release(moons__children *children);

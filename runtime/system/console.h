@@ -16,7 +16,8 @@
 
 typedef struct moons__console moons__console;
 
-/* Its memory is made beside that block (allocate.h). Its thread's name begins with `whose`, which must outlive it. Returns 0 or MOONS_ENOMEM. */
+/* Its memory is made beside that block (allocate.h). Its thread's name begins with `whose`, which must outlive it. Returns 0 or
+** MOONS_ENOMEM. */
 int moons__console_open(moons__console **console, const void *beside, const char *whose);
 
 /* Nobody may write any more. Accepts NULL. */

@@ -24,7 +24,8 @@ int moons__shared_descriptor(moons__shared *block);
 /* Takes over what other processes have written at a place. */
 void moons__shared_fetch(moons__shared *block, size_t at, size_t n_bytes);
 
-/* Maps the file of another process's block as a block, which has that one's id, in memory beside `beside` (allocate.h), and closes the descriptor. NULL: no memory. */
+/* Maps the file of another process's block as a block, which has that one's id, in memory beside `beside` (allocate.h), and
+** closes the descriptor. NULL: no memory. */
 moons__shared *moons__shared_map(const void *beside, int descriptor, size_t n_bytes, uint64_t id);
 
 #endif

@@ -69,8 +69,8 @@ moons__trace_origin moons__trace_add_machine(moons__trace *trace, unsigned pool,
 ** thread may stand there too. */
 moons__trace_origin moons__trace_here(const moons__trace *trace, unsigned number);
 
-/* Writes what all have added, and ends the array. The trace itself stays, for threads that nobody waits for. Returns NULL, or why events are missing, a
-** constant text. Any thread; accepts NULL; closing it again does nothing, and returns NULL. */
+/* Writes what all have added, and ends the array. The trace itself stays, for threads that nobody waits for. Returns NULL, or
+** why events are missing, a constant text. Any thread; accepts NULL; closing it again does nothing, and returns NULL. */
 const char *moons__trace_close(moons__trace *trace);
 
 #endif

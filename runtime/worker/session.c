@@ -318,8 +318,8 @@ int moons__session_open_kept(moons__session *s, moons__workshop *workshop, moons
 }
 
 /* Whether userdata in the state may own something outside it: files, C libraries, what the host adds, a finalizer that
-** `debug` gives, jobs of a map within, copies of arrays. All others are Lua's own, buffers of long strings and the state of gmatch, which own
-** memory of the state alone. */
+** `debug` gives, jobs of a map within, copies of arrays. All others are Lua's own, buffers of long strings and the state of
+** gmatch, which own memory of the state alone. */
 static int has_owners(const moons__session *s) {
   static const moons__libraries OWNING = MOONS__LIBRARIES_IO | MOONS__LIBRARIES_DEBUG |
                                          MOONS__LIBRARIES_PACKAGE | MOONS__LIBRARIES_PARALLEL |

@@ -17,8 +17,9 @@ typedef struct moons__terms {
   atomic_uint n_users;
 } moons__terms;
 
-/* Copies the terms of a host, in memory beside that block (allocate.h); NULL: the defaults, which are no terms. The caller is the first user. Returns 0, MOONS_EINVAL,
-** MOONS_EUNSUPPORTED or MOONS_ENOMEM; then, too, `gone` of the host is called, where it could be read. */
+/* Copies the terms of a host, in memory beside that block (allocate.h); NULL: the defaults, which are no terms. The caller is
+** the first user. Returns 0, MOONS_EINVAL, MOONS_EUNSUPPORTED or MOONS_ENOMEM; then, too, `gone` of the host is called, where it
+** could be read. */
 int moons__terms_new(moons__terms **terms, const void *beside, const moons_terms *given);
 
 /* Add and remove a user; the last one tells the host, and frees them. Any thread. Both accept NULL, as all below do: the defaults. */
