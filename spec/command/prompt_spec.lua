@@ -114,13 +114,15 @@ describe("the prompt", function()
     end)
   end
 
-  for _, backend in ipairs {"threads", "inline"} do
+  -- Not #threads where the loop is on the thread that takes the signal: the thread sanitizer holds a signal back until
+  -- that thread calls the system, which such a loop never does.
+  for _, run in ipairs {{on = "threads", tag = " #threads"}, {on = "inline", tag = ""}} do
     local function runs(name, code)
-      it(("ends %s at Ctrl-C, and goes on, on %s #threads"):format(name, backend), function()
+      it(("ends %s at Ctrl-C, and goes on, on %s%s"):format(name, run.on, run.tag), function()
         local result, report = type_keys({
           {"> ", ("f = function() print('ru' .. 'ns') while true do end end %s\n"):format(code)}, {"runs", "\3"},
           {"interrupted!", ""}, {"> ", "parallel.map(function(x) return 'o' .. x end, {'n'})[1]\n"}, {"on\r\n> ", "\4"},
-        }, nil, {"-b", backend})
+        }, nil, {"-b", run.on})
         report.equal(0, result.code)
       end)
     end
