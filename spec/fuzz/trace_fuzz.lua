@@ -27,7 +27,7 @@ local FUNCTIONS_PER_RUNTIME = 2000
 local RESTORED_SHARE = 16 -- one of so many functions that were not proved is put back too
 local MODEL_SHARE = 8 -- one of so many functions is compared with plain Lua; where nothing is proved, all
 
-collectgarbage("setpause", 400) -- short programs are much garbage, of which little is kept
+collectgarbage "generational"
 
 local function options_of(words)
   local options = {seed = os.time(), from = 1, count = 1 << 50, seconds = math.huge}

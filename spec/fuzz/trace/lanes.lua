@@ -8,7 +8,7 @@ local same = require "trace.same"
 
 local lanes = {}
 
-local MEMORY_BYTES, TIMEOUT_S = 400000, 0.2
+local MEMORY_BYTES, TIMEOUT_S = 400000, 0.1
 
 --- The first argument of calls that tell what is captured: a number, so that other calls may have numbers alone.
 lanes.SEEN = 424242

@@ -9,6 +9,9 @@ local HAS_ADDRESS = "0[xX]%x%x%x%x%x"
 local same_value
 
 local function same_number(a, b)
+  if a == b and a ~= 0 then
+    return math.type(a) == math.type(b)
+  end
   return math.type(a) == math.type(b) and string.pack(">n", a) == string.pack(">n", b)
 end
 
