@@ -1,6 +1,6 @@
 /*
-** How fast things come home to a thread that takes them. Where that is faster than a thread is woken up, and many are to come, it
-** dozes instead of being woken for each: what comes meanwhile costs nobody a wake-up, and is taken in one go.
+** How fast things come home to a thread that takes them. Where many are to come, it dozes for a small share of the time in which they
+** do, instead of being woken up for each: what comes meanwhile costs nobody a wake-up, and is taken in one go.
 */
 #ifndef MOONS_SCHEDULE_PACE_H
 #define MOONS_SCHEDULE_PACE_H

@@ -25,9 +25,21 @@ static void fast_and_many(void) {
 static void few(void) {
   moons__pace pace = {.since_ns = 1000};
   uint64_t now_ns = 1000;
-  for (unsigned n_more = 1; n_more < 20; n_more++)
+  for (unsigned n_more = 1; n_more < 30; n_more++)
     CHECK(doze_after(&pace, &now_ns, 10, 10000, n_more) == 0);
-  CHECK(doze_after(&pace, &now_ns, 10, 10000, 20) == MOONS_DOZE_NS);
+}
+
+/* The doze takes a small share of the time in which all come, and more than one come in it. */
+static void some(void) {
+  moons__pace pace = {.since_ns = 1000};
+  uint64_t now_ns = 1000;
+  for (uint64_t interval_ns = 1000; interval_ns < UINT64_C(1000000000); interval_ns *= 3)
+    for (unsigned n_more = 1; n_more < 100000; n_more *= 2) {
+      uint64_t ns = doze_after(&pace, &now_ns, 10, interval_ns, n_more);
+      CHECK(ns <= MOONS_DOZE_NS && ns * 10 <= interval_ns * n_more);
+      CHECK(ns == 0 || (ns >= 2 * interval_ns && ns >= MOONS_DOZE_LEAST_NS));
+    }
+  CHECK(doze_after(&pace, &now_ns, 10, 50000, 100) > 0);
 }
 
 static void slow(void) {
@@ -58,6 +70,7 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"dozes where many come fast", fast_and_many},
       {"waits for each where few are to come", few},
+      {"dozes for a share of the time in which all come", some},
       {"waits for each where they come slowly", slow},
       {"waits after a doze in which nothing came", nothing_came},
       {"waits for the first", first},
