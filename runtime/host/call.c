@@ -28,7 +28,7 @@ moons__plan *moons__host_call_plan(const moons_call *call, int pack) {
   moons__job_options_init(&options);
   options.pack = pack;
   options.seed = program->seed;
-  options.loads = program->names.n_values == 0;
+  options.loads = !program->has_names;
   moons__luggage luggage = {
       .setup = program->setup, .terms = program->terms, .call_data = call->data};
   return moons__task_plan(program->runtime, &options, &luggage);

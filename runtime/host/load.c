@@ -37,16 +37,17 @@ static int make_setup(moons_program *program, const moons__source *source) {
   return error;
 }
 
-/* Takes the names, or the error, from the call that has asked for them. The list is its own block, so it can be put in order. */
+/* Takes the names, or the error, from the call that has asked for them. */
 static void take_names(moons_program *program, moons_call *call) {
   program->names = call->results;
   program->error = call->error;
+  program->has_names = call->failure == NULL;
   call->failure = NULL;
   call->results = (moons__values){.n_values = 0};
   call->error = NULL;
-  if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return;
-  moons_value *list = program->names.values;
-  qsort((moons_value *)list->as.values, list->n, sizeof *list, moons__program_compare_names);
+  moons__values *names = &program->names;
+  if (names->n_values > 0)
+    qsort(names->values, names->n_values, sizeof names->values[0], moons__program_compare_names);
 }
 
 /* Only the close of the runtime cancels a call that loads a program. */

@@ -44,9 +44,10 @@ int moons__program_compare_names(const void *left, const void *right) {
 
 static int has_function(const moons_program *program, const char *name) {
   moons_value key = moons_string(name);
-  if (program->names.n_values == 0 || program->names.values->type != MOONS_LIST) return 0;
-  const moons_value *list = program->names.values;
-  return bsearch(&key, list->as.values, list->n, sizeof key, moons__program_compare_names) != NULL;
+  const moons__values *names = &program->names;
+  if (names->n_values == 0) return 0;
+  return bsearch(&key, names->values, names->n_values, sizeof key, moons__program_compare_names) !=
+         NULL;
 }
 
 int moons__program_check(const moons_program *program, const char *function,

@@ -15,7 +15,8 @@ struct moons_program {
   moons__terms *terms;      /* shared */
   uint64_t seed;            /* of its calls */
   moons__setup *setup;      /* shared */
-  moons__values names;      /* of its functions: one list, sorted */
+  moons__values names;      /* of its functions, sorted */
+  int has_names;            /* the script has run */
   moons__host_error *error; /* NULL: it loaded; owned */
   atomic_ullong n_calls;    /* that have been begun: each draws other random numbers */
   moons__line line;         /* of its calls */

@@ -87,6 +87,7 @@ static void list_names(lua_State *L, const char *prefix, int n_steps) {
   lua_settop(L, table - 1);
 }
 
+/* Returns them one by one: a table might be that of a module, for all that who sends it knows, and all these would be looked at. */
 static int list_all(lua_State *L) {
   lua_settop(L, 0);
   lua_newtable(L);
@@ -94,7 +95,11 @@ static int list_all(lua_State *L) {
   lua_settop(L, 1);
   lua_pushglobaltable(L);
   list_names(L, "", 1);
-  return 1;
+  int n_names = (int)lua_rawlen(L, 1);
+  luaL_checkstack(L, n_names, "too many functions");
+  for (int i = 1; i <= n_names; i++)
+    lua_rawgeti(L, 1, i);
+  return n_names;
 }
 
 /* {== Functions =============================================================================== */

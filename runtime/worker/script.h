@@ -10,7 +10,7 @@
 #include "wire/setup.h"
 
 /* Compiles the script, and pushes the function of its calls, and `init`, which runs it. The former takes the name of a function
-** and its arguments; with the empty name it returns a list of the names of all functions that there are. May raise any error. */
+** and its arguments; with the empty name it returns the names of all functions that there are. May raise any error. */
 void moons__script_apply(lua_State *L, const moons__source *source);
 
 /* A C function that is given the function of its calls, and a name as light userdata: returns the function of that name, or nothing.
