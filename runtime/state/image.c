@@ -15,6 +15,7 @@
 #include "system/pages.h"
 
 enum { COPY_OFFSET = 1024, PIECE_BYTES = 2 << 10, LONG_BYTES = 28 << 10 };
+enum { ROOM_SHARE = 8 };                      /* of a copy: how much room there may be beside it */
 enum { USUAL_PAUSE = 200, MAX_PAUSE = 1000 }; /* percent; Lua's default, and the most it can keep */
 
 int moons__slot_open(moons__slot *slot, size_t max_bytes, moons__budget *all) {
@@ -33,17 +34,64 @@ void moons__slot_use(moons__slot *slot, const void *beside) {
 }
 
 void moons__slot_close(moons__slot *slot) {
+  moons__free(slot->spare);
   moons__arena_close(&slot->arena);
   *slot = (moons__slot){0};
+}
+
+/* {== Copies ================================================================================== */
+
+/* Programs that take turns have images alike, of which one goes when the next comes. What else is made in between would lie
+** in the place of the old one, and the new one had to lie elsewhere: memory that fits is kept for it. */
+static void leave_block(moons__image *image) {
+  moons__slot *slot = image->slot;
+  moons__free(slot->spare);
+  slot->spare = image->copy_block;
+  slot->spare_bytes = image->block_bytes;
+}
+
+/* Memory for a copy: what is kept where it fits and is not much too large. */
+static void *get_block(moons__slot *slot, size_t *n_bytes) {
+  size_t has_bytes = slot->spare_bytes;
+  if (slot->spare == NULL || has_bytes < *n_bytes || has_bytes - *n_bytes > *n_bytes / ROOM_SHARE)
+    return moons__allocate(slot->beside, *n_bytes);
+  void *block = slot->spare;
+  slot->spare = NULL;
+  *n_bytes = has_bytes;
+  return block;
+}
+
+/* The copy begins COPY_OFFSET bytes into a page, and the state at the start of one: where both lie at
+** the same offset, the processor takes loads from the one for loads of what it has just stored to the
+** other, and waits (4K aliasing; measured: 5% of a call). */
+static int copy_bytes(moons__image *image, size_t n_bytes) {
+  size_t page = moons__pages_size();
+  size_t block_bytes = n_bytes + page;
+  char *block = get_block(image->slot, &block_bytes);
+  if (block == NULL) return MOONS_ENOMEM;
+  moons__free(image->copy_block);
+  image->copy_block = block;
+  image->block_bytes = block_bytes;
+  image->copy = block + (page + COPY_OFFSET - (uintptr_t)block % page) % page;
+  image->copied_bytes = n_bytes;
+  image->piece_bytes = n_bytes > LONG_BYTES ? n_bytes : PIECE_BYTES;
+  memcpy(image->copy, image->slot->arena.heap, n_bytes);
+  return 0;
 }
 
 void moons__image_close(moons__image *image) {
   moons__slot *slot = image->slot;
   if (slot != NULL) moons__budget_give(slot->arena.all, image->kept_bytes);
   if (slot != NULL && slot->holds == image) slot->holds = NULL;
-  moons__free(image->copy_block);
+  if (slot != NULL && image->copy_block != NULL) leave_block(image);
   *image = (moons__image){0};
 }
+
+size_t moons__image_bytes(const moons__image *image) {
+  return image->n_bytes + (image->block_bytes - image->copied_bytes);
+}
+
+/* {== Taking ================================================================================== */
 
 /* A full collection leaves the collector to start again after the state has grown by the pause
 ** that is set then, so the pause is raised just for it where the state is small. */
@@ -55,22 +103,6 @@ static void collect(lua_State *L) {
   int usual_pause = lua_gc(L, LUA_GCSETPAUSE, percent < MAX_PAUSE ? (int)percent : MAX_PAUSE);
   lua_gc(L, LUA_GCCOLLECT);
   lua_gc(L, LUA_GCSETPAUSE, usual_pause);
-}
-
-/* The copy begins COPY_OFFSET bytes into a page, and the state at the start of one: where both lie at
-** the same offset, the processor takes loads from the one for loads of what it has just stored to the
-** other, and waits (4K aliasing; measured: 5% of a call). */
-static int copy_bytes(moons__image *image, size_t n_bytes) {
-  size_t page = moons__pages_size();
-  char *block = moons__allocate(image->slot->beside, n_bytes + page);
-  if (block == NULL) return MOONS_ENOMEM;
-  moons__free(image->copy_block);
-  image->copy_block = block;
-  image->copy = block + (page + COPY_OFFSET - (uintptr_t)block % page) % page;
-  image->copied_bytes = n_bytes;
-  image->piece_bytes = n_bytes > LONG_BYTES ? n_bytes : PIECE_BYTES;
-  memcpy(image->copy, image->slot->arena.heap, n_bytes);
-  return 0;
 }
 
 /* The pages from `hot_bytes` on: the system puts back those that a call writes to. */
@@ -116,6 +148,8 @@ int moons__image_take(moons__image *image, moons__slot *slot) {
     return copy_bytes(image, MOONS_COW_HOT_BYTES);
   return copy_bytes(image, image->n_bytes);
 }
+
+/* {== Putting back ============================================================================ */
 
 /* Copies up to LONG_BYTES in pieces. For more than PIECE_BYTES glibc's memcpy turns to `rep movsb`, which takes long to
 ** start: of 4 to 28 KB it is 15 to 32% slower than pieces. So is what a compiler makes of a constant size, hence the field. */

@@ -21,6 +21,8 @@ typedef struct moons__slot {
   lua_State *L;                     /* the state; the same address for the slot's whole life */
   const struct moons__image *holds; /* taken here or put back last; NULL: none yet */
   const void *beside;               /* a block, beside which copies lie (allocate.h) */
+  void *spare; /* the block of a copy that was closed, for the next one; owned */
+  size_t spare_bytes;
 } moons__slot;
 
 typedef struct moons__image {
@@ -28,6 +30,7 @@ typedef struct moons__image {
   size_t n_bytes;    /* of the arena, as taken */
   char *copy;        /* of the first copied_bytes */
   void *copy_block;  /* the memory that it lies in; owned */
+  size_t block_bytes;
   size_t copied_bytes;
   size_t piece_bytes;  /* that are copied at a time */
   size_t frozen_bytes; /* the rest, put back by the system; 0: all is copied */
@@ -52,8 +55,11 @@ int moons__image_take(moons__image *image, moons__slot *slot);
 ** MOONS_ARENA_KEEP_BYTES, which a slot always keeps room for. */
 int moons__image_take_copy(moons__image *image, moons__slot *slot);
 
-/* Frees the copy. Does nothing for an image that was not taken. */
+/* Leaves the copy's memory to the slot, for the next copy. Does nothing for an image that was not taken. */
 void moons__image_close(moons__image *image);
+
+/* What it holds: the copy, with the room around it, and the pages that the system puts back. */
+size_t moons__image_bytes(const moons__image *image);
 
 /* Puts the state back as it was taken, whatever has become of it, lua_close included. */
 void moons__image_restore(const moons__image *image);

@@ -35,6 +35,11 @@ void moons__names_free(moons__names *names) {
   moons__names_use(names, beside);
 }
 
+size_t moons__names_bytes(const moons__names *names) {
+  return names->known.capacity * sizeof names->known.entries[0] + names->paths.capacity +
+         names->modules.capacity;
+}
+
 /* Paths lie one after the other in `paths`: this, the path, a zero byte. They are known by their offset, for the bytes move as
 ** they grow. */
 typedef struct path_head {

@@ -53,6 +53,9 @@ void moons__names_use(moons__names *names, const void *beside);
 
 void moons__names_free(moons__names *names);
 
+/* What they hold: a few ten KB where the standard libraries are loaded, once they were needed. */
+size_t moons__names_bytes(const moons__names *names);
+
 /* Looks again where other modules are loaded than last time. May raise a memory error. */
 void moons__names_refresh(moons__names *names, lua_State *L);
 

@@ -103,7 +103,14 @@ static void leave_base(moons__sessions *s, moons__base *base, int is_short) {
 /* {== Sessions ================================================================================ */
 
 static size_t bytes_of(const moons__session *session) {
-  return sizeof *session + session->image.n_bytes;
+  return sizeof *session + moons__image_bytes(&session->image) +
+         moons__names_bytes(&session->names);
+}
+
+static void count(moons__sessions *s, moons__kept_session *kept) {
+  size_t n_bytes = bytes_of(kept->session);
+  s->n_bytes += n_bytes - kept->n_bytes;
+  kept->n_bytes = n_bytes;
 }
 
 /* Whether memory is short is asked before the session has given back what it held. */
@@ -111,7 +118,7 @@ static void close_at(moons__sessions *s, unsigned i) {
   moons__session *session = s->list[i].session;
   moons__base *base = session->base;
   int is_short = moons__budget_is_short(session->workshop->config.states, SIZE_MAX);
-  s->n_bytes -= bytes_of(session);
+  s->n_bytes -= s->list[i].n_bytes;
   memmove(&s->list[i], &s->list[i + 1], (--s->n - i) * sizeof s->list[0]);
   moons__session_close(session);
   moons__free(session);
@@ -192,13 +199,14 @@ static moons__session *add(moons__sessions *s, moons__workshop *workshop, moons_
     return NULL;
   }
   s->list[s->n++] = (moons__kept_session){.hash = plan->setup->hash, .session = session};
-  s->n_bytes += bytes_of(session);
+  count(s, &s->list[s->n - 1]);
   take_base(s, session);
   return use(s, s->n - 1);
 }
 
 moons__session *moons__sessions_get(moons__sessions *s, moons__workshop *workshop,
                                     moons__plan *plan, moons__libraries needs) {
+  if (s->n > 0) count(s, &s->list[0]); /* it was used, and may hold more now */
   unsigned i = find(s, plan);
   needs &= OPENED;
   if (i < s->n) {

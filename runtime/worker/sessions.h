@@ -9,6 +9,7 @@
 typedef struct moons__kept_session {
   uint64_t hash;           /* of its set-up */
   moons__session *session; /* open */
+  size_t n_bytes;          /* of the session, as counted last */
 } moons__kept_session;
 
 /* Zero-initialised: none. All is owned. */

@@ -281,6 +281,42 @@ static void two_runtimes(void) {
   check_all_is_back(&second);
 }
 
+/* Programs that need far more than their images may hold: what is held beside these is counted too. Some give a table, so that the
+** names of libraries are looked at. */
+static long bytes_of_programs(const char *script, size_t images_bytes) {
+  enum { N_PROGRAMS = 300 };
+  static moons_program *programs[N_PROGRAMS];
+  char source[256];
+  memory m = new_memory();
+  moons_options options = options_of(&m, MOONS_THREADS);
+  options.images_bytes = images_bytes;
+  moons_runtime *runtime = open_runtime(&options);
+  for (int i = 0; i < N_PROGRAMS; i++) {
+    snprintf(source, sizeof source, script, i);
+    programs[i] = load(runtime, source);
+  }
+  for (int i = 0; i < 2 * N_PROGRAMS; i++) {
+    moons_call *call;
+    CHECK(moons_run(&call, programs[i % N_PROGRAMS], "f", NULL, 0) == 0);
+    moons_call_free(call);
+  }
+  long n_bytes = atomic_load(&m.n_bytes);
+  for (int i = 0; i < N_PROGRAMS; i++)
+    moons_program_free(programs[i]);
+  moons_runtime_free(runtime);
+  check_all_is_back(&m);
+  return n_bytes;
+}
+
+static void images_hold_what_they_may(void) {
+  static const char LARGE[] =
+      "local t = {} for i = 1, 2000 do t[i] = %d end function f() return #t end";
+  static const char NAMES[] = "local x = %d function f() return string, {x} end";
+  enum { IMAGES_BYTES = 4 << 20, MOST_BYTES = IMAGES_BYTES + IMAGES_BYTES / 5 + (1 << 20) };
+  CHECK(bytes_of_programs(LARGE, IMAGES_BYTES) < MOST_BYTES);
+  CHECK(bytes_of_programs(NAMES, IMAGES_BYTES) < MOST_BYTES);
+}
+
 static const test TESTS[] = {
     {"no memory for a runtime is told", while_a_runtime_is_made},
     {"no memory on the thread of a host with a program is told", of_a_program},
@@ -289,6 +325,7 @@ static const test TESTS[] = {
     {"no memory on the thread of a host with a Lua state is told", of_a_state},
     {"no memory anywhere is told to a host with a Lua state", of_a_state_everywhere},
     {"results stay when the runtime has given back its memory", results_stay},
+    {"images hold no more than they may, with what is beside them", images_hold_what_they_may},
     {"two runtimes have their memory from two allocators", two_runtimes},
     {NULL, NULL},
 };
