@@ -8,6 +8,7 @@
 local check = require "parallel.check"
 local core = require "parallel.core"
 local errors = require "parallel.errors"
+local wait_for = require "parallel.wait"
 
 local Future = {}
 Future.__index = Future
@@ -43,8 +44,8 @@ end
 -- How many futures run their callbacks now, one within the other.
 local n_calling = 0
 
--- Runs the callbacks, on the thread of the caller. Each has its turn; then the error of the first that
--- failed is raised.
+-- Runs the callbacks, on the thread of the caller. Each has its turn, unless a hook ends one, as Ctrl-C does; then the
+-- error of the first that failed is raised.
 local function run_callbacks(self)
   local callbacks, failed, first_error = self.callbacks, false, nil
   if not callbacks then
@@ -54,8 +55,11 @@ local function run_callbacks(self)
   core.hide() -- the bar of another map
   n_calling = n_calling + 1
   for _, callback in ipairs(callbacks) do
-    local succeeded, err = pcall(callback, self)
-    if not succeeded and not failed then
+    local succeeded, err = core.protect(callback, self)
+    if not succeeded and core.ended_by_hook() then
+      n_calling = n_calling - 1
+      error(err, 0)
+    elseif not succeeded and not failed then
       failed, first_error = true, err
     end
   end
@@ -232,7 +236,7 @@ local function attend_to_others(self)
   end
 end
 
-local function wait(self, seconds)
+local function wait_until_done(self, seconds)
   if self.is_done then
     -- Not in a callback, which mostly asks for its own future: those of others would run within it, each in the last.
     if n_calling == 0 then
@@ -254,6 +258,17 @@ local function wait(self, seconds)
   end
   attend_to_others(self)
   return true
+end
+
+-- Ends it, whoever waits for it.
+local function drop(self)
+  if not self.is_done then
+    settle(self, errors.new("cancelled", "cancelled"))
+  end
+end
+
+local function wait(self, seconds)
+  return wait_for(wait_until_done, drop, self, seconds)
 end
 
 -- {== Methods =====================================================================================
@@ -358,7 +373,7 @@ function Future:cancel()
   elseif is_in_use(self) then
     core.blame(NO_END)
   end
-  settle(self, errors.new("cancelled", "cancelled"))
+  drop(self)
   return true
 end
 
@@ -447,7 +462,8 @@ function Completion:find()
   return future
 end
 
-function Completion:next()
+-- The next one that is done, waited for.
+local function complete(self)
   attend_to_due()
   local future = self:find()
   if future then
@@ -459,6 +475,17 @@ function Completion:next()
     future = self:find() -- callbacks may have appended to the list
   end
   return future
+end
+
+-- Ends all of the list: the one that is awaited is whichever is done first.
+local function drop_all(self)
+  for _, future in ipairs(self.futures) do
+    pcall(drop, future)
+  end
+end
+
+function Completion:next()
+  return wait_for(complete, drop_all, self)
 end
 
 --- Iterates over futures as they finish: `for future in parallel.as_completed(futures) do`. Those that are appended to

@@ -3,6 +3,7 @@
 -- @module parallel.iterate
 
 local errors = require "parallel.errors"
+local wait_for = require "parallel.wait"
 
 local iterate = {}
 
@@ -46,7 +47,7 @@ function Iteration:feed()
 end
 
 -- Waits for one more chunk; returns the number of its first call, or nil at the end.
-function Iteration:receive()
+local function receive(self)
   local run = self.run
   if run.job:is_closed() then
     error(errors.new("cancelled", "cancelled"), 0) -- with its pool
@@ -54,7 +55,7 @@ function Iteration:receive()
   self:feed()
   local n_calls, first = run:collect()
   if n_calls == 0 then
-    return self:receive() -- a chunk that a failure has cut before its first call
+    return receive(self) -- a chunk that a failure has cut before its first call
   elseif n_calls then
     self.chunks[first] = n_calls
     self.n_chunks = self.n_chunks + 1
@@ -63,7 +64,15 @@ function Iteration:receive()
   if run.job:has_ended() or run.job:is_stopped() then
     return nil
   end
-  return self:receive()
+  return receive(self)
+end
+
+local function drop(self)
+  self.run:close()
+end
+
+function Iteration:receive()
+  return wait_for(receive, drop, self)
 end
 
 -- Makes the chunk that begins with call `first` the current one.

@@ -23,7 +23,7 @@ end
 -- @param ... as `core.job`
 -- @return as `core.job`
 function Run.make_job(...)
-  local made, job, n_workers = xpcall(core.job, core.note_hook, ...)
+  local made, job, n_workers = core.protect(core.job, ...)
   if not made then
     errors.raise_of_making(job)
   end
@@ -103,7 +103,7 @@ end
 -- @treturn boolean whether the items could be read; if not, no more are
 -- @return how many cannot be sent, or the error
 function Run:try_to_feed(most)
-  local fed, n_unsent = xpcall(self.job.feed, core.note_hook, self.job, most)
+  local fed, n_unsent = core.protect(self.job.feed, self.job, most)
   if not fed and core.ended_by_hook() then
     error(n_unsent, 0)
   end

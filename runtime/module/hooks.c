@@ -22,7 +22,7 @@ static int is_in_hook(lua_State *L) {
   return 0;
 }
 
-int moons__core_note_hook(lua_State *L) {
+static int note_hook(lua_State *L) {
   if (is_in_hook(L)) {
     moons__push_state(L)->ended_by_hook = 1;
     lua_settop(L, 1);
@@ -38,13 +38,25 @@ static int pass_on(lua_State *L, moons__job_data *j) {
   return lua_error(L);
 }
 
+/* Begins to note whether a hook ends what is called; returns what is known of an error before, which may be under way. */
+static int begin_noting(moons__state_data *state) {
+  int before = state->ended_by_hook;
+  state->ended_by_hook = 0;
+  return before;
+}
+
+static void end_noting(moons__state_data *state, int before, int has_succeeded) {
+  if (has_succeeded) state->ended_by_hook = before;
+}
+
 static int call_noting_hooks(lua_State *L, moons__state_data *state, int n_arguments,
                              int n_results) {
   int handler = lua_gettop(L) - n_arguments;
-  state->ended_by_hook = 0;
-  lua_pushcfunction(L, moons__core_note_hook);
+  int before = begin_noting(state);
+  lua_pushcfunction(L, note_hook);
   lua_insert(L, handler);
   int status = lua_pcall(L, n_arguments, n_results, handler);
+  end_noting(state, before, status == LUA_OK);
   lua_remove(L, handler);
   return status;
 }
@@ -71,10 +83,29 @@ int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_argu
   return status != LUA_OK && state->ended_by_hook ? lua_error(L) : status;
 }
 
+/* The handler's place is that of what comes first. */
+static int return_all(lua_State *L, int status, lua_KContext before) {
+  int has_succeeded = status == LUA_OK || status == LUA_YIELD;
+  end_noting(moons__push_state(L), (int)before, has_succeeded);
+  lua_pop(L, 1);
+  lua_pushboolean(L, has_succeeded);
+  lua_replace(L, 1);
+  return lua_gettop(L);
+}
+
+/* Callbacks may yield. */
+int moons__core_protect(lua_State *L) {
+  luaL_checkany(L, 1);
+  int before = begin_noting(moons__push_state(L));
+  lua_pop(L, 1);
+  lua_pushcfunction(L, note_hook);
+  lua_insert(L, 1);
+  int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, before, return_all);
+  return return_all(L, status, before);
+}
+
 int moons__core_ended_by_hook(lua_State *L) {
-  moons__state_data *state = moons__push_state(L);
-  lua_pushboolean(L, state->ended_by_hook);
-  state->ended_by_hook = 0;
+  lua_pushboolean(L, moons__push_state(L)->ended_by_hook);
   return 1;
 }
 

@@ -18,9 +18,9 @@ void moons__do_in_use(lua_State *L, moons__job_data *j, int n_arguments, int n_r
 int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_arguments,
                               int n_results);
 
-/* core.note_hook(message): a message handler that tells errors of hooks from others. core.ended_by_hook(): whether the last
-** error was one, and this is the first time that somebody asks. */
-int moons__core_note_hook(lua_State *L);
+/* core.protect(f, ...): calls a function in protected mode, and returns what pcall does. core.ended_by_hook(): whether a hook has
+** ended what was called so last, or one of the above, also where its error came home by way of others. */
+int moons__core_protect(lua_State *L);
 int moons__core_ended_by_hook(lua_State *L);
 
 /* Whether a hook is set that moons__run_hook would run. */

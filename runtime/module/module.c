@@ -99,7 +99,7 @@ static int open_core(lua_State *L) {
       {"captures", moons__core_captures},
       {"draw_seed", moons__core_draw_seed},
       {"note_computed", moons__core_note_computed},
-      {"note_hook", moons__core_note_hook},
+      {"protect", moons__core_protect},
       {"ended_by_hook", moons__core_ended_by_hook},
       {"next", moons__core_next},
       {"new_workers", moons__core_new_workers},

@@ -63,11 +63,21 @@ void moons__push_traceback(lua_State *L, lua_State *of, const char *message, int
   lua_remove(L, whole);
 }
 
-int moons__caller_level(lua_State *L) {
+static int is_own_at(lua_State *L, int level) {
   lua_Debug info;
+  return lua_getstack(L, level, &info) && lua_getinfo(L, "S", &info) &&
+         is_own(info.short_src, strlen(info.short_src));
+}
+
+static int is_in_c_at(lua_State *L, int level) {
+  lua_Debug info;
+  return lua_getstack(L, level, &info) && lua_getinfo(L, "S", &info) && *info.what == 'C';
+}
+
+/* Functions in C that the module has called are part of it. */
+int moons__caller_level(lua_State *L) {
   int level = 1;
-  while (lua_getstack(L, level, &info) && lua_getinfo(L, "S", &info) &&
-         is_own(info.short_src, strlen(info.short_src)))
+  while (is_own_at(L, level) || (is_in_c_at(L, level) && is_own_at(L, level + 1)))
     level++;
   return level;
 }

@@ -117,12 +117,12 @@ describe("the prompt", function()
   -- Not #threads where the loop is on the thread that takes the signal: the thread sanitizer holds a signal back until
   -- that thread calls the system, which such a loop never does.
   for _, run in ipairs {{on = "threads", tag = " #threads"}, {on = "inline", tag = ""}} do
-    local function runs(name, code)
+    local function runs(name, code, n_workers)
       it(("ends %s at Ctrl-C, and goes on, on %s%s"):format(name, run.on, run.tag), function()
         local result, report = type_keys({
           {"> ", ("f = function() print('ru' .. 'ns') while true do end end %s\n"):format(code)}, {"runs", "\3"},
           {"interrupted!", ""}, {"> ", "parallel.map(function(x) return 'o' .. x end, {'n'})[1]\n"}, {"on\r\n> ", "\4"},
-        }, nil, {"-b", run.on})
+        }, nil, {"-b", run.on, "-j", n_workers or "4"})
         report.equal(0, result.code)
       end)
     end
@@ -132,6 +132,8 @@ describe("the prompt", function()
     runs("a map in a map", "parallel.map(function() parallel.map(f, {1, 2}) end, {1, 2, 3})")
     runs("an iteration", "p = parallel.pool(2) for _ in p:imap(f, {1, 2}) do end")
     runs("a call", "p = parallel.pool(2) p:apply(f)")
+    runs("a call of the only worker, by its future", "x = parallel.submit(f) x:get()", "1")
+    runs("a call of the only worker, as results come", "x = parallel.imap(f, {1}) x()", "1")
     runs("many short calls whose errors are collected",
       "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50), {errors = 'collect'})")
     runs("many short calls", "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50))")

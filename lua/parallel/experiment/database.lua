@@ -38,12 +38,17 @@ local MISSING = "the store needs the C library 'parallel.store', which 'require'
   it beside parallel.so where Moons is built with SQLite (libsqlite3-dev on Debian and Ubuntu, sqlite-devel on \z
   Fedora, sqlite on Arch and macOS)"
 
--- Raises an error of the script's line about a file; but one that a hook has raised, as Ctrl-C does, as it is.
+-- Raises an error of the script's line about a file.
+local function refuse(path, why)
+  core.blame(("cannot use the store '%s': %s"):format(path, why))
+end
+
+-- Raises that of `core.protect` so; but one that a hook has raised, as Ctrl-C does, as it is.
 local function fail(path, why)
   if core.ended_by_hook() then
     error(why, 0)
   end
-  core.blame(("cannot use the store '%s': %s"):format(path, why))
+  refuse(path, why)
 end
 
 --- SQLite and what is in C beside it, where Moons was built with it.
@@ -120,13 +125,13 @@ end
 function Database.open(path, must_exist)
   local library = Database.library()
   if must_exist and not is_there(path) then
-    fail(path, "there is no such file")
+    refuse(path, "there is no such file")
   end
-  local opened, handle = xpcall(library.open, core.note_hook, path)
+  local opened, handle = core.protect(library.open, path)
   if not opened then
     fail(path, handle)
   end
-  local claimed, why = xpcall(claim, core.note_hook, handle, must_exist)
+  local claimed, why = core.protect(claim, handle, must_exist)
   if not claimed then
     handle:close()
     fail(path, why)
@@ -161,7 +166,7 @@ end
 function Database:seed(seed)
   local find = self:statement "SELECT value FROM settings WHERE name = 'seed'"
   if not find:run() then
-    local kept, why = xpcall(keep_seed, core.note_hook, self, seed)
+    local kept, why = core.protect(keep_seed, self, seed)
     if not kept then
       fail(self.path, why)
     end

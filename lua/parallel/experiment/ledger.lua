@@ -128,7 +128,7 @@ function Ledger:try(write, ...)
   if self.has_failed then
     return
   end
-  local written, why = xpcall(write, core.note_hook, self.database, ...)
+  local written, why = core.protect(write, self.database, ...)
   if not written then
     self.has_failed = true
     self.database:drop()

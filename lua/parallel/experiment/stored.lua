@@ -6,6 +6,7 @@ local Run = require "parallel.run"
 local check = require "parallel.check"
 local core = require "parallel.core"
 local errors = require "parallel.errors"
+local wait_for = require "parallel.wait"
 
 local stored = {}
 
@@ -378,7 +379,7 @@ function Stream:feed()
 end
 
 -- Waits for some more to be ready; returns false at the end.
-function Stream:advance()
+local function advance(self)
   if not self.run and self.is_read then
     return false
   elseif not self.run then
@@ -394,6 +395,18 @@ function Stream:advance()
     self:end_run()
   end
   return true
+end
+
+-- Ends it: calls that were under way are no results, so it cannot go on.
+local function drop(self)
+  self.is_read, self.has_failed, self.failure = true, true, errors.new("cancelled", "cancelled")
+  if self.run then
+    self:end_run()
+  end
+end
+
+function Stream:advance()
+  return wait_for(advance, drop, self)
 end
 
 -- The place of the next result; nil where it is not known.
