@@ -464,6 +464,12 @@
 #define MOONS_HELP_NS (10 * MOONS_CALLER_NS)
 #endif
 
+/* A thread that helps with maps within the calls of a worker process waits so many ns for the next chunk before it gives back the
+** place of the worker that has lent it: asking for that anew takes some 100 us. */
+#ifndef MOONS_HELPER_NS
+#define MOONS_HELPER_NS 2000000
+#endif
+
 /* After this many ns Moons gives up a call that was told to end and has not: it is in something that cannot be stopped.
 ** Another worker takes the place of its own. Long against the longest that a script has to wait for a core, short
 ** against a person's patience. */

@@ -29,8 +29,9 @@ typedef struct moons__backend moons__backend;
 
 typedef struct moons__backend_config {
   unsigned n_workers;
-  unsigned n_wanted; /* the same, where somebody has said it; else 0 */
-  unsigned n_cores;  /* that all threads together may use */
+  unsigned n_wanted;     /* the same, where somebody has said it; else 0 */
+  unsigned n_cores;      /* that all threads together may use */
+  unsigned n_told_cores; /* that the host may use, where its caller says so; else 0 */
   unsigned
       max_lost; /* threads that were given up and go on, of which each has another in its place */
   atomic_uint *n_lost; /* how many do, of all backends that share the count; outlives the backend */
@@ -44,6 +45,7 @@ typedef struct moons__backend_config {
   void *thread_data;
   void (*wanted)(void *data); /* as in moons_options */
   void *wanted_data;
+  int is_served;           /* this is a worker process (helpers.h) */
   const char *thread_name; /* with which the names of threads begin; lives until `gone` */
   moons__worker_config worker;
 
@@ -151,11 +153,6 @@ typedef struct moons__backend_functions {
 } moons__backend_functions;
 
 extern const moons__backend_functions moons__backend_inline;
-
-/* This process is a worker process, which makes its calls on this inline backend. `stuck` is told of a call within another that
-** does not end though it must, on a thread that makes none. Children that calls fork end with the call. Before any chunk, which are
-** then run without being submitted. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
-int moons__inline_serve(moons__backend *backend, void (*stuck)(void *data), void *data);
 
 extern const moons__backend_functions moons__backend_threads;
 extern const moons__backend_functions moons__backend_processes;

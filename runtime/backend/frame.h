@@ -30,6 +30,9 @@ typedef enum moons__frame_kind {
 
   MOONS__FRAME_TRACED, /* events of a trace as bytes (trace.h); from a process those for which its memory has no room (front.h) */
 
+  MOONS__FRAME_WANT, /* from a process: moons__frame_order: calls of the chunk could use the places of n more workers */
+  MOONS__FRAME_RETURNED, /* from a process: moons__frame_order: the place of worker n, from 0 */
+
   MOONS__FRAME_RUNNING, /* from an agent: moons__frame_order with the number of a question, moons__frame_running of each call */
 
   /* To it. */
@@ -46,6 +49,8 @@ typedef enum moons__frame_kind {
   MOONS__FRAME_STOP,   /* begin no more calls */
   MOONS__FRAME_CANCEL, /* and end the one that runs */
   MOONS__FRAME_PART,   /* give away the part of one of n that share the calls */
+  MOONS__FRAME_LEND, /* to a process: maps within its calls may use the place of worker n, from 0 */
+  MOONS__FRAME_RECALL, /* to a process: that place is wanted back */
 
   MOONS__FRAME_ASK, /* to an agent: moons__frame_order with the number of the question what it runs */
 
@@ -74,6 +79,7 @@ typedef struct moons__frame_config {
   uint64_t states_bytes; /* 0, to an agent: what suits its machine */
   uint64_t images_bytes;
   uint32_t n_workers, number;
+  uint32_t n_cores;          /* what parallel.cpus() says there; 0: what the machine has */
   moons__trace_origin trace; /* where what it runs stands */
 } moons__frame_config;
 
@@ -98,18 +104,21 @@ typedef struct moons__frame_chunk {
   moons__job_options options; /* but for the set-up, which is in a slot */
   uint64_t first;
   uint64_t output_bytes, result_bytes; /* of the terms, as `uses_host` and `rights` */
-  uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host, rights;
+  uint32_t slot, n_calls, n_skipped, n_tries, prove_after, uses_host, rights, max_running;
   uint32_t n_workers; /* the first so many of an agent may run it */
 } moons__frame_chunk;
 
 typedef struct moons__frame_done {
   uint64_t work, n_bytes, busy_ns, first_failed, memory_bytes;
   uint32_t n_run, n_failed, n_retried, n_restored, n_proved, n_images, n_lost, n_tries;
-  int32_t found, failed, is_given_up;
+  int32_t found, failed;
+  int32_t
+      is_given_up; /* of a process: it makes no more calls, since something in it does not end */
 } moons__frame_done;
 
 typedef struct moons__frame_order {
   uint64_t work;
+  uint64_t row; /* of a trace, in which the calls of a worker stand that lends its place */
   uint32_t n;
 } moons__frame_order;
 

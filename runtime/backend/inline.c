@@ -1,9 +1,7 @@
 /*
-** Chunks run on the thread that waits for them, one after the other: the reference for the other backends, the one to debug
-** with, and what a worker process has. That thread alone touches the queue, so it has no lock; what other threads look at,
-** the alarm's and the one that hears from the process that has started this one, has one.
+** Chunks run on the thread that waits for them, one after the other: the reference for the other backends, and the one to debug
+** with. That thread alone touches the queue, so it has no lock; what the alarm's thread looks at has one.
 */
-#include <pthread.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -13,33 +11,20 @@
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
-#include "system/fork.h"
 
 struct moons__backend {
   moons__backend_config config;
   moons__chunk_list queue;
-  int is_watched;            /* the alarm has started */
-  void (*stuck)(void *data); /* in a worker process; else NULL */
-  void *stuck_data;
-  unsigned fork_number; /* of the process (fork.h) */
-  uv_mutex_t mutex;     /* guards what other threads look at */
+  int is_watched;   /* the alarm has started */
+  uv_mutex_t mutex; /* guards what other threads look at */
   moons__stack stack;
 };
 
-/* Whether it is within a call, which need not end itself, that a call does not end. The mutex is held. */
-static int is_within(const moons__backend *b) {
-  const moons__stack *s = &b->stack;
-  return s->n_stations > 1 && s->stations[1].chunk != NULL &&
-         !moons__worker_is_ending(s->stations[0].worker);
-}
-
-/* A call that does not end cannot be given up, for its thread is the caller's own: it is told again, every few milliseconds. In
-** a worker process, who has started that looks after the outermost call, and kills the process; of others it knows nothing. */
+/* A call that does not end cannot be given up, for its thread is the caller's own: it is told again, every few milliseconds. */
 static uint64_t on_alarm(void *data, uint64_t now_ns) {
   moons__backend *b = data;
   uv_mutex_lock(&b->mutex);
   uint64_t next_ns = moons__stack_watch(&b->stack, now_ns);
-  if (next_ns == 0 && b->stuck != NULL && is_within(b)) b->stuck(b->stuck_data);
   uv_mutex_unlock(&b->mutex);
   return next_ns != 0 ? next_ns : now_ns + MOONS_LOOK_NS;
 }
@@ -103,8 +88,8 @@ static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {
   return moons__chunk_withdraw(&b->queue, chain);
 }
 
-/* In a script, what runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that
-** thread (moons__worker_cancel_here). In a worker process another thread cancels. */
+/* What runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that thread
+** (moons__worker_cancel_here). */
 static void cancel(moons__backend *b, const void *owner) {
   uint64_t now_ns = uv_hrtime();
   uv_mutex_lock(&b->mutex);
@@ -130,24 +115,8 @@ static int can_run(moons__backend *b) {
   return error ? error : 1;
 }
 
-int moons__inline_serve(moons__backend *b, void (*stuck)(void *data), void *data) {
-  b->stuck = stuck;
-  b->stuck_data = data;
-  b->fork_number = moons__fork_number();
-  int error = moons__alarm_start(b->stack.alarm);
-  b->is_watched = !error;
-  return error;
-}
-
-/* In a child that the call of a worker process has forked this is the only thread: nobody waits for what it gives, and threads
-** that are not there may hold locks. */
-static void end_child(const moons__backend *b) {
-  if (b->stuck != NULL && moons__fork_number() != b->fork_number) pthread_exit(NULL);
-}
-
 static void run(moons__backend *b, moons__chunk *chunk) {
   int is_given_up = moons__stack_run(&b->stack, chunk);
-  end_child(b);
   moons__stack_finish(&b->stack, chunk, is_given_up);
 }
 

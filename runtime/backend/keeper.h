@@ -42,20 +42,27 @@ typedef struct keeper {
   moons__terms *
       kept; /* of the last calls that left a state behind, which may print when it is closed; shared */
   int is_short;               /* there was no memory for what results speak of */
+  int is_spent;               /* something runs on in the process that does not end */
   moons__buffer text;         /* being printed */
   char why[MOONS__WHY_BYTES]; /* what the process said, or died of */
   moons__row row;             /* of the trace: chunks, and what the process says of their calls */
+  uint64_t row_number;        /* its; set before it lends its place */
   pid_t ran_in;               /* the last process that had the chunk; 0: none had */
   int is_joined;              /* its thread has ended; for the thread that closes the backend */
 
   /* Guarded by the mutex. */
   moons__link control;
-  moons__chunk *chunk;   /* that the process has; NULL: none */
-  uint64_t work;         /* its number; the next one's is one more */
-  uint64_t cancelled_ns; /* since when it is cancelled; 0: it is not */
-  int is_stopped;        /* the process was told to begin no more calls of it */
-  int is_busy;           /* with a chunk, up to its end */
-  int is_asked;          /* the process was asked for a part, and has not answered */
+  moons__chunk *chunk;     /* that the process has; NULL: none */
+  uint64_t work;           /* its number; the next one's is one more */
+  uint64_t cancelled_ns;   /* since when it is cancelled; 0: it is not */
+  int is_stopped;          /* the process was told to begin no more calls of it */
+  int is_busy;             /* with a chunk, up to its end */
+  int is_asked;            /* the process was asked for a part, and has not answered */
+  unsigned n_places;       /* how many workers the process knows, whose places it may borrow */
+  unsigned n_wanted;       /* places that maps within its calls could use */
+  unsigned n_borrowed;     /* that they have */
+  struct keeper *borrower; /* who has the place of this one; NULL: nobody */
+  int is_recalled;         /* and was told that it is wanted back */
   struct keeper *next;
 } keeper;
 
@@ -71,6 +78,7 @@ struct moons__backend {
   keeper *keepers;
   char is_taken[MOONS_MAX_WORKERS]; /* by number: a keeper has it */
   unsigned n_workers;               /* that there may be */
+  unsigned n_wanted;                /* places, by all processes together */
   unsigned n_start_failures;        /* in a row */
   char *refusal;                    /* why no chunk is run any more; NULL: they are */
   int closing;
@@ -95,6 +103,9 @@ void moons__keeper_bury(keeper *k);
 /* Gives the process an order about its chunk. The mutex is held. */
 void moons__keeper_order(keeper *k, moons__frame_kind kind, uint32_t n);
 
+/* The same, with an order that was filled in. */
+void moons__keeper_send(keeper *k, moons__frame_kind kind, const moons__frame_order *order);
+
 /* Cancels its chunk, where nobody has. The mutex is held. */
 void moons__keeper_cancel(keeper *k, uint64_t since_ns);
 
@@ -115,6 +126,27 @@ void moons__keeper_position(const keeper *k, char position[MOONS_POSITION_BYTES]
 
 /* `tell` of the backend. */
 void moons__keepers_tell(moons__backend *backend, moons__take_running *take, void *taker);
+
+/* {== Places that workers lend (process_places.c); the mutex is held =========================== */
+
+/* Adds a keeper below `n_workers`, for a chunk, or for its place. Returns 0, or -1 where there can be none. */
+int moons__keeper_add(moons__backend *backend, unsigned n_workers);
+
+/* On the thread of a keeper that has nothing to do: lends its place, if somebody wants one. Returns whether it has: then it is woken when
+** that is free again. */
+int moons__place_lend(keeper *k);
+
+/* Wants the place of one of the first `n_workers` back, for a chunk. */
+void moons__place_recall(moons__backend *backend, unsigned n_workers);
+
+/* Maps within calls of its process could use so many places more. */
+void moons__places_want(keeper *k, unsigned n);
+
+/* Its process has given back the place of worker `number`. */
+void moons__places_return(const keeper *k, unsigned number);
+
+/* Its chunk has ended, or its process has: so do the loans. */
+void moons__places_forget(keeper *k);
 
 /* {== Its row of a trace, on the thread of its keeper; without a trace they do nothing ========= */
 

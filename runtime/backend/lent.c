@@ -6,70 +6,54 @@
 **
 ** The threads are the host's, so a call that does not end though it must cannot be given up: it is told again, every few
 ** milliseconds.
+**
+** A worker process has this backend too, and lends its own threads (helpers.h).
 */
 #include <pthread.h>
 #include <stdlib.h>
 #include <uv.h>
 
-#include "backend/backend.h"
-#include "backend/stack.h"
+#include "backend/desk.h"
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
-#include "system/alarm.h"
 #include "system/fork.h"
 #include "system/thread.h"
 
-/* What the thread that has taken it owns, but for what the mutex guards. */
-typedef struct desk {
-  moons__stack workers;
-  unsigned number;
-  const char *stack; /* an address at the start of what the thread's calls have of its stack */
-  sigset_t before;   /* signals that the thread blocks otherwise */
-  int is_taken;      /* guarded by the mutex */
-} desk;
-
 struct moons__backend {
-  moons__backend_config config;
-  uv_key_t current; /* the desk that the thread has */
-  moons__alarm *alarm;
-  unsigned fork_number; /* of the process (fork.h) */
-
-  uv_mutex_t mutex; /* guards all that follows */
-  uv_cond_t left;   /* a thread has left its desk */
-  moons__chunk_list queue;
-  desk *desks;
-  unsigned n_desks;
-  unsigned n_taken;  /* of these */
-  unsigned n_wanted; /* threads that the host was asked for, and that have not come */
+  desks desks;
 };
+
+desks *moons__desks_of(moons__backend *backend) { return &backend->desks; }
 
 /* {== Desks =================================================================================== */
 
+int moons__desk_take(desks *b, desk *d) {
+  if (d->workers.n_stations == 0 && moons__stack_open(&d->workers)) return MOONS_ENOMEM;
+  d->is_taken = 1;
+  b->n_taken++;
+  return 0;
+}
+
 /* Takes a free one; NULL: there is none. The mutex is held. */
-static desk *take_desk(moons__backend *b) {
-  for (unsigned i = 0; i < b->n_desks; i++) {
-    if (b->desks[i].is_taken) continue;
-    b->desks[i].is_taken = 1;
-    b->n_taken++;
-    return &b->desks[i];
-  }
+static desk *take_desk(desks *b) {
+  for (unsigned i = 0; i < b->n_desks; i++)
+    if (!b->all[i].is_taken) return moons__desk_take(b, &b->all[i]) == 0 ? &b->all[i] : NULL;
   return NULL;
 }
 
-static void tell_host(const moons__backend *b, const desk *d, int begins) {
+static void tell_host(const desks *b, const desk *d, int begins) {
   if (b->config.thread != NULL) b->config.thread(b->config.thread_data, d->workers.seat, begins);
 }
 
-/* The thread begins to run calls: the signal that ends them must come through. `here` is on its stack. */
-static void sit_down(moons__backend *b, desk *d, const char *here) {
+void moons__desk_sit_down(desks *b, desk *d, const char *here) {
   d->stack = here;
   moons__thread_open_signal(b->config.stop_signal, &d->before);
   uv_key_set(&b->current, d);
   tell_host(b, d, 1);
 }
 
-static void leave_desk(moons__backend *b, desk *d) {
+void moons__desk_leave(desks *b, desk *d) {
   tell_host(b, d, 0);
   uv_key_set(&b->current, NULL);
   moons__thread_restore(&d->before);
@@ -83,11 +67,11 @@ static void leave_desk(moons__backend *b, desk *d) {
 
 /* In a child that the call has forked this is the only thread: nobody waits for what it gives, and threads that are not there may
 ** hold locks. */
-static void end_child(const moons__backend *b) {
+static void end_child(const desks *b) {
   if (moons__fork_number() != b->fork_number) pthread_exit(NULL);
 }
 
-static void run_at(moons__backend *b, desk *d, moons__chunk *chunk) {
+void moons__desk_run(desks *b, desk *d, moons__chunk *chunk) {
   int is_given_up = moons__stack_run(&d->workers, chunk);
   end_child(b);
   moons__stack_finish(&d->workers, chunk, is_given_up);
@@ -95,7 +79,7 @@ static void run_at(moons__backend *b, desk *d, moons__chunk *chunk) {
 
 /* {== Lending ================================================================================= */
 
-static moons__chunk *dequeue(moons__backend *b, const desk *d) {
+static moons__chunk *dequeue(desks *b, const desk *d) {
   uv_mutex_lock(&b->mutex);
   moons__chunk *chunk = moons__chunk_dequeue(&b->queue, d->number);
   uv_mutex_unlock(&b->mutex);
@@ -103,12 +87,11 @@ static moons__chunk *dequeue(moons__backend *b, const desk *d) {
 }
 
 /* Whether the host has to be asked for a thread. The mutex is held. */
-static int lacks_thread(const moons__backend *b) {
-  return b->queue.n > b->n_wanted && b->n_taken + b->n_wanted < b->config.n_workers;
+static int lacks_thread(const desks *b) {
+  return b->queue.n > b->n_wanted + b->n_waiting && b->n_taken + b->n_wanted < b->config.n_workers;
 }
 
-/* Asks for one where it is needed. Without a lock. */
-static void want(moons__backend *b) {
+void moons__desk_want(desks *b) {
   if (b->config.wanted == NULL) return;
   uv_mutex_lock(&b->mutex);
   int is_needed = lacks_thread(b);
@@ -118,7 +101,7 @@ static void want(moons__backend *b) {
 }
 
 /* A thread has come; returns its desk, or NULL where none is free. */
-static desk *arrive(moons__backend *b, int was_wanted) {
+static desk *arrive(desks *b, int was_wanted) {
   uv_mutex_lock(&b->mutex);
   if (was_wanted && b->n_wanted > 0) b->n_wanted--;
   desk *d = b->queue.n > 0 ? take_desk(b) : NULL;
@@ -127,61 +110,68 @@ static desk *arrive(moons__backend *b, int was_wanted) {
 }
 
 /* A chunk that came when the last thread was about to leave finds none: so that is looked at again. */
-static int lend(moons__backend *b, int n_most) {
+static int lend(moons__backend *backend, int n_most) {
+  desks *b = &backend->desks;
   char here = 0;
   int n_run = 0;
   if (uv_key_get(&b->current) != NULL) return 0;
   desk *d = arrive(b, n_most < 0);
   if (d == NULL) return 0;
-  sit_down(b, d, &here);
+  moons__desk_sit_down(b, d, &here);
   moons__chunk *chunk;
   while (n_run != n_most && (chunk = dequeue(b, d)) != NULL) {
-    run_at(b, d, chunk);
+    moons__desk_run(b, d, chunk);
     n_run++;
   }
-  leave_desk(b, d);
-  want(b);
+  moons__desk_leave(b, d);
+  moons__desk_want(b);
   return n_run;
 }
 
 /* {== Chunks ================================================================================== */
 
-static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
+static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had) {
+  desks *b = &backend->desks;
   int error = moons__alarm_start(b->alarm);
   if (error && n_had != NULL) {
     *n_had = 0;
     return error;
   }
+  if (b->helpers != NULL) moons__helpers_admit(chunk);
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
+  if (b->n_waiting > 0) uv_cond_signal(&b->came);
   uv_mutex_unlock(&b->mutex);
-  want(b);
+  moons__desk_want(b);
   return 0;
 }
 
-static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {
+static moons__chunk *withdraw(moons__backend *backend, moons__chunk *chain) {
+  desks *b = &backend->desks;
   uv_mutex_lock(&b->mutex);
   moons__chunk *chunk = moons__chunk_withdraw(&b->queue, chain);
   uv_mutex_unlock(&b->mutex);
   return chunk;
 }
 
-static moons__chunk *share(moons__backend *b, const void *owner, unsigned n_sharers) {
+static moons__chunk *share(moons__backend *backend, const void *owner, unsigned n_sharers) {
+  desks *b = &backend->desks;
   moons__chunk *rest = NULL;
   uv_mutex_lock(&b->mutex);
   for (unsigned i = 0; i < b->n_desks && rest == NULL; i++)
-    rest = moons__stack_share(&b->desks[i].workers, owner, n_sharers);
+    rest = moons__stack_share(&b->all[i].workers, owner, n_sharers);
   uv_mutex_unlock(&b->mutex);
   return rest;
 }
 
-static void cancel(moons__backend *b, const void *owner) {
+static void cancel(moons__backend *backend, const void *owner) {
+  desks *b = &backend->desks;
   int found = 0;
   uint64_t now_ns = uv_hrtime();
   uv_mutex_lock(&b->mutex);
   for (unsigned i = 0; i < b->n_desks; i++) {
-    if (!moons__stack_cancel(&b->desks[i].workers, owner, now_ns)) continue;
-    moons__stack_watch(&b->desks[i].workers, now_ns);
+    if (!moons__stack_cancel(&b->all[i].workers, owner, now_ns)) continue;
+    moons__stack_watch(&b->all[i].workers, now_ns);
     found = 1;
   }
   uv_mutex_unlock(&b->mutex);
@@ -189,11 +179,12 @@ static void cancel(moons__backend *b, const void *owner) {
 }
 
 static uint64_t on_alarm(void *data, uint64_t now_ns) {
-  moons__backend *b = data;
+  desks *b = data;
   uint64_t next_ns = UINT64_MAX;
   uv_mutex_lock(&b->mutex);
   for (unsigned i = 0; i < b->n_desks; i++) {
-    uint64_t at_ns = moons__stack_watch(&b->desks[i].workers, now_ns);
+    uint64_t at_ns = moons__stack_watch(&b->all[i].workers, now_ns);
+    if (at_ns == 0 && b->helpers != NULL) moons__helpers_look(b, &b->all[i]);
     if (at_ns == 0) at_ns = now_ns + MOONS_LOOK_NS;
     if (at_ns < next_ns) next_ns = at_ns;
   }
@@ -203,13 +194,15 @@ static uint64_t on_alarm(void *data, uint64_t now_ns) {
 
 /* {== Threads that wait ======================================================================= */
 
-static const moons__station *here(moons__backend *b) {
+static const moons__station *here(moons__backend *backend) {
+  desks *b = &backend->desks;
   const desk *d = uv_key_get(&b->current);
   return d != NULL ? moons__stack_here(&d->workers) : NULL;
 }
 
 /* In a call, as deep as the stack allows; a thread that is in none needs a desk. */
-static int can_run(moons__backend *b) {
+static int can_run(moons__backend *backend) {
+  desks *b = &backend->desks;
   char here = 0;
   desk *d = uv_key_get(&b->current);
   if (d == NULL) {
@@ -225,11 +218,12 @@ static int can_run(moons__backend *b) {
 }
 
 /* The desk that was free may have been taken: then the chunk is left to who has it. */
-static void run(moons__backend *b, moons__chunk *chunk) {
+static void run(moons__backend *backend, moons__chunk *chunk) {
+  desks *b = &backend->desks;
   char here = 0;
   desk *d = uv_key_get(&b->current);
   if (d != NULL) {
-    run_at(b, d, chunk);
+    moons__desk_run(b, d, chunk);
     return;
   }
   uv_mutex_lock(&b->mutex);
@@ -237,62 +231,69 @@ static void run(moons__backend *b, moons__chunk *chunk) {
   if (d == NULL) moons__chunk_enqueue(&b->queue, chunk);
   uv_mutex_unlock(&b->mutex);
   if (d == NULL) return;
-  sit_down(b, d, &here);
-  run_at(b, d, chunk);
-  leave_desk(b, d);
-  want(b);
+  moons__desk_sit_down(b, d, &here);
+  moons__desk_run(b, d, chunk);
+  moons__desk_leave(b, d);
+  moons__desk_want(b);
 }
 
 /* {== Opening and closing ===================================================================== */
 
-static void close_desks(moons__backend *b) {
+static void close_desks(desks *b) {
   for (unsigned i = 0; i < b->n_desks; i++) {
-    moons__stack_close(&b->desks[i].workers);
-    moons__seats_give(b->config.worker.seats, b->desks[i].workers.seat);
+    moons__stack_close(&b->all[i].workers);
+    moons__seats_give(b->config.worker.seats, b->all[i].workers.seat);
   }
-  moons__free(b->desks);
+  moons__free(b->all);
 }
 
-static int open_desks(moons__backend *b) {
+static int open_desks(desks *b) {
   int error = 0;
-  b->desks = moons__allocate_zeros(b, b->config.n_workers * sizeof *b->desks);
-  if (b->desks == NULL) return MOONS_ENOMEM;
+  b->all = moons__allocate_zeros(b, b->config.n_workers * sizeof *b->all);
+  if (b->all == NULL) return MOONS_ENOMEM;
   for (unsigned i = 0; i < b->config.n_workers && !error; i++) {
-    b->desks[i].number = i;
-    b->desks[i].workers = (moons__stack){.config = &b->config.worker,
-                                         .mutex = &b->mutex,
-                                         .alarm = b->alarm,
-                                         .number = i + 1,
-                                         .seat = moons__seats_take(b->config.worker.seats)};
+    b->all[i].number = i;
+    b->all[i].workers = (moons__stack){.config = &b->config.worker,
+                                       .mutex = &b->mutex,
+                                       .alarm = b->alarm,
+                                       .number = i + 1,
+                                       .seat = moons__seats_take(b->config.worker.seats)};
     b->n_desks++;
-    error = moons__stack_open(&b->desks[i].workers);
+    if (!b->config.is_served) error = moons__stack_open(&b->all[i].workers);
   }
   if (error) close_desks(b);
   return error;
 }
 
-static int make_locks(moons__backend *b) {
+static int make_locks(desks *b) {
   if (uv_key_create(&b->current)) return MOONS_ENOMEM;
   if (uv_mutex_init(&b->mutex)) {
     uv_key_delete(&b->current);
     return MOONS_ENOMEM;
   }
-  if (uv_cond_init(&b->left) == 0) return 0;
+  if (uv_cond_init(&b->left) == 0) {
+    if (uv_cond_init(&b->came) == 0) return 0;
+    uv_cond_destroy(&b->left);
+  }
   uv_mutex_destroy(&b->mutex);
   uv_key_delete(&b->current);
   return MOONS_ENOMEM;
 }
 
-static void destroy_locks(moons__backend *b) {
+static void destroy_locks(desks *b) {
+  uv_cond_destroy(&b->came);
   uv_cond_destroy(&b->left);
   uv_mutex_destroy(&b->mutex);
   uv_key_delete(&b->current);
 }
 
 static int open_lent(moons__backend **backend, const moons__backend_config *config) {
-  moons__backend *b = moons__allocate_zeros(config->worker.beside, sizeof *b);
-  if (b == NULL) return MOONS_ENOMEM;
+  moons__backend *new = moons__allocate_zeros(config->worker.beside, sizeof *new);
+  if (new == NULL) return MOONS_ENOMEM;
+  desks *b = &new->desks;
   b->config = *config;
+  if (config->is_served) b->config.worker.await_within = moons__helpers_await;
+  b->config.worker.await_data = b;
   b->fork_number = moons__fork_number();
   *config->n_had = config->n_workers;
   int error = make_locks(b);
@@ -302,34 +303,35 @@ static int open_lent(moons__backend **backend, const moons__backend_config *conf
     if (error) destroy_locks(b);
   }
   if (error)
-    moons__free(b);
+    moons__free(new);
   else
-    *backend = b;
+    *backend = new;
   return error;
 }
 
 /* The host's threads end when it wants. */
-static void end(moons__backend *b) { moons__alarm_stop(b->alarm); }
+static void end(moons__backend *backend) { moons__alarm_stop(backend->desks.alarm); }
 
 /* Threads that run calls are waited for. States are closed here, as no thread has a desk any more. */
-static void close_lent(moons__backend *b) {
+static void close_lent(moons__backend *backend) {
+  desks *b = &backend->desks;
   uv_mutex_lock(&b->mutex);
   while (b->n_taken > 0)
     uv_cond_wait(&b->left, &b->mutex);
   uv_mutex_unlock(&b->mutex);
   for (unsigned i = 0; i < b->n_desks; i++)
-    moons__stack_end(&b->desks[i].workers);
+    moons__stack_end(&b->all[i].workers);
   moons__alarm_close(b->alarm);
   close_desks(b);
   destroy_locks(b);
   moons__backend_config config = b->config;
-  moons__free(b);
+  moons__free(backend);
   config.gone(config.gone_data);
 }
 
 /* There are as many desks as the options say: a job that wants more does with these. */
-static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
-  (void)b;
+static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
+  (void)backend;
   *n_had = n_workers;
   return 0;
 }

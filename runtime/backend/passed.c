@@ -7,6 +7,7 @@ void moons__passed_write(moons__frame_chunk *head, const moons__terms *terms) {
   const moons_terms *given = moons__terms_of(terms);
   head->uses_host = given->open != NULL;
   head->rights = given->rights;
+  head->max_running = given->max_running;
   head->output_bytes = given->output_bytes;
   head->result_bytes = given->result_bytes;
 }
@@ -15,12 +16,14 @@ static int is_same(const moons__terms *terms, const moons__frame_chunk *head) {
   moons__frame_chunk other;
   moons__passed_write(&other, terms);
   return other.uses_host == head->uses_host && other.rights == head->rights &&
-         other.output_bytes == head->output_bytes && other.result_bytes == head->result_bytes;
+         other.max_running == head->max_running && other.output_bytes == head->output_bytes &&
+         other.result_bytes == head->result_bytes;
 }
 
 static int make(moons__passed *p, const moons__frame_chunk *head, moons__terms **terms) {
   moons_terms given = *moons__terms_of(head->uses_host ? p->host : NULL);
   given.rights = head->rights;
+  given.max_running = head->max_running;
   given.output_bytes = (size_t)head->output_bytes;
   given.result_bytes = (size_t)head->result_bytes;
   given.gone = NULL;

@@ -74,6 +74,17 @@ static int take_part(keeper *k, const moons__frame *frame) {
   return 0;
 }
 
+static int take_want(keeper *k, const moons__frame *frame) {
+  moons__frame_order order;
+  if (moons__link_head(&k->link, frame, &order, sizeof order)) return -1;
+  uv_mutex_lock(&k->backend->mutex);
+  if (order.work == k->work && frame->kind == MOONS__FRAME_WANT) moons__places_want(k, order.n);
+  if (order.work == k->work && frame->kind == MOONS__FRAME_RETURNED)
+    moons__places_return(k, order.n);
+  uv_mutex_unlock(&k->backend->mutex);
+  return 0;
+}
+
 /* Copies results out of the window. Returns -1 where they cannot be read; where there is no memory, there are none. */
 static int read_results(const keeper *k, moons__buffer *results, uint64_t n_bytes) {
   results->n_bytes = 0;
@@ -97,6 +108,7 @@ static int take_results(keeper *k, const moons__frame *frame) {
   if (read_results(k, &chunk->results, done.n_bytes)) return -1;
   moons__cargo_fetch(chunk, done.n_run);
   moons__keeper_take_events(k);
+  k->is_spent = done.is_given_up;
   return moons__arrival_take(&done, chunk) == 0 ? 1 : -1;
 }
 
@@ -110,6 +122,8 @@ static int await_results(keeper *k) {
     switch (frame.kind) {
     case MOONS__FRAME_PRINT: outcome = moons__keeper_pass_on_print(k, &frame); break;
     case MOONS__FRAME_PARTED: outcome = take_part(k, &frame); break;
+    case MOONS__FRAME_WANT:
+    case MOONS__FRAME_RETURNED: outcome = take_want(k, &frame); break;
     case MOONS__FRAME_GIVEN:
       outcome = moons__cargo_take_given(&k->link, &frame, k, &k->chunk->given, &k->is_short);
       break;
@@ -160,6 +174,14 @@ moons__stage moons__keeper_stage(const keeper *k) {
   return stage <= MOONS__STAGE_AFTER ? (moons__stage)stage : MOONS__STAGE_NONE;
 }
 
+/* A process in which something runs on makes no other call. */
+static void end_spent(keeper *k) {
+  if (!k->is_spent) return;
+  k->is_spent = 0;
+  moons__process_kill(&k->process);
+  moons__keeper_bury(k);
+}
+
 /* Takes the chunk from the dead process. Returns 0 where no call had begun, and another process shall try. */
 static int salvage(keeper *k, moons__chunk *chunk, uint64_t begun_ns) {
   moons__stage stage = moons__keeper_stage(k);
@@ -195,6 +217,7 @@ static void set_chunk(keeper *k, moons__chunk *chunk) {
   k->cancelled_ns = 0;
   k->is_stopped = k->is_asked = 0;
   k->is_short = 0;
+  moons__places_forget(k);
   uv_mutex_unlock(&b->mutex);
 }
 
@@ -252,6 +275,7 @@ int moons__keeper_try(keeper *k, moons__chunk *chunk) {
                 await_results(k) == 0;
   set_chunk(k, NULL);
   if (has_run) atomic_store(&chunk->plan->n_deaths, 0);
+  if (has_run) end_spent(k);
   if (has_run || is_settled) return 1;
   moons__process_kill(&k->process); /* where it only talks nonsense */
   return salvage(k, chunk, begun_ns);

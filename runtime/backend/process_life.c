@@ -26,9 +26,13 @@ static void kill_for(keeper *k, moons__failure_kind kind) {
   moons__process_kill(&k->process);
 }
 
+void moons__keeper_send(keeper *k, moons__frame_kind kind, const moons__frame_order *order) {
+  moons__link_write(&k->control, kind, order, sizeof *order, NULL, 0);
+}
+
 void moons__keeper_order(keeper *k, moons__frame_kind kind, uint32_t n) {
   moons__frame_order what = {.work = k->work, .n = n};
-  moons__link_write(&k->control, kind, &what, sizeof what, NULL, 0);
+  moons__keeper_send(k, kind, &what);
 }
 
 void moons__keeper_cancel(keeper *k, uint64_t since_ns) {
@@ -93,15 +97,26 @@ void moons__keeper_bury(keeper *k) {
   k->is_up = 0;
 }
 
+/* As many workers as there may be when the process starts, of which it is one. */
+static unsigned count_places(const keeper *k) {
+  moons__backend *b = k->backend;
+  uv_mutex_lock(&b->mutex);
+  unsigned n = b->n_workers;
+  uv_mutex_unlock(&b->mutex);
+  return n;
+}
+
 /* Reads who the process is, and says how its states are to be. What comes before becomes `why`. */
 static int greet(keeper *k) {
   const moons__backend_config *config = &k->backend->config;
   moons__greeting greeting = {.magic = MOONS__FRAME_MAGIC, .name = k->backend->program};
   if (moons__arrival_greet(&k->link, &greeting, k->why, sizeof k->why)) return -1;
   k->has_host = greeting.has_host;
+  k->n_places = count_places(k);
   moons__frame_config head = {.states_bytes = config->worker.states->max_bytes,
                               .images_bytes = config->worker.images_bytes,
-                              .n_workers = config->n_workers,
+                              .n_workers = k->n_places,
+                              .n_cores = config->n_told_cores,
                               .number = k->sleeper.number + 1};
   if (moons__row_is_traced(&k->row))
     head.trace = moons__trace_here(k->row.out.trace, k->sleeper.number);

@@ -38,12 +38,20 @@ static void run_chunk(keeper *k, moons__chunk *chunk) {
   chunk->done(chunk);
 }
 
+/* Sleeps until there is a chunk, the place that was lent is free again, or the end has come. The mutex is held. */
+static void rest(moons__backend *b, keeper *k) {
+  if (moons__place_lend(k))
+    moons__park_sleep_apart(&k->sleeper, &b->mutex);
+  else
+    moons__park_sleep(&b->park, &k->sleeper, &b->mutex);
+}
+
 /* Takes a chunk, waiting for it; NULL at the end. */
 static moons__chunk *dequeue(moons__backend *b, keeper *k) {
   moons__chunk *chunk;
   uv_mutex_lock(&b->mutex);
   while ((chunk = moons__chunk_dequeue(&b->queue, k->sleeper.number)) == NULL && !b->closing)
-    moons__park_sleep(&b->park, &k->sleeper, &b->mutex);
+    rest(b, k);
   k->is_busy = chunk != NULL;
   uv_mutex_unlock(&b->mutex);
   return chunk;
@@ -71,6 +79,8 @@ static void keeper_main(void *data) {
   snprintf(name, sizeof name, "%u", k->sleeper.number);
   moons__thread_name(k->backend->config.thread_name, name);
   moons__trace_name_thread(config->trace, config->pool, k->sleeper.number + 1);
+  if (config->trace != NULL)
+    k->row_number = moons__trace_here(config->trace, k->sleeper.number).thread;
   while ((chunk = dequeue(k->backend, k)) != NULL)
     run_chunk(k, chunk);
   end(k);
@@ -113,20 +123,32 @@ static int start_keeper(moons__backend *b, unsigned number) {
 static int may_suffice(const moons__backend *b, unsigned n_workers) {
   unsigned n_coming = 0;
   for (const keeper *k = b->keepers; k != NULL; k = k->next)
-    n_coming += !k->is_busy && k->sleeper.number < n_workers;
+    n_coming += !k->is_busy && k->borrower == NULL && k->sleeper.number < n_workers;
   return n_coming >= b->queue.n;
 }
 
-/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more. The mutex is
-** held. */
-static int call_new(moons__backend *b, unsigned n_workers) {
+/* The lowest number below `n_workers` that no keeper has; or `n_workers`. */
+static unsigned free_number(const moons__backend *b, unsigned n_workers) {
   unsigned number = 0;
-  if (n_workers > b->n_workers) n_workers = b->n_workers;
-  if (may_suffice(b, n_workers)) return 0;
   while (number < n_workers && b->is_taken[number])
     number++;
-  if (number == n_workers) return 0;
-  return start_keeper(b, number);
+  return number;
+}
+
+int moons__keeper_add(moons__backend *b, unsigned n_workers) {
+  unsigned number = free_number(b, n_workers);
+  return number < n_workers && start_keeper(b, number) == 0 ? 0 : -1;
+}
+
+/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more; else wants the place
+** back that one has lent. The mutex is held. */
+static int call_new(moons__backend *b, unsigned n_workers) {
+  if (n_workers > b->n_workers) n_workers = b->n_workers;
+  if (may_suffice(b, n_workers)) return 0;
+  unsigned number = free_number(b, n_workers);
+  if (number < n_workers) return start_keeper(b, number);
+  moons__place_recall(b, n_workers);
+  return 0;
 }
 
 static unsigned n_started(const moons__backend *b) {

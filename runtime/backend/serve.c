@@ -1,6 +1,7 @@
 /*
 ** Two threads. The one that reads chunks makes the calls; the other hears of a chunk that it shall end, and of the end of the
-** other process, whatever the first one does. It waits for nothing else, so that no process is left behind.
+** other process, whatever the first one does. It waits for nothing else, so that no process is left behind. Others may help with maps
+** within calls (helpers.h).
 **
 ** Results are written where the other process can read them, into a window as large as any results may be, of which only what
 ** is written to takes memory; and after each call the mark says how many are there (mark.h). So they are safe when a call ends
@@ -15,6 +16,7 @@
 #include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "backend/front.h"
+#include "backend/helpers.h"
 #include "backend/passed.h"
 #include "base/allocate.h"
 #include "moons.h"
@@ -27,14 +29,16 @@
 #include "system/thread.h"
 #include "worker/identity.h"
 
-static const moons__backend_functions *const FUNCTIONS = &moons__backend_inline;
+static const moons__backend_functions *const FUNCTIONS = &moons__backend_lent;
 
 struct moons__server {
   moons__backend *backend; /* NULL: there is none yet */
   moons__link work, control;
   unsigned fork_number;
+  moons__helpers *helpers;
   moons__trace *trace; /* that of the other process, in part; NULL: there is none */
-  unsigned number;     /* of the worker, as reports tell it */
+  uint64_t row;        /* in it */
+  unsigned number;     /* of the worker, from 0 */
   moons__front *front; /* of the memory that both have */
   char *window;        /* the rest */
   size_t window_bytes;
@@ -73,26 +77,38 @@ static int map_memory(moons__server *s) {
   return 0;
 }
 
-/* `take` of the trace. What there is no room for is sent, in its order. */
-static void take_events(void *server, const char *events, size_t n_bytes) {
-  moons__server *s = server;
+/* What there is no room for is sent, in its order. */
+static void keep_events(moons__server *s, const char *events, size_t n_bytes) {
   moons__events *kept = &s->front->events;
   if (moons__events_add(kept, events, n_bytes) == 0) return;
-  uv_mutex_lock(&s->sending);
   moons__link_write(&s->work, MOONS__FRAME_TRACED, NULL, 0, kept->bytes,
                     (size_t)atomic_load(&kept->n_bytes));
   moons__events_clear(kept);
   if (moons__events_add(kept, events, n_bytes))
     moons__link_write(&s->work, MOONS__FRAME_TRACED, NULL, 0, events, n_bytes);
+}
+
+/* `take` of the trace. */
+static void take_events(void *server, const char *events, size_t n_bytes) {
+  moons__server *s = server;
+  uv_mutex_lock(&s->sending);
+  keep_events(s, events, n_bytes);
   uv_mutex_unlock(&s->sending);
 }
 
 /* Without memory for it nothing is traced. */
 static void open_trace(moons__server *s, const moons__frame_config *config) {
   if (config->trace.process != 0) s->trace = moons__trace_open_part(&config->trace, take_events, s);
+  s->row = config->trace.thread;
 }
 
 moons__trace *moons__server_trace(const moons__server *s) { return s->trace; }
+
+static void send_order(moons__server *s, moons__frame_kind kind, const moons__frame_order *order) {
+  uv_mutex_lock(&s->sending);
+  moons__link_write(&s->work, kind, order, sizeof *order, NULL, 0);
+  uv_mutex_unlock(&s->sending);
+}
 
 /* Says how many calls the chunk has given away, none if it does not run. The mutex is held, so that it is not told to be done
 ** before. */
@@ -105,19 +121,31 @@ static void part(moons__server *s, const moons__frame_order *order) {
     moons__free(rest->bytes);
     moons__free(rest);
   }
-  uv_mutex_lock(&s->sending);
-  moons__link_write(&s->work, MOONS__FRAME_PARTED, &parted, sizeof parted, NULL, 0);
-  uv_mutex_unlock(&s->sending);
+  send_order(s, MOONS__FRAME_PARTED, &parted);
+}
+
+/* The mutex is held. */
+static void stop(moons__server *s, const moons__frame_order *order) {
+  s->stopped = order->work;
+  if (s->running == order->work) atomic_store(&s->plan->cancelled, 1);
+}
+
+/* The place goes back with the chunk, if that has ended. The mutex is held. */
+static void lend(moons__server *s, const moons__frame_order *order) {
+  moons__frame_order back = {.work = order->work, .n = order->n};
+  if (s->running == order->work && moons__helpers_lend(s->helpers, order->n, order->row - s->row))
+    send_order(s, MOONS__FRAME_RETURNED, &back);
 }
 
 /* It is about the chunk that runs, or one that is about to come, or has just ended. */
 static void follow(moons__server *s, moons__frame_kind kind, const moons__frame_order *order) {
   uv_mutex_lock(&s->mutex);
   int is_running = s->running == order->work;
-  if (kind != MOONS__FRAME_PART) s->stopped = order->work;
-  if (is_running && kind != MOONS__FRAME_PART) atomic_store(&s->plan->cancelled, 1);
+  if (kind == MOONS__FRAME_STOP || kind == MOONS__FRAME_CANCEL) stop(s, order);
   if (is_running && kind == MOONS__FRAME_CANCEL) FUNCTIONS->cancel(s->backend, s);
   if (kind == MOONS__FRAME_PART) part(s, order);
+  if (kind == MOONS__FRAME_LEND) lend(s, order);
+  if (is_running && kind == MOONS__FRAME_RECALL) moons__helpers_recall(s->helpers, order->n);
   uv_mutex_unlock(&s->mutex);
 }
 
@@ -154,7 +182,7 @@ static int open_server(moons__server *s, moons__frame_config *config, int has_ho
   if (uv_mutex_init(&s->sending) || uv_mutex_init(&s->mutex) || map_memory(s)) return -1;
   moons__process_settle();
   if (greet(s, config, has_host)) return -1;
-  s->number = config->number;
+  s->number = config->number - 1;
   open_trace(s, config);
   return moons__thread_start(&id, NULL, 0, 0, hear, s);
 }
@@ -185,7 +213,7 @@ void moons__server_write(void *server, int stream, const char *bytes, size_t n_b
   uv_mutex_unlock(&s->sending);
 }
 
-/* Once it is taken out, no order can find the chunk. */
+/* Once it is taken out, no order can find the chunk; places that were lent for it go back with it. */
 static void chunk_done(moons__chunk *chunk) {
   moons__server *s = chunk->owner;
   uv_mutex_lock(&s->mutex);
@@ -193,6 +221,7 @@ static void chunk_done(moons__chunk *chunk) {
   s->running = 0;
   s->plan = NULL;
   uv_mutex_unlock(&s->mutex);
+  moons__helpers_dismiss(s->helpers);
   s->used_bytes = chunk->results.n_bytes;
   uv_mutex_lock(&s->sending);
   moons__link_write(&s->work, MOONS__FRAME_DONE, &done, sizeof done, NULL, 0);
@@ -319,13 +348,26 @@ static void give_up(void *data) {
   moons__process_end_group();
 }
 
-int moons__server_run(moons__server *s, moons__backend *inline_backend) {
-  s->backend = inline_backend;
-  int error = moons__inline_serve(inline_backend, give_up, s);
+/* Says something about the chunk that runs; where none does, it goes without saying. */
+static void say(moons__server *s, moons__frame_kind kind, unsigned n) {
+  uv_mutex_lock(&s->mutex);
+  moons__frame_order order = {.work = s->running, .n = n};
+  if (s->running != 0) send_order(s, kind, &order);
+  uv_mutex_unlock(&s->mutex);
+}
+
+static void give_back(void *server, unsigned number) { say(server, MOONS__FRAME_RETURNED, number); }
+
+void moons__server_want(void *server) { say(server, MOONS__FRAME_WANT, 1); }
+
+int moons__server_run(moons__server *s, moons__backend *lent_backend) {
+  moons__helped helped = {.returned = give_back, .stuck = give_up, .data = s};
+  s->backend = lent_backend;
+  int error = moons__helpers_open(&s->helpers, lent_backend, s->number, &helped);
   if (error) return error;
-  moons__worker_number(FUNCTIONS->here(inline_backend)->worker, s->number, s->number - 1);
   moons__machine_compute();
   while (take(s) == 0)
     ;
+  moons__helpers_close(s->helpers);
   return 0;
 }

@@ -21,7 +21,11 @@ moons__trace *moons__server_trace(const moons__server *server);
 /* The `write` of a runtime (runtime.h): passes on what calls print, before anything that comes after. Any thread. */
 void moons__server_write(void *server, int stream, const char *bytes, size_t n_bytes);
 
-/* Runs chunks on an inline backend, until no more will come. Returns 0, or MOONS_ENOMEM or MOONS_ETHREAD where it cannot begin. */
-int moons__server_run(moons__server *server, moons__backend *inline_backend);
+/* The `wanted` of moons_options: asks for the place of one more worker. Any thread. */
+void moons__server_want(void *server);
+
+/* Runs chunks on a backend MOONS_LENT of at least as many workers as the number of this one, until no more will come. Returns 0, or
+** MOONS_ENOMEM or MOONS_ETHREAD where it cannot begin. */
+int moons__server_run(moons__server *server, moons__backend *lent_backend);
 
 #endif

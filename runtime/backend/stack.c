@@ -22,7 +22,7 @@ static int add_station(moons__stack *s, const moons__worker *outer) {
   moons__station *new = &stations[s->n_stations];
   *new = (moons__station){.worker = NULL};
   if (moons__worker_open(&new->worker, s->config, outer)) return MOONS_ENOMEM;
-  moons__worker_number(new->worker, s->number, s->seat);
+  moons__worker_number(new->worker, s->number, s->seat, s->row);
   s->n_stations++;
   return 0;
 }

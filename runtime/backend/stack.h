@@ -32,6 +32,7 @@ typedef struct moons__stack {
       number; /* of the workers, from 1, as reports tell it; 0: of a thread that is not the backend's */
 
   unsigned seat; /* of the thread that runs it (seats.h) */
+  uint64_t row;  /* of a part of a trace (trace.h) */
 
   moons__station *stations;
   unsigned n_stations;

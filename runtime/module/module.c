@@ -34,7 +34,7 @@ static int core_workers(lua_State *L) {
 static int core_runs_when_asked(lua_State *L) {
   const moons_runtime *runtime =
       lua_isnoneornil(L, 1) ? moons__push_state(L)->runtime : moons__check_workers(L, 1)->runtime;
-  lua_pushboolean(L, moons__runtime_options(runtime)->backend == MOONS_INLINE);
+  lua_pushboolean(L, moons__runtime_runs_when_asked(runtime));
   return 1;
 }
 

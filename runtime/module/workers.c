@@ -188,7 +188,8 @@ static void check_hosts(lua_State *L, const moons_runtime *runtime, moons_backen
 static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
   const moons_runtime *runtime = state->runtime;
   moons_backend backend = moons__runtime_options(runtime)->backend;
-  if (backend == MOONS_LENT) backend = MOONS_THREADS; /* a pool has threads of its own */
+  if (backend == MOONS_LENT) /* a pool has threads of its own, but not in a worker process */
+    backend = moons__runtime_is_served(runtime) ? MOONS_INLINE : MOONS_THREADS;
   const char *name = luaL_optstring(L, index, NULL);
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
   const moons__terms *terms = moons__luggage_of(state)->terms;

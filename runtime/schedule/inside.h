@@ -74,6 +74,7 @@ struct moons_runtime {
       *pool_before;        /* in the list of these; guarded by the mutex of the closing */
   int has_ended;           /* its workers have; the same */
   int is_served;           /* it makes the calls of another process */
+  unsigned n_cores;        /* that its host may use, where that was told; else 0 */
   unsigned n_threads;      /* that count as those of pools of calls */
   atomic_uint n_brought;   /* of its workers */
   int lends;               /* the thread that waits may run calls */

@@ -122,6 +122,8 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .n_workers = r->options.n_workers,
       .n_wanted = r->n_wanted,
       .n_cores = moons_cpus(),
+      .n_told_cores = r->n_cores,
+      .is_served = r->is_served,
       .max_lost = r->options.max_lost,
       .n_lost = &r->commons->n_lost,
       .stack_bytes = r->options.stack_bytes,
@@ -332,7 +334,9 @@ static int copy_text(const moons_runtime *r, const char **text, char **copy) {
 }
 
 /* A runtime that nobody uses yet; NULL: no memory. */
-static moons_runtime *begin_runtime(const moons_options *options, const moons_runtime *parent) {
+static moons_runtime *begin_runtime(const moons_options *options,
+                                    const moons__surroundings *around) {
+  const moons_runtime *parent = around->parent;
   moons_runtime *r = parent != NULL
                          ? moons__allocate_zeros(parent, sizeof *r)
                          : moons__allocate_by(options->alloc, options->alloc_data, sizeof *r);
@@ -340,6 +344,8 @@ static moons_runtime *begin_runtime(const moons_options *options, const moons_ru
   r->functions = find_backend(options->backend);
   r->fork_number = moons__fork_number();
   r->parent = parent;
+  r->is_served = around->is_served;
+  r->n_cores = around->n_cores;
   r->lends = parent != NULL && parent->lends && r->functions->run_here != NULL;
   r->options = *options;
   resolve_options(&r->options);
@@ -385,7 +391,13 @@ static void count_hosts(moons_runtime *r) {
   atomic_store(&r->n_started, r->options.n_workers);
 }
 
+/* In a call of a worker process there may be nobody else to run any. */
+int moons__runtime_runs_when_asked(const moons_runtime *r) {
+  return r->functions->runs_when_asked || r->is_served;
+}
+
 unsigned moons__runtime_cpus(const moons_runtime *r) {
+  if (r->n_cores > 0) return r->n_cores;
   return r->functions->cores != NULL ? r->functions->cores(r->backend) : moons_cpus();
 }
 
@@ -395,7 +407,7 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
   int error = check_options(options);
   if (!error && around->parent != NULL) error = moons__runtime_check_open(around->parent);
   if (error) return error;
-  moons_runtime *r = begin_runtime(options, around->parent);
+  moons_runtime *r = begin_runtime(options, around);
   if (r == NULL) return MOONS_ENOMEM;
   error = open_parts(r, around);
   if (error) {
@@ -470,7 +482,6 @@ int moons_lend(moons_runtime *r) {
 unsigned moons__runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
 
 int moons__runtime_serve(moons_runtime *r, struct moons__server *server) {
-  r->is_served = 1;
   moons__children_stay(r->children);
   return moons__server_run(server, r->backend);
 }

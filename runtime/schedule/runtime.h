@@ -65,6 +65,8 @@ typedef struct moons__surroundings {
       size_t
           n_bytes); /* takes what calls print whose terms do not say who does; NULL: C's streams, by a console */
   void *write_data;
+  int is_served;    /* it makes the calls of another process (serve.h) */
+  unsigned n_cores; /* what moons__runtime_cpus says; 0: what there is */
 } moons__surroundings;
 
 /* Does what moons_runtime_new does, with options that were copied, and fills in the shortage where it returns MOONS_ETHREAD.
@@ -140,7 +142,7 @@ moons__kept *moons__runtime_kept(const moons_runtime *runtime);
 ** Any thread. */
 const struct moons__roster *moons__runtime_share_roster(const moons_runtime *runtime);
 
-/* Makes calls for the process that has started this one (serve.h), on a runtime of the backend "inline", until no more will
+/* Makes calls for the process that has started this one (serve.h), on a runtime of MOONS_LENT that is served, until no more will
 ** come. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD. */
 int moons__runtime_serve(moons_runtime *runtime, struct moons__server *server);
 
@@ -154,10 +156,14 @@ int moons__runtime_is_served(const moons_runtime *runtime);
 /* Whether it was made in a world of MPI. Any thread. */
 int moons__runtime_has_world(const moons_runtime *runtime);
 
+/* Whether asking if calls are done has to run some, on the thread that asks. Any thread. */
+int moons__runtime_runs_when_asked(const moons_runtime *runtime);
+
 /* Whether its workers are other processes. Any thread. */
 int moons__runtime_is_abroad(const moons_runtime *runtime);
 
-/* How many calls may run at once where its workers are: the cores of this machine, or of its hosts. Any thread. */
+/* How many calls may run at once where its workers are: the cores of this machine, or of its hosts; on a host, as many as that may
+** use. Any thread. */
 unsigned moons__runtime_cpus(const moons_runtime *runtime);
 
 /* What handing a chunk over to its workers takes, about, where that is more than waking a thread. Any thread. */

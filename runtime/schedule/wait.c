@@ -108,7 +108,7 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
 static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
   if (is_ready(job)) return 0;
   if (timeout_ns != 0) return wait_for(job, moons__clock_after(timeout_ns));
-  if (!job->runtime->functions->runs_when_asked) return MOONS_ETIMEDOUT;
+  if (!moons__runtime_runs_when_asked(job->runtime)) return MOONS_ETIMEDOUT;
   int ran = run_one(job);
   return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
 }

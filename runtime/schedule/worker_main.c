@@ -8,6 +8,7 @@
 #include "backend/serve.h"
 #include "moons.h"
 #include "schedule/runtime.h"
+#include "sizes.h"
 #include "system/machine.h"
 #include "system/process.h"
 
@@ -15,11 +16,6 @@
 static int is_worker(int argc, char **argv) {
   return argc == 3 && strcmp(argv[1], "--serve") == 0 && strcmp(argv[2], "0") == 0 &&
          moons__process_is_started();
-}
-
-/* Tells the host of the thread that makes the calls. */
-static void tell(const moons_options *options, unsigned number, int begins) {
-  if (options->thread != NULL) options->thread(options->thread_data, number - 1, begins);
 }
 
 /* The backend "hosts" launches its agents so. */
@@ -36,14 +32,18 @@ static void take_config(moons_options *options, const moons__frame_config *confi
 static int serve(moons__server *server, const moons__frame_config *config, moons_options *options) {
   moons_runtime *r;
   moons__shortage shortage;
-  moons__surroundings around = {
-      .trace = moons__server_trace(server), .write = moons__server_write, .write_data = server};
-  options->backend = MOONS_INLINE;
+  moons__surroundings around = {.trace = moons__server_trace(server),
+                                .write = moons__server_write,
+                                .write_data = server,
+                                .is_served = 1,
+                                .n_cores = config->n_cores};
+  options->backend = MOONS_LENT;
+  options->wanted = moons__server_want;
+  options->wanted_data = server;
+  if (options->stack_bytes == 0) options->stack_bytes = MOONS_STACK_BYTES;
   take_config(options, config);
   if (moons__runtime_make(&r, options, &around, &shortage)) return 1;
-  tell(options, config->number, 1);
   int error = moons__runtime_serve(r, server);
-  tell(options, config->number, 0);
   moons_runtime_free(r);
   return error != 0;
 }
@@ -61,8 +61,10 @@ static int represent(moons_options *options) {
   moons__shortage shortage;
   moons__agent *agent = moons__agent_open(&config);
   if (agent == NULL) return 1;
-  moons__surroundings around = {
-      .trace = moons__agent_trace(agent), .write = moons__agent_write, .write_data = agent};
+  moons__surroundings around = {.trace = moons__agent_trace(agent),
+                                .write = moons__agent_write,
+                                .write_data = agent,
+                                .n_cores = config.n_workers};
   options->backend = MOONS_PROCESSES;
   if (options->program == NULL) options->program = moons__machine_self();
   take_config(options, &config);

@@ -33,6 +33,12 @@ void moons__park_sleep(moons__park *park, moons__sleeper *sleeper, uv_mutex_t *l
   moons__park_come(park); /* only a call wakes it, and that has counted it */
 }
 
+void moons__park_sleep_apart(moons__sleeper *sleeper, uv_mutex_t *lock) {
+  uv_mutex_unlock(lock);
+  uv_sem_wait(&sleeper->wake);
+  uv_mutex_lock(lock);
+}
+
 /* The link to the one that came last among those of numbers below `n_workers`; at the end it links to none. */
 static moons__sleeper **find(moons__park *park, unsigned n_workers) {
   moons__sleeper **at = &park->last;

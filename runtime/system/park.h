@@ -34,11 +34,14 @@ void moons__sleeper_close(moons__sleeper *sleeper);
 /* Sleeps until it is called and woken. The lock, which is held before and after, is free meanwhile. */
 void moons__park_sleep(moons__park *park, moons__sleeper *sleeper, uv_mutex_t *lock);
 
+/* The same, where nobody can call it: whoever knows it wakes it. */
+void moons__park_sleep_apart(moons__sleeper *sleeper, uv_mutex_t *lock);
+
 /* Takes out the sleeper that came last among those of numbers below `n_workers`; NULL: none. It must then be woken: from
 ** now on it counts as one that comes. */
 moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers);
 
-/* Wakes the thread of a sleeper that was called, once. Better without the lock, which the thread will take. */
+/* Wakes the thread of a sleeper that was called, or sleeps apart, once. Better without the lock, which the thread will take. */
 void moons__sleeper_wake(moons__sleeper *sleeper);
 
 /* Counts a thread that is being started as one that was called. It comes, once, before it looks for work; or never. */

@@ -328,7 +328,7 @@ moons__trace *moons__trace_open_part(const moons__trace_origin *origin,
   return t;
 }
 
-moons__trace_origin moons__trace_here(const moons__trace *t, unsigned number) {
+moons__trace_origin moons__trace_here(const moons__trace *t, uint64_t number) {
   moons__trace_origin here = t->origin;
   here.thread = t->take != NULL ? here.thread + number : moons__machine_thread();
   return here;

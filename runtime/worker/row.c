@@ -199,7 +199,7 @@ void moons__row_end(moons__row *row, const moons__traced_chunk *chunk) {
   moons__trace_rest(&row->out, now_ns - row->chunk_ns >= MOONS_TRACE_LONG_NS, now_ns);
 }
 
-void moons__row_open(moons__row *row, moons__trace *trace, unsigned number) {
+void moons__row_open(moons__row *row, moons__trace *trace, uint64_t number) {
   row->number = number;
   moons__trace_join(&row->out, trace);
 }

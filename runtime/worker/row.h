@@ -14,7 +14,7 @@
 
 typedef struct moons__row {
   moons__trace_writer out;
-  unsigned number;            /* of the row, where the trace is a part */
+  uint64_t number;            /* of the row, where the trace is a part */
   moons__trace_origin origin; /* of the thread that the chunk began on */
   int is_set_up;
   uint64_t chunk_ns;                   /* when the chunk began */
@@ -40,7 +40,7 @@ typedef struct moons__traced_chunk {
 } moons__traced_chunk;
 
 /* A row of this trace, NULL: of none; of a part row `number`. What follows is only for one that is traced. */
-void moons__row_open(moons__row *row, moons__trace *trace, unsigned number);
+void moons__row_open(moons__row *row, moons__trace *trace, uint64_t number);
 
 static inline int moons__row_is_traced(const moons__row *row) { return row->out.trace != NULL; }
 

@@ -76,6 +76,12 @@ int moons__scope_is_over(const moons__scope *scope) {
   return 0;
 }
 
+int moons__scope_is_kept(const moons__scope *scope) {
+  while (scope != NULL && !scope->is_kept)
+    scope = scope->outer;
+  return scope != NULL;
+}
+
 uint64_t moons__scope_deadline(const moons__scope *scope) {
   uint64_t at_ns = UINT64_MAX;
   for (; scope != NULL; scope = scope->outer)

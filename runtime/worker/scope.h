@@ -16,7 +16,8 @@ typedef struct moons__scope {
   moons__budget budget;       /* max_bytes 0: none of its own */
   atomic_size_t n_printed;    /* by the call and all within it; of the outermost alone */
   uint64_t deadline_ns;       /* when its time is over; UINT64_MAX: never */
-  _Atomic uint64_t ended_ns;  /* since when it must end, or has ended; 0: it goes on */
+  int is_kept; /* it is a set-up whose state is kept: what it has started goes on with that */
+  _Atomic uint64_t ended_ns; /* since when it must end, or has ended; 0: it goes on */
   atomic_uint n_users;
 } moons__scope;
 
@@ -49,6 +50,9 @@ uint64_t moons__scope_ended_since(const moons__scope *scope);
 
 /* Whether that was noted. Any thread. */
 int moons__scope_is_over(const moons__scope *scope);
+
+/* Whether it, or one around it, is the set-up of a state that is kept. */
+int moons__scope_is_kept(const moons__scope *scope);
 
 /* When the first time of it, or of those around it, is over; UINT64_MAX: never. */
 uint64_t moons__scope_deadline(const moons__scope *scope);

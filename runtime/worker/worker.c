@@ -53,8 +53,9 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   return 0;
 }
 
-void moons__worker_number(moons__worker *w, unsigned number, unsigned seat) {
+void moons__worker_number(moons__worker *w, unsigned number, unsigned seat, uint64_t row) {
   w->workshop.sandbox.seat = seat;
+  w->row.number = row;
   atomic_store_explicit(&w->number, number, memory_order_relaxed);
 }
 
@@ -184,12 +185,21 @@ static void mark_outcomes(const moons__worker *w) {
 
 /* What a call starts. */
 
+/* In a worker process a call counts when what it has started has ended, for a crash there is that call's. Where something does not
+** end, the process makes no other call. */
+static void await_within(moons__worker *w) {
+  const moons__worker_config *config = &w->workshop.config;
+  if (config->await_within == NULL || w->chunk->mark == NULL) return;
+  if (config->await_within(config->await_data)) w->chunk->is_given_up = 1;
+}
+
 /* The end of the call, or of the set-up, is the end of what it has started; but what a set-up has started in a kept state
-** goes on as that does. */
+** goes on as that does. While that is waited for, the time of the call runs. */
 static void leave_scope(moons__worker *w, int goes_on) {
   moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
   if (scope == NULL) return;
   if (!goes_on) moons__scope_end(scope, moons__clock_ns());
+  if (!goes_on) await_within(w);
   w->workshop.sandbox.printed = moons__scope_printed(atomic_load(&w->within));
   atomic_store(&w->scope, NULL);
   moons__scope_release(scope);
@@ -203,6 +213,7 @@ static moons__scope *enter_scope(moons__worker *w) {
   if (options->timeout_ns > 0 && started_ns > 0) deadline_ns = started_ns + options->timeout_ns;
   moons__scope *scope = moons__scope_new(w, atomic_load(&w->within), memory_bytes, deadline_ns);
   if (scope == NULL) return NULL;
+  scope->is_kept = w->is_setting_up && !options->fresh;
   if (w->workshop.sandbox.printed == NULL) {
     atomic_store(&scope->n_printed, w->workshop.sandbox.n_printed);
     w->workshop.sandbox.printed = &scope->n_printed;
@@ -366,8 +377,8 @@ static int run_once(moons__worker *w) {
   end_meter(w, &used);
   if (must_collect(w)) moons__session_collect(c->session);
   if (moons__worker_is_lost(w)) return 1;
-  stop_clock(w);
   leave_scope(w, 0);
+  stop_clock(w);
   count_made(w);
   note_memory(w);
   return outcome;
@@ -435,6 +446,7 @@ static int run_calls(moons__worker *w, moons__batch_reader *arguments) {
     if (!moons__worker_put_go(w) || outcome != 0 || !moons__worker_put_outcome(w)) break;
     w->n_tries = 0;
     mark_outcomes(w);
+    if (w->chunk->is_given_up) break;
   }
   return 0;
 }
@@ -481,8 +493,8 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   mark_stage(chunk, MOONS__STAGE_SETTING_UP);
   int is_set_up = enter(w, chunk->plan, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
-  stop_clock(w);
   leave_scope(w, !chunk->plan->options.fresh);
+  stop_clock(w);
   w->is_setting_up = 0;
   if (w->call.is_traced) moons__row_set_up(&w->row, is_set_up ? w->call.loaded->position : NULL);
   if (is_set_up) note_position(w);

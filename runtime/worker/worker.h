@@ -22,8 +22,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
                        const moons__worker *outer);
 
 /* Which of the runtime's workers it is, from 1, for what calls report; 0: that of a thread that waits. `seat`: of the thread,
-** for functions of the host. Between chunks. */
-void moons__worker_number(moons__worker *worker, unsigned number, unsigned seat);
+** for functions of the host. `row`: where it stands in a part of a trace (trace.h). Between chunks. */
+void moons__worker_number(moons__worker *worker, unsigned number, unsigned seat, uint64_t row);
 
 /* Closes its states. Accepts NULL. */
 void moons__worker_close(moons__worker *worker);
