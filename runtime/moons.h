@@ -167,7 +167,8 @@ typedef struct moons_terms {
   uint64_t timeout_ns; /* how long a call may run, and the script when it is loaded */
   size_t memory_bytes; /* what a call's state, and those of maps within it, may hold together */
 
-  /* What a call may print, and the script when it is loaded: more is dropped, and the call fails with kind OUTPUT. */
+  /* What a call may print, its finalizers counted, and the script when it is loaded: more is dropped, and the call fails with kind
+  ** OUTPUT. */
   size_t output_bytes;
 
   /* What it may send home: more is an error of kind MEMORY. What is thrown may be as much; more comes home as MOONS_OTHER, which says

@@ -47,8 +47,9 @@ static int open_inline(moons__backend **backend, const moons__backend_config *co
     return error;
   }
   b->stack.seat = moons__seats_take(config->worker.seats);
-  error = moons__stack_open(&b->stack);
-  if (!error) error = moons__alarm_open(&b->stack.alarm, b, config->thread_name, on_alarm, b);
+  error = moons__alarm_open(&b->stack.alarm, b, config->thread_name, on_alarm, b);
+  b->config.worker.alarm = b->stack.alarm;
+  if (!error && (error = moons__stack_open(&b->stack)) != 0) moons__alarm_close(b->stack.alarm);
   if (error)
     backend_free(b);
   else

@@ -299,6 +299,7 @@ static int open_lent(moons__backend **backend, const moons__backend_config *conf
   int error = make_locks(b);
   if (!error) {
     error = moons__alarm_open(&b->alarm, b, config->thread_name, on_alarm, b);
+    b->config.worker.alarm = b->alarm;
     if (!error && (error = open_desks(b)) != 0) moons__alarm_close(b->alarm);
     if (error) destroy_locks(b);
   }

@@ -61,12 +61,27 @@ static int is_late(const keeper *k, uint64_t now_ns) {
          now_ns > started_ns + timeout_ns + MOONS_GRACE_NS;
 }
 
+/* Whether it has come upon a limit of its own, and what comes after it has no end. */
+static int is_late_by_itself(const keeper *k, uint64_t now_ns) {
+  uint64_t ending_ns = atomic_load_explicit(&k->front->mark.ending_ns, memory_order_acquire);
+  return ending_ns > 0 && atomic_load(&k->front->mark.work) == k->work &&
+         now_ns > ending_ns + MOONS_GRACE_NS;
+}
+
+/* Why it is to end. What the process says of that may be anything. */
+static moons__failure_kind ending_for(const keeper *k) {
+  int kind = atomic_load_explicit(&k->front->mark.ending_for, memory_order_relaxed);
+  return kind == MOONS__FAILURE_OUTPUT ? MOONS__FAILURE_OUTPUT : MOONS__FAILURE_ERROR;
+}
+
 static void look_after_chunk(keeper *k, uint64_t now_ns) {
   uint64_t since_ns = cancelled_since(k, now_ns);
   if (since_ns != 0 && now_ns > since_ns + MOONS_GRACE_NS)
     kill_for(k, MOONS__FAILURE_CANCELLED);
   else if (is_late(k, now_ns))
     kill_for(k, MOONS__FAILURE_TIMEOUT);
+  else if (is_late_by_itself(k, now_ns))
+    kill_for(k, ending_for(k));
 }
 
 /* Whether to go on waiting for the process: `waits` of its link. One that has ended may have left something to read, and what

@@ -612,6 +612,7 @@ static int open_threads(moons__backend **backend, const moons__backend_config *c
     moons__free(b);
     return error;
   }
+  b->config.worker.alarm = b->alarm;
   b->cores = moons__machine_cores(b);
   b->guest = (moons__stack){.config = &b->config.worker, .mutex = &b->mutex, .alarm = b->alarm};
   error = grow(b, config->n_workers, config->n_had);

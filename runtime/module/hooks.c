@@ -83,24 +83,22 @@ int moons__call_passing_hooks(lua_State *L, moons__state_data *state, int n_argu
   return status != LUA_OK && state->ended_by_hook ? lua_error(L) : status;
 }
 
-/* The handler's place is that of what comes first. */
+/* The state's data lie at index 1; the handler's place is that of what comes first. */
 static int return_all(lua_State *L, int status, lua_KContext before) {
   int has_succeeded = status == LUA_OK || status == LUA_YIELD;
-  end_noting(moons__push_state(L), (int)before, has_succeeded);
-  lua_pop(L, 1);
+  end_noting(lua_touserdata(L, 1), (int)before, has_succeeded);
   lua_pushboolean(L, has_succeeded);
-  lua_replace(L, 1);
-  return lua_gettop(L);
+  lua_replace(L, 2);
+  return lua_gettop(L) - 1;
 }
 
 /* Callbacks may yield. */
 int moons__core_protect(lua_State *L) {
   luaL_checkany(L, 1);
   int before = begin_noting(moons__push_state(L));
-  lua_pop(L, 1);
   lua_pushcfunction(L, note_hook);
-  lua_insert(L, 1);
-  int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, before, return_all);
+  lua_rotate(L, 1, 2);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, before, return_all);
   return return_all(L, status, before);
 }
 

@@ -447,6 +447,15 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
   return finish(c, error);
 }
 
+int moons__call_end_late(moons__call *c) {
+  moons__workshop *w = c->session->workshop;
+  moons__failure_kind kind = (moons__failure_kind)(moons__stop_ending_for(&w->sandbox.stop) - 1);
+  w->reporter.traceback.n_bytes = 0;
+  c->message.n_bytes = 0;
+  c->result.kind = MOONS__ITEM_ERROR;
+  return finish(c, moons__report_text(&w->reporter, kind, moons__failure_text(kind), &c->message));
+}
+
 int moons__call_run(moons__call *c) { return run(c, is_direct(c) ? call_directly : call_caller); }
 
 /* A string or a row may need more memory than there is, so it is pushed within the protected call: by those that are made in one

@@ -11,6 +11,7 @@
 #include "worker/roster.h"
 
 struct lua_State;
+struct moons__alarm;
 
 typedef struct moons__worker_config {
   const void *
@@ -27,6 +28,8 @@ typedef struct moons__worker_config {
   moons__seats *seats;        /* of threads that run workers; outlives the worker */
   moons__roster *roster;      /* where a crash finds the worker, or NULL; outlives the worker */
   int stop_signal; /* sent to the thread of a call that must end; open (interrupt.h), or 0 */
+  struct moons__alarm
+      *alarm; /* of the backend, which looks after calls; NULL: none does; outlives the worker */
   struct moons__children
       *children; /* the programs of the calls (child.h); NULL: Lua's own start them */
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */

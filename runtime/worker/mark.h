@@ -25,7 +25,10 @@ typedef struct moons__mark {
   _Atomic uint64_t n_bytes; /* of these outcomes, at least */
   atomic_uint n_tries;      /* that the call after these has had before */
   _Atomic uint64_t
-      started_ns;            /* when it, or the set-up, began; 0: neither runs, or has a timeout */
+      started_ns; /* when it, or the set-up, began; 0: neither runs, or has a timeout */
+  _Atomic uint64_t
+      ending_ns;             /* since when it ends by a limit of its own (stop.h); 0: it does not */
+  atomic_int ending_for;     /* why: a moons__failure_kind */
   atomic_uint is_given_up;   /* it ends itself, since a call within that one does not end */
   _Atomic uint64_t begun_ns; /* when it began, where that is reported or traced; 0: it has ended */
   _Atomic uint64_t since_ns; /* as in a worker (inside.h) */
@@ -40,6 +43,7 @@ static inline void moons__mark_begin(moons__mark *mark, uint64_t work) {
   atomic_store_explicit(&mark->n_bytes, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->n_tries, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->started_ns, 0, memory_order_relaxed);
+  atomic_store_explicit(&mark->ending_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->begun_ns, 0, memory_order_relaxed);
   atomic_store_explicit(&mark->since_ns, 0, memory_order_relaxed);
   mark->position[0] = '\0';

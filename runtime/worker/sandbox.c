@@ -65,8 +65,7 @@ static size_t allow(moons__sandbox *s, size_t n_bytes) {
   if (terms->output_bytes == 0) return n_bytes;
   size_t before = count_printed(s, n_bytes);
   if (before <= terms->output_bytes && n_bytes <= terms->output_bytes - before) return n_bytes;
-  lua_State *L = moons__stop_running(&s->stop);
-  if (L != NULL) moons__stop_here(&s->stop, L, MOONS__STOP(OUTPUT));
+  moons__stop_here(&s->stop, moons__stop_running(&s->stop), MOONS__STOP(OUTPUT));
   return before < terms->output_bytes ? terms->output_bytes - before : 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "moons.h"
 #include "state/arena.h"
+#include "system/alarm.h"
 #include "system/clock.h"
 #include "system/fork.h"
 #include "wire/failure.h"
@@ -89,8 +90,10 @@ void moons__stop_own(moons__stop *stop, lua_State *L) {
   ((moons__arena *)arena)->owner = stop;
 }
 
-void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns) {
+void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns,
+                      moons__alarm *alarm) {
   stop->cancelled_ns = cancelled_ns;
+  stop->alarm = alarm;
   stop->fork_number = moons__fork_number();
   stop->here = (moons__interrupt){.told = on_signal, .data = stop, .signal = signal};
 }
@@ -144,10 +147,28 @@ lua_State *moons__stop_running(const moons__stop *stop) {
   return who & CLOSING ? NULL : (lua_State *)(who & ~(uintptr_t)MARKS);
 }
 
+/* Release: whoever sees the time sees why. One that another thread has told looks after it already. */
+static void note_ending(moons__stop *stop, moons__stop_reason reason) {
+  if (moons__stop_ending_since(stop) != 0 || moons__stop_reason_of(stop) != reason) return;
+  atomic_store_explicit(&stop->ending_for, reason, memory_order_relaxed);
+  atomic_store_explicit(&stop->ending_ns, moons__clock_ns(), memory_order_release);
+  if (stop->alarm != NULL) moons__alarm_nudge(stop->alarm);
+}
+
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason) {
   note_reason(stop, reason);
+  note_ending(stop, reason);
+  if (L == NULL) return;
   hook(L);
   hook_resumers(stop);
+}
+
+void moons__stop_settle(moons__stop *stop) {
+  atomic_store_explicit(&stop->ending_ns, 0, memory_order_relaxed);
+}
+
+moons__stop_reason moons__stop_ending_for(const moons__stop *stop) {
+  return atomic_load_explicit(&stop->ending_for, memory_order_relaxed);
 }
 
 MOONS__HANDLES_SIGNAL static void cancel_here(void *data) {

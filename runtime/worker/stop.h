@@ -38,11 +38,17 @@ typedef struct moons__stop {
   moons__interrupt here;
   _Atomic uint64_t *cancelled_ns;
   unsigned fork_number; /* of the process (fork.h) */
+
+  /* Of a call that ends itself, by a limit or os.exit: its own thread has told it so, and may be in what comes after. */
+  struct moons__alarm *alarm; /* is nudged then; NULL: nobody looks after calls */
+  _Atomic uint64_t ending_ns; /* since when; 0: it does not */
+  atomic_int ending_for;      /* a moons__stop_reason, once the former is set */
 } moons__stop;
 
 /* Before all else: the signal to end calls with, or 0, which stays open (interrupt.h). `*cancelled_ns` is the time since which
-** no more calls may begin, or 0. */
-void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns);
+** no more calls may begin, or 0. `alarm` may be NULL. */
+void moons__stop_open(moons__stop *stop, int signal, _Atomic uint64_t *cancelled_ns,
+                      struct moons__alarm *alarm);
 
 /* Makes this the stop of a state whose allocator is an arena: it becomes the arena's owner. Must outlive the state. */
 void moons__stop_own(moons__stop *stop, lua_State *L);
@@ -69,14 +75,24 @@ static inline moons__stop_reason moons__stop_reason_of(const moons__stop *stop) 
   return atomic_load(&stop->reason);
 }
 
+/* Since when the call ends itself, or 0; and why. Any thread. */
+static inline uint64_t moons__stop_ending_since(const moons__stop *stop) {
+  return atomic_load_explicit(&stop->ending_ns, memory_order_acquire);
+}
+moons__stop_reason moons__stop_ending_for(const moons__stop *stop);
+
 /* Whether the thread was given up. Any thread. */
 int moons__stop_is_lost(const moons__stop *stop);
 
 /* The state, or the coroutine, that runs; NULL: none does, or one is being closed. */
 lua_State *moons__stop_running(const moons__stop *stop);
 
-/* Ends the running call. */
+/* Ends the running call; with L NULL what is being closed counts as told. Whoever looks after calls is told, once: no hook runs in
+** a finalizer. */
 void moons__stop_here(moons__stop *stop, lua_State *L, moons__stop_reason reason);
+
+/* The call that has ended itself is over, finalizers and all. */
+void moons__stop_settle(moons__stop *stop);
 
 /* Ends all calls that run on this thread, of whatever runtime, and lets no more begin. Only where there is a signal to end
 ** calls with. For signal handlers. */

@@ -109,13 +109,32 @@ static uint64_t cancelled_since(const moons__worker *w) {
   return cancelled_since(w->outer);
 }
 
-/* Tells the call that runs, its programs, and what it has started, to end; one with a timeout only where it is still the one
-** that began at `started_ns`. */
+/* Whether the call that is held is the one that is to end: one with a timeout where it is still the one that began at
+** `started_ns`, one that ends itself where it still does. */
+static int is_meant(const moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
+  const moons__stop *stop = &w->workshop.sandbox.stop;
+  if (started_ns != 0) return atomic_load(&w->started_ns) == started_ns;
+  return reason == MOONS__STOP(CANCELLED) ||
+         (moons__stop_ending_since(stop) != 0 && moons__stop_ending_for(stop) == reason);
+}
+
+/* Says so to whoever looks after this process. The call is held. */
+static void mark_ending(const moons__worker *w) {
+  const moons__stop *stop = &w->workshop.sandbox.stop;
+  uint64_t ending_ns = moons__stop_ending_since(stop);
+  if (ending_ns == 0 || w->chunk == NULL || w->chunk->mark == NULL) return;
+  atomic_store_explicit(&w->chunk->mark->ending_for, moons__stop_ending_for(stop) - 1,
+                        memory_order_relaxed);
+  atomic_store_explicit(&w->chunk->mark->ending_ns, ending_ns, memory_order_release);
+}
+
+/* Tells the call that runs, its programs, and what it has started, to end. */
 static void tell(moons__worker *w, moons__stop_reason reason, uint64_t started_ns) {
   moons__stop *stop = &w->workshop.sandbox.stop;
   if (!moons__stop_hold(stop)) return;
-  if (started_ns == 0 || atomic_load(&w->started_ns) == started_ns) {
+  if (is_meant(w, reason, started_ns)) {
     moons__stop_request(stop, reason);
+    mark_ending(w);
     moons__scope_end(atomic_load(&w->scope), moons__clock_ns());
     if (w->chunk != NULL) moons__sandbox_end_programs(&w->workshop.sandbox);
   }
@@ -157,6 +176,11 @@ static uint64_t watch_own(moons__worker *w, uint64_t now_ns) {
     tell(w, MOONS__STOP(CANCELLED), 0);
     return look_again(since_ns, now_ns);
   }
+  uint64_t ending_ns = moons__stop_ending_since(&w->workshop.sandbox.stop);
+  if (ending_ns != 0) {
+    tell(w, moons__stop_ending_for(&w->workshop.sandbox.stop), 0);
+    return look_again(ending_ns, now_ns);
+  }
   uint64_t timeout_ns = atomic_load(&w->timeout_ns), started_ns = atomic_load(&w->started_ns);
   if (timeout_ns == 0) return UINT64_MAX;
   if (started_ns == 0) return now_ns + timeout_ns;
@@ -187,12 +211,19 @@ static void keep_bytes(moons__worker *w) {
   if (chunk->bytes != NULL) memcpy(chunk->bytes, w->given_up_bytes, chunk->n_bytes);
 }
 
+/* Why the call that runs was to end. */
+static moons__failure_kind why_ended(const moons__worker *w) {
+  const moons__stop *stop = &w->workshop.sandbox.stop;
+  if (cancelled_since(w) != 0) return MOONS__FAILURE_CANCELLED;
+  if (moons__stop_ending_since(stop) != 0)
+    return (moons__failure_kind)(moons__stop_ending_for(stop) - 1);
+  return was_told(w) ? MOONS__FAILURE_TIMEOUT : MOONS__FAILURE_LOST;
+}
+
 /* What the calls before it have given stays; the call fails, or is tried again; those after it run elsewhere. */
 static void give_up_chunk(moons__worker *w) {
   moons__worker_put_go(w);
-  moons__failure_kind kind = cancelled_since(w) != 0 ? MOONS__FAILURE_CANCELLED
-                             : was_told(w)           ? MOONS__FAILURE_TIMEOUT
-                                                     : MOONS__FAILURE_LOST;
+  moons__failure_kind kind = why_ended(w);
   moons__chunk *chunk = w->chunk;
   int is_after_all = chunk->n_run >= chunk->n_calls; /* what does not end collects garbage */
   int is_tried_again = !is_after_all && kind != MOONS__FAILURE_CANCELLED && !w->is_setting_up &&
@@ -213,7 +244,7 @@ static void give_up_chunk(moons__worker *w) {
 static int hold_told(moons__worker *w) {
   moons__stop *stop = &w->workshop.sandbox.stop;
   if (!moons__stop_hold(stop)) return 0;
-  if (cancelled_since(w) != 0 || was_told(w)) return 1;
+  if (why_ended(w) != MOONS__FAILURE_LOST) return 1;
   moons__stop_let_go(stop);
   return 0;
 }

@@ -44,8 +44,8 @@ int moons__worker_open(moons__worker **worker, const moons__worker_config *confi
   (*worker)->workshop.sandbox.flush = config->flush;
   (*worker)->workshop.sandbox.write_data = config->write_data;
   (*worker)->workshop.sandbox.fork_number = moons__fork_number();
-  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal,
-                   &(*worker)->cancelled_ns);
+  moons__stop_open(&(*worker)->workshop.sandbox.stop, config->stop_signal, &(*worker)->cancelled_ns,
+                   config->alarm);
   (*worker)->workshop.sandbox.starter.children = config->children;
   moons__row_open(&(*worker)->row, config->trace, 0);
   (*worker)->call.is_traced = config->trace != NULL;
@@ -161,7 +161,18 @@ static void start_clock(moons__worker *w) {
   set_clock(w, moons__clock_ns());
 }
 
-static void stop_clock(moons__worker *w) { set_clock(w, 0); }
+/* What was to end has ended, and what came after it too. */
+static void settle(moons__worker *w) {
+  if (moons__stop_ending_since(&w->workshop.sandbox.stop) == 0) return;
+  moons__stop_settle(&w->workshop.sandbox.stop);
+  if (w->chunk != NULL && w->chunk->mark != NULL)
+    atomic_store_explicit(&w->chunk->mark->ending_ns, 0, memory_order_relaxed);
+}
+
+static void stop_clock(moons__worker *w) {
+  set_clock(w, 0);
+  settle(w);
+}
 
 /* Says where the chunk is, for whoever finds the worker dead. */
 
@@ -357,6 +368,7 @@ static int run_once(moons__worker *w) {
     w->usage = (moons__usage){0};
     c->result = set_up_failure(w);
     if (moons__worker_is_lost(w)) return 1;
+    stop_clock(w);
     leave_scope(w, 0);
     return 0;
   }
@@ -372,6 +384,8 @@ static int run_once(moons__worker *w) {
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session, is_whole(c, outcome))) return 1;
+  if (moons__stop_ending_since(&w->workshop.sandbox.stop) != 0 && is_whole(c, outcome))
+    outcome = moons__call_end_late(c);
   w->workshop.sandbox.is_in_call = 0;
   moons__sandbox_release(&w->workshop.sandbox);
   end_meter(w, &used);

@@ -264,7 +264,7 @@ static void output_on(const moons_options *options) {
     print_little(program, "after", 40);
     print_little(program, "fine", 10);
     print_little(program, "few", 15);
-    print_little(program, "late", 50);
+    print_much(program, "late", MOONS_KIND_OUTPUT);
   }
   moons_program_free(program);
   CHECK(moons_program_load(&program, runtime, "while true do print 'x' end", 27, "=much", &terms) ==

@@ -8,7 +8,7 @@
 static moons__stop opened(void) {
   static _Atomic uint64_t cancelled_ns;
   moons__stop stop = {0};
-  moons__stop_open(&stop, 0, &cancelled_ns);
+  moons__stop_open(&stop, 0, &cancelled_ns, NULL);
   return stop;
 }
 
