@@ -40,10 +40,10 @@ local function plans_of_call(options, workers)
   return {options = merged, pool = workers, is_awaited = true}, {options = merged, pool = workers}
 end
 
--- The workers of a pool, and how many there are: hosts say that themselves.
+-- The workers of a pool, and how many there are.
 local function make_workers(options)
   if not options.hosts then
-    return core.new_workers(options.workers or core.workers(), options.seed, options.backend)
+    return core.new_workers(options.workers or 0, options.seed, options.backend)
   elseif options.backend and options.backend ~= "hosts" then
     core.blame(("option 'backend' of 'pool': it has hosts, so it cannot be %q"):format(options.backend))
   end

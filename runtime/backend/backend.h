@@ -107,7 +107,8 @@ typedef struct moons__backend_functions {
 
   /* {== Optional ============================================================================== */
 
-  /* Where workers are not on this machine: how many calls may run at once there, at least 1. */
+  /* Where workers are not on this machine: how many calls may run at once there, at least 1. Asks hosts for it where nobody has
+  ** told, and waits for their answers; no lock is held. */
   unsigned (*cores)(moons__backend *backend);
 
   /* What host number `i`, from 0 on, has done. Returns 0 where there are not so many. */

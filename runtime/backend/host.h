@@ -106,6 +106,7 @@ typedef struct hosts {
   moons__chunk_list queue;
   host *hosts;
   unsigned n_hosts, n_starting, n_out;
+  unsigned n_connected; /* or about to be, or were: these have threads */
   uint64_t n_questions; /* that were asked */
   char *refusal;        /* why no chunk is run any more; NULL: they are */
   int closing;

@@ -6,6 +6,8 @@
 ** unlike speed end together. Of the hosts that have a worker to spare the one is woken that sends nothing at the moment, and has the
 ** least to do.
 **
+** Hosts are connected when there is work for them, or when somebody asks for their cores, which not all lists tell.
+**
 ** The backend "mpi" is the same with ranks of MPI for hosts, whose streams go by letters (world.h).
 */
 #include <limits.h>
@@ -18,6 +20,8 @@
 #include "base/allocate.h"
 #include "system/machine.h"
 #include "system/thread.h"
+#include "wire/failure.h"
+#include "worker/outcome.h"
 
 struct moons__backend {
   hosts hosts;
@@ -60,15 +64,33 @@ static void host_free(host *h) {
   moons__free(h->command);
 }
 
+/* The writer first, which waits for the reader to bring up the host. */
 static int start_threads(host *h) {
   sigset_t blocked;
   moons__thread_blocks(&blocked, 0);
+  h->has_writer =
+      h->has_writer || moons__thread_start(&h->writer, h->backend->hosts, HOST_STACK_BYTES,
+                                           &blocked, moons__host_write, h) == 0;
+  if (!h->has_writer) return MOONS_ETHREAD;
   h->has_reader = moons__thread_start(&h->reader, h->backend->hosts, HOST_STACK_BYTES, &blocked,
                                       moons__host_read, h) == 0;
-  if (!h->has_reader) return MOONS_ETHREAD;
-  h->has_writer = moons__thread_start(&h->writer, h->backend->hosts, HOST_STACK_BYTES, &blocked,
-                                      moons__host_write, h) == 0;
-  return h->has_writer ? 0 : MOONS_ETHREAD;
+  return h->has_reader ? 0 : MOONS_ETHREAD;
+}
+
+/* Connects those that are not, or are not about to be: all, or those whose number of workers nobody has told. Returns 0, or
+** MOONS_ETHREAD: some could not be. The mutex is held. */
+static int connect_hosts(hosts *b, int all) {
+  int error = 0;
+  if (b->n_connected == b->n_hosts || b->closing) return 0;
+  for (unsigned i = 0; i < b->n_hosts; i++) {
+    host *h = &b->hosts[i];
+    if (h->has_reader || (!all && h->n_works > 0)) continue;
+    if (start_threads(h))
+      error = MOONS_ETHREAD;
+    else
+      b->n_connected++;
+  }
+  return error;
 }
 
 static void end_threads(hosts *b) {
@@ -96,13 +118,18 @@ static void close_parts(hosts *b) {
   moons__free(b->program);
 }
 
-/* Those whose number of workers nobody has told must say it. */
-static void await_numbers(hosts *b) {
-  uv_mutex_lock(&b->mutex);
+/* The first whose number of workers nobody has told yet, and that may still say it; NULL: there is none. The mutex is held. */
+static const host *find_untold(const hosts *b) {
   for (unsigned i = 0; i < b->n_hosts; i++)
-    while (b->hosts[i].n_works == 0 && b->hosts[i].phase != PHASE_OUT)
-      uv_cond_wait(&b->news, &b->mutex);
-  uv_mutex_unlock(&b->mutex);
+    if (b->hosts[i].n_works == 0 && b->hosts[i].phase != PHASE_OUT) return &b->hosts[i];
+  return NULL;
+}
+
+/* Asks those. Where one cannot be connected for want of threads, it is left out. The mutex is held. */
+static void await_numbers(hosts *b) {
+  if (find_untold(b) == NULL || connect_hosts(b, 0)) return;
+  while (find_untold(b) != NULL)
+    uv_cond_wait(&b->news, &b->mutex);
 }
 
 static int read_names(hosts *b) {
@@ -123,8 +150,6 @@ static int open_parts(hosts *b) {
   if (!error && (b->program == NULL || b->hosts == NULL)) error = MOONS_ENOMEM;
   for (unsigned i = 0; i < b->list.n && !error; i++)
     error = open_host(b, &b->hosts[i], &b->list.hosts[i]);
-  for (unsigned i = 0; i < b->n_hosts && !error; i++)
-    error = start_threads(&b->hosts[i]);
   return error;
 }
 
@@ -133,6 +158,7 @@ static unsigned count_workers(moons__backend *backend) {
   unsigned n = 0;
   if (b->n_cores > 0) return b->n_cores;
   uv_mutex_lock(&b->mutex);
+  await_numbers(b);
   for (unsigned i = 0; i < b->n_hosts; i++)
     n += b->hosts[i].n_works;
   uv_mutex_unlock(&b->mutex);
@@ -178,12 +204,10 @@ static int open_backend(moons__backend **backend, const moons__backend_config *c
   b->world = world;
   int error = open_parts(b);
   if (error) {
-    end_threads(b);
     close_parts(b);
     moons__free(new);
     return error;
   }
-  await_numbers(b);
   b->teller = (moons__teller){.tell = tell, .data = b};
   b->entry = moons__roster_join_teller(config->worker.roster, &b->teller);
   *backend = new;
@@ -235,14 +259,23 @@ void moons__hosts_call(hosts *b) {
   if (h != NULL && !h->is_writing) uv_cond_signal(&h->wake);
 }
 
+/* Those that could be connected suffice; where none could, the chunk is refused. */
 static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had) {
   hosts *b = &backend->hosts;
-  if (n_had != NULL) *n_had = 0; /* nothing is started that could fail */
   uv_mutex_lock(&b->mutex);
-  moons__chunk_enqueue(&b->queue, chunk);
+  int error = connect_hosts(b, 1);
+  if (b->n_connected > 0) error = 0;
+  if (!error) moons__chunk_enqueue(&b->queue, chunk);
   host *h = b->refusal != NULL ? &b->hosts[0] : choose(b, chunk->n_workers);
   if (h != NULL) uv_cond_signal(&h->wake);
   uv_mutex_unlock(&b->mutex);
+  if (!error) return 0;
+  if (n_had != NULL) {
+    *n_had = 0;
+    return error;
+  }
+  moons__chunk_refuse(chunk, MOONS__FAILURE_SYSTEM, moons_error_text(error));
+  chunk->done(chunk);
   return 0;
 }
 

@@ -199,8 +199,13 @@ static moons_backend choose_backend(lua_State *L, int index, const moons__state_
   return backend;
 }
 
+/* How many a pool has that does not say; 0: as many as its hosts have, or as there are cores. */
+static unsigned default_workers(const moons_runtime *runtime, int has_hosts) {
+  return has_hosts ? 0 : moons__runtime_told_workers(runtime);
+}
+
 /* core.new_workers(n, seed | nil, backend | nil, hosts | nil, command | nil): workers like those of the state, but n of them; 0: as many
-** as the hosts have. They share its console. Returns them, and how many there are. */
+** as the state has, or its hosts. They share its console. Returns them, and how many there are. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const char *hosts = lua_isnoneornil(L, 4) ? NULL : check_names(L, 4),
@@ -220,7 +225,7 @@ int moons__core_new_workers(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   if (moons__runtime_is_forked(state->runtime)) moons__check_made(L, MOONS_EFORKED, NULL);
   moons_options options = *moons__runtime_options(state->runtime);
-  options.n_workers = (unsigned)n;
+  options.n_workers = n > 0 ? (unsigned)n : default_workers(state->runtime, hosts != NULL);
   options.backend = backend;
   if (hosts != NULL) options.hosts = hosts;
   if (launch != NULL) options.launch = launch;

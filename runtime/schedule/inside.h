@@ -66,7 +66,7 @@ struct moons_runtime {
   moons_options options;
   char *program, *thread_name, *hosts, *launch; /* of these; owned */
   size_t host_states_bytes; /* `states_bytes` of these before it was what suits this machine */
-  unsigned n_wanted;        /* `n_workers` of these, as it was given */
+  unsigned n_wanted;        /* `n_workers` of these, as it was given, or as hosts have said */
   unsigned fork_number;     /* of the process that made it */
   commons *commons;
   const moons_runtime *parent; /* that a script, or a call, has made this one on; NULL: none */

@@ -373,6 +373,19 @@ static unsigned most_brought(unsigned n_workers) {
   return n_workers < MOONS_BROUGHT_AT_LEAST ? MOONS_BROUGHT_AT_LEAST : n_workers;
 }
 
+/* How many workers the hosts have. */
+static unsigned workers_of_hosts(const moons_runtime *r) {
+  unsigned n_cores = r->functions->cores(r->backend);
+  return n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
+}
+
+/* There are as many workers as the hosts say. The runtime of a command asks them when that is needed. */
+static void count_hosts(moons_runtime *r) {
+  if (r->functions->cores == NULL || r->n_wanted > 0) return;
+  r->options.n_workers = r->n_wanted = workers_of_hosts(r);
+  atomic_store(&r->n_started, r->options.n_workers);
+}
+
 int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   static const moons__surroundings NOWHERE = {0};
   moons__shortage shortage;
@@ -381,14 +394,9 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   *runtime = NULL;
   int error = moons__options_copy(&own, options);
   if (own.max_workers == 0) own.max_workers = most_brought(own.n_workers);
-  return error ? error : moons__runtime_make(runtime, &own, &NOWHERE, &shortage);
-}
-
-/* There are as many workers as the hosts say. */
-static void count_hosts(moons_runtime *r) {
-  unsigned n_cores = r->functions->cores(r->backend);
-  r->options.n_workers = n_cores < MOONS_MAX_WORKERS ? n_cores : MOONS_MAX_WORKERS;
-  atomic_store(&r->n_started, r->options.n_workers);
+  if (!error) error = moons__runtime_make(runtime, &own, &NOWHERE, &shortage);
+  if (!error) count_hosts(*runtime);
+  return error;
 }
 
 /* In a call of a worker process there may be nobody else to run any. */
@@ -424,8 +432,10 @@ int moons__runtime_make(moons_runtime **runtime, const moons_options *options,
     runtime_destroy(r);
     return error;
   }
-  if (r->functions->cores != NULL && options->n_workers == 0) count_hosts(r);
-  if (r->parent != NULL) moons__pool_add(r);
+  if (r->parent != NULL) {
+    count_hosts(r);
+    moons__pool_add(r);
+  }
   *runtime = r;
   return 0;
 }
@@ -479,7 +489,14 @@ int moons_lend(moons_runtime *r) {
   return r->functions->lend(r->backend, -1);
 }
 
-unsigned moons__runtime_workers(const moons_runtime *r) { return r->options.n_workers; }
+unsigned moons__runtime_told_workers(const moons_runtime *r) {
+  return r->functions->cores == NULL || r->n_wanted > 0 ? r->options.n_workers : 0;
+}
+
+unsigned moons__runtime_workers(const moons_runtime *r) {
+  unsigned n = moons__runtime_told_workers(r);
+  return n > 0 ? n : workers_of_hosts(r);
+}
 
 int moons__runtime_serve(moons_runtime *r, struct moons__server *server) {
   moons__children_stay(r->children);

@@ -131,6 +131,9 @@ int moons__job_help(moons_job *job);
 /* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
 unsigned moons__runtime_workers(const moons_runtime *runtime);
 
+/* The same, but 0 where hosts have to be asked. Any thread. */
+unsigned moons__runtime_told_workers(const moons_runtime *runtime);
+
 /* The options that it was made with, with defaults resolved. Any thread. */
 const moons_options *moons__runtime_options(const moons_runtime *runtime);
 

@@ -69,7 +69,7 @@ describe("a launch command #linux #unsanitized", function()
 
   it("is ended with the script, whatever it does", function()
     local result = script.execute({"sh", "-c", [[
-      out=$("$0" -H one:1 --launch 'sleep 300; {moons}' -e 'print "done"')
+      out=$("$0" -H one:1 --launch 'sleep 300; {moons}' -e 'parallel.submit(print) print "done"')
       echo "got $out"
     ]], os.getenv "MOONS"}, {timeout = 20})
     assert.equal("got done\n", result.stdout)
