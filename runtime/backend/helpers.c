@@ -165,10 +165,11 @@ void moons__helpers_dismiss(moons__helpers *h) {
 
 /* {== For the backend ========================================================================= */
 
-/* Any worker may run it: how many do at once, its job decides. But what the set-up of a kept state has started need not end with
-** any call, so no helper begins it. */
+/* Any worker may run it: how many do at once, its job decides. But where that is one, helpers are of no use; and what the set-up of
+** a kept state has started need not end with any call, so no helper begins it. Both are left to who waits for them. */
 void moons__helpers_admit(moons__chunk *chunk) {
-  chunk->n_workers = moons__scope_is_kept(chunk->plan->scope) ? 0 : UINT_MAX;
+  int is_left = chunk->n_workers <= 1 || moons__scope_is_kept(chunk->plan->scope);
+  chunk->n_workers = is_left ? 0 : UINT_MAX;
 }
 
 /* What an outermost call has started must have ended before the call counts: those who run it are told to, and waited for. */

@@ -138,11 +138,12 @@ static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had)
     return error;
   }
   if (b->helpers != NULL) moons__helpers_admit(chunk);
+  int is_left = chunk->n_workers == 0;
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
   if (b->n_waiting > 0) uv_cond_signal(&b->came);
   uv_mutex_unlock(&b->mutex);
-  moons__desk_want(b);
+  if (!is_left) moons__desk_want(b);
   return 0;
 }
 
