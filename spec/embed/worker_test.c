@@ -1,5 +1,6 @@
 /* A host whose calls are made in processes of its own. */
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "host.h"
@@ -23,6 +24,20 @@ static int call_view(lua_State *L) {
   return 1;
 }
 
+static atomic_int n_inside; /* calls in this process */
+
+/* enter(): how many are inside; leave(). */
+static int call_enter(lua_State *L) {
+  lua_pushinteger(L, atomic_fetch_add(&n_inside, 1) + 1);
+  return 1;
+}
+
+static int call_leave(lua_State *L) {
+  (void)L;
+  atomic_fetch_sub(&n_inside, 1);
+  return 0;
+}
+
 static void offer(lua_State *L, void *data) {
   static const double SHOWN[] = {0.5, 1.5};
   (void)data;
@@ -31,6 +46,8 @@ static void offer(lua_State *L, void *data) {
   lua_register(L, "view", call_view);
   lua_register(L, "triple", call_triple);
   lua_register(L, "crash", call_abort);
+  lua_register(L, "enter", call_enter);
+  lua_register(L, "leave", call_leave);
 }
 
 static moons_options options_of_host(void) {
@@ -109,6 +126,35 @@ static void prints(void) {
             "  kept = setmetatable({}, {__gc = function() print 'closed' end})\n"
             "end, {1}, {fresh = false})");
   CHECK(strcmp(written, "3\n6\nclosed\n") == 0);
+}
+
+/* A map within a call has the idle workers, as many as the terms allow: `met` waits until two of its calls run at once. */
+static void shares(void) {
+  static const char CODE[] =
+      "local function met(wait)\n"
+      "  return parallel.map(function()\n"
+      "    local most = 0\n"
+      "    for _ = 1, wait do\n"
+      "      for _, n in ipairs(parallel.map(function()\n"
+      "        local n = enter()\n"
+      "        parallel.sleep(0.01)\n"
+      "        leave()\n"
+      "        return n\n"
+      "      end, {1, 2, 3, 4}, {chunk = 1})) do most = math.max(n, most) end\n"
+      "      if most > 1 then break end\n"
+      "    end\n"
+      "    return most\n"
+      "  end, {1})[1]\n"
+      "end\n";
+  char text[1024];
+  moons_options options = options_of_host();
+  moons_terms terms = terms_with(offer, NULL);
+  options.n_workers = 3;
+  snprintf(text, sizeof text, "%sassert(met(500) > 1)", CODE);
+  run_under(&options, &terms, text);
+  terms.max_running = 1;
+  snprintf(text, sizeof text, "%sassert(met(5) == 1)", CODE);
+  run_under(&options, &terms, text);
 }
 
 /* Takes n calls, and returns how many were lost, or cancelled. */
@@ -232,6 +278,7 @@ int main(int argc, char **argv) {
       {"makes calls of programs there #unsanitized", programs},
       {"has them in pools of scripts #unsanitized", pools},
       {"takes what is printed there", prints},
+      {"has maps within calls use idle workers, as many as the terms allow", shares},
       {"is refused another program, which has none of them", other_program},
       {"is told of one that does not become a worker", silent_program},
       {"is refused where none is named", no_program},

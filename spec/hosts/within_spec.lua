@@ -57,7 +57,7 @@ for name, case in pairs(cases) do
   end
 
   describe("on " .. name .. ", a map within a call #linux", function()
-    it("uses all workers of its host that have nothing to do, and no other's", function()
+    it("uses all workers of its host that have nothing to do, and no other's #threads", function()
       passes [[
         for round = 1, 3 do
           local workers = parallel.map(function() return meet_within("meet" .. round, 4) end, {1})[1]
@@ -74,7 +74,7 @@ for name, case in pairs(cases) do
       ]]
     end)
 
-    it("runs three deep, no more calls at once than the host has workers", function()
+    it("runs three deep, no more calls at once than the host has workers #threads", function()
       passes([[
         local function leaf(i)
           note("leaves", "+")
