@@ -175,8 +175,9 @@ typedef struct moons_terms {
   ** so. Of a Lua state: what each call of its maps may. */
   size_t result_bytes;
 
-  /* Calls of a program that run at once, a tenant's share of the workers; and those of each map, where a call, or a state of the
-  ** host's, makes one. And calls of a program that wait: then moons_submit and moons_run return MOONS_EBUSY. */
+  /* A tenant's share of the workers: no more than so many run calls of a program, or of all maps of a Lua state, maps and futures within
+  ** these calls included; a call that waits for its own map runs parts of it meanwhile. Each map on a pool that a script has made, or in
+  ** a call in a worker process, has so many for itself. And calls of a program that wait: then moons_submit and moons_run return MOONS_EBUSY. */
   unsigned max_running;
   unsigned max_waiting;
 

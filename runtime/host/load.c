@@ -70,8 +70,9 @@ static int load(moons_program *program, const moons__source *source) {
 /* The terms are the program's from here on. */
 static int new_program(moons_program **program, moons_runtime *runtime, moons__terms *terms) {
   moons_program *new = moons__allocate_zeros(runtime, sizeof *new);
-  if (new == NULL) {
+  if (new == NULL || moons__line_open(terms, runtime, 1)) {
     moons__terms_release(terms);
+    moons__free(new);
     return MOONS_ENOMEM;
   }
   new->terms = terms;
@@ -79,10 +80,18 @@ static int new_program(moons_program **program, moons_runtime *runtime, moons__t
   if (new->seed == 0) new->seed = moons__random_seed();
   atomic_init(&new->n_calls, 0);
   atomic_init(&new->n_users, 1);
-  moons__line_open(&new->line, runtime, moons__terms_of(terms));
+  new->line = terms->line;
   new->runtime = moons__runtime_share(runtime);
   *program = new;
   return 0;
+}
+
+/* A program has terms of its own, for its line, also where the host gives none. */
+static int copy_terms(moons__terms **terms, const moons_runtime *runtime,
+                      const moons_terms *given) {
+  moons_terms defaults;
+  moons_terms_init(&defaults);
+  return moons__terms_new(terms, runtime, given != NULL ? given : &defaults);
 }
 
 /* Why no program can be loaded on the runtime, or 0. */
@@ -99,7 +108,7 @@ int moons_program_load(moons_program **program, moons_runtime *runtime, const ch
   moons__source text = {name != NULL ? name : "=program", source != NULL ? source : "", n_bytes};
   moons__terms *own;
   if (program != NULL) *program = NULL;
-  int error = moons__terms_new(&own, runtime, terms);
+  int error = copy_terms(&own, runtime, terms);
   if (!error && (program == NULL || (source == NULL && n_bytes > 0))) error = MOONS_EINVAL;
   if (!error) error = check_runtime(runtime, own);
   if (error) {

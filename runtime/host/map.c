@@ -39,7 +39,7 @@ static int write_items(moons__spread_items *out, const moons_program *program, c
 
 static int add_spread(moons_call *call, moons__spread_items *items, uint32_t chunk) {
   moons__spread_config config = {
-      .line = &call->program->line, .chunk = chunk, .done = moons__host_call_home, .data = call};
+      .line = call->program->line, .chunk = chunk, .done = moons__host_call_home, .data = call};
   config.plan = moons__host_call_plan(call, 0);
   if (config.plan == NULL) return MOONS_ENOMEM;
   config.first = atomic_fetch_add(&call->program->n_calls, items->n);

@@ -19,7 +19,7 @@ struct moons_program {
   int has_names;            /* the script has run */
   moons__host_error *error; /* NULL: it loaded; owned */
   atomic_ullong n_calls;    /* that have been begun: each draws other random numbers */
-  moons__line line;         /* of its calls */
+  moons__line *line;        /* of its calls; the terms own it */
   atomic_uint n_users;      /* the host, and calls under way */
 };
 

@@ -45,7 +45,7 @@ static int begin(moons__completions *completions, moons_call *call) {
   int error = moons__completions_begin(completions, &call->pending);
   if (error) return error;
   error = call->spread != NULL ? moons__spread_begin(call->spread)
-                               : moons__task_put(&call->program->line, &call->task);
+                               : moons__task_put(call->program->line, &call->task);
   if (error) moons__completions_unbegin(&call->pending);
   moons__completions_begun(completions);
   return error;

@@ -18,7 +18,7 @@ int moons_stats_sized(moons_runtime *runtime, moons_program *program, moons_stat
   int error = check(runtime, program, stats, struct_bytes);
   if (error) return error;
   if (program != NULL)
-    moons__line_stats(&program->line, &own);
+    moons__line_stats(program->line, &own);
   else
     moons__runtime_stats(runtime, &own);
   moons__sized_fill(stats, struct_bytes, &own, sizeof own);

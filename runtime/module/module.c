@@ -30,7 +30,7 @@ static int core_workers(lua_State *L) {
   return 1;
 }
 
-/* core.runs_when_asked(workers | nil): whether calls run on the thread that waits for them or asks. */
+/* core.runs_when_asked(workers | nil): whether calls run on the thread that waits for them or asks, now. */
 static int core_runs_when_asked(lua_State *L) {
   const moons_runtime *runtime =
       lua_isnoneornil(L, 1) ? moons__push_state(L)->runtime : moons__check_workers(L, 1)->runtime;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "module/state.h"
+#include "schedule/line.h"
 #include "schedule/runtime.h"
 #include "state/pristine.h"
 #include "state/twin.h"
@@ -111,6 +112,8 @@ int moons_open(lua_State *L, moons_runtime *runtime, const moons_terms *terms) {
   if (!error && moons__runtime_is_forked(runtime)) error = MOONS_EFORKED;
   if (!error) error = moons__runtime_check_open(runtime);
   if (!error) error = moons__runtime_check_terms(runtime, o.terms);
+  if (!error && moons__terms_of(o.terms)->max_running > 0)
+    error = moons__line_open(o.terms, runtime, 0);
   if (!error) error = find_twin(runtime, &o.twin);
   if (!error) error = open_protected(L, &o);
   moons__terms_release(o.terms);

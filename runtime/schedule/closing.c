@@ -152,7 +152,7 @@ static int end_next(moons__closing *c) {
 static void end_calls(moons_runtime *r) {
   while (end_next(&r->commons->closing))
     continue;
-  moons__tasks_go_on(r);
+  moons__lines_go_on(r);
 }
 
 int moons_runtime_close(moons_runtime *r, int64_t timeout_ns) {

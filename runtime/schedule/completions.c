@@ -129,7 +129,7 @@ void moons__completions_close(moons__completions *c) {
   while (c->n_busy > 0)
     uv_cond_wait(&c->idle, &c->mutex);
   uv_mutex_unlock(&c->mutex);
-  moons__tasks_go_on(c->runtime);
+  moons__lines_go_on(c->runtime);
   drop_all(c);
   uv_mutex_lock(&c->mutex);
   let_go(c);
@@ -243,7 +243,7 @@ void moons__completions_cancel(moons__pending *p) {
   c->n_busy++;
   if (p->is_under_way && c->config.cancel(p)) l = finish(c, p);
   uv_mutex_unlock(&c->mutex);
-  moons__tasks_go_on(c->runtime);
+  moons__lines_go_on(c->runtime);
   tell(c, l);
   leave(c);
 }

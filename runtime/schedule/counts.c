@@ -20,11 +20,7 @@ static void add(moons_stats *stats, const moons__chunk *chunk) {
   stats->received_bytes += chunk->results.n_bytes;
 }
 
-void moons__count_chunk(moons_runtime *r, const moons__chunk *chunk) {
-  uv_mutex_lock(&r->mutex);
-  add(&r->stats, chunk);
-  uv_mutex_unlock(&r->mutex);
-}
+void moons__count_chunk(moons_runtime *r, const moons__chunk *chunk) { add(&r->stats, chunk); }
 
 /* A call that was given up says nothing of its state. */
 static void note_memory(moons_stats *stats, size_t n_bytes) {
@@ -49,7 +45,7 @@ void moons__count_task(moons_runtime *r, moons_stats *line, const moons__chunk *
 
 /* Jobs give the backend more chunks than there are workers: the others wait there. */
 static void tell_where(const moons_runtime *r, moons_stats *stats) {
-  unsigned n_given = r->lines.n_started + atomic_load(&r->n_given);
+  unsigned n_given = r->lines.n_started + r->lines.n_beside + atomic_load(&r->n_given);
   stats->n_workers = atomic_load(&r->n_started);
   stats->n_running = n_given < stats->n_workers ? n_given : stats->n_workers;
   stats->n_waiting = r->lines.n_waiting + n_given - stats->n_running;

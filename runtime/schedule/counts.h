@@ -8,10 +8,10 @@
 #include "moons.h"
 #include "worker/chunk.h"
 
-/* Counts what a chunk of a job has done that has run. Any thread. */
+/* Counts what a chunk of a job has done that has run. The runtime's mutex is held. */
 void moons__count_chunk(moons_runtime *runtime, const moons__chunk *chunk);
 
-/* The same of a task of this line, which began to wait at `put_ns`. The runtime's mutex is held. */
+/* The same of a task of this line, which began to wait at `put_ns`. The same. */
 void moons__count_task(moons_runtime *runtime, moons_stats *line, const moons__chunk *chunk,
                        uint64_t put_ns);
 

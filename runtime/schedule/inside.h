@@ -25,13 +25,15 @@
 
 struct moons__shortage;
 
-/* Lines of tasks (tasks.h). */
+/* Lines of what waits for workers (line.h). */
 typedef struct moons__lines {
-  moons__pairing turns; /* of the lines whose tasks can begin, by their clocks */
-  unsigned n_waiting;   /* tasks, in all of them */
-  unsigned n_started;   /* tasks that the backend has */
-  uint64_t now_ns;      /* the clock of the line whose turn it was last */
-  uint64_t last_ns;     /* that of the line that is ahead of all */
+  moons__pairing turns;  /* of the lines whose chunks can begin, by their clocks */
+  moons__pairing others; /* of those that take no turns */
+  unsigned n_waiting;    /* chunks, in all of them */
+  unsigned n_started;    /* chunks of the former that the backend has */
+  unsigned n_beside;     /* and of the latter */
+  uint64_t now_ns;       /* the clock of the line whose turn it was last */
+  uint64_t last_ns;      /* that of the line that is ahead of all */
 } moons__lines;
 
 /* Its mutex is taken before all others of a runtime, and held by nobody who calls functions of the host. */
@@ -102,6 +104,7 @@ struct moons_job {
   unsigned n_plans;
   unsigned depth; /* 1, or one more than that of the call in which the job was made */
   int is_lent;    /* chunks that are put run at once on the thread that puts them; its own */
+  struct moons__line *line; /* in which its chunks wait for workers; NULL: they need not */
 
   uv_mutex_t mutex;      /* guards all that follows */
   moons__waiter *waiter; /* told of each chunk that finishes; NULL: nobody waits */
@@ -147,11 +150,12 @@ int moons__job_is_forked(const moons_job *job);
 int moons__job_is_closed(moons_job *job);
 
 /* Takes the chunks that can run into a list, under the job's mutex; submits them without it, since threads that wake up then
-** want it. Where no thread can be started for one, those that run take it. */
+** want it: where the job has a line, by that, and goes on with others whose places were given back. Where no thread can be started
+** for one, those that run take it. */
 moons__chunk_list moons__chunks_start(moons_job *job);
-void moons__chunks_submit(moons_runtime *runtime, moons__chunk_list *started);
+void moons__chunks_submit(moons_runtime *runtime, moons__chunk_list *started, int has_line);
 
-/* Takes back a chunk that was submitted and has not begun, or NULL. The mutex is held. */
+/* Takes back a chunk that the backend has and has not begun, or NULL. The mutex is held. */
 moons__chunk *moons__chunks_withdraw(moons_job *job);
 
 /* How many chunks wait, run, or have finished. The mutex is held. */

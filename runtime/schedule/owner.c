@@ -1,8 +1,8 @@
 /*
 ** Jobs as their owners see them: chunks go in, are run by the backend as far as the job wants, and come home. Each change is
 ** made under the mutex of the job; whoever must know of it is rung, and chunks are submitted, after it is free again, for
-** threads that wake up want it. Of two locks the job's is taken first, then the backend's or the queue's; a backend holds
-** none when it calls `done`. A job whose owner has gone is freed by the last of its chunks.
+** threads that wake up want it. Of two locks the job's is taken first, then the runtime's, the backend's or the queue's; a backend
+** holds none when it calls `done`. A job whose owner has gone is freed by the last of its chunks.
 */
 #include <stdlib.h>
 
@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "schedule/counts.h"
 #include "schedule/inside.h"
+#include "schedule/line.h"
 #include "schedule/runtime.h"
 #include "system/place.h"
 
@@ -129,6 +130,14 @@ static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   return n_most > 0 && n_most < n ? n_most : n;
 }
 
+/* How many workers may run its chunks. Those that have places may be any of them: the first few may be busy with other programs, or
+** with calls that ask again and again whether these are done. */
+static unsigned n_workers_for(const moons_job *job) {
+  unsigned n_asked = job->plans[0]->options.n_workers, n = moons__runtime_workers(job->runtime);
+  if (job->line == NULL) return job->chunks.max_running;
+  return n_asked > n ? n_asked : n;
+}
+
 static void add_client(moons_job *job);
 
 int moons_job_new(moons_job **job, moons_runtime *r, const moons__job_options *options) {
@@ -163,6 +172,7 @@ int moons__job_make(moons_job **job, moons_runtime *r, const moons__job_options 
   new->depth = depth + 1;
   new->chunks.collect = options->collect;
   new->chunks.max_running = max_running(r, new->plans[0]);
+  new->line = moons__line_find(r, new->plans[0]->luggage.terms);
   if (is_outer) add_client(new);
   *job = new;
   return 0;
@@ -213,17 +223,22 @@ moons__chunk_list moons__chunks_start(moons_job *job) {
   moons__chunk *chunk;
   while ((chunk = moons__job_start(&job->chunks)) != NULL)
     moons__chunk_append(&started, chunk);
-  atomic_fetch_add_explicit(&job->runtime->n_given, started.n, memory_order_relaxed);
+  if (job->line == NULL)
+    atomic_fetch_add_explicit(&job->runtime->n_given, started.n, memory_order_relaxed);
   return started;
 }
 
-/* The backend has one of the job's no longer. Relaxed: it is a number to look at. */
+/* The backend has one of the job's no longer. Lines count what is theirs. Relaxed: it is a number to look at. */
 static void count_back(const moons_job *job) {
-  atomic_fetch_sub_explicit(&job->runtime->n_given, 1, memory_order_relaxed);
+  if (job->line == NULL) atomic_fetch_sub_explicit(&job->runtime->n_given, 1, memory_order_relaxed);
 }
 
-void moons__chunks_submit(moons_runtime *r, moons__chunk_list *started) {
+void moons__chunks_submit(moons_runtime *r, moons__chunk_list *started, int has_line) {
   moons__chunk *chunk;
+  if (has_line) {
+    moons__lines_put(r, started);
+    return;
+  }
   while ((chunk = moons__chunk_take(started)) != NULL)
     r->functions->submit(r->backend, chunk, NULL);
 }
@@ -250,14 +265,23 @@ static void ring(listeners l) {
   moons__waiter_ring(l.reader);
 }
 
+/* Takes back a chunk that no worker has begun, wherever it is, or returns NULL. The mutex is held. */
+static moons__chunk *take_unbegun(moons_job *job) {
+  moons__chunk *chunk = moons__chunks_withdraw(job), *running = job->chunks.running;
+  if (job->line == NULL || running == NULL) return chunk;
+  if (chunk == NULL) return moons__line_withdraw(job->line, running);
+  moons__line_give_back(chunk);
+  return chunk;
+}
+
 /* Frees the chunks of a stopped job that have not been begun. The mutex is held. `cancelled` goes first: a chunk that a worker
-** takes in between then begins no call. */
+** takes in between then begins no call. Places that are given back wait for moons__lines_go_on. */
 static void drop_waiting(moons_job *job) {
   moons__chunk *chunk;
   const moons_runtime *r = job->runtime;
   for (unsigned i = 0; i < job->n_plans; i++)
     atomic_store_explicit(&job->plans[i]->cancelled, 1, memory_order_relaxed);
-  while ((chunk = moons__chunks_withdraw(job)) != NULL) {
+  while ((chunk = take_unbegun(job)) != NULL) {
     moons__job_return(&job->chunks, chunk);
     count_back(job);
     chunk_free(chunk);
@@ -280,6 +304,22 @@ static void put_rest(moons_job *job, moons__chunk *chunk) {
   moons__job_put_rest(&job->chunks, rest);
 }
 
+/* The chunk whose call has run this one while it waited for it; NULL: none has, or it was given up together with this one, on another
+** thread. */
+static moons__chunk *outer_of(const moons_runtime *r, const moons__chunk *chunk) {
+  if (chunk->has_place || r->functions->here == NULL) return NULL;
+  const moons__station *station = r->functions->here(r->backend);
+  return station != NULL ? station->chunk : NULL;
+}
+
+static void count_done(moons_runtime *r, moons__chunk *chunk) {
+  moons__chunk *outer = chunk->line != NULL ? outer_of(r, chunk) : NULL;
+  uv_mutex_lock(&r->mutex);
+  moons__count_chunk(r, chunk);
+  if (chunk->line != NULL) moons__line_done(chunk, outer);
+  uv_mutex_unlock(&r->mutex);
+}
+
 /* Runs on the worker's thread or, where a call was given up, on the watcher's. The order:
 **
 ** - Statistics first, so that whoever sees the results sees the calls counted.
@@ -289,7 +329,8 @@ static void put_rest(moons_job *job, moons__chunk *chunk) {
 static void chunk_done(moons__chunk *chunk) {
   moons_job *job = chunk->owner;
   moons_runtime *r = job->runtime;
-  moons__count_chunk(r, chunk);
+  int has_line = job->line != NULL;
+  count_done(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);
   moons__chunk_drop_arguments(chunk);
@@ -301,7 +342,7 @@ static void chunk_done(moons__chunk *chunk) {
   int is_last = job->is_orphan && job->chunks.n_running == 0;
   listeners l = share_listeners(job);
   uv_mutex_unlock(&job->mutex);
-  moons__chunks_submit(r, &started);
+  moons__chunks_submit(r, &started, has_line);
   ring(l);
   if (!is_last) return;
   while ((chunk = moons__job_take(&job->chunks)) != NULL)
@@ -318,16 +359,24 @@ static void chunk_parted(moons__chunk *chunk, moons__chunk *rest) {
   if (job->chunks.stopped) drop_waiting(job);
   moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
-  moons__chunks_submit(job->runtime, &started);
+  moons__chunks_submit(job->runtime, &started, job->line != NULL);
 }
 
-/* Stops it and ends what runs. The mutex is held. */
+/* Stops it and ends what runs; then, without a lock, moons__lines_go_on is due. The mutex is held. */
 static listeners cancel(moons_job *job) {
   moons_runtime *r = job->runtime;
   moons__job_stop(&job->chunks);
   drop_waiting(job);
   if (job->chunks.n_running > 0) r->functions->cancel(r->backend, job);
   return share_listeners(job);
+}
+
+static int is_under_way(const moons_job *job) {
+  return job->chunks.waiting.n + job->chunks.n_running > 0;
+}
+
+static void go_on(const moons_job *job) {
+  if (job->line != NULL) moons__lines_go_on(job->runtime);
 }
 
 /* What the close of the runtime leaves undone is no result. The mutex is held. */
@@ -375,7 +424,7 @@ static int new_chunk(const moons_job *job, uint32_t n_calls, moons__chunk **chun
 }
 
 int moons__job_lends(const moons_job *job) {
-  return job->runtime->lends && moons__runtime_depth(job->runtime) == 0;
+  return job->runtime->lends && job->line == NULL && moons__runtime_depth(job->runtime) == 0;
 }
 
 int moons__job_lend(moons_job *job, int wants) {
@@ -408,7 +457,8 @@ static int submit_new(moons_job *job, moons__chunk_list *started, moons__shortag
   moons__chunk *chunk = moons__chunk_take(started);
   if (chunk == NULL || run_new(job, chunk)) return 0;
   *shortage = (moons__shortage){.n_wanted = atomic_load(&r->n_started)};
-  int error = r->functions->submit(r->backend, chunk, &shortage->n_had);
+  int error = job->line != NULL ? moons__line_put(chunk, &shortage->n_had)
+                                : r->functions->submit(r->backend, chunk, &shortage->n_had);
   if (!error) return 0;
   uv_mutex_lock(&job->mutex);
   moons__job_return(&job->chunks, chunk);
@@ -437,8 +487,9 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   chunk->owner = job;
   chunk->done = chunk_done;
   chunk->parted = chunk_parted;
-  chunk->n_workers = job->chunks.max_running;
+  chunk->n_workers = n_workers_for(job);
   chunk->depth = job->depth;
+  chunk->line = job->line;
   chunk->plan = job->plans[job->n_plans - 1];
   chunk->first = first;
   chunk->n_calls = n_calls;
@@ -459,6 +510,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   uv_mutex_unlock(&job->mutex);
   ring(l);
   if (!is_stopped) return submit_new(job, &started, shortage);
+  go_on(job);
   chunk_free(chunk);
   return MOONS__ESTOPPED;
 }
@@ -535,16 +587,14 @@ unsigned moons_job_ready(moons_job *job) {
 void moons_job_cancel(moons_job *job) {
   if (moons__job_is_forked(job)) return;
   uv_mutex_lock(&job->mutex);
+  int was_under_way = is_under_way(job);
   listeners l = cancel(job);
   uv_mutex_unlock(&job->mutex);
+  if (was_under_way) go_on(job);
   ring(l);
 }
 
 /* {== Closing the runtime ===================================================================== */
-
-static int is_under_way(const moons_job *job) {
-  return job->chunks.waiting.n + job->chunks.n_running > 0;
-}
 
 static int client_is_busy(moons__client *client) {
   moons_job *job = (moons_job *)(void *)client;
@@ -554,7 +604,7 @@ static int client_is_busy(moons__client *client) {
   return busy;
 }
 
-/* An orphan was cancelled by its owner. */
+/* An orphan was cancelled by its owner. Whoever closes goes on. */
 static int client_end(moons__client *client) {
   moons_job *job = (moons_job *)(void *)client;
   listeners l = {0};

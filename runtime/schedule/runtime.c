@@ -399,11 +399,6 @@ int moons_runtime_new(moons_runtime **runtime, const moons_options *options) {
   return error;
 }
 
-/* In a call of a worker process there may be nobody else to run any. */
-int moons__runtime_runs_when_asked(const moons_runtime *r) {
-  return r->functions->runs_when_asked || r->is_served;
-}
-
 unsigned moons__runtime_cpus(const moons_runtime *r) {
   if (r->n_cores > 0) return r->n_cores;
   return r->functions->cores != NULL ? r->functions->cores(r->backend) : moons_cpus();

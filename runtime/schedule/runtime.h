@@ -128,6 +128,10 @@ int moons__job_lends(const moons_job *job);
 /* Runs a chunk here that no worker has begun, where the last one was put for this thread. Returns 0 where there is none. */
 int moons__job_help(moons_job *job);
 
+/* Whether asking if calls are done has to run some, on the calling thread: on the backend "inline", in a worker process, and in a
+** program's call of which no other worker could run any now. Any thread. */
+int moons__runtime_runs_when_asked(const moons_runtime *runtime);
+
 /* How many workers a job uses that does not ask for any number: as many as the options say. Any thread. */
 unsigned moons__runtime_workers(const moons_runtime *runtime);
 
@@ -158,9 +162,6 @@ int moons__runtime_is_served(const moons_runtime *runtime);
 
 /* Whether it was made in a world of MPI. Any thread. */
 int moons__runtime_has_world(const moons_runtime *runtime);
-
-/* Whether asking if calls are done has to run some, on the thread that asks. Any thread. */
-int moons__runtime_runs_when_asked(const moons_runtime *runtime);
 
 /* Whether its workers are other processes. Any thread. */
 int moons__runtime_is_abroad(const moons_runtime *runtime);

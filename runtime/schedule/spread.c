@@ -190,7 +190,7 @@ static void part_done(moons__task *task) {
   put_parts(s);
   int has_ended = has_just_ended(s);
   uv_mutex_unlock(&s->mutex);
-  moons__tasks_go_on(r);
+  moons__lines_go_on(r);
   if (has_ended) s->config.done(s->config.data);
 }
 
@@ -222,7 +222,7 @@ int moons__spread_begin(moons__spread *s) {
   if (is_empty)
     s->config.done(s->config.data);
   else
-    moons__tasks_go_on(r);
+    moons__lines_go_on(r);
   return 0;
 }
 

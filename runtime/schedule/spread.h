@@ -38,7 +38,7 @@ moons__spread *moons__spread_new(const moons__spread_config *config, moons__spre
 int moons__spread_begin(moons__spread *spread);
 
 /* Ends it. Returns whether it is over with that; otherwise `done` comes, if it has not come yet. It stays meanwhile. Then, without
-** the caller's locks, moons__tasks_go_on is due. Any thread. */
+** the caller's locks, moons__lines_go_on is due. Any thread. */
 int moons__spread_cancel(moons__spread *spread);
 
 /* {== Once it is over ========================================================================= */

@@ -1,47 +1,26 @@
 /*
-** Calls that belong to no job, which hosts submit one by one: tasks. Those of a program wait in its line, in order. Lines take
-** turns, and next is the one whose tasks have run the least: so a program with many calls, or with long ones, does not keep
-** others waiting. No more tasks are with the backend than there are workers.
+** Calls that belong to no job, which hosts submit one by one: tasks. Those of a program wait in its line, in order.
 */
 #ifndef MOONS_SCHEDULE_TASKS_H
 #define MOONS_SCHEDULE_TASKS_H
 
 #include <stdint.h>
 
-#include "base/pairing.h"
 #include "moons.h"
+#include "schedule/line.h"
 #include "schedule/runtime.h"
 #include "system/waiter.h"
 #include "worker/chunk.h"
-
-/* The line of one program. The runtime's mutex guards it. */
-typedef struct moons__line {
-  moons__pairing_node turn; /* in the heap of those whose tasks can begin; the first field */
-  int is_in_turn;           /* it is there */
-  moons_runtime *runtime;   /* outlives what waits and runs */
-  moons__chunk_list waiting;
-  unsigned n_running;   /* that the backend has */
-  unsigned max_running; /* of these; 0: no bound */
-  unsigned max_waiting; /* that may wait; 0: no bound */
-  uint64_t used_ns;     /* how long its tasks have run, on the clock by which lines take turns */
-  uint64_t task_ns;     /* how long one takes, as was measured last */
-  moons_stats stats;    /* counted so far (counts.h) */
-} moons__line;
 
 /* A chunk in a line. Zero-initialised, but for what the user fills in: of the chunk the plan, the first call, how many calls,
 ** and the arguments; and `done`. */
 typedef struct moons__task {
   moons__chunk chunk; /* the first field; its owner is for moons__task_cancel */
-  moons__line *line;
-  uint64_t put_ns; /* when it began to wait */
-  int is_started;  /* the backend has it, or has had it; the runtime's mutex guards it */
+  uint64_t put_ns;    /* when it began to wait */
 
   /* Takes it back when it has run. On a thread of the backend, or that which waits in moons__tasks_wait; no lock is held. */
   void (*done)(struct moons__task *task);
 } moons__task;
-
-/* An empty line, with the bounds of its terms. */
-void moons__line_open(moons__line *line, moons_runtime *runtime, const moons_terms *terms);
 
 /* A plan for tasks with this luggage, which it shares; its terms bound the options. NULL: no memory. Any thread, but no worker's. */
 moons__plan *moons__task_plan(moons_runtime *runtime, const moons__job_options *options,
@@ -51,23 +30,16 @@ moons__plan *moons__task_plan(moons_runtime *runtime, const moons__job_options *
 ** where as many wait as may, MOONS_ENOMEM, or MOONS_ETHREAD where no worker can be started. Any thread. */
 int moons__task_put(moons__line *line, moons__task *task);
 
-/* Puts a task that must be taken; moons__tasks_go_on is due then. Any thread. */
+/* Puts a task that must be taken; moons__lines_go_on is due then. Any thread. */
 void moons__task_add(moons__line *line, moons__task *task);
 
-/* Whether as many tasks wait as may; and how many can run at once. Any thread. */
+/* Whether as many tasks wait as may. Any thread. */
 int moons__line_is_full(moons__line *line);
-unsigned moons__line_workers(const moons__line *line);
-
-/* What its tasks have done by now. Any thread, but not in the child of a fork. */
-void moons__line_stats(moons__line *line, moons_stats *stats);
 
 /* Takes back a task that has not begun, and returns 1. Otherwise ends its calls, at their next instruction in Lua, and returns 0: it
-** comes by `done`, if it has not come yet. The task stays meanwhile. Then, without the caller's locks, moons__tasks_go_on is due.
+** comes by `done`, if it has not come yet. The task stays meanwhile. Then, without the caller's locks, moons__lines_go_on is due.
 ** Any thread. */
 int moons__task_cancel(moons__task *task);
-
-/* Begins tasks in the place of those that were taken back. Any thread; no lock is held. */
-void moons__tasks_go_on(moons_runtime *runtime);
 
 /* Frees what its chunk has: arguments and results; or these and the plan, without which it can no longer be cancelled. */
 void moons__task_clear(moons__task *task);

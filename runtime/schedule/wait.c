@@ -5,17 +5,49 @@
 */
 #include "base/errors.h"
 #include "schedule/inside.h"
+#include "schedule/line.h"
 #include "schedule/runtime.h"
+
+/* Whether the thread that waits is in a call of the line's: what it runs has that call's place. */
+static int has_place(const moons_job *job) { return job->line != NULL && job->depth > 1; }
+
+/* Takes a chunk of the job that no worker has begun, to run it on this thread; NULL: there is none. */
+static moons__chunk *take_chunk(moons_job *job) {
+  int needs_none = has_place(job);
+  uv_mutex_lock(&job->mutex);
+  moons__chunk *chunk = moons__chunks_withdraw(job), *running = job->chunks.running;
+  int may_wait = needs_none && chunk == NULL && running != NULL;
+  if (may_wait) chunk = moons__line_withdraw(job->line, running);
+  uv_mutex_unlock(&job->mutex);
+  if (chunk == NULL || !needs_none || may_wait) return chunk;
+  moons__line_give_back(chunk);
+  moons__lines_go_on(job->runtime);
+  return chunk;
+}
+
+static int waits_in_line(moons_job *job) {
+  if (job->line == NULL) return 0;
+  uv_mutex_lock(&job->mutex);
+  int waits = moons__line_holds(job->line, job->chunks.running);
+  uv_mutex_unlock(&job->mutex);
+  return waits;
+}
+
+/* A thread that the host could lend waits for what waits for others, of which it may be the only one to run any. Returns 1 where it
+** did. */
+static int run_another(moons_job *job) {
+  const moons_runtime *r = job->runtime;
+  if (r->functions->lend == NULL || !waits_in_line(job)) return 0;
+  return r->functions->lend(r->backend, 1) > 0;
+}
 
 /* Runs one chunk of the job on this thread, where it can and one waits. Returns 1 where it did. */
 static int run_one(moons_job *job) {
   moons_runtime *r = job->runtime;
   int can = r->functions->can_run != NULL ? r->functions->can_run(r->backend) : 0;
   if (can != 1) return can;
-  uv_mutex_lock(&job->mutex);
-  moons__chunk *chunk = moons__chunks_withdraw(job);
-  uv_mutex_unlock(&job->mutex);
-  if (chunk == NULL) return 0;
+  moons__chunk *chunk = take_chunk(job);
+  if (chunk == NULL) return run_another(job);
   r->functions->run(r->backend, chunk);
   return 1;
 }
@@ -57,7 +89,7 @@ static void share_calls(moons_job *job) {
   }
   moons__chunk_list started = moons__chunks_start(job);
   uv_mutex_unlock(&job->mutex);
-  moons__chunks_submit(r, &started);
+  moons__chunks_submit(r, &started, job->line != NULL);
 }
 
 /* Waits as moons__runtime_wait does; the job's calls are shared after some time, and then now and then. */
@@ -103,6 +135,14 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
   set_waiter(job, NULL);
   moons__waiter_release(w);
   return error == MOONS_ETIMEDOUT && is_ready(job) ? 0 : error;
+}
+
+/* In a call of a worker process there may be nobody else to run any; nor where no worker could run anything for a call now. */
+int moons__runtime_runs_when_asked(const moons_runtime *r) {
+  if (r->functions->runs_when_asked || r->is_served) return 1;
+  const moons__luggage *outer = moons__runtime_luggage(r);
+  moons__line *line = outer != NULL ? moons__line_find(r, outer->terms) : NULL;
+  return line != NULL && !moons__line_can_begin(line);
 }
 
 static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {

@@ -29,6 +29,7 @@ moons__chunk *moons__chunk_cut(moons__chunk *chunk, uint32_t n_kept, char *bytes
                          .done = chunk->done,
                          .parted = chunk->parted,
                          .n_workers = chunk->n_workers,
+                         .line = chunk->line,
                          .depth = chunk->depth};
   moons__shared_list_begin_reading(rest->shared);
   rest->bytes = bytes;

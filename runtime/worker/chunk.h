@@ -51,8 +51,17 @@ typedef struct moons__chunk {
   /* Takes calls that have left it before they began, some time after they were asked for. */
   void (*parted)(struct moons__chunk *chunk, struct moons__chunk *rest);
   unsigned n_workers; /* workers 0 to n_workers - 1 may run it */
-  unsigned depth;     /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
-  int is_queued;      /* it is in a backend's queue, and has not begun */
+
+  /* Where it waits for its turn before a backend has it (schedule/line.h); the lock of that guards these. */
+  struct moons__line *line; /* NULL: nowhere */
+  int is_task;              /* a host has submitted it; otherwise it is of a map within a call */
+  int is_in_line;           /* it waits there */
+  int has_place;            /* a worker of its own has it, or will */
+  uint64_t counted_ns;      /* of its line's time so far */
+  uint64_t expected_ns;     /* of that, beforehand */
+
+  unsigned depth; /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
+  int is_queued;  /* it is in a backend's queue, and has not begun */
   struct moons__chunk *next, *before; /* in the list that it is in */
   struct moons__chunk *next_of_owner,
       *before_of_owner; /* the owner's, of chunks that it has submitted */

@@ -29,6 +29,7 @@ static moons__terms *copy(const void *beside, const moons_terms *given) {
   moons__terms *terms = moons__allocate(beside, sizeof *terms);
   if (terms == NULL) return NULL;
   terms->given = *given;
+  terms->line = NULL;
   terms->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
   atomic_init(&terms->n_users, 1);
   return terms;
@@ -57,6 +58,7 @@ void moons__terms_release(moons__terms *terms) {
   if (terms == NULL) return;
   if (atomic_fetch_sub_explicit(&terms->n_users, 1, memory_order_acq_rel) > 1) return;
   tell_gone(&terms->given);
+  moons__free(terms->line);
   moons__free(terms);
 }
 

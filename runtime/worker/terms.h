@@ -12,8 +12,9 @@
 #include "worker/job_options.h"
 
 typedef struct moons__terms {
-  moons_terms given; /* a copy */
-  uint64_t number;   /* of no other terms of this process; never 0 */
+  moons_terms given;        /* a copy */
+  uint64_t number;          /* of no other terms of this process; never 0 */
+  struct moons__line *line; /* of what runs under them (schedule/line.h); NULL: none; owned */
   atomic_uint n_users;
 } moons__terms;
 

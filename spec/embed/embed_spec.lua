@@ -8,6 +8,7 @@ local TESTS = {
   {"lent_test", "a host that lends its threads"},
   {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"bounds_test", "what terms measure out"}, {"ending_test", "a call at a limit of its own"},
+  {"share_test", "the share of a tenant"},
   {"view_test", "views of a host's memory"}, {"stats_test", "a host that counts"},
   {"proof_test", "functions of a host's script that are proved"}, {"misuse_test", "a host that is wrong"},
   {"process_test", "the process of a host"}, {"worker_test", "a host on worker processes"},
