@@ -155,6 +155,28 @@ function Database:value(bytes)
   return self.library.read(bytes, core.array_of_parts)
 end
 
+--- Begins to look at the file as it is now, so that it is locked once for many calls that are looked up.
+function Database:look()
+  self.handle:execute "BEGIN"
+  self.is_looking = true
+end
+
+--- Ends that. Nothing may be written before.
+function Database:look_away()
+  self.handle:execute "COMMIT"
+  self.is_looking = false
+end
+
+-- Does what writes; where the file is being looked at, before it is looked at again.
+local function between_looks(self, write, ...)
+  if not self.is_looking then
+    return write(self, ...)
+  end
+  self:look_away()
+  write(self, ...)
+  self:look()
+end
+
 local function keep_seed(self, seed)
   execute(self.handle, "BEGIN IMMEDIATE")
   self:statement("INSERT OR IGNORE INTO settings VALUES ('seed', ?)"):run(seed)
@@ -166,22 +188,12 @@ end
 function Database:seed(seed)
   local find = self:statement "SELECT value FROM settings WHERE name = 'seed'"
   if not find:run() then
-    local kept, why = core.protect(keep_seed, self, seed)
+    local kept, why = core.protect(between_looks, self, keep_seed, seed)
     if not kept then
       fail(self.path, why)
     end
   end
   return (find:run())
-end
-
---- Begins to look at the file as it is now, so that it is locked once for many calls that are looked up.
-function Database:look()
-  self.handle:execute "BEGIN"
-end
-
---- Ends that. Nothing may be written before.
-function Database:look_away()
-  self.handle:execute "COMMIT"
 end
 
 -- {== Writing =====================================================================================
