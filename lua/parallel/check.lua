@@ -188,7 +188,8 @@ local OPTIONS = {
     return check.integer(value), "an integer"
   end,
   timeout = function(value)
-    return type(value) == "number" and value > 0 and value <= MOST_SECONDS, "seconds, more than 0"
+    return type(value) == "number" and value > 0 and value <= MOST_SECONDS,
+      ("seconds, more than 0 and at most %.0e (left out: no limit)"):format(MOST_SECONDS)
   end,
   memory = integer_between(1, math.maxinteger),
   retries = integer_between(0, 1000),

@@ -10,34 +10,24 @@
 
 enum { SOURCE = 1, TYPE, ARRAY };
 
-/* Raises an error of the script's line. */
-static void blame(lua_State *L, const char *format, ...) {
-  va_list values;
-  luaL_where(L, moons__caller_level(L));
-  va_start(values, format);
-  lua_pushvfstring(L, format, values);
-  va_end(values);
-  lua_concat(L, 2);
-  lua_error(L);
-}
-
 /* The second argument of parallel.array. */
 static moons__element check_type(lua_State *L) {
   if (lua_isnil(L, TYPE)) return MOONS__FLOAT64;
   moons__element type = MOONS__N_ELEMENTS;
   if (lua_type(L, TYPE) == LUA_TSTRING) type = moons__element_find(lua_tostring(L, TYPE));
   if (type == MOONS__N_ELEMENTS)
-    blame(L,
-          "bad argument #2 to 'array' (\"float64\", \"float32\", \"int64\", \"int32\" or \"uint8\" "
-          "expected, got %s)",
-          lua_type(L, TYPE) == LUA_TSTRING ? lua_tostring(L, TYPE) : luaL_typename(L, TYPE));
+    moons__blame(
+        L,
+        "bad argument #2 to 'array' (\"float64\", \"float32\", \"int64\", \"int32\" or \"uint8\" "
+        "expected, got %s)",
+        lua_type(L, TYPE) == LUA_TSTRING ? lua_tostring(L, TYPE) : luaL_typename(L, TYPE));
   return type;
 }
 
 /* Leaves the array at ARRAY. */
 static moons__array *make(lua_State *L, const moons__extent *extent) {
   moons__array *a = moons__array_push_new(L, extent);
-  if (a == NULL) blame(L, "%s", lua_tostring(L, -1));
+  if (a == NULL) moons__blame(L, "%s", lua_tostring(L, -1));
   lua_replace(L, ARRAY);
   return a;
 }
@@ -50,7 +40,8 @@ static uint64_t check_count(lua_State *L, int index, const char *what) {
   lua_Integer n = lua_tointegerx(L, index, &is_integer);
   if (lua_type(L, index) != LUA_TNUMBER || !is_integer || n < 0) {
     const char *text = moons__array_describe(L, index);
-    blame(L, "bad argument #1 to 'array' (%s must be an integer, 0 or more, not %s)", what, text);
+    moons__blame(L, "bad argument #1 to 'array' (%s must be an integer, 0 or more, not %s)", what,
+                 text);
   }
   return (uint64_t)n;
 }
@@ -83,8 +74,8 @@ static void refuse_value(lua_State *L, const moons__array *a, lua_Integer row, l
   const char *place =
       row > 0 ? lua_pushfstring(L, "row %I, number %I", (LUAI_UACINT)row, (LUAI_UACINT)i)
               : lua_pushfstring(L, "number %I", (LUAI_UACINT)i);
-  blame(L, "bad argument #1 to 'array' (%s: %s cannot be of type %s: it %s)", place, text,
-        moons__element_name(type), why);
+  moons__blame(L, "bad argument #1 to 'array' (%s: %s cannot be of type %s: it %s)", place, text,
+               moons__element_name(type), why);
 }
 
 /* Fills a row of the array with the list at a stack index. */
@@ -116,13 +107,14 @@ static void push_row(lua_State *L, lua_Integer i, lua_Integer columns) {
   lua_geti(L, SOURCE, i);
   if (!lua_istable(L, -1)) {
     const char *text = moons__array_describe(L, -1);
-    blame(L, "bad argument #1 to 'array' (row %I must be a list as the first one is, not %s)",
-          (LUAI_UACINT)i, text);
+    moons__blame(L,
+                 "bad argument #1 to 'array' (row %I must be a list as the first one is, not %s)",
+                 (LUAI_UACINT)i, text);
   }
   lua_Integer n = length_of(L, lua_gettop(L));
   if (n != columns)
-    blame(L, "bad argument #1 to 'array' (row %I has %I numbers, and the first has %I)",
-          (LUAI_UACINT)i, (LUAI_UACINT)n, (LUAI_UACINT)columns);
+    moons__blame(L, "bad argument #1 to 'array' (row %I has %I numbers, and the first has %I)",
+                 (LUAI_UACINT)i, (LUAI_UACINT)n, (LUAI_UACINT)columns);
 }
 
 /* All rows must be as long as the first. */
@@ -142,8 +134,9 @@ static void make_of_rows(lua_State *L, moons__extent *extent) {
 static void refuse_empty(lua_State *L) {
   lua_pushnil(L);
   if (lua_next(L, SOURCE) == 0) return;
-  blame(L, "bad argument #1 to 'array' (a size, a list of numbers or of rows expected, got a table "
-           "without a list)");
+  moons__blame(
+      L, "bad argument #1 to 'array' (a size, a list of numbers or of rows expected, got a table "
+         "without a list)");
 }
 
 static void make_of_list(lua_State *L, moons__extent *extent) {
@@ -163,15 +156,15 @@ static void make_of_list(lua_State *L, moons__extent *extent) {
 /* Number by number where the types differ, and refused where one does not fit. */
 static void make_of_array(lua_State *L, moons__array *from, moons__extent *extent) {
   const char *why = moons__array_why_not_read(L, from);
-  if (why != NULL) blame(L, "%s", why);
+  if (why != NULL) moons__blame(L, "%s", why);
   if (lua_isnil(L, TYPE)) extent->type = from->extent.type;
   extent->is_matrix = from->extent.is_matrix;
   extent->rows = from->extent.rows;
   extent->columns = from->extent.columns;
   size_t refused = moons__array_convert(from, make(L, extent), &why);
   if (refused > 0)
-    blame(L, "bad argument #1 to 'array' (number %I cannot be of type %s: it %s)",
-          (LUAI_UACINT)refused, moons__element_name(extent->type), why);
+    moons__blame(L, "bad argument #1 to 'array' (number %I cannot be of type %s: it %s)",
+                 (LUAI_UACINT)refused, moons__element_name(extent->type), why);
 }
 
 /* core.array(source [, type]): a new array. */

@@ -9,6 +9,7 @@
 #include "module/errors.h"
 #include "module/sending.h"
 #include "system/machine.h"
+#include "wire/traceback.h"
 #include "worker/plan.h"
 #include "worker/rights.h"
 
@@ -128,7 +129,7 @@ static void start_job(lua_State *L, moons__job_data *j, moons__job_options *opti
   options->setup_bytes = j->setup.n_bytes;
   moons__workers_data *workers = given_workers(L);
   if (workers != NULL && workers->is_closed) /* as encoding may have done */
-    luaL_error(L, "the pool is closed");
+    moons__blame(L, "the pool is closed");
   moons__shortage shortage = {0};
   moons__luggage luggage;
   int error = moons__pack_luggage(j, &luggage);

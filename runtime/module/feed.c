@@ -12,6 +12,7 @@
 #include "module/sending.h"
 #include "sizes.h"
 #include "wire/numbers.h"
+#include "wire/traceback.h"
 
 /* The items of one chunk on their way into bytes. */
 typedef struct feed {
@@ -42,8 +43,8 @@ static void keep_item(lua_State *L, lua_Integer number) {
 /* An iterator may have more items than there is room for results. */
 static void check_room(lua_State *L, const moons__job_data *j, lua_Integer number) {
   if (number > moons__places_in_sink(j))
-    luaL_error(L, "option 'into': the array has room for %I results, and there is an item %I",
-               (LUAI_UACINT)moons__places_in_sink(j), (LUAI_UACINT)number);
+    moons__blame(L, "option 'into': the array has room for %I results, and there is an item %I",
+                 (LUAI_UACINT)moons__places_in_sink(j), (LUAI_UACINT)number);
 }
 
 /* Pushes the next item; returns 0 at the end of an iterator. */

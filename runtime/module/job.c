@@ -25,7 +25,7 @@ moons__job_data *moons__check_job_at(lua_State *L, int index) {
 
 moons__job_data *moons__check_job(lua_State *L) {
   moons__job_data *j = moons__check_job_at(L, 1);
-  if (j->is_in_use) luaL_error(L, "a map cannot be waited for by what it reads or sends");
+  if (j->is_in_use) moons__blame(L, "a map cannot be waited for by what it reads or sends");
   return j;
 }
 
@@ -104,7 +104,7 @@ static void tell_cost(const moons__job_data *j) {
 }
 
 void moons__close_job(lua_State *L, moons__job_data *j) {
-  if (j->is_in_use) luaL_error(L, "a map cannot be ended by what it reads or sends");
+  if (j->is_in_use) moons__blame(L, "a map cannot be ended by what it reads or sends");
   if (j->state == NULL) return;
   moons__workers_data *workers = j->workers;
   tell_cost(j);

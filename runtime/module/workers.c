@@ -12,6 +12,7 @@
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
 #include "sizes.h"
+#include "wire/traceback.h"
 #include "worker/rights.h"
 
 static const char POOL_TYPE[] = "parallel.workers";
@@ -40,7 +41,7 @@ void moons__check_made(lua_State *L, int error, const moons__shortage *shortage)
 
 moons__workers_data *moons__check_workers(lua_State *L, int index) {
   moons__workers_data *workers = luaL_checkudata(L, index, POOL_TYPE);
-  if (workers->is_closed) luaL_error(L, "the pool is closed");
+  if (workers->is_closed) moons__blame(L, "the pool is closed");
   return workers;
 }
 

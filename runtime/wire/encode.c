@@ -60,6 +60,13 @@ static int push_marshal(lua_State *L, int index) {
   return 1;
 }
 
+static int is_callable_on_top(lua_State *L) {
+  if (lua_isfunction(L, -1)) return 1;
+  int is_callable = luaL_getmetafield(L, -1, "__call") != LUA_TNIL;
+  lua_pop(L, is_callable);
+  return is_callable;
+}
+
 void moons__wire_anchor(encoder *e) {
   lua_State *L = e->L;
   int anchors = slot(e, MOONS__SLOT_ANCHORS);
@@ -85,6 +92,7 @@ static void anchor(encoder *e, int first, int last) {
 static void encode_marshalled(encoder *e, int index, int depth) {
   lua_State *L = e->L;
   if (lua_type(L, -1) == LUA_TSTRING) moons__wire_refuse(e, lua_tostring(L, -1));
+  if (!is_callable_on_top(L)) moons__wire_refuse(e, "its __marshal must be a function");
   if (depth >= MARSHAL_DEPTH)
     moons__wire_refuse(e, "cannot send values nested so deeply through __marshal");
   uint64_t at = offset(e);

@@ -74,12 +74,22 @@ static int is_in_c_at(lua_State *L, int level) {
   return lua_getstack(L, level, &info) && lua_getinfo(L, "S", &info) && *info.what == 'C';
 }
 
-/* Functions in C that the module has called are part of it. */
+/* Functions in C that the module has called are part of it, also where one has called the other. */
 int moons__caller_level(lua_State *L) {
-  int level = 1;
-  while (is_own_at(L, level) || (is_in_c_at(L, level) && is_own_at(L, level + 1)))
-    level++;
+  int level = 1, next = 1;
+  while (is_in_c_at(L, next) || is_own_at(L, next))
+    if (is_own_at(L, next++)) level = next;
   return level;
+}
+
+void moons__blame(lua_State *L, const char *format, ...) {
+  va_list values;
+  luaL_where(L, moons__caller_level(L));
+  va_start(values, format);
+  lua_pushvfstring(L, format, values);
+  va_end(values);
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 int moons__push_caller(lua_State *L) {

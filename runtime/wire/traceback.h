@@ -17,4 +17,7 @@ int moons__push_caller(lua_State *L);
 /* The level, for luaL_where, of the function that has called the module; to be asked in C, called by the module. */
 int moons__caller_level(lua_State *L);
 
+/* Raises an error of that function's line, with a text as by lua_pushfstring. */
+void moons__blame(lua_State *L, const char *format, ...);
+
 #endif

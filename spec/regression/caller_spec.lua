@@ -84,6 +84,33 @@ describe("regression: the caller", function()
     ]]
   end)
 
+  -- Some errors began with the module's own line, or with none.
+  it("finds its own line in each error about what it has done", function()
+    passes [[
+      local function same(x) return x end
+      local function endless() return 1 end
+      local function at_line(err, text)
+        assert(type(err) == "string" and err:find "^stdin:%d+: " and err:find(text, 1, true), err)
+      end
+      local function refused(text, f) at_line(select(2, pcall(f)), text) end
+      local b = parallel.array(2)
+      local room = "option 'into': the array has room for 2 results, and there is an item 3"
+      refused(room, function() local _ = parallel.map(same, endless, {into = b}) end)
+      refused(room, function() for _ in parallel.imap(same, endless, {into = b}) do end end)
+      refused(room, function() local _ = parallel.map_async(same, endless, {into = b}):get() end)
+      for _, name in ipairs {"imap", "imap_unordered"} do
+        local next_one, iteration, _
+        next_one, _, _, iteration = parallel[name](same, function() local i = next_one() return i end)
+        refused("a map cannot be waited for by what it reads or sends", function() local _ = next_one() end)
+        iteration = nil
+        next_one, _, _, iteration = parallel[name](same, function() local _ <close> = iteration end)
+        refused("a map cannot be ended by what it reads or sends", function() local _ = next_one() end)
+      end
+      refused("option 'timeout' of 'map' must be seconds, more than 0 and at most 1e+08 (left out: no limit), not inf",
+        function() local _ = parallel.map(same, {}, {timeout = math.huge}) end)
+    ]]
+  end)
+
   it("a signal may come while the command ends", function()
     for _ = 1, 20 do
       local result = script.run [[os.execute "kill -INT $PPID &"]]

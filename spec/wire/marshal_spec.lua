@@ -158,8 +158,9 @@ describe("a bad __marshal", function()
     refuses("function() return 5, 6 end", "argument 1: .x")
   end)
 
-  it("that is no function is an error", function()
-    refuses("5", "call a number value")
+  it("that is no function is named", function()
+    refuses("5", "argument 1: .x: its __marshal must be a function")
+    refuses("{}", "argument 1: .x: its __marshal must be a function")
   end)
 
   it("that raises an error passes it on", function()
