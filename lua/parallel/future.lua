@@ -386,7 +386,8 @@ function Future:on_done(callback)
   check.callable("on_done", 1, callback)
   take_ready(self)
   if self.is_done then
-    callback(self)
+    self.callbacks = {callback}
+    run_callbacks(self)
   else
     self.callbacks = self.callbacks or {}
     table.insert(self.callbacks, callback)

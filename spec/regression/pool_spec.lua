@@ -89,6 +89,22 @@ script.on_hosts("regression: a pool", function(case)
     equal({future:ok(), n_done, told[#told]}, {true, 1, {10, 10, 0}})
   ]])
 
+  case("a callback for a future that is done is one too: within it no others are called", [[
+    local pool <close> = parallel.pool(1)
+    local seen = {}
+    local done = pool:submit(function() end)
+    done:wait()
+    local other = pool:submit(function() end):on_done(function() table.insert(seen, "another") end)
+    parallel.sleep(0.1)
+    done:on_done(function(future)
+      table.insert(seen, "begins")
+      future:get()
+      table.insert(seen, "ends")
+    end)
+    other:wait()
+    equal(seen, {"begins", "ends", "another"})
+  ]])
+
   case("a map that is waited for within what another reads feeds that no more meanwhile", [[
     local pool <close> = parallel.pool(2)
     local n = 0
