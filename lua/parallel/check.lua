@@ -73,7 +73,7 @@ end
 --- Checks that an argument is a sequence, a range, an array, or an iterator.
 -- @tparam boolean is_rows its items must be rows of arguments
 function check.sequence(where, number, value, is_rows)
-  if type(value) == "function" then
+  if core.plain_length(value) or type(value) == "function" then
     return
   elseif type(value) == "userdata" and core.array_kind(value) then
     return check_array(where, number, value, is_rows)

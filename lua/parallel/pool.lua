@@ -32,12 +32,11 @@ local function merge(options, first)
   return merged
 end
 
--- The plans of single calls (`core.job`), of those that are waited for and of others: their values come home all, and
--- their errors are raised.
-local function plans_of_call(options, workers)
+-- The options of single calls: their values come home all, and their errors are raised.
+local function options_of_call(options)
   local merged = merge(options, {pack = true})
   merged.errors, merged.progress = nil, nil
-  return {options = merged, pool = workers, is_awaited = true}, {options = merged, pool = workers}
+  return merged
 end
 
 -- The workers of a pool, and how many there are.
@@ -68,12 +67,10 @@ function Pool.new(options, more)
   options = merge(options, {workers = n_workers})
   options.seed = nil -- what calls have is their own
   options.reports_all = options.report ~= nil or nil
-  local plan_of_apply, plan_of_submit = plans_of_call(options, workers)
   local self = {
     options = options,
     workers = workers,
-    plan_of_apply = plan_of_apply,
-    plan_of_submit = plan_of_submit,
+    options_of_call = options_of_call(options),
     open = {}, -- futures that are not done: they are called though nobody keeps them
     told = {},
     is_closed = false,
@@ -85,8 +82,7 @@ end
 -- own.
 -- @treturn table the pool
 function Pool.of_state()
-  local self = {options = {}, open = {}, told = {}, is_closed = false}
-  self.plan_of_apply, self.plan_of_submit = plans_of_call(self.options)
+  local self = {options = {}, options_of_call = options_of_call {}, open = {}, told = {}, is_closed = false}
   return setmetatable(self, Pool)
 end
 
@@ -119,7 +115,10 @@ end
 -- What becomes of a map: functions of a pool, the function, its items, whether they are rows, and checked options.
 
 local function finish(pool, f, items, is_rows, options)
-  return Run.new(f, items, is_rows, options, pool.workers):finish()
+  if options.progress then
+    return Run.new(f, items, is_rows, options, pool.workers):finish()
+  end
+  return Run.map(f, items, is_rows, options, pool.workers)
 end
 
 local function find(pool, f, items, is_rows, options)
@@ -215,7 +214,7 @@ function Pool:apply(f, ...)
   if self.options.store then
     find_stored "apply"
   end
-  local job <close> = Run.make_job(self.plan_of_apply, f, ...)
+  local job <close> = Run.make_call(self.options_of_call, self.workers, f, true, ...)
   return job:values()
 end
 
@@ -227,7 +226,7 @@ function Pool:submit(f, ...)
   if self.options.store then
     find_stored "submit"
   end
-  local future = Future.new(Run.of(Run.make_job(self.plan_of_submit, f, ...)), true, self)
+  local future = Future.new(Run.of(Run.make_call(self.options_of_call, self.workers, f, false, ...)), true, self)
   Future.tidy()
   return future
 end

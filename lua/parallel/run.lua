@@ -19,15 +19,21 @@ local function size_of_chunks(n, n_chunks)
   return math.max(1, math.min(n // n_chunks, MOST_CALLS))
 end
 
---- Makes a job. Where it cannot, as the function cannot be sent, that is an error value.
--- @param ... as `core.job`
--- @return as `core.job`
-function Run.make_job(...)
-  local made, job, n_workers = core.protect(core.job, ...)
+-- Makes a job by `core.job` or `core.call`, with its arguments. Where it cannot, as the function cannot be sent, that
+-- is an error value.
+local function make_job(make, ...)
+  local made, job, n_workers = core.protect(make, ...)
   if not made then
     errors.raise_of_making(job)
   end
   return job, n_workers
+end
+
+--- Makes a job of one call.
+-- @param ... as `core.call`
+-- @return as `core.call`
+function Run.make_call(...)
+  return make_job(core.call, ...)
 end
 
 -- What the option `progress` asks for. Only here, and only where it is used, is its file needed.
@@ -50,31 +56,51 @@ local function check_arrays(items, n, options)
   check.arrays(items, options.into)
 end
 
---- Begins a map; nothing is sent yet.
+-- How many items a map has, as `source.measure`; checks its arrays.
+local function measure(items, is_rows, options)
+  local n, first, step = source.measure(items, is_rows)
+  if options.into or type(items) == "userdata" then
+    check_arrays(items, n, options)
+  end
+  return n, first, step
+end
+
+--- Makes a map, and waits for it. Nothing is shown of it.
 -- @tparam function f
 -- @param items a sequence, a range, an array, or an iterator function
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked; not changed
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
+-- @return as `parallel.map`
+-- @raise the error with the lowest index known, unless errors are collected
+function Run.map(f, items, is_rows, options, pool)
+  local n, first, step = measure(items, is_rows, options)
+  local results, found, why = core.map(options, pool, f, items, is_rows, n, first, step, options.chunk)
+  if results == nil and found then
+    errors.raise(errors.lowest(found))
+  elseif results == nil then
+    errors.raise_of_making(why)
+  elseif found then
+    return results, found
+  end
+  return results
+end
+
+--- Begins a map; nothing is sent yet.
+-- @param ... as of `Run.map`
 -- @tparam[opt] integer n_chunks how many chunks there are to be where the options do not say their size;
 -- by default they are measured
 -- @treturn table with the fields `n`, how many items there are (-1: nobody knows), `most_chunks`, how many
 -- chunks keep all workers busy, and `progress` where it shows any
 function Run.new(f, items, is_rows, options, pool, n_chunks)
-  local n, first, step = source.measure(items, is_rows)
+  local n, first, step = measure(items, is_rows, options)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
-  if options.into or type(items) == "userdata" then
-    check_arrays(items, n, options)
-  end
   local progress = new_progress(options.progress, n)
-  -- The run is its own plan: a table more would be felt in a map of ten short calls.
+  local job, n_workers = make_job(core.job, options, pool, f, items, is_rows, n, first, step, chunk)
   local self = {
-    options = options, pool = pool, items = items, is_rows = is_rows, n = n, first = first, step = step, chunk = chunk,
-    progress = progress, packs = options.pack, stores = options.into ~= nil, job = nil, most_chunks = nil,
+    n = n, progress = progress, packs = options.pack, stores = options.into ~= nil, job = job,
+    most_chunks = n_workers * CHUNKS_PER_WORKER,
   }
-  local job, n_workers = Run.make_job(self, f)
-  self.job, self.most_chunks = job, n_workers * CHUNKS_PER_WORKER
-  self.items, self.pool = nil, nil -- the job has them, as long as it needs them
   return setmetatable(self, Run)
 end
 
@@ -127,8 +153,7 @@ function Run:fail()
   errors.raise(errors.lowest(self.job:errors()))
 end
 
--- Feeds and collects a chunk at a time, until all is home or a failure has stopped it. Where nobody looks at the
--- chunks, `job:finish` does that in one go: step by step, a map of ten short calls takes a third more instructions.
+-- Feeds and collects a chunk at a time, until all is home or a failure has stopped it.
 -- @tparam[opt] function look takes the run, how many calls a chunk had, and the number of the first; where it returns
 -- something, no more is wanted
 -- @treturn boolean false: a failure has stopped it
@@ -149,17 +174,11 @@ local function go_on(self, look)
 end
 
 --- Feeds and collects until all is home, then closes.
--- @return as `job:outcome`
--- @raise the error with the lowest index known, unless errors are collected
+-- @return as `Run.map`
+-- @raise as `Run.map`
 function Run:finish()
   local run <close> = self
-  local succeeded
-  if run.progress then
-    succeeded = go_on(run)
-  else
-    succeeded = run.job:finish()
-  end
-  if not succeeded then
+  if not go_on(run) then
     run:fail()
   end
   return run.job:outcome()
@@ -185,7 +204,7 @@ end
 -- @treturn ?any the value; nil, nothing where errors are not collected, where there is none
 -- @treturn ?integer its index
 -- @treturn ?table the errors, where they are collected
--- @raise as `finish`
+-- @raise as `Run.map`
 function Run:find()
   local run <close> = self
   local succeeded, index = go_on(run, find_true)

@@ -1,5 +1,5 @@
 /*
-** A job is made of a plan, in two steps that may raise: what the plan says is read first, then the set-up is encoded. The
+** A job is made in two steps that may raise: what the arguments say is read first, then the set-up is encoded. The
 ** userdata holds nothing that the collector must find in C: functions, items and errors are its user values.
 */
 #include <lauxlib.h>
@@ -13,108 +13,136 @@
 #include "worker/plan.h"
 #include "worker/rights.h"
 
-/* Where things stand while a job is made. */
-enum { JOB = 1, PLAN, OPTIONS, FUNCTION, FIRST_ARGUMENT };
+/* Where things stand while a job is made: first what all have, then what a map has, or a call. */
+enum {
+  JOB = 1,
+  OPTIONS,
+  POOL,
+  FUNCTION,
+  ITEMS,
+  IS_ROWS,
+  N_ITEMS,
+  FIRST,
+  STEP,
+  CHUNK,
+  LAST_OF_MAP = CHUNK
+};
+enum { IS_AWAITED = FUNCTION + 1, FIRST_ARGUMENT };
 
-/* Integers of the plan and of its options; those that are not set are 0. */
-static lua_Integer integer_of(lua_State *L, int table, const char *name) {
-  lua_getfield(L, table, name);
-  lua_Integer n = lua_tointeger(L, -1);
+_Static_assert(LAST_OF_MAP == 1 + MOONS__N_OF_MAP, "arguments of a map, and the job");
+
+/* Pushes an option, most of which are not given; returns its type. */
+static int push_option(lua_State *L, const char *name) {
+  if (!lua_isnil(L, OPTIONS)) return lua_getfield(L, OPTIONS, name);
+  lua_pushnil(L);
+  return LUA_TNIL;
+}
+
+/* Integers, and flags, that are not given are 0. */
+static lua_Integer integer_option(lua_State *L, const char *name) {
+  lua_Integer n = push_option(L, name) == LUA_TNIL ? 0 : lua_tointeger(L, -1);
   lua_pop(L, 1);
   return n;
 }
 
-static int flag_of(lua_State *L, int table, const char *name) {
-  lua_getfield(L, table, name);
-  int is_set = lua_toboolean(L, -1);
+static int flag_option(lua_State *L, const char *name) {
+  int is_set = push_option(L, name) != LUA_TNIL && lua_toboolean(L, -1);
   lua_pop(L, 1);
   return is_set;
 }
 
-/* Keeps a field of the plan or of its options as a user value of the job. */
-static int keep_field(lua_State *L, int table, const char *name, int which) {
-  int type = lua_getfield(L, table, name);
+/* Keeps an option as a user value of the job; returns its type. */
+static int keep_option(lua_State *L, const char *name, int which) {
+  int type = push_option(L, name);
   lua_setiuservalue(L, JOB, which);
   return type;
 }
 
-/* Options that are not given are 0. */
+/* Options that are not given are 0. An empty table of them is asked for none. */
 static void read_options(lua_State *L, moons__job_options *options) {
+  moons__job_options_init(options);
+  lua_pushnil(L);
+  if (!lua_next(L, OPTIONS)) {
+    lua_pushnil(L);
+    lua_replace(L, OPTIONS);
+    return;
+  }
   options->fresh = lua_getfield(L, OPTIONS, "fresh") == LUA_TNIL || lua_toboolean(L, -1);
   lua_getfield(L, OPTIONS, "errors");
   options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
   lua_getfield(L, OPTIONS, "timeout");
   options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
-  lua_pop(L, 3);
-  options->pack = flag_of(L, OPTIONS, "pack");
-  options->until = flag_of(L, OPTIONS, "until");
-  options->memory_bytes = (size_t)integer_of(L, OPTIONS, "memory");
-  options->n_retries = (unsigned)integer_of(L, OPTIONS, "retries");
-  options->n_workers = (unsigned)integer_of(L, OPTIONS, "workers");
+  lua_pop(L, 5);
+  options->pack = flag_option(L, "pack");
+  options->until = flag_option(L, "until");
+  options->memory_bytes = (size_t)integer_option(L, "memory");
+  options->n_retries = (unsigned)integer_option(L, "retries");
+  options->n_workers = (unsigned)integer_option(L, "workers");
 }
 
 /* Reads the rule of items that follow one; returns whether they do. */
 static int read_rule(lua_State *L, moons__job_data *j) {
-  if (lua_getfield(L, PLAN, "first") == LUA_TNIL) return 0;
-  lua_getfield(L, PLAN, "step");
-  if (lua_isinteger(L, -2)) {
+  if (lua_isnil(L, FIRST)) return 0;
+  if (lua_isinteger(L, FIRST)) {
     j->source = MOONS__FROM_INTEGERS;
-    j->first = lua_tointeger(L, -2);
-    j->step = lua_tointeger(L, -1);
+    j->first = lua_tointeger(L, FIRST);
+    j->step = lua_tointeger(L, STEP);
   } else {
     j->source = MOONS__FROM_FLOATS;
-    j->number_first = lua_tonumber(L, -2);
-    j->number_step = lua_tonumber(L, -1);
+    j->number_first = lua_tonumber(L, FIRST);
+    j->number_step = lua_tonumber(L, STEP);
   }
   return 1;
 }
 
-/* Where the items of a map come from, which are of this type. */
-static void read_items(lua_State *L, moons__job_data *j, int type) {
-  int top = lua_gettop(L);
-  j->chunker.fixed = (uint32_t)integer_of(L, PLAN, "chunk");
-  j->is_rows = flag_of(L, PLAN, "is_rows");
-  j->n = integer_of(L, PLAN, "n");
+/* Where the items of a map come from. */
+static void read_items(lua_State *L, moons__job_data *j) {
+  lua_pushvalue(L, ITEMS);
+  lua_setiuservalue(L, JOB, MOONS__VALUE_SOURCE);
+  j->chunker.fixed = (uint32_t)lua_tointeger(L, CHUNK);
+  j->is_rows = lua_toboolean(L, IS_ROWS);
+  j->n = lua_tointeger(L, N_ITEMS);
   j->has_ended = j->n == 0;
-  if (type == LUA_TUSERDATA) {
-    lua_getiuservalue(L, JOB, MOONS__VALUE_SOURCE);
-    moons__use_items(L, j, lua_gettop(L));
-  } else if (!read_rule(L, j)) {
+  if (lua_isuserdata(L, ITEMS))
+    moons__use_items(L, j, ITEMS);
+  else if (!read_rule(L, j))
     j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
-  }
-  lua_settop(L, top);
 }
 
 /* The same for a job of one call, whose first argument errors show. */
 static void read_call(lua_State *L, moons__job_data *j) {
   j->source = MOONS__FROM_CALL;
   j->n = 1;
+  j->is_awaited = lua_toboolean(L, IS_AWAITED);
   if (lua_gettop(L) < FIRST_ARGUMENT) return;
   lua_pushvalue(L, FIRST_ARGUMENT);
   lua_setiuservalue(L, JOB, MOONS__VALUE_SOURCE);
 }
 
-/* Raises an error where the workers are closed. */
+/* Keeps the workers. Raises an error where they are closed. */
 static void read_pool(lua_State *L) {
-  if (lua_getfield(L, PLAN, "pool") != LUA_TNIL) moons__check_workers(L, -1);
+  if (lua_isnil(L, POOL)) return;
+  moons__check_workers(L, POOL);
+  lua_pushvalue(L, POOL);
   lua_setiuservalue(L, JOB, MOONS__VALUE_POOL);
 }
 
 /* The workers that were given, or NULL. */
-static moons__workers_data *given_workers(lua_State *L) {
-  lua_getiuservalue(L, JOB, MOONS__VALUE_POOL);
-  moons__workers_data *workers = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return workers;
+static moons__workers_data *given_workers(lua_State *L) { return lua_touserdata(L, POOL); }
+
+/* When a proof is tried, where a test has said that. */
+static void choose_proof(const moons__job_data *j) {
+  if (j->state->says_when_to_prove) moons__job_prove_after(j->job, j->state->prove_after);
 }
 
-/* When a proof is tried, where the plan says so. */
-static void choose_proof(lua_State *L, moons__job_data *j) {
-  if (lua_getfield(L, PLAN, "prove_after") != LUA_TNIL) {
-    lua_Integer n = lua_tointeger(L, -1);
-    moons__job_prove_after(j->job, n < MOONS__PROVE_NEVER ? (unsigned)n : MOONS__PROVE_NEVER);
-  }
-  lua_pop(L, 1);
+/* core.prove_after(n): of tests: after how many calls in a state a proof is tried (plan.h) in the jobs that are made from now on;
+** math.maxinteger: never. */
+int moons__core_prove_after(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  moons__state_data *state = moons__push_state(L);
+  state->says_when_to_prove = 1;
+  state->prove_after = n < MOONS__PROVE_NEVER ? (unsigned)n : MOONS__PROVE_NEVER;
+  return 0;
 }
 
 /* That of the workers that were given or, where none were, the state's. */
@@ -137,7 +165,7 @@ static void start_job(lua_State *L, moons__job_data *j, moons__job_options *opti
   moons__shared_list_release(luggage.shared);
   moons__check_made(L, error, &shortage);
   moons__leave_setup(j);
-  choose_proof(L, j);
+  choose_proof(j);
   if (workers != NULL) moons__link_job(j, workers);
 }
 
@@ -164,7 +192,7 @@ static void choose_seed(lua_State *L, moons__job_data *j, moons__job_options *op
     j->n_seeds_before = moons__seeds_take(L, seeds, j->n);
     j->is_uncounted = j->n < 0;
   }
-  if (lua_getfield(L, OPTIONS, "seed") != LUA_TNIL) {
+  if (push_option(L, "seed") != LUA_TNIL) {
     options->seed = (uint64_t)lua_tointeger(L, -1);
   } else if (seeds != NULL) {
     options->seed = seeds->seed;
@@ -189,12 +217,12 @@ static void empty_report(lua_State *L) {
 /* Notes where the job is to report. A report of all that a pool does goes by the numbers of the pool's calls. */
 static void choose_report(lua_State *L, moons__job_data *j, moons__job_options *options) {
   char host[MOONS_HOST_BYTES];
-  options->report = keep_field(L, OPTIONS, "report", MOONS__VALUE_REPORT) == LUA_TTABLE;
+  options->report = keep_option(L, "report", MOONS__VALUE_REPORT) == LUA_TTABLE;
   if (!options->report) return;
   moons__machine_host(host, sizeof host);
   lua_pushstring(L, host);
   lua_setiuservalue(L, JOB, MOONS__VALUE_HOST);
-  if (flag_of(L, OPTIONS, "reports_all")) {
+  if (flag_option(L, "reports_all")) {
     j->n_reported_before = j->n_seeds_before;
     return;
   }
@@ -214,15 +242,14 @@ static void choose_chunks(lua_State *L, moons__job_data *j, const moons__job_opt
 /* A call on this thread has a state as new, since a kept one is a worker's, as what `init` has set up is; and nothing looks after
 ** its time, or reports which worker it had. */
 static void choose_thread(lua_State *L, moons__job_data *j, const moons__job_options *options) {
-  int has_init = lua_getfield(L, OPTIONS, "init") != LUA_TNIL;
+  int has_init = push_option(L, "init") != LUA_TNIL;
   lua_pop(L, 1);
   j->suits_caller = options->fresh && !has_init && options->timeout_ns == 0 && !options->report &&
                     !options->until;
-  j->is_awaited = flag_of(L, PLAN, "is_awaited");
 }
 
-static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *options) {
-  moons__job_options_init(options);
+static void read_arguments(lua_State *L, moons__job_data *j, int is_map,
+                           moons__job_options *options) {
   read_options(L, options);
   if (options->n_workers == 0) options->n_workers = moons__runtime_workers(j->state->runtime);
   j->pack = options->pack;
@@ -233,12 +260,11 @@ static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *opti
   const moons_runtime *runtime = runtime_of(L, j);
   moons__chunker_aim(&j->chunker, moons__runtime_handover_ns(runtime));
   j->leaves_process = moons__runtime_is_abroad(runtime);
-  int type = keep_field(L, PLAN, "items", MOONS__VALUE_SOURCE);
-  if (type != LUA_TNIL)
-    read_items(L, j, type);
+  if (is_map)
+    read_items(L, j);
   else
     read_call(L, j);
-  if (lua_getfield(L, OPTIONS, "into") != LUA_TNIL) moons__use_into(L, j, lua_gettop(L));
+  if (push_option(L, "into") != LUA_TNIL) moons__use_into(L, j, lua_gettop(L));
   lua_pop(L, 1);
   choose_seed(L, j, options);
   choose_report(L, j, options);
@@ -248,40 +274,56 @@ static void read_plan(lua_State *L, moons__job_data *j, moons__job_options *opti
 static void make_first_setup(lua_State *L, moons__job_data *j) {
   lua_pushvalue(L, FUNCTION);
   lua_setiuservalue(L, JOB, MOONS__VALUE_FUNCTION);
-  keep_field(L, OPTIONS, "init", MOONS__VALUE_INIT);
+  keep_option(L, "init", MOONS__VALUE_INIT);
   lua_pushnil(L);
   moons__make_setup(L, j, 0);
   j->n_setups = 1;
   j->classes.n_known = j->classes.n_numbers;
 }
 
-/* core.job(plan, f, ...): a job, for which a plan has these fields:
-**   options      as a script gives them; they have been checked
-**   pool         whose the workers are, as core.new_workers makes them; nil: the state's
-**   items        of a map: a table, or the function that gives them; nil: it is one call, with the arguments that
-**                follow, and is under way
-**   n            how many items there are; -1: nobody knows
-**   is_rows      they are rows of arguments
-**   first, step  where they follow a rule
-**   chunk        how many calls travel together; nil: by measurement
-**   is_awaited   nothing else is done before its values are taken
-**   prove_after  of tests: after how many calls in a state a proof is tried (plan.h); math.maxinteger: never
-** Returns the job, and how many workers it uses. */
-int moons__core_job(lua_State *L) {
-  luaL_checkany(L, 2);
-  moons__job_data *j = moons__push_job(L);
-  lua_insert(L, JOB);
-  lua_getfield(L, PLAN, "options");
-  lua_insert(L, OPTIONS);
+/* Makes the job at 1 of what stands above it; returns how many workers it uses. */
+static unsigned make(lua_State *L, int is_map) {
+  moons__job_data *j = lua_touserdata(L, JOB);
   moons__job_options options;
-  read_plan(L, j, &options);
+  read_arguments(L, j, is_map, &options);
   make_first_setup(L, j);
   start_job(L, j, &options);
-  if (j->source == MOONS__FROM_CALL) {
-    moons__feed_call(L, j, FIRST_ARGUMENT);
-    moons__leave_encoder(j);
-  }
+  return options.n_workers;
+}
+
+int moons__make_map(lua_State *L) {
+  make(L, 1);
+  return 0;
+}
+
+/* core.job(options, pool, f, items, is_rows, n, first, step, chunk): a job that makes a map:
+**   options      as a script gives them; they have been checked
+**   pool         whose the workers are, as core.new_workers makes them; nil: the state's
+**   items        a table, an array, or the function that gives them
+**   is_rows      they are rows of arguments
+**   n            how many there are; -1: nobody knows
+**   first, step  where they follow a rule
+**   chunk        how many calls travel together; nil: by measurement
+** Returns the job, and how many workers it uses. */
+int moons__core_job(lua_State *L) {
+  lua_settop(L, MOONS__N_OF_MAP);
+  moons__push_job(L);
+  lua_insert(L, JOB);
+  lua_Integer n_workers = make(L, 1);
   lua_settop(L, JOB);
-  lua_pushinteger(L, (lua_Integer)options.n_workers);
+  lua_pushinteger(L, n_workers);
   return 2;
+}
+
+/* core.call(options, pool, f, is_awaited, ...): a job of one call with these arguments, which is under way.
+**   is_awaited   nothing else is done before its values are taken */
+int moons__core_call(lua_State *L) {
+  luaL_checkany(L, IS_AWAITED - 1);
+  moons__job_data *j = moons__push_job(L);
+  lua_insert(L, JOB);
+  make(L, 0);
+  moons__feed_call(L, j, FIRST_ARGUMENT);
+  moons__leave_encoder(j);
+  lua_settop(L, JOB);
+  return 1;
 }

@@ -435,17 +435,17 @@ int moons__core_collect(lua_State *L) {
   return 3;
 }
 
-/* job:finish(): feeds and collects until all is home. Returns false where a failure has ended the map before its time. */
-int moons__core_finish(lua_State *L) {
-  moons__job_data *j = moons__check_job(L);
-  lua_settop(L, 1);
+void moons__finish(lua_State *L, moons__job_data *j) {
   j->is_awaited = 1;
   while (!moons__is_stopped(j) && !(j->has_ended && moons_job_pending(j->job) == 0)) {
     moons__feed(L, j, 0);
     if (!moons__is_stopped(j)) collect(L, &(harvest){.job = j}, -1);
   }
-  lua_pushboolean(L, !moons__is_stopped(j));
-  return 1;
+}
+
+void moons__collect_ready(lua_State *L, moons__job_data *j) {
+  while (moons_job_ready(j->job) > 0)
+    collect(L, &(harvest){.job = j}, -1);
 }
 
 /* Pushes the values of a job's only call, or else its error value and notes that it failed. Arguments: the

@@ -188,10 +188,7 @@ static void set_n_errors(lua_State *L) {
   lua_setmetatable(L, errors);
 }
 
-/* job:outcome(): what a map returns: the array that has its results, or these, with how many calls there were in `n`, and where they are
-** collected, the errors, with how many they are in `n`. Also of a job that is closed. */
-static int job_outcome(lua_State *L) {
-  moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+int moons__push_outcome(lua_State *L, moons__job_data *j) {
   settle_seeds(L, j);
   if (j->stores) {
     lua_getiuservalue(L, 1, MOONS__VALUE_INTO);
@@ -204,6 +201,11 @@ static int job_outcome(lua_State *L) {
   moons__push_table(L, MOONS__VALUE_ERRORS);
   set_n_errors(L);
   return 2;
+}
+
+/* job:outcome() */
+static int job_outcome(lua_State *L) {
+  return moons__push_outcome(L, luaL_checkudata(L, 1, JOB_TYPE));
 }
 
 /* job:is_stopped(): whether a failure has ended the map before its time. job:has_ended(): whether there are
@@ -266,7 +268,6 @@ void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
       {"feed", moons__core_feed},
       {"collect", moons__core_collect},
-      {"finish", moons__core_finish},
       {"values", moons__core_values},
       {"results", job_results},
       {"errors", job_errors},

@@ -1,7 +1,7 @@
 /*
 ** Jobs as objects of a Lua state, as the files that work on them see them: begin.c makes them, sending.c their set-up, feed.c
 ** puts items into them, arrays.c knows what arrays they use, collect.c takes results out of them, errors.c makes error values of
-** those that failed; job.c is what the script asks them. hooks.c calls what may run the script's code meanwhile.
+** those that failed; map.c does all of that in one go; job.c is what the script asks them. hooks.c calls what may run the script's code meanwhile.
 */
 #ifndef MOONS_MODULE_JOB_H
 #define MOONS_MODULE_JOB_H
@@ -115,6 +115,12 @@ void moons__link_job(moons__job_data *j, moons__workers_data *workers);
 /* Pushes the table that is a user value of the job at stack index 1, made when it is needed first. */
 void moons__push_table(lua_State *L, int which);
 
+/* How many arguments core.job and core.map have, and moons__make_map after the job. */
+enum { MOONS__N_OF_MAP = 9 };
+
+/* A function in Lua that makes a job of itself, and of the arguments of a map (core.job) after it. Returns nothing. */
+int moons__make_map(lua_State *L);
+
 /* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has
 ** stopped the job. Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
@@ -147,6 +153,16 @@ void moons__push_array_item(lua_State *L, const moons__job_data *j, lua_Integer 
 
 /* Arrays no longer count the job. */
 void moons__leave_arrays(moons__job_data *j);
+
+/* Feeds and collects until all is home, or a failure has ended the map before its time. */
+void moons__finish(lua_State *L, moons__job_data *j);
+
+/* Takes what is home by now. */
+void moons__collect_ready(lua_State *L, moons__job_data *j);
+
+/* Pushes what a map returns: the array that has its results, or these, with how many calls there were in `n`, and where they are
+** collected, the errors, with how many they are in `n`. Returns how many values. Also of a job that is closed. */
+int moons__push_outcome(lua_State *L, moons__job_data *j);
 
 /* Whether a failure has ended the map before its time. */
 static inline int moons__is_stopped(const moons__job_data *j) {

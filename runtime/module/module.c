@@ -80,6 +80,10 @@ static int open_core(lua_State *L) {
   moons__pristine_note_standard(L);
   static const luaL_Reg FUNCTIONS[] = {
       {"job", moons__core_job},
+      {"call", moons__core_call},
+      {"map", moons__core_map},
+      {"plain_length", moons__core_plain_length},
+      {"prove_after", moons__core_prove_after},
       {"array", moons__core_array},
       {"array_kind", moons__core_array_kind},
       {"why_not_use", moons__core_why_not_use},

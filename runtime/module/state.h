@@ -47,6 +47,9 @@ typedef struct moons__state_data {
   moons__buffer spare_setup;
   size_t setup_bytes; /* of the last set-up */
 
+  int says_when_to_prove; /* a test has done that */
+  unsigned prove_after;   /* how many calls in a state its proof is tried (plan.h) */
+
   int ended_by_hook; /* the error that ended what a job read or sent last was raised in a hook */
 } moons__state_data;
 
@@ -111,6 +114,10 @@ void moons__make_job_types(lua_State *L);
 int moons__core_new_workers(lua_State *L);
 int moons__core_why_no_hosts(lua_State *L);
 int moons__core_job(lua_State *L);
+int moons__core_call(lua_State *L);
+int moons__core_map(lua_State *L);
+int moons__core_prove_after(lua_State *L);
+int moons__core_plain_length(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
 int moons__core_array(lua_State *L);
 int moons__core_array_kind(lua_State *L);
@@ -129,7 +136,6 @@ int moons__core_hide(lua_State *L);
 /* Methods of jobs. */
 int moons__core_feed(lua_State *L);
 int moons__core_collect(lua_State *L);
-int moons__core_finish(lua_State *L);
 int moons__core_values(lua_State *L);
 int moons__core_stored(lua_State *L);
 

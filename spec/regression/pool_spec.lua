@@ -164,13 +164,14 @@ script.on_hosts("regression: a pool", function(case)
       function() parallel.map_async(forever, {1, 2}, {timeout = 0.2, chunk = 1}):get() end,
       function() parallel.map(forever, {1, 2}, {timeout = 0.2, chunk = 1}) end,
     }
+    local protects = {[pcall] = true, [xpcall] = true, [require "parallel.core".map] = true}
     -- Runs a way in which the k-th function that is called in protected mode is ended at once. Returns how many
     -- there were, and the error.
     local function ended_at(k, way)
       local n, is_over = 0, false
       debug.sethook(function()
         local caller = not is_over and debug.getinfo(3, "f")
-        if not caller or caller.func ~= pcall and caller.func ~= xpcall then return end
+        if not caller or not protects[caller.func] then return end
         if debug.getinfo(2, "f").func == way then return end
         n = n + 1
         if n == k then error("stop", 0) end

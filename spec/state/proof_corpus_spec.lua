@@ -3,17 +3,12 @@ local script = require "support.script"
 
 local CODE = [[
   local core = require "parallel.core"
-  local job, prove_after = core.job
-  core.job = function(plan, ...)
-    plan.prove_after = prove_after
-    return job(plan, ...)
-  end
   local idioms = dofile "spec/support/idioms.lua"
   local n_proved, missed = 0, {}
   for _, idiom in ipairs(idioms) do
     local results, stats = {}
     for i, after in ipairs {math.maxinteger, 0} do
-      prove_after = after
+      core.prove_after(after)
       local pool <close> = parallel.pool {workers = 1, seed = 1}
       results[i] = pool:map(idiom.f, idiom.items)
       stats = pool:stats()

@@ -6,15 +6,9 @@ local script = require "support.script"
 -- returns the results, and how many calls were proved.
 local PRELUDE = [[
   local core = require "parallel.core"
-  local job = core.job
-  local prove_after = math.maxinteger
-  core.job = function(plan, ...)
-    plan.prove_after = prove_after
-    return job(plan, ...)
-  end
 
   local function map(f, items, options, after)
-    prove_after = after
+    core.prove_after(after)
     local pool <close> = parallel.pool(2)
     local ok, results = pcall(pool.map, pool, f, items, options)
     return ok and results or tostring(results), pool:stats()
@@ -199,7 +193,7 @@ describe("a proof", function()
     for _, options in ipairs {{errors = "collect"}, {errors = "collect", chunk = 64}} do
       local results, errors = {}, {}
       for i, after in ipairs {math.maxinteger, 0} do
-        prove_after = after
+        core.prove_after(after)
         results[i], errors[i] = parallel.map(f, numbers(500), options)
       end
       equal(results[2], results[1])
@@ -212,7 +206,7 @@ describe("a proof", function()
     local function f(s) return #s > 3 and error("long: " .. s) or s .. s end
     local items = {}
     for i = 1, 2000 do items[i] = ("x"):rep(i % 7 == 0 and i > 1000 and 4 or i % 4) end
-    prove_after = 0
+    core.prove_after(0)
     local results, errors = parallel.map(f, items, {errors = "collect", chunk = 500})
     for i, s in ipairs(items) do
       if #s > 3 then
@@ -225,7 +219,7 @@ describe("a proof", function()
 
   case("leaves the limit of memory as it is", [[
     local function f(n) local t = {} for i = 1, n do t[i] = i end return #t end
-    prove_after = 0
+    core.prove_after(0)
     local options = {memory = 1 << 20, errors = "collect", workers = 1}
     local results, errors = parallel.map(f, {10, 1000000, 10, 100}, options)
     equal({results[1], results[3], results[4]}, {10, 10, 100})
@@ -236,7 +230,7 @@ describe("a proof", function()
   ]])
 
   case("leaves time limits and cancelling as they are", [[
-    prove_after = 0
+    core.prove_after(0)
     local function f(n) while n == 500 do end return n end
     local results, errors = parallel.map(f, numbers(600), {timeout = 0.5, errors = "collect", workers = 2})
     for i = 1, 600 do if i ~= 500 then equal(results[i], i) end end
@@ -266,7 +260,7 @@ describe("a proof", function()
   ]])
 
   case("is not tried before some calls were made", [[
-    prove_after = 200
+    core.prove_after(200)
     local pool <close> = parallel.pool(1)
     local function f(x) return x + 1 end
     pool:map(f, numbers(100))
@@ -299,7 +293,7 @@ describe("a proof", function()
   end)
 
   case("is of one function, and others take turns in the same state", [[
-    prove_after = 0
+    core.prove_after(0)
     local pool <close> = parallel.pool(1)
     local seen = {}
     local function clean(x) return x + 1 end

@@ -66,18 +66,13 @@ function lanes.run(workers, flags, f, init, rows, prove_after)
     local row = rows[number] or {lanes.SEEN, n = 3}
     items[i] = is_rows and row or row[1]
   end
-  -- As `parallel.map` makes it (lua/parallel/run.lua), but for the field that is no option.
-  local plan = {
-    options = options_of(flags, init), pool = workers, items = items, n = #items, is_rows = is_rows, chunk = #items,
-    prove_after = prove_after,
-  }
-  local made, job = pcall(core.job, plan, f)
-  if not made then
-    return {{kind = "unsent", message = tostring(job)}}, {0}
+  -- As `parallel.map` makes it (lua/parallel/run.lua).
+  core.prove_after(prove_after)
+  local results, errors, why =
+    core.map(options_of(flags, init), workers, f, items, is_rows, #items, nil, nil, #items)
+  if not results then
+    return {{kind = "unsent", message = tostring(why)}}, {0}
   end
-  job:finish()
-  local results, errors = job:outcome()
-  job:close()
   local outcomes = {}
   for i = 1, #order do
     outcomes[i] = outcome(results, errors, i)
