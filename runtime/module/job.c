@@ -70,16 +70,52 @@ static void take_encoder(moons__job_data *j) {
   j->state->spare_encoder = (moons__encoder){0};
 }
 
-moons__job_data *moons__push_job(lua_State *L) {
-  moons__state_data *state = moons__push_state(L); /* is finalized after jobs: it is made before */
-  moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
+/* Makes the job on top one that has just begun; the state it is of is below it, and goes. */
+static moons__job_data *begin(lua_State *L, moons__state_data *state) {
+  moons__job_data *j = lua_touserdata(L, -1);
   *j = (moons__job_data){.state = state, .next = 1};
   j->arrays.beside = j->bytes.beside = j->classes.numbers.beside = state->runtime;
-  luaL_setmetatable(L, JOB_TYPE);
   take_encoder(j);
   take_setup(j);
   lua_replace(L, -2);
   return j;
+}
+
+/* Pushes a job that is closed. */
+static void push_new(lua_State *L) {
+  moons__job_data *j = lua_newuserdatauv(L, sizeof *j, MOONS__N_VALUES);
+  j->state = NULL;
+  luaL_setmetatable(L, JOB_TYPE);
+}
+
+moons__job_data *moons__push_job(lua_State *L) {
+  moons__state_data *state = moons__push_state(L); /* is finalized after jobs: it is made before */
+  push_new(L);
+  return begin(L, state);
+}
+
+moons__job_data *moons__push_own_job(lua_State *L) {
+  moons__state_data *state = moons__push_state(L);
+  if (lua_getiuservalue(L, -1, MOONS__VALUE_SPARE_JOB) == LUA_TUSERDATA) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -3, MOONS__VALUE_SPARE_JOB);
+  } else {
+    lua_pop(L, 1);
+    push_new(L);
+  }
+  return begin(L, state);
+}
+
+void moons__leave_job(lua_State *L) {
+  moons__close_job(L, lua_touserdata(L, 1));
+  for (int which = 1; which <= MOONS__N_VALUES; which++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, which);
+  }
+  moons__push_state(L);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, MOONS__VALUE_SPARE_JOB);
+  lua_pop(L, 1);
 }
 
 void moons__link_job(moons__job_data *j, moons__workers_data *workers) {
@@ -126,7 +162,9 @@ void moons__close_job(lua_State *L, moons__job_data *j) {
 static int job_close(lua_State *L) {
   static const int DROPPED[] = {MOONS__VALUE_FUNCTION, MOONS__VALUE_INIT, MOONS__VALUE_SOURCE,
                                 MOONS__VALUE_CLASSES,  MOONS__VALUE_SENT, MOONS__VALUE_ITEMS};
-  moons__close_job(L, luaL_checkudata(L, 1, JOB_TYPE));
+  moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  if (j->state == NULL) return 0;
+  moons__close_job(L, j);
   for (size_t i = 0; i < sizeof DROPPED / sizeof DROPPED[0]; i++) {
     lua_pushnil(L);
     lua_setiuservalue(L, 1, DROPPED[i]);

@@ -102,6 +102,11 @@ moons__job_data *moons__check_job_at(lua_State *L, int index);
 /* Pushes a job without a set-up, and that is not under way. */
 moons__job_data *moons__push_job(lua_State *L);
 
+/* The same, for who lets nobody else have it, and ends with moons__leave_job: for the job at stack index 1, that closes it and leaves
+** it to the next one that is pushed so. What it has is dropped, results and errors too. */
+moons__job_data *moons__push_own_job(lua_State *L);
+void moons__leave_job(lua_State *L);
+
 /* Leaves what encodes to the next job of the state. */
 void moons__leave_encoder(moons__job_data *j);
 

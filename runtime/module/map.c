@@ -11,7 +11,7 @@ enum { JOB = 1 };
 /* Puts a job, which is closed at the end, and what makes it below the arguments. */
 static moons__job_data *begin(lua_State *L) {
   lua_settop(L, MOONS__N_OF_MAP);
-  moons__job_data *j = moons__push_job(L);
+  moons__job_data *j = moons__push_own_job(L);
   lua_pushcfunction(L, moons__make_map);
   lua_pushvalue(L, -2);
   lua_rotate(L, 1, 3);
@@ -31,7 +31,11 @@ int moons__core_map(lua_State *L) {
   }
   moons__finish(L, j);
   lua_settop(L, JOB);
-  if (!moons__is_stopped(j)) return moons__push_outcome(L, j);
+  if (!moons__is_stopped(j)) {
+    int n_values = moons__push_outcome(L, j);
+    moons__leave_job(L);
+    return n_values;
+  }
   moons__collect_ready(L, j);
   lua_settop(L, JOB);
   lua_pushnil(L);

@@ -47,7 +47,7 @@ moons__state_data *moons__push_state(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_STATE) == LUA_TUSERDATA)
     return lua_touserdata(L, -1);
   lua_pop(L, 1);
-  moons__state_data *state = lua_newuserdatauv(L, sizeof *state, 0);
+  moons__state_data *state = lua_newuserdatauv(L, sizeof *state, MOONS__N_STATE_VALUES);
   *state = (moons__state_data){0};
   luaL_setmetatable(L, STATE_TYPE);
   if (lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) == LUA_TLIGHTUSERDATA)

@@ -28,6 +28,9 @@ typedef struct moons__seeds {
   uint64_t n_taken; /* by calls so far */
 } moons__seeds;
 
+/* The user values of what the jobs of a Lua state share. */
+enum { MOONS__VALUE_SPARE_JOB = 1, MOONS__N_STATE_VALUES = MOONS__VALUE_SPARE_JOB };
+
 /* What the jobs of a Lua state share. */
 typedef struct moons__state_data {
   moons_runtime *runtime;
