@@ -46,12 +46,12 @@ static uint64_t bits_of(lua_State *L, int index) {
 
 /* Pushes what the script's math.random gives for these arguments: 0 asks Lua's own for all bits, which one
 ** that the script has put in its place may refuse. Returns whether it is a number. */
-static int draw(lua_State *L, int n_arguments) {
-  if (!moons__pristine_push_present(L, LUA_MATHLIBNAME)) return 0;
+static int draw(lua_State *L, moons__state_data *state, int n_arguments) {
+  if (moons__libraries_push_loaded(L, LUA_MATHLIBNAME) != LUA_TTABLE) return 0;
   lua_pushliteral(L, "random");
   lua_rawget(L, -2);
   if (n_arguments > 0) lua_pushinteger(L, 0);
-  int status = moons__call_passing_hooks(L, state_of(L), n_arguments, 1);
+  int status = moons__call_passing_hooks(L, state, n_arguments, 1);
   return status == LUA_OK && lua_type(L, -1) == LUA_TNUMBER;
 }
 
@@ -60,7 +60,7 @@ uint64_t moons__draw_seed(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   moons__state_data *state = state_of(L);
   if (state->seeds.has_seed) return state->seeds.seed + ++state->n_drawn * STEP;
-  uint64_t seed = draw(L, 1) || draw(L, 0) ? bits_of(L, -1) : seed_from_system(L);
+  uint64_t seed = draw(L, state, 1) || draw(L, state, 0) ? bits_of(L, -1) : seed_from_system(L);
   lua_settop(L, top);
   return seed;
 }

@@ -134,6 +134,16 @@ int moons__pristine_push_type_metatable(lua_State *L, int n) {
   return n;
 }
 
+int moons__pristine_have_type_metatables(lua_State *L) {
+  int top = lua_gettop(L), have_any = 0;
+  for (int n = 0; n < N_TYPES && !have_any; n++) {
+    push_value_of(L, n);
+    have_any = lua_getmetatable(L, -1);
+  }
+  lua_settop(L, top);
+  return have_any;
+}
+
 void moons__pristine_set_type_metatable(lua_State *L, lua_Integer n) {
   if (n >= 0 && n < N_TYPES) {
     push_value_of(L, (int)n);

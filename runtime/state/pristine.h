@@ -46,6 +46,9 @@ int moons__pristine_push_library(lua_State *L, const char *name);
 ** end with nothing pushed. */
 int moons__pristine_push_type_metatable(lua_State *L, int n);
 
+/* Whether any of them has a metatable, which is seldom. */
+int moons__pristine_have_type_metatables(lua_State *L);
+
 /* Gives the n-th basic type the metatable on top, or nil, which it pops; does nothing else where there is no such type. */
 void moons__pristine_set_type_metatable(lua_State *L, lua_Integer n);
 

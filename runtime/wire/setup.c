@@ -115,6 +115,7 @@ static int put_library_changes(moons__encoder *e) {
   const char *name;
   moons__libraries bits;
   int has_put = 0;
+  if ((e->needs & MOONS__LIBRARIES_ALL) == 0) return 0;
   for (unsigned n = 0; (name = moons__pristine_table(n, &bits)) != NULL; n++) {
     unsigned done = (unsigned)FIRST_TABLE << n;
     if ((e->extras & done) || !may_change(bits, e->needs)) continue;
@@ -132,6 +133,7 @@ static int put_type_metatables(moons__encoder *e) {
   lua_State *L = e->L;
   int has_put = 0;
   e->extras |= TYPES;
+  if (!moons__pristine_have_type_metatables(L)) return 0;
   for (int n = 0; moons__pristine_push_type_metatable(L, n) >= 0; n++) {
     if (lua_isnil(L, -1) || moons__pristine_had_type_metatable(L, n)) {
       lua_pop(L, 1);
