@@ -1,6 +1,6 @@
 /*
-** What the files of the encoder share: encode.c, encode_table.c, encode_function.c, encode_module.c and path.c, to which it is
-** private. They call each other in a circle, for values are trees: a table holds functions, which hold tables.
+** What the files of the encoder share: encode.c, encode_table.c, encode_function.c, encode_code.c, encode_module.c and
+** path.c, to which it is private. They call each other in a circle, for values are trees: a table holds functions, which hold tables.
 */
 #ifndef MOONS_WIRE_ENCODE_H
 #define MOONS_WIRE_ENCODE_H
@@ -252,6 +252,9 @@ int moons__wire_marshalled(moons__encoder *e, int index, int depth);   /* by its
 void moons__wire_table_content(moons__encoder *e, int table, int depth);
 void moons__wire_function_content(moons__encoder *e, int function, int depth);
 
+/* Puts the dump of the function at a stack index, and notes what it needs. `is_mapped`: it is the one that a map calls. */
+void moons__wire_code(moons__encoder *e, int function, int is_mapped);
+
 /* Puts what comes after the values: content left for later, and globals. */
 void moons__wire_later(moons__encoder *e, int depth);
 
@@ -263,6 +266,9 @@ void moons__wire_place(moons__encoder *e, enum wire_place where, const char *wha
 
 /* Queues the key on top, which it pops, in a slot, unless it was before; `n` have been. Returns how many have been now. */
 lua_Integer moons__wire_queue(moons__encoder *e, int which, lua_Integer n);
+
+/* Notes that a function names this global, or requires the module of this name. */
+void moons__wire_note_name(moons__encoder *e, const char *name, size_t n_bytes, int is_module);
 
 /* Notes that the values can reach what this standard name reaches. */
 void moons__wire_note_library(moons__encoder *e, const char *name, size_t n_bytes);

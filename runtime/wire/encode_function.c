@@ -1,64 +1,13 @@
 /*
 ** A function goes as its dump, with upvalues by value, shared ones once. Its code tells which globals it needs
-** (capture.h); where that cannot tell, all that can travel go along. A global that both sides have is never sent.
+** (encode_code.c); where that cannot tell, all that can travel go along. A global that both sides have is never sent.
 */
 #include "moons.h"
 #include "sizes.h"
 #include "state/pristine.h"
-#include "state/weak.h"
-#include "wire/capture.h"
 #include "wire/encode.h"
 
 typedef moons__encoder encoder;
-
-/* A key in the registry: function -> its dump. The functions of modules are sent again and again. */
-static const char DUMPS[] = "moons.dumps";
-
-static int write_dump(lua_State *L, const void *bytes, size_t n_bytes, void *data) {
-  (void)L;
-  encoder *e = data;
-  return moons__buffer_append(e->out, bytes, n_bytes);
-}
-
-/* With what is for debugging: tracebacks of calls shall have lines and names. */
-static void put_new_dump(encoder *e, int function) {
-  lua_pushvalue(e->L, function);
-  int error = lua_dump(e->L, write_dump, e, 0);
-  lua_pop(e->L, 1);
-  moons__check(e->L, error);
-}
-
-/* The same for a function of a module: dumping it takes ten times as long as copying the dump. Functions of the script are
-** often new for each map: to keep their dumps would seldom pay. */
-static void put_kept_dump(encoder *e, int function) {
-  lua_State *L = e->L;
-  size_t start = e->out->n_bytes, n_bytes;
-  moons__push_weak(L, DUMPS, "k");
-  lua_pushvalue(L, function);
-  if (lua_rawget(L, -2) == LUA_TSTRING) {
-    const char *dump = lua_tolstring(L, -1, &n_bytes);
-    put_bytes(e, dump, n_bytes);
-  } else {
-    put_new_dump(e, function);
-    lua_pushvalue(L, function);
-    lua_pushlstring(L, e->out->bytes + start, e->out->n_bytes - start);
-    lua_rawset(L, -4);
-  }
-  lua_pop(L, 2);
-}
-
-/* A bit for each upvalue that is an environment. */
-static uint64_t environments_of(encoder *e, int function) {
-  uint64_t environments = 0;
-  for (int i = 1; i <= 64; i++) {
-    const char *name = lua_getupvalue(e->L, function, i);
-    if (name == NULL) break;
-    if (lua_topointer(e->L, -1) == globals_of(e) || strcmp(name, "_ENV") == 0)
-      environments |= UINT64_C(1) << (i - 1);
-    lua_pop(e->L, 1);
-  }
-  return environments;
-}
 
 /* Pushes the global that has the name at this stack index; for the metatable of globals, false. */
 static void push_global(lua_State *L, int name) {
@@ -146,39 +95,19 @@ static void queue_named(encoder *e, int is_named) {
   queue_global(e);
 }
 
-static void note_name(encoder *e, const moons__capture_name *name) {
-  if (name->is_module) {
-    moons__wire_require(e, name->bytes, name->n_bytes);
+void moons__wire_note_name(encoder *e, const char *name, size_t n_bytes, int is_module) {
+  if (is_module) {
+    moons__wire_require(e, name, n_bytes);
     return;
   }
-  moons__wire_note_library(e, name->bytes, name->n_bytes);
-  lua_pushlstring(e->L, name->bytes, name->n_bytes);
+  moons__wire_note_library(e, name, n_bytes);
+  lua_pushlstring(e->L, name, n_bytes);
   queue_named(e, 1);
 }
 
 /* Whether the function at a stack index, which is in a module, was written there, and not given to it by the script. */
 static int is_foreign(const encoder *e, const lua_Debug *info) {
   return e->owner != 0 && e->source != NULL && strcmp(info->source, e->source) != 0;
-}
-
-/* Notes what the dump at `dump_at` of `out` names. The names point into it, so nothing may be put meanwhile. */
-static void note_names(encoder *e, int function, size_t dump_at) {
-  if (e->sent_index == 0) return;
-  uint64_t environments = environments_of(e, function);
-  moons__capture_uses uses = {0};
-  e->captured.n_bytes = 0;
-  moons__capture_result result = moons__capture(e->out->bytes + dump_at, e->out->n_bytes - dump_at,
-                                                environments, &e->captured, &uses);
-  const moons__capture_name *names = (const void *)e->captured.bytes;
-  for (size_t i = 0; i < e->captured.n_bytes / sizeof names[0]; i++)
-    note_name(e, &names[i]);
-  if (uses.has_strings) e->needs |= MOONS__LIBRARIES_LEAST;
-  if (uses.has_clock) e->needs |= MOONS__LIBRARIES_CLOCK;
-  if (uses.has_random) e->needs |= MOONS__LIBRARIES_RANDOM;
-  if (uses.requires && !e->requires_any) e->requires_any = 1;
-  if (result == MOONS__CAPTURE_EXACT) return;
-  e->needs |= MOONS__LIBRARIES_ALL;
-  moons__wire_note_dynamic(e);
 }
 
 /* Upvalues are known by lua_upvalueid: functions that share a variable here share it on the other side. An upvalue that is
@@ -210,6 +139,11 @@ void moons__wire_function_content(encoder *e, int function, int depth) {
   }
 }
 
+/* Whether a function at this depth is the one that a map calls. */
+static int is_mapped(const encoder *e, int depth) {
+  return e->is_setup && e->sent_index != 0 && e->owner == 0 && depth == 0 && e->number == 1;
+}
+
 /* Puts a function, its tag first. */
 static void function_put(encoder *e, int index, int depth) {
   lua_State *L = e->L;
@@ -225,14 +159,9 @@ static void function_put(encoder *e, int index, int depth) {
   put_byte(e, info.nups);
   uint64_t length_at = offset(e), n_bytes = 0;
   put_bytes(e, &n_bytes, sizeof n_bytes);
-  size_t dump_at = e->out->n_bytes;
-  if (e->owner != 0)
-    put_kept_dump(e, index);
-  else
-    put_new_dump(e, index);
-  n_bytes = e->out->n_bytes - dump_at;
+  moons__wire_code(e, index, is_mapped(e, depth));
+  n_bytes = offset(e) - length_at - sizeof n_bytes;
   memcpy(byte_at(e, length_at), &n_bytes, sizeof n_bytes);
-  note_names(e, index, dump_at);
   if (deferred)
     moons__wire_defer(e, index);
   else

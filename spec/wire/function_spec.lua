@@ -213,4 +213,82 @@ describe("functions", function()
       equal(env.n, 5)
     ]]
   end)
+
+  it("that are mapped again are sent as they are by then", function()
+    script.passes [[
+      local k, t = 1, {v = 1}
+      local function f(x) return x + k + t.v + (extra or 0), math.sin(0) + #("a"):rep(2), require "of_mine".v end
+      package.loaded.of_mine = {v = "first"}
+      local function now()
+        return parallel.map(f, {1}, {pack = true})[1]
+      end
+      local function is(...)
+        for _ = 1, 2 do equal(now(), {n = 3, ...}) end
+      end
+      is(3, 2.0, "first")
+      k = 10
+      is(12, 2.0, "first")
+      t.v = 20
+      is(31, 2.0, "first")
+      extra = 100
+      is(131, 2.0, "first")
+      extra = nil
+      is(31, 2.0, "first")
+      local sin, rep = math.sin, string.rep
+      math.sin = function() return 7 end
+      is(31, 9, "first")
+      math.sin, string.rep = sin, function() return "four" end
+      is(31, 4.0, "first")
+      string.rep = rep
+      package.loaded.of_mine = {v = "second"}
+      is(31, 2.0, "second")
+      local function other() return k, t end
+      k = 0
+      local one = 1000
+      debug.upvaluejoin(f, 1, function() return one end, 1)
+      is(1021, 2.0, "second")
+      debug.setupvalue(f, 1, 2000)
+      is(2021, 2.0, "second")
+      equal({one, k, (select(2, other()))}, {2000, 0, t})
+    ]]
+  end)
+
+  it("that are mapped again see what else is an environment of theirs by then", function()
+    script.passes [[
+      local env = {n = 5}
+      local f = load("return n, m", "f", "t", env)
+      n, m = 1, 2
+      equal(parallel.map(f, {0}, {pack = true})[1], {5, n = 2})
+      debug.setupvalue(f, 1, _ENV)
+      equal(parallel.map(f, {0}, {pack = true})[1], {1, 2, n = 2})
+      m = 3
+      equal(parallel.map(f, {0}, {pack = true})[1], {1, 3, n = 2})
+      debug.setupvalue(f, 1, env)
+      equal(parallel.map(f, {0}, {pack = true})[1], {5, n = 2})
+
+      local t = {n = 7}
+      local function g() return t.n end
+      equal(parallel.map(g, {0})[1], 7)
+      debug.setupvalue(g, 1, _ENV)
+      equal(parallel.map(g, {0})[1], 1)
+      n = 8
+      equal(parallel.map(g, {0})[1], 8)
+      debug.setupvalue(g, 1, {n = 9})
+      equal(parallel.map(g, {0})[1], 9)
+    ]]
+  end)
+
+  it("that were mapped are collected", function()
+    script.passes [[
+      local gone = setmetatable({}, {__mode = "k"})
+      for i = 1, 20 do
+        local f = function(x) return x + i end
+        gone[f] = true
+        equal(parallel.map(f, {1, 2}), {1 + i, 2 + i})
+      end
+      collectgarbage()
+      collectgarbage()
+      assert(next(gone) == nil)
+    ]]
+  end)
 end)
