@@ -112,13 +112,14 @@ end
 
 -- {== Maps ========================================================================================
 
--- What becomes of a map: functions of a pool, the function, its items, whether they are rows, and checked options.
+-- What becomes of a map: functions of a pool, the function, its items, whether they are rows, checked options, and
+-- whether the items are a plain list (check.sequence).
 
-local function finish(pool, f, items, is_rows, options)
+local function finish(pool, f, items, is_rows, options, is_plain)
   if options.progress then
     return Run.new(f, items, is_rows, options, pool.workers):finish()
   end
-  return Run.map(f, items, is_rows, options, pool.workers)
+  return Run.map(f, items, is_rows, options, pool.workers, is_plain)
 end
 
 local function find(pool, f, items, is_rows, options)
@@ -173,12 +174,12 @@ local function map_method(name, use, is_rows)
   return function(self, f, items, options)
     check_self(self, name)
     check.callable(name, 1, f)
-    check.sequence(name, 2, items, is_rows)
+    local is_plain = check.sequence(name, 2, items, is_rows)
     options = options_of(self, name, 3, options)
     if options.store then
       return find_stored(name)(self, f, items, is_rows, options)
     end
-    return use(self, f, items, is_rows, options)
+    return use(self, f, items, is_rows, options, is_plain)
   end
 end
 

@@ -71,10 +71,14 @@ end
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked; not changed
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
+-- @tparam[opt] boolean is_plain the items are a plain list (check.sequence)
 -- @return as `parallel.map`
 -- @raise the error with the lowest index known, unless errors are collected
-function Run.map(f, items, is_rows, options, pool)
-  local n, first, step = measure(items, is_rows, options)
+function Run.map(f, items, is_rows, options, pool, is_plain)
+  local n, first, step
+  if not is_plain or options.into then
+    n, first, step = measure(items, is_rows, options)
+  end
   local results, found, why = core.map(options, pool, f, items, is_rows, n, first, step, options.chunk)
   if results == nil and found then
     errors.raise(errors.lowest(found))
@@ -87,7 +91,7 @@ function Run.map(f, items, is_rows, options, pool)
 end
 
 --- Begins a map; nothing is sent yet.
--- @param ... as of `Run.map`
+-- @param ... as of `Run.map`, up to `pool`
 -- @tparam[opt] integer n_chunks how many chunks there are to be where the options do not say their size;
 -- by default they are measured
 -- @treturn table with the fields `n`, how many items there are (-1: nobody knows), `most_chunks`, how many

@@ -14,10 +14,7 @@ local source = {}
 -- @treturn ?number the first of a range
 -- @treturn ?number its step
 function source.measure(items, is_rows)
-  local length = core.plain_length(items)
-  if length then
-    return length
-  elseif type(items) == "function" then
+  if type(items) == "function" then
     return -1
   elseif not is_rows and range.is(items) then
     return items.n, items.first, items.step

@@ -101,7 +101,7 @@ static void read_items(lua_State *L, moons__job_data *j) {
   lua_setiuservalue(L, JOB, MOONS__VALUE_SOURCE);
   j->chunker.fixed = (uint32_t)lua_tointeger(L, CHUNK);
   j->is_rows = lua_toboolean(L, IS_ROWS);
-  j->n = lua_tointeger(L, N_ITEMS);
+  j->n = lua_isnil(L, N_ITEMS) ? (lua_Integer)lua_rawlen(L, ITEMS) : lua_tointeger(L, N_ITEMS);
   j->has_ended = j->n == 0;
   if (lua_isuserdata(L, ITEMS))
     moons__use_items(L, j, ITEMS);
@@ -301,7 +301,7 @@ int moons__make_map(lua_State *L) {
 **   pool         whose the workers are, as core.new_workers makes them; nil: the state's
 **   items        a table, an array, or the function that gives them
 **   is_rows      they are rows of arguments
-**   n            how many there are; -1: nobody knows
+**   n            how many there are; -1: nobody knows; nil: they are a plain list
 **   first, step  where they follow a rule
 **   chunk        how many calls travel together; nil: by measurement
 ** Returns the job, and how many workers it uses. */

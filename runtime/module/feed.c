@@ -224,7 +224,18 @@ static int call_encoding(lua_State *L, moons__job_data *j, int n_arguments) {
   return status;
 }
 
+/* The same for the numbers at the beginning of a list that no code of the script's watches over: that needs no protection. */
+static void encode_first_numbers(lua_State *L, moons__job_data *j, feed *f) {
+  lua_settop(L, ARG_JOB);
+  if (lua_getiuservalue(L, ARG_JOB, MOONS__VALUE_SOURCE) == LUA_TTABLE &&
+      !lua_getmetatable(L, ARG_SOURCE))
+    encode_numbers(L, j, f);
+  lua_settop(L, ARG_JOB);
+}
+
 static int encode_from_source(lua_State *L, moons__job_data *j, feed *f) {
+  if (j->source == MOONS__FROM_TABLE && !j->is_rows) encode_first_numbers(L, j, f);
+  if (f->n_encoded == f->wanted) return LUA_OK;
   lua_pushcfunction(L, encode_items);
   lua_pushvalue(L, 1);
   lua_getiuservalue(L, 1, MOONS__VALUE_SOURCE);

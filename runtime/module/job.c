@@ -106,12 +106,30 @@ moons__job_data *moons__push_own_job(lua_State *L) {
   return begin(L, state);
 }
 
+/* Whether a user value is an empty table. */
+static int is_empty(lua_State *L, int which) {
+  int top = lua_gettop(L), is_table = lua_getiuservalue(L, 1, which) == LUA_TTABLE;
+  lua_pushnil(L);
+  int is_empty = is_table && !lua_next(L, top + 1);
+  lua_settop(L, top);
+  return is_empty;
+}
+
+void moons__drop_table(lua_State *L, int which) {
+  if (is_empty(L, which)) return;
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, which);
+}
+
 void moons__leave_job(lua_State *L) {
   moons__close_job(L, lua_touserdata(L, 1));
   for (int which = 1; which <= MOONS__N_VALUES; which++) {
+    if (which == MOONS__VALUE_CLASSES || which == MOONS__VALUE_SENT) continue;
     lua_pushnil(L);
     lua_setiuservalue(L, 1, which);
   }
+  moons__drop_table(L, MOONS__VALUE_CLASSES);
+  moons__drop_table(L, MOONS__VALUE_SENT);
   moons__push_state(L);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, MOONS__VALUE_SPARE_JOB);

@@ -126,6 +126,9 @@ enum { MOONS__N_OF_MAP = 9 };
 /* A function in Lua that makes a job of itself, and of the arguments of a map (core.job) after it. Returns nothing. */
 int moons__make_map(lua_State *L);
 
+/* Drops the table that is a user value of the job at stack index 1, but for one that is empty, which is as good as a new one. */
+void moons__drop_table(lua_State *L, int which);
+
 /* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has
 ** stopped the job. Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);

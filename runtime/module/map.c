@@ -43,13 +43,11 @@ int moons__core_map(lua_State *L) {
   return 2;
 }
 
-/* core.plain_length(value): how many items a list has that begins at 1, has no metatable and no field `n`; nothing where it has
-** none, or is no such list. */
-int moons__core_plain_length(lua_State *L) {
+/* core.is_plain_list(value): whether it is a list that begins at 1, with something in it, without a metatable or a field `n`. */
+int moons__core_is_plain_list(lua_State *L) {
   lua_settop(L, 1);
   if (!lua_istable(L, 1) || lua_rawlen(L, 1) == 0 || lua_getmetatable(L, 1)) return 0;
   lua_pushliteral(L, "n");
-  if (lua_rawget(L, 1) != LUA_TNIL || lua_rawgeti(L, 1, 0) != LUA_TNIL) return 0;
-  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, 1));
+  lua_pushboolean(L, lua_rawget(L, 1) == LUA_TNIL && lua_rawgeti(L, 1, 0) == LUA_TNIL);
   return 1;
 }

@@ -38,8 +38,7 @@ moons__encoder *moons__begin_encoding(lua_State *L, moons__job_data *j) {
 /* Arguments: the job, the libraries that the set-up brings at least, the modules that it brings, or nil. */
 static int encode_setup(lua_State *L) {
   moons__job_data *j = lua_touserdata(L, 1);
-  lua_pushnil(L);
-  lua_setiuservalue(L, 1, MOONS__VALUE_SENT);
+  moons__drop_table(L, MOONS__VALUE_SENT);
   moons__encoder *e = moons__begin_encoding(L, j);
   e->out = &j->setup;
   e->needs = (moons__libraries)lua_tointeger(L, 2);
