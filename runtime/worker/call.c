@@ -97,28 +97,29 @@ static void put_message(lua_State *L, moons__call *c) {
   c->result.kind = MOONS__ITEM_MESSAGE;
 }
 
+/* The same as the function below of what is no number. */
+static int get_other_plain(lua_State *L, int index, int type, moons__item_kind *kind, void *bytes) {
+  lua_Integer integer = 0;
+  if (type != LUA_TBOOLEAN && type != LUA_TNIL) return 0;
+  *kind = type == LUA_TNIL ? MOONS__ITEM_NIL : MOONS__ITEM_BOOLEAN;
+  integer = lua_toboolean(L, index);
+  memcpy(bytes, &integer, sizeof integer);
+  return 1;
+}
+
 /* Looks at the value at `index` where it is plain (batch.h): its kind and its 8 bytes. */
 static inline int get_plain(lua_State *L, int index, moons__item_kind *kind, void *bytes) {
-  lua_Integer integer = 0;
-  switch (lua_type(L, index)) {
-  case LUA_TNUMBER:
-    if (!lua_isinteger(L, index)) {
-      lua_Number number = lua_tonumber(L, index);
-      *kind = MOONS__ITEM_FLOAT;
-      memcpy(bytes, &number, sizeof number);
-      return 1;
-    }
+  int type = lua_type(L, index);
+  if (type != LUA_TNUMBER) return get_other_plain(L, index, type, kind, bytes);
+  if (lua_isinteger(L, index)) {
+    lua_Integer integer = lua_tointeger(L, index);
     *kind = MOONS__ITEM_INTEGER;
-    integer = lua_tointeger(L, index);
-    break;
-  case LUA_TBOOLEAN:
-    *kind = MOONS__ITEM_BOOLEAN;
-    integer = lua_toboolean(L, index);
-    break;
-  case LUA_TNIL: *kind = MOONS__ITEM_NIL; break;
-  default: return 0;
+    memcpy(bytes, &integer, sizeof integer);
+  } else {
+    lua_Number number = lua_tonumber(L, index);
+    *kind = MOONS__ITEM_FLOAT;
+    memcpy(bytes, &number, sizeof number);
   }
-  memcpy(bytes, &integer, sizeof integer);
   return 1;
 }
 
@@ -251,36 +252,39 @@ static int call_caller(lua_State *L, moons__call *c) {
 
 /* Takes a string as the result of number n; *end is where it ends. Returns 0 where there is no room. What is part of a call
 ** counts with that: one by one. */
-static int keep_string(lua_State *L, int at, moons__call *c, unsigned n, uint64_t *end) {
+static int keep_string(lua_State *L, moons__call *c, unsigned n, uint64_t *end) {
   size_t n_bytes, start = n > 0 ? (size_t)c->plain[n - 1] : 0;
-  if (lua_type(L, at) != LUA_TSTRING || c->plan->scope != NULL) return 0;
-  const char *bytes = lua_tolstring(L, at, &n_bytes);
+  if (lua_type(L, -1) != LUA_TSTRING || c->plan->scope != NULL) return 0;
+  const char *bytes = lua_tolstring(L, -1, &n_bytes);
   if (n_bytes > sizeof c->strings - start) return 0;
   memcpy(c->strings + start, bytes, n_bytes);
   *end = start + n_bytes;
   return 1;
 }
 
-/* Takes the result at `at` for the sink. */
-static int keep_stored(lua_State *L, int at, moons__call *c) {
-  unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
+/* Takes the result on top, number n, for the sink. */
+static int keep_stored(lua_State *L, moons__call *c, unsigned n) {
   char *place = (char *)c->plain + n * moons__element_bytes(c->plan->luggage.sink.type);
-  if (!convert(L, c, at, place)) return 0;
+  if (!convert(L, c, -1, place)) return 0;
   c->kind = MOONS__ITEM_STORED;
-  atomic_store_explicit(&c->n_plain, n + 1, memory_order_release);
   return 1;
 }
 
-/* Takes the result at `at` where it is of the kind of those before it. */
-static int keep_result(lua_State *L, int at, moons__call *c) {
+/* The same where it is of the kind of those before it. */
+static inline int keep_plain(lua_State *L, moons__call *c, unsigned n) {
   moons__item_kind kind = MOONS__ITEM_STRING;
-  unsigned n = atomic_load_explicit(&c->n_plain, memory_order_relaxed);
   uint64_t value;
-  int is_plain = get_plain(L, at, &kind, &value);
+  int is_plain = get_plain(L, -1, &kind, &value);
   if (n > 0 && kind != c->kind) return 0;
-  if (!is_plain && !keep_string(L, at, c, n, &value)) return 0;
+  if (!is_plain && !keep_string(L, c, n, &value)) return 0;
   c->plain[n] = value;
   c->kind = kind;
+  return 1;
+}
+
+/* Either; where it is taken, whoever gives the call up is told. */
+static inline int keep_result(lua_State *L, moons__call *c, int stores, unsigned n) {
+  if (!(stores ? keep_stored(L, c, n) : keep_plain(L, c, n))) return 0;
   atomic_store_explicit(&c->n_plain, n + 1, memory_order_release);
   return 1;
 }
@@ -311,22 +315,34 @@ static void push_given_string(lua_State *L, const moons__call *c, unsigned i) {
   lua_pushlstring(L, bytes, n_bytes);
 }
 
-/* Pushes what the i-th call is given; returns how many values that is. */
-static int push_given(lua_State *L, const moons__call *c, unsigned i) {
-  lua_Integer integer;
-  lua_Number number;
-  switch (c->item.kind) {
-  case MOONS__ITEM_INTEGER:
+/* The same as the function below of what is no number. */
+static int push_other_given(lua_State *L, const moons__call *c, unsigned i) {
+  if (c->item.kind != MOONS__ITEM_STRING)
+    return push_row(L, c, c->item.bytes + i * c->item.n_bytes);
+  push_given_string(L, c, i);
+  return 1;
+}
+
+/* Pushes what the i-th call is given, which is of this kind; returns how many values that is. */
+static inline int push_given(lua_State *L, const moons__call *c, moons__item_kind kind,
+                             unsigned i) {
+  if (kind > MOONS__ITEM_FLOAT) return push_other_given(L, c, i);
+  if (kind == MOONS__ITEM_INTEGER) {
+    lua_Integer integer;
     memcpy(&integer, &c->given[i], sizeof integer);
     lua_pushinteger(L, integer);
-    return 1;
-  case MOONS__ITEM_FLOAT:
+  } else {
+    lua_Number number;
     memcpy(&number, &c->given[i], sizeof number);
     lua_pushnumber(L, number);
-    return 1;
-  case MOONS__ITEM_STRING: push_given_string(L, c, i); return 1;
-  default: return push_row(L, c, c->item.bytes + i * c->item.n_bytes);
   }
+  return 1;
+}
+
+/* Whether what a call has done ends the go: no code that is proved can do such. */
+static int has_left_something(moons__sandbox *sandbox) {
+  moons__sandbox_flush(sandbox);
+  return sandbox->set_default || sandbox->deferred.n_bytes > 0;
 }
 
 /* The call's `n_begun` is for others, whom it tells which call runs.
@@ -336,26 +352,25 @@ static int call_some(lua_State *L) {
   moons__call *c = lua_touserdata(L, 1);
   const moons__session *s = c->session;
   moons__sandbox *sandbox = &s->workshop->sandbox;
-  int in_lane = s->in_lane, stores = has_sink(c), is_traced = c->is_traced;
-  unsigned n_given = look_at_given(c), n_begun = 0;
+  const moons__bounds bounds = moons__session_bounds(s);
+  moons__item_kind kind = c->item.kind;
+  int in_lane = s->in_lane, stores = has_sink(c), is_traced = c->is_traced, is_kept, is_last;
+  unsigned n_given = look_at_given(c), n = 0;
   luaL_checkstack(L, MOONS__CALLS_IN_ONE_GO + LUA_MINSTACK, NULL);
   c->stage = MOONS__CALL_RUNNING;
-  int is_kept;
   do {
     lua_pushvalue(L, 2);
-    int n_arguments = push_given(L, c, n_begun);
-    moons__call_set_begun(c, ++n_begun);
+    int n_arguments = push_given(L, c, kind, n);
+    moons__call_set_begun(c, n + 1);
     sandbox->cpu_begun_ns = MOONS__UNKNOWN;
     lua_call(L, n_arguments, 1);
-    moons__sandbox_flush(sandbox);
-    if (in_lane && moons__session_is_odd(s)) return 0;
+    if (in_lane && moons__bounds_are_odd(&bounds)) return 0;
+    is_last = in_lane ? !moons__bounds_have_room(&bounds) : has_left_something(sandbox);
     if (moons__stop_reason_of(&sandbox->stop) != 0)
       return 0; /* it had to end, and came to its end by itself */
-    int at = 2 + (int)n_begun;
-    if (is_traced) c->ended_ns[n_begun - 1] = moons__clock_ns();
-    is_kept = stores ? keep_stored(L, at, c) : keep_result(L, at, c);
-  } while (is_kept && n_begun < n_given && !is_over(c) && !sandbox->set_default &&
-           sandbox->deferred.n_bytes == 0 && (!in_lane || moons__session_has_room(s)));
+    if (is_traced) c->ended_ns[n] = moons__clock_ns();
+    is_kept = keep_result(L, c, stores, n);
+  } while (is_kept && ++n < n_given && !is_last && !is_over(c));
   if (is_kept || (!stores && put_without_message(L, -1, c))) return 0; /* or of another kind */
   c->stage = MOONS__CALL_SENDING;
   lua_replace(L, 1);

@@ -123,16 +123,37 @@ static inline int moons__session_may_draw(const moons__session *session) {
   return !session->in_lane || session->lane->draws;
 }
 
-/* Whether the running call, which goes by the lane, has come upon what depends on what lies in the state besides: memory was
-** refused, or a stack has become large. */
-static inline int moons__session_is_odd(const moons__session *session) {
-  const moons__arena *arena = &session->slot->arena;
-  return arena->was_refused || arena->touched_bytes > session->image.n_bytes + MOONS_PROVED_BYTES;
+/* How far calls that go by the lane may go, from when the session was begun: for who looks after each of many. */
+typedef struct moons__bounds {
+  const moons__arena *arena;
+  size_t most_touched_bytes, most_bytes;
+} moons__bounds;
+
+static inline moons__bounds moons__session_bounds(const moons__session *session) {
+  return (moons__bounds){&session->slot->arena, session->image.n_bytes + MOONS_PROVED_BYTES,
+                         session->image.n_bytes + MOONS_GARBAGE_BYTES};
+}
+
+/* Whether the running call has come upon what depends on what lies in the state besides: memory was refused, or a stack has become
+** large. */
+static inline int moons__bounds_are_odd(const moons__bounds *bounds) {
+  return bounds->arena->was_refused || bounds->arena->touched_bytes > bounds->most_touched_bytes;
 }
 
 /* Whether more calls may follow before the state is put back. */
+static inline int moons__bounds_have_room(const moons__bounds *bounds) {
+  return moons__memory_reach(bounds->arena) <= bounds->most_bytes;
+}
+
+/* The same of a session. */
+static inline int moons__session_is_odd(const moons__session *session) {
+  moons__bounds bounds = moons__session_bounds(session);
+  return moons__bounds_are_odd(&bounds);
+}
+
 static inline int moons__session_has_room(const moons__session *session) {
-  return moons__memory_reach(&session->slot->arena) <= session->image.n_bytes + MOONS_GARBAGE_BYTES;
+  moons__bounds bounds = moons__session_bounds(session);
+  return moons__bounds_have_room(&bounds);
 }
 
 /* Where code was ended in its midst, its own cleaning up in Lua was ended too. In a state that is kept, jobs that it
