@@ -72,11 +72,8 @@ end
 
 --- Checks that an argument is a sequence, a range, an array, or an iterator.
 -- @tparam boolean is_rows its items must be rows of arguments
--- @treturn ?boolean true where it is a plain list, of which `core` asks the length itself
 function check.sequence(where, number, value, is_rows)
-  if core.is_plain_list(value) then
-    return true
-  elseif type(value) == "function" then
+  if type(value) == "function" then
     return
   elseif type(value) == "userdata" and core.array_kind(value) then
     return check_array(where, number, value, is_rows)

@@ -8,6 +8,8 @@ local core = require "parallel.core"
 local delayed = require "parallel.delayed"
 local iterate = require "parallel.iterate"
 
+local are_plain = core.are_plain
+
 local Pool = {}
 Pool.__index = Pool
 Pool.__name = "parallel.pool"
@@ -113,7 +115,7 @@ end
 -- {== Maps ========================================================================================
 
 -- What becomes of a map: functions of a pool, the function, its items, whether they are rows, checked options, and
--- whether the items are a plain list (check.sequence).
+-- whether the items are a plain list (`core.are_plain`).
 
 local function finish(pool, f, items, is_rows, options, is_plain)
   if options.progress then
@@ -173,9 +175,12 @@ end
 local function map_method(name, use, is_rows)
   return function(self, f, items, options)
     check_self(self, name)
-    check.callable(name, 1, f)
-    local is_plain = check.sequence(name, 2, items, is_rows)
-    options = options_of(self, name, 3, options)
+    local is_plain = are_plain(f, items)
+    if not is_plain then
+      check.callable(name, 1, f)
+      check.sequence(name, 2, items, is_rows)
+    end
+    options = options == nil and self.options or options_of(self, name, 3, options)
     if options.store then
       return find_stored(name)(self, f, items, is_rows, options)
     end

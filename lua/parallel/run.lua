@@ -71,7 +71,7 @@ end
 -- @tparam boolean is_rows each item is a table of arguments
 -- @tparam table options checked; not changed
 -- @tparam[opt] table pool whose workers it uses, as `core.new_workers` makes them; by default the state's
--- @tparam[opt] boolean is_plain the items are a plain list (check.sequence)
+-- @tparam[opt] boolean is_plain the items are a plain list (`core.are_plain`)
 -- @return as `parallel.map`
 -- @raise the error with the lowest index known, unless errors are collected
 function Run.map(f, items, is_rows, options, pool, is_plain)

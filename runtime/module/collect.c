@@ -204,6 +204,16 @@ static void put_own_error(lua_State *L, harvest *h, int status) {
   h->n_read++;
 }
 
+/* Puts the plain values at the beginning of a chunk into a table with room for them, where nothing can go wrong. */
+static void harvest_first(lua_State *L, harvest *h) {
+  const moons__job_data *j = h->job;
+  moons__item_kind kind;
+  uint32_t n;
+  if ((lua_Integer)(j->taken.first + j->taken.n_calls - 1) > j->n_room) return;
+  while (h->n_read < j->taken.n_calls && (n = moons__batch_plain_next(&h->reader, &kind)) > 0)
+    harvest_plain(L, h, kind, n);
+}
+
 /* A result that cannot be received is that call's error; the others are taken all the same. A report that has no
 ** room is an error of the map. */
 static void harvest_all(lua_State *L, harvest *h) {
@@ -361,6 +371,7 @@ static void harvest_chunk(lua_State *L, harvest *h) {
   lua_settop(L, HARVEST_JOB);
   push_results(L, j);
   moons__batch_open(&h->reader, j->taken.bytes, j->taken.n_bytes);
+  harvest_first(L, h);
   harvest_all(L, h);
   drop_taken(j);
   if (!j->taken.is_cut) harvest_lost(L, h);
@@ -409,7 +420,7 @@ static int wait_for_job(lua_State *L, const moons__job_data *j, int64_t timeout_
 static int take_chunk(lua_State *L, moons__job_data *j, int64_t timeout_ns) {
   drop_taken(j); /* left by an error */
   int error = wait_for_job(L, j, timeout_ns);
-  return error ? error : moons__job_take_with(j->job, 0, &j->taken, &j->given);
+  return error ? error : moons__job_take_ready(j->job, &j->taken, &j->given);
 }
 
 /* Waits for a chunk, and notes its results and errors. Returns 0 or an error. */

@@ -43,11 +43,16 @@ int moons__core_map(lua_State *L) {
   return 2;
 }
 
-/* core.is_plain_list(value): whether it is a list that begins at 1, with something in it, without a metatable or a field `n`. */
-int moons__core_is_plain_list(lua_State *L) {
-  lua_settop(L, 1);
-  if (!lua_istable(L, 1) || lua_rawlen(L, 1) == 0 || lua_getmetatable(L, 1)) return 0;
+/* Whether the value at a stack index is a list that begins at 1, with something in it, without a metatable or a field `n`. */
+static int is_plain_list(lua_State *L, int list) {
+  if (!lua_istable(L, list) || lua_rawlen(L, list) == 0 || lua_getmetatable(L, list)) return 0;
   lua_pushliteral(L, "n");
-  lua_pushboolean(L, lua_rawget(L, 1) == LUA_TNIL && lua_rawgeti(L, 1, 0) == LUA_TNIL);
+  return lua_rawget(L, list) == LUA_TNIL && lua_rawgeti(L, list, 0) == LUA_TNIL;
+}
+
+/* core.are_plain(f, items): whether they are a function and such a list, of which there is no more to check. */
+int moons__core_are_plain(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushboolean(L, lua_isfunction(L, 1) && is_plain_list(L, 2));
   return 1;
 }

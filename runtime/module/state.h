@@ -120,7 +120,7 @@ int moons__core_job(lua_State *L);
 int moons__core_call(lua_State *L);
 int moons__core_map(lua_State *L);
 int moons__core_prove_after(lua_State *L);
-int moons__core_is_plain_list(lua_State *L);
+int moons__core_are_plain(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
 int moons__core_array(lua_State *L);
 int moons__core_array_kind(lua_State *L);

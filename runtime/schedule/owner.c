@@ -548,17 +548,7 @@ void moons__job_report_to(moons_job *job, moons__queue *queue) {
 }
 
 /* One thread uses a job at a time, so what it has waited for is still there. */
-int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
-  moons__shared_list *given = NULL;
-  int error = moons__job_take_with(job, timeout_ns, chunk, &given);
-  moons__shared_list_release(given);
-  return error;
-}
-
-int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
-                         moons__shared_list **given) {
-  int error = moons_job_wait(job, timeout_ns);
-  if (error) return error;
+int moons__job_take_ready(moons_job *job, moons_chunk *chunk, moons__shared_list **given) {
   uv_mutex_lock(&job->mutex);
   moons__chunk *finished = moons__job_take(&job->chunks);
   int is_cut = job->chunks.stopped;
@@ -566,6 +556,14 @@ int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
   if (finished == NULL) return MOONS_EEND;
   hand_over(finished, chunk, given, is_cut);
   return 0;
+}
+
+int moons_job_take(moons_job *job, int64_t timeout_ns, moons_chunk *chunk) {
+  moons__shared_list *given = NULL;
+  int error = moons_job_wait(job, timeout_ns);
+  if (!error) error = moons__job_take_ready(job, chunk, &given);
+  moons__shared_list_release(given);
+  return error;
 }
 
 unsigned moons_job_pending(moons_job *job) {

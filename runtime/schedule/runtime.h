@@ -93,13 +93,12 @@ int moons__job_make(moons_job **job, moons_runtime *runtime, const moons__job_op
 
 /* Do what moons_job_extend, moons_job_put (whose shortage is filled in too) and moons_job_take do, with blocks that the bytes
 ** speak of: luggage as that of make; a list that belongs to the job from here on; one that the caller releases, which stays as
-** it was where nothing was taken. */
+** it was where nothing was taken. The last does not wait: moons_job_wait has just returned 0. */
 int moons__job_extend(moons_job *job, const void *setup, size_t setup_bytes,
                       const moons__luggage *luggage);
 int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *bytes,
                         size_t n_bytes, moons__shared_list *shared, moons__shortage *shortage);
-int moons__job_take_with(moons_job *job, int64_t timeout_ns, moons_chunk *chunk,
-                         moons__shared_list **given);
+int moons__job_take_ready(moons_job *job, moons_chunk *chunk, moons__shared_list **given);
 
 /* A line for a person, once for a function that is called often: why each of its calls needs a state that was put back. NULL:
 ** there is none. It lives as long as the job. */

@@ -147,10 +147,11 @@ int moons__runtime_runs_when_asked(const moons_runtime *r) {
 
 static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
   if (is_ready(job)) return 0;
-  if (timeout_ns != 0) return wait_for(job, moons__clock_after(timeout_ns));
-  if (!moons__runtime_runs_when_asked(job->runtime)) return MOONS_ETIMEDOUT;
+  if (timeout_ns == 0 && !moons__runtime_runs_when_asked(job->runtime)) return MOONS_ETIMEDOUT;
   int ran = run_one(job);
-  return ran < 0 ? ran : is_ready(job) ? 0 : MOONS_ETIMEDOUT;
+  if (ran < 0) return ran;
+  if (ran == 1 && (is_ready(job) || moons__runtime_is_ending(job->runtime))) return 0;
+  return timeout_ns == 0 ? MOONS_ETIMEDOUT : wait_for(job, moons__clock_after(timeout_ns));
 }
 
 /* Calls that end with the one that waits for them are not taken for its results. */
