@@ -142,17 +142,6 @@ end
 -- @function errors.raise
 errors.raise = core.raise
 
---- Raises the error of making a map: that of the system, of memory, or of Ctrl-C as it is, any other says that the
--- function cannot be sent.
-function errors.raise_of_making(value)
-  if getmetatable(value) == errors.type then
-    errors.raise(value)
-  elseif core.ended_by_hook() then
-    error(value, 0)
-  end
-  errors.raise(errors.new(value == "not enough memory" and "memory" or "marshal", value))
-end
-
 --- The error with the lowest index.
 -- @tparam table found errors by index
 -- @return the error, or nil where there is none

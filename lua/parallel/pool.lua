@@ -220,8 +220,7 @@ function Pool:apply(f, ...)
   if self.options.store then
     find_stored "apply"
   end
-  local job <close> = Run.make_call(self.options_of_call, self.workers, f, true, ...)
-  return job:values()
+  return core.apply(self.options_of_call, self.workers, f, true, ...)
 end
 
 --- Makes one call and does not wait for it.
@@ -232,7 +231,7 @@ function Pool:submit(f, ...)
   if self.options.store then
     find_stored "submit"
   end
-  local future = Future.new(Run.of(Run.make_call(self.options_of_call, self.workers, f, false, ...)), true, self)
+  local future = Future.new(Run.of(core.call(self.options_of_call, self.workers, f, false, ...)), true, self)
   Future.tidy()
   return future
 end

@@ -19,23 +19,6 @@ local function size_of_chunks(n, n_chunks)
   return math.max(1, math.min(n // n_chunks, MOST_CALLS))
 end
 
--- Makes a job by `core.job` or `core.call`, with its arguments. Where it cannot, as the function cannot be sent, that
--- is an error value.
-local function make_job(make, ...)
-  local made, job, n_workers = core.protect(make, ...)
-  if not made then
-    errors.raise_of_making(job)
-  end
-  return job, n_workers
-end
-
---- Makes a job of one call.
--- @param ... as `core.call`
--- @return as `core.call`
-function Run.make_call(...)
-  return make_job(core.call, ...)
-end
-
 -- What the option `progress` asks for. Only here, and only where it is used, is its file needed.
 local function new_progress(option, n)
   if not option then
@@ -79,11 +62,9 @@ function Run.map(f, items, is_rows, options, pool, is_plain)
   if not is_plain or options.into then
     n, first, step = measure(items, is_rows, options)
   end
-  local results, found, why = core.map(options, pool, f, items, is_rows, n, first, step, options.chunk)
-  if results == nil and found then
+  local results, found = core.map(options, pool, f, items, is_rows, n, first, step, options.chunk)
+  if results == nil then
     errors.raise(errors.lowest(found))
-  elseif results == nil then
-    errors.raise_of_making(why)
   elseif found then
     return results, found
   end
@@ -100,7 +81,7 @@ function Run.new(f, items, is_rows, options, pool, n_chunks)
   local n, first, step = measure(items, is_rows, options)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
   local progress = new_progress(options.progress, n)
-  local job, n_workers = make_job(core.job, options, pool, f, items, is_rows, n, first, step, chunk)
+  local job, n_workers = core.job(options, pool, f, items, is_rows, n, first, step, chunk)
   local self = {
     n = n, progress = progress, packs = options.pack, stores = options.into ~= nil, job = job,
     most_chunks = n_workers * CHUNKS_PER_WORKER,

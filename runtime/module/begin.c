@@ -1,12 +1,14 @@
 /*
-** A job is made in two steps that may raise: what the arguments say is read first, then the set-up is encoded. The
-** userdata holds nothing that the collector must find in C: functions, items and errors are its user values.
+** A job is made in two steps that may raise: what the arguments say is read first, then the set-up is encoded. Where that cannot
+** be done, the error is an error value. The userdata holds nothing that the collector must find in C: functions, items and
+** errors are its user values.
 */
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
 
 #include "module/errors.h"
+#include "module/hooks.h"
 #include "module/sending.h"
 #include "system/machine.h"
 #include "wire/traceback.h"
@@ -281,20 +283,46 @@ static void make_first_setup(lua_State *L, moons__job_data *j) {
   j->classes.n_known = j->classes.n_numbers;
 }
 
-/* Makes the job at 1 of what stands above it; returns how many workers it uses. */
-static unsigned make(lua_State *L, int is_map) {
+/* Makes the job at 1 of what stands above it. */
+static moons__job_data *make(lua_State *L, int is_map) {
   moons__job_data *j = lua_touserdata(L, JOB);
   moons__job_options options;
   read_arguments(L, j, is_map, &options);
+  j->n_workers = options.n_workers;
   make_first_setup(L, j);
   start_job(L, j, &options);
-  return options.n_workers;
+  return j;
 }
 
-int moons__make_map(lua_State *L) {
+static int make_map(lua_State *L) {
   make(L, 1);
   return 0;
 }
+
+static int make_call(lua_State *L) {
+  moons__job_data *j = make(L, 0);
+  moons__feed_call(L, j, FIRST_ARGUMENT);
+  moons__leave_encoder(j);
+  return 0;
+}
+
+/* Puts the job on top to the bottom of the stack, and has it made of what stood below it. */
+static moons__job_data *make_job(lua_State *L, lua_CFunction make_it) {
+  int n_arguments = lua_gettop(L) - 1;
+  moons__job_data *j = lua_touserdata(L, -1);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, make_it);
+  lua_pushvalue(L, -2);
+  lua_rotate(L, JOB, 3);
+  if (j->is_own) lua_toclose(L, JOB);
+  int status = moons__call_passing_hooks(L, j->state, 1 + n_arguments, 0);
+  if (status != LUA_OK) moons__raise_of_making(L, j, status);
+  return j;
+}
+
+moons__job_data *moons__make_map(lua_State *L) { return make_job(L, make_map); }
+
+moons__job_data *moons__make_call(lua_State *L) { return make_job(L, make_call); }
 
 /* core.job(options, pool, f, items, is_rows, n, first, step, chunk): a job that makes a map:
 **   options      as a script gives them; they have been checked
@@ -308,10 +336,7 @@ int moons__make_map(lua_State *L) {
 int moons__core_job(lua_State *L) {
   lua_settop(L, MOONS__N_OF_MAP);
   moons__push_job(L);
-  lua_insert(L, JOB);
-  lua_Integer n_workers = make(L, 1);
-  lua_settop(L, JOB);
-  lua_pushinteger(L, n_workers);
+  lua_pushinteger(L, moons__make_map(L)->n_workers);
   return 2;
 }
 
@@ -319,11 +344,7 @@ int moons__core_job(lua_State *L) {
 **   is_awaited   nothing else is done before its values are taken */
 int moons__core_call(lua_State *L) {
   luaL_checkany(L, IS_AWAITED - 1);
-  moons__job_data *j = moons__push_job(L);
-  lua_insert(L, JOB);
-  make(L, 0);
-  moons__feed_call(L, j, FIRST_ARGUMENT);
-  moons__leave_encoder(j);
-  lua_settop(L, JOB);
+  moons__push_job(L);
+  moons__make_call(L);
   return 1;
 }

@@ -482,11 +482,8 @@ static int read_values(lua_State *L) {
   return 1;
 }
 
-/* job:values(): waits for a job's only call, with the option `pack`, and returns its values; raises
-** its error value. */
-int moons__core_values(lua_State *L) {
-  harvest h = {.job = moons__check_job(L)};
-  moons__job_data *j = h.job;
+int moons__take_values(lua_State *L, moons__job_data *j) {
+  harvest h = {.job = j};
   lua_settop(L, 1);
   if (j->has_failed) { /* for its arguments cannot be sent */
     lua_getiuservalue(L, 1, MOONS__VALUE_ERRORS);

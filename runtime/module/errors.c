@@ -5,6 +5,7 @@
 #include "module/errors.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "module/hooks.h"
 #include "wire/traceback.h"
@@ -148,10 +149,32 @@ void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, 
   lua_pop(L, 1);
 }
 
+/* Whether the value at a stack index is an error value. */
+static int is_error_value(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  luaL_getmetatable(L, MOONS__ERROR_TYPE);
+  int is_error = lua_getmetatable(L, index) && lua_rawequal(L, -1, -2);
+  lua_settop(L, top);
+  return is_error;
+}
+
+/* One that has been passed on by Lua is known by its text alone. */
+static int is_memory_error(lua_State *L, int index, int status) {
+  return status == LUA_ERRMEM || (lua_type(L, index) == LUA_TSTRING &&
+                                  strcmp(lua_tostring(L, index), "not enough memory") == 0);
+}
+
+void moons__raise_of_making(lua_State *L, moons__job_data *j, int status) {
+  if (!is_error_value(L, lua_gettop(L))) {
+    moons__push_own_error(L, j, 0, is_memory_error(L, -1, status) ? LUA_ERRMEM : LUA_ERRRUN);
+    if (moons__push_caller(L)) lua_setfield(L, -2, "caller");
+  }
+  moons__raise(L);
+}
+
 int moons__raise(lua_State *L) {
   int error = lua_gettop(L);
-  luaL_getmetatable(L, MOONS__ERROR_TYPE);
-  if (lua_getmetatable(L, error) && lua_rawequal(L, -1, -2)) {
+  if (is_error_value(L, error)) {
     lua_pushliteral(L, "caller_traceback");
     if (lua_rawget(L, error) == LUA_TNIL) {
       moons__push_traceback(L, L, NULL, 0);

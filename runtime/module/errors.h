@@ -21,6 +21,10 @@ int moons__raise(lua_State *L);
 ** errors alone, whatever the error is. */
 void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, int status);
 
+/* Raises the error on top, for which a job could not be made: an error value as it is, any other as one which says that the function
+** cannot be sent, or that there is no memory. */
+void moons__raise_of_making(lua_State *L, moons__job_data *j, int status);
+
 /* Notes the error value on top, which it pops, as that of an item. */
 void moons__put_error(lua_State *L, moons__job_data *j, lua_Integer index);
 

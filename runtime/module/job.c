@@ -103,7 +103,9 @@ moons__job_data *moons__push_own_job(lua_State *L) {
     lua_pop(L, 1);
     push_new(L);
   }
-  return begin(L, state);
+  moons__job_data *j = begin(L, state);
+  j->is_own = 1;
+  return j;
 }
 
 /* Whether a user value is an empty table. */
@@ -324,7 +326,6 @@ void moons__make_job_types(lua_State *L) {
   static const luaL_Reg METHODS[] = {
       {"feed", moons__core_feed},
       {"collect", moons__core_collect},
-      {"values", moons__core_values},
       {"results", job_results},
       {"errors", job_errors},
       {"settle", job_settle},

@@ -50,6 +50,8 @@ typedef struct moons__job_data {
   int suits_caller;  /* by its options, this thread may run calls of it */
   int leaves_process; /* its workers are other processes */
   int is_awaited;     /* this thread does nothing before they are over */
+  int is_own;         /* nobody else has it (moons__push_own_job) */
+  unsigned n_workers; /* that it uses */
 
   /* Arrays. Those that are noted here belong to the user values. */
   moons__buffer arrays; /* the address of each that the job reads: they count it */
@@ -120,11 +122,14 @@ void moons__link_job(moons__job_data *j, moons__workers_data *workers);
 /* Pushes the table that is a user value of the job at stack index 1, made when it is needed first. */
 void moons__push_table(lua_State *L, int which);
 
-/* How many arguments core.job and core.map have, and moons__make_map after the job. */
+/* How many arguments core.job and core.map have. */
 enum { MOONS__N_OF_MAP = 9 };
 
-/* A function in Lua that makes a job of itself, and of the arguments of a map (core.job) after it. Returns nothing. */
-int moons__make_map(lua_State *L);
+/* Make the job on top of the arguments below it, those of a map (core.job), or of a call (core.call): that is all on the stack. The
+** job stands at 1 then, alone; where it is pushed by moons__push_own_job, it is closed when the function in C returns. Raises an
+** error value where it cannot be made. */
+moons__job_data *moons__make_map(lua_State *L);
+moons__job_data *moons__make_call(lua_State *L);
 
 /* Drops the table that is a user value of the job at stack index 1, but for one that is empty, which is as good as a new one. */
 void moons__drop_table(lua_State *L, int which);
@@ -164,6 +169,10 @@ void moons__leave_arrays(moons__job_data *j);
 
 /* Feeds and collects until all is home, or a failure has ended the map before its time. */
 void moons__finish(lua_State *L, moons__job_data *j);
+
+/* Waits for the only call of a job, with the option `pack`, and pushes its values on the job at stack index 1; returns how many they are.
+** Raises its error value. */
+int moons__take_values(lua_State *L, moons__job_data *j);
 
 /* Takes what is home by now. */
 void moons__collect_ready(lua_State *L, moons__job_data *j);

@@ -1,46 +1,39 @@
 /*
-** A map that is waited for, in one go: short ones are made of little else than what stands around their calls, and step by
-** step, from Lua, that would take a third more instructions.
+** A map, or a call, that is waited for, in one go: short ones are made of little else than what stands around their calls, and
+** step by step, from Lua, that would take a third more instructions.
 */
 #include <lauxlib.h>
 
-#include "module/hooks.h"
-
-enum { JOB = 1 };
-
-/* Puts a job, which is closed at the end, and what makes it below the arguments. */
-static moons__job_data *begin(lua_State *L) {
-  lua_settop(L, MOONS__N_OF_MAP);
-  moons__job_data *j = moons__push_own_job(L);
-  lua_pushcfunction(L, moons__make_map);
-  lua_pushvalue(L, -2);
-  lua_rotate(L, 1, 3);
-  lua_toclose(L, JOB);
-  return j;
-}
+#include "module/job.h"
 
 /* core.map(...), with the arguments of core.job: returns what the map does. Where a failure has ended it, nil and the errors that are
-** known by now, by number; where it could not be made, two nils and that error. */
+** known by now, by number. */
 int moons__core_map(lua_State *L) {
-  moons__job_data *j = begin(L);
-  if (moons__call_passing_hooks(L, j->state, 1 + MOONS__N_OF_MAP, 0) != LUA_OK) {
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_rotate(L, -3, 2);
-    return 3;
-  }
+  lua_settop(L, MOONS__N_OF_MAP);
+  moons__push_own_job(L);
+  moons__job_data *j = moons__make_map(L);
   moons__finish(L, j);
-  lua_settop(L, JOB);
+  lua_settop(L, 1);
   if (!moons__is_stopped(j)) {
     int n_values = moons__push_outcome(L, j);
     moons__leave_job(L);
     return n_values;
   }
   moons__collect_ready(L, j);
-  lua_settop(L, JOB);
+  lua_settop(L, 1);
   lua_pushnil(L);
   moons__push_table(L, MOONS__VALUE_ERRORS);
   return 2;
+}
+
+/* core.apply(...), with the arguments of core.call: waits for the call, and returns its values, or raises its error value. Those may be
+** so many that the job cannot be left. */
+int moons__core_apply(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  moons__push_own_job(L);
+  int n_values = moons__take_values(L, moons__make_call(L));
+  if (lua_checkstack(L, LUA_MINSTACK)) moons__leave_job(L);
+  return n_values;
 }
 
 /* Whether the value at a stack index is a list that begins at 1, with something in it, without a metatable or a field `n`. */

@@ -82,6 +82,7 @@ static int open_core(lua_State *L) {
       {"job", moons__core_job},
       {"call", moons__core_call},
       {"map", moons__core_map},
+      {"apply", moons__core_apply},
       {"are_plain", moons__core_are_plain},
       {"prove_after", moons__core_prove_after},
       {"array", moons__core_array},

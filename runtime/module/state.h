@@ -119,6 +119,7 @@ int moons__core_why_no_hosts(lua_State *L);
 int moons__core_job(lua_State *L);
 int moons__core_call(lua_State *L);
 int moons__core_map(lua_State *L);
+int moons__core_apply(lua_State *L);
 int moons__core_prove_after(lua_State *L);
 int moons__core_are_plain(lua_State *L);
 int moons__core_draw_seed(lua_State *L);
@@ -139,7 +140,6 @@ int moons__core_hide(lua_State *L);
 /* Methods of jobs. */
 int moons__core_feed(lua_State *L);
 int moons__core_collect(lua_State *L);
-int moons__core_values(lua_State *L);
 int moons__core_stored(lua_State *L);
 
 #endif

@@ -164,7 +164,8 @@ script.on_hosts("regression: a pool", function(case)
       function() parallel.map_async(forever, {1, 2}, {timeout = 0.2, chunk = 1}):get() end,
       function() parallel.map(forever, {1, 2}, {timeout = 0.2, chunk = 1}) end,
     }
-    local protects = {[pcall] = true, [xpcall] = true, [require "parallel.core".map] = true}
+    local core = require "parallel.core"
+    local protects = {[pcall] = true, [core.protect] = true, [core.job] = true, [core.map] = true}
     -- Runs a way in which the k-th function that is called in protected mode is ended at once. Returns how many
     -- there were, and the error.
     local function ended_at(k, way)

@@ -68,10 +68,10 @@ function lanes.run(workers, flags, f, init, rows, prove_after)
   end
   -- As `parallel.map` makes it (lua/parallel/run.lua).
   core.prove_after(prove_after)
-  local results, errors, why =
-    core.map(options_of(flags, init), workers, f, items, is_rows, #items, nil, nil, #items)
-  if not results then
-    return {{kind = "unsent", message = tostring(why)}}, {0}
+  local made, results, errors =
+    pcall(core.map, options_of(flags, init), workers, f, items, is_rows, #items, nil, nil, #items)
+  if not made then
+    return {{kind = "unsent", message = results.message}}, {0}
   end
   local outcomes = {}
   for i = 1, #order do
