@@ -452,9 +452,10 @@ MOONS_API int moons_run(moons_call **call, moons_program *program, const char *f
 
 /* Makes a queue for finished calls. `notify`, which may be NULL, is told when something can be taken where before there was
 ** nothing: it calls uv_async_send, or what else wakes a loop up. It runs on whichever thread has ended the call, or has submitted
-** it (backend "inline"); it may call functions of the library, but not free the queue. Whoever is told takes until nothing is
-** left, for it is not told of each call. Returns 0, or with *queue NULL MOONS_EINVAL, MOONS_ENOMEM, MOONS_ECLOSED,
-** MOONS_EFORKED. Any thread.
+** it (backend "inline"). It may call functions of the library, but not free the queue, nor wait for calls, which may need this
+** thread: moons_next does not wait there, and moons_run, moons_program_load and moons_runtime_close are MOONS_EINVAL (the first two
+** not on MOONS_INLINE). Whoever is told takes until nothing is left, for it is not told of each call. Returns 0, or with *queue NULL
+** MOONS_EINVAL, MOONS_ENOMEM, MOONS_ECLOSED, MOONS_EFORKED. Any thread.
 **
 ** A queue, and the calls that are taken from it, belong to one thread at a time. Calls may be submitted by any threads. */
 MOONS_API int moons_queue_new(moons_queue **queue, moons_runtime *runtime,

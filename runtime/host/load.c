@@ -98,7 +98,7 @@ static int copy_terms(moons__terms **terms, const moons_runtime *runtime,
 static int check_runtime(const moons_runtime *runtime, const moons__terms *terms) {
   if (runtime == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(runtime)) return MOONS_EFORKED;
-  if (moons__runtime_is_worker(runtime)) return MOONS_EINVAL;
+  if (!moons__runtime_may_wait(runtime)) return MOONS_EINVAL;
   if (moons__runtime_check_open(runtime)) return MOONS_ECLOSED;
   return moons__runtime_check_terms(runtime, terms);
 }

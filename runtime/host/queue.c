@@ -100,6 +100,7 @@ int moons_run(moons_call **call, moons_program *program, const char *function,
   if (call == NULL) return MOONS_EINVAL;
   *call = NULL;
   int error = moons__program_check(program, function, arguments, n_arguments);
+  if (!error && !moons__runtime_may_wait(program->runtime)) error = MOONS_EINVAL;
   return error ? error : moons__host_call_run(call, program, function, arguments, n_arguments);
 }
 
@@ -180,6 +181,7 @@ int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call) {
   if (queue == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(queue->runtime)) return MOONS_EFORKED;
   if (moons__runtime_is_worker(queue->runtime)) return MOONS_EINVAL;
+  if (timeout_ns != 0 && !moons__runtime_may_wait(queue->runtime)) timeout_ns = 0;
   return take(queue->completions, timeout_ns, call);
 }
 

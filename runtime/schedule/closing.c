@@ -39,6 +39,38 @@ static int is_busy(moons__closing *c) {
   return busy;
 }
 
+/* {== Telling the host ======================================================================== */
+
+void moons__telling_begin(moons_runtime *r, moons__telling *here) {
+  moons__closing *c = &r->commons->closing;
+  here->thread = uv_thread_self();
+  uv_mutex_lock(&c->mutex);
+  here->next = c->telling;
+  c->telling = here;
+  uv_mutex_unlock(&c->mutex);
+}
+
+void moons__telling_end(moons_runtime *r, const moons__telling *here) {
+  moons__closing *c = &r->commons->closing;
+  uv_mutex_lock(&c->mutex);
+  moons__telling **at = &c->telling;
+  while (*at != here)
+    at = &(*at)->next;
+  *at = here->next;
+  uv_mutex_unlock(&c->mutex);
+}
+
+int moons__telling_is_here(const moons_runtime *r) {
+  moons__closing *c = &r->commons->closing;
+  const uv_thread_t self = uv_thread_self();
+  int is = 0;
+  uv_mutex_lock(&c->mutex);
+  for (const moons__telling *t = c->telling; t != NULL && !is; t = t->next)
+    is = uv_thread_equal(&t->thread, &self) != 0;
+  uv_mutex_unlock(&c->mutex);
+  return is;
+}
+
 /* {== Pools =================================================================================== */
 
 void moons__pool_add(moons_runtime *pool) {
@@ -58,13 +90,13 @@ void moons__pool_remove(moons_runtime *pool) {
   uv_mutex_unlock(&c->mutex);
 }
 
-/* Whether the calling thread is in a call of the runtime, or of a pool that was made on it. */
+/* Whether the calling thread is one of the runtime, or of a pool that was made on it, or in a call of either. */
 static int is_within(const moons_runtime *r) {
   moons__closing *c = &r->commons->closing;
-  int is = moons__runtime_is_worker(r);
+  int is = moons__runtime_is_worker(r) || moons__runtime_is_thread(r) || moons__telling_is_here(r);
   uv_mutex_lock(&c->mutex);
   for (const moons_runtime *pool = c->pools; pool != NULL && !is; pool = pool->next_pool)
-    is = moons__runtime_own_depth(pool) > 0;
+    is = moons__runtime_own_depth(pool) > 0 || moons__runtime_is_thread(pool);
   uv_mutex_unlock(&c->mutex);
   return is;
 }

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/allocate.h"
+#include "schedule/inside.h"
 #include "schedule/pace.h"
 #include "schedule/tasks.h"
 #include "system/clock.h"
@@ -165,7 +166,10 @@ static void leave(moons__completions *c) {
 static void tell(moons__completions *c, listeners l) {
   moons__waiter_ring(l.waiter);
   if (!l.wants_notify) return;
+  moons__telling here;
+  moons__telling_begin(c->runtime, &here);
   c->config.notify(c->config.data);
+  moons__telling_end(c->runtime, &here);
   leave(c);
 }
 

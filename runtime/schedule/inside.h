@@ -36,11 +36,18 @@ typedef struct moons__lines {
   uint64_t last_ns;      /* that of the line that is ahead of all */
 } moons__lines;
 
+/* A thread that tells the host something: what it would wait for in there may wait for it. */
+typedef struct moons__telling {
+  uv_thread_t thread;
+  struct moons__telling *next;
+} moons__telling;
+
 /* Its mutex is taken before all others of a runtime, and held by nobody who calls functions of the host. */
 typedef struct moons__closing {
   uv_mutex_t mutex; /* guards the list, and each change of the phase */
   moons__client *first;
-  moons_runtime *pools; /* that scripts have made */
+  moons_runtime *pools;    /* that scripts have made */
+  moons__telling *telling; /* threads that tell the host something now; on their stacks */
   atomic_int
       phase; /* a moons__phase; only grows. Who reads it with the lock of is_busy is seen, or sees it */
 } moons__closing;
@@ -114,6 +121,16 @@ struct moons_job {
   int is_orphan; /* the owner has gone */
   int is_closed; /* the close of the runtime has ended it */
 };
+
+/* Around what tells the host. No lock is held. */
+void moons__telling_begin(moons_runtime *runtime, moons__telling *here);
+void moons__telling_end(moons_runtime *runtime, const moons__telling *here);
+
+/* Whether the calling thread is within that. */
+int moons__telling_is_here(const moons_runtime *runtime);
+
+/* Whether the calling thread is one of the backend's own, in a call or not. */
+int moons__runtime_is_thread(const moons_runtime *runtime);
 
 /* How deep in calls the calling thread is, those of the parents' included: 0: in none. */
 unsigned moons__runtime_depth(const moons_runtime *runtime);

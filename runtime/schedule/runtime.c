@@ -178,12 +178,15 @@ static const moons__station *here(const moons_runtime *r) {
   return station != NULL && station->depth > 0 ? station : NULL;
 }
 
+int moons__runtime_is_thread(const moons_runtime *r) {
+  const moons__backend_functions *f = r->functions;
+  return !f->runs_when_asked && f->here != NULL && f->here(r->backend) != NULL;
+}
+
 /* The next runtime whose calls the calling thread may be in. A thread of a backend is in none but those of its own, and may
 ** outlive the parent where it was given up. */
 static const moons_runtime *next_of(const moons_runtime *r) {
-  const moons__backend_functions *f = r->functions;
-  int is_own_thread = !f->runs_when_asked && f->here != NULL && f->here(r->backend) != NULL;
-  return is_own_thread ? NULL : r->parent;
+  return moons__runtime_is_thread(r) ? NULL : r->parent;
 }
 
 unsigned moons__runtime_own_depth(const moons_runtime *r) {
@@ -474,6 +477,12 @@ void moons__runtime_print(const moons_runtime *r, const moons__luggage *luggage,
 }
 
 int moons__runtime_is_worker(const moons_runtime *r) { return moons__runtime_depth(r) > 0; }
+
+int moons__runtime_may_wait(const moons_runtime *r) {
+  if (moons__runtime_is_worker(r)) return 0;
+  return r->functions->runs_when_asked ||
+         (!moons__runtime_is_thread(r) && !moons__telling_is_here(r));
+}
 
 void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
 

@@ -43,6 +43,10 @@ moons_runtime *moons__runtime_share(moons_runtime *runtime);
 /* Whether the calling thread is in a call of the runtime. */
 int moons__runtime_is_worker(const moons_runtime *runtime);
 
+/* Whether the calling thread may wait for calls of the runtime: none that runs such itself, whatever it does just now, for those may
+** be what it would wait for. The thread that runs those of the backend "inline" may. */
+int moons__runtime_may_wait(const moons_runtime *runtime);
+
 /* Finds the backend of that name; returns 0 where there is none. Any thread. */
 int moons__backend_of_name(const char *name, moons_backend *backend);
 

@@ -107,6 +107,18 @@ describe("moons.h", function()
   compiles("C99, by clang,", "clang", "-std=c99 -x c")
   compiles("C++17, by clang,", "clang++", "-std=c++17 -x c++")
 
+  it("has no function that the tests of misuse leave out", function()
+    local header = assert(io.open "runtime/moons.h"):read "a"
+    local tests = assert(io.open "spec/embed/misuse_test.c"):read "a"
+    local n_functions = 0
+    for declaration in header:gmatch "\nMOONS_API ([^;]*);" do
+      local name = declaration:match "([%w_]+)%("
+      assert.truthy(tests:find("%f[%w_]" .. name .. "%f[^%w_]"), name .. " is not in misuse_test.c")
+      n_functions = n_functions + 1
+    end
+    assert.is_true(n_functions > 50)
+  end)
+
   it("names just what the shared library shows #unsanitized", function()
     local library = os.getenv "MOONS":gsub("[^/]*$", "libmoons.so")
     local succeeded, output = program.run("nm -D --defined-only " .. program.quote(library))
