@@ -5,6 +5,7 @@ local program = require "c.program"
 local TESTS = {
   {"embed_test", "a host in C"}, {"program_test", "a host without a Lua state"},
   {"queue_test", "a host that does not wait"}, {"close_test", "a host that closes a runtime"},
+  {"storm_test", "a host of many threads"},
   {"lent_test", "a host that lends its threads"},
   {"terms_test", "a host with tenants"}, {"within_test", "functions of a host"}, {"rights_test", "rights of calls"},
   {"bounds_test", "what terms measure out"}, {"ending_test", "a call at a limit of its own"},
