@@ -4,6 +4,7 @@
 **
 ** What lua.c of Lua 5.4 does too is done as there, and in the same order.
 */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
@@ -639,8 +640,16 @@ static int serve(int argc, char **argv) {
   return EXIT_FAILURE;
 }
 
+/* Where stdin, stdout or stderr is closed, the next file that is opened would get its number, a pipe of the command's own
+** say, and what the script prints would go there. What is put in its place refuses to be read or written as it did. */
+static void keep_standard_numbers(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
   command c = {.argc = argc, .argv = argv, .backend = "threads"};
+  keep_standard_numbers();
   if (argc > 0 && argv[0][0] != '\0') program_name = argv[0];
   if (argc > 1 && strcmp(argv[1], "--serve") == 0) return serve(argc, argv);
   moons_options_init(&c.options);

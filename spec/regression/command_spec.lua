@@ -22,6 +22,28 @@ describe("a fault of the command that was mended", function()
     end)
   end)
 
+  -- What the script printed went into a pipe of the command's own, which ended it with the first byte as its exit code.
+  it("a script that is started with closed streams prints into what the command opens", function()
+    local code = [[
+      print "to stdout"
+      io.stderr:write "to stderr\n"
+      local results = parallel.map(function(i) print(i) return i * 2 end, {1, 2, 3})
+      io.write "more"
+      local file <close> = assert(io.open("out", "w"))
+      file:write(results[3], " ", tostring(io.stdout:flush()))
+    ]]
+    temporary.folder({["a.lua"] = code}, function(folder)
+      local moons = os.getenv "MOONS"
+      for _, closed in ipairs {"<&- >&- 2>&-", ">&- 2>&-", "2>&-"} do
+        for _, backend in ipairs {"threads", "processes"} do
+          local command = ("cd %s && %s -b %s a.lua %s"):format(folder, moons, backend, closed)
+          assert.same({true, "exit", 0}, {os.execute(closed == "2>&-" and command .. " >out2" or command)})
+          assert.equal(closed == "2>&-" and "6 true" or "6 nil", read(folder .. "/out"):match "^%d %l+")
+        end
+      end
+    end)
+  end)
+
   it("--help is known, and --version is not", function()
     local result = script.moons {"--version"}
     assert.equal(0, result.code)
