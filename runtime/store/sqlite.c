@@ -40,6 +40,8 @@ int moons__sqlite_raise(lua_State *L, sqlite3 *handle) {
 
 int moons__sqlite_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
+  /* ":memory:" and "file:a" are names of files too. */
+  if (*path != '/') path = lua_pushfstring(L, "./%s", path);
   database *d = lua_newuserdatauv(L, sizeof *d, 0);
   d->handle = NULL;
   luaL_setmetatable(L, DATABASE);
