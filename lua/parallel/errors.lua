@@ -28,10 +28,18 @@ local function show_plain(value)
     return (show_string(value))
   elseif type(value) == "table" then
     return "{...}"
-  elseif type(value) == "number" or type(value) == "boolean" then
+  elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)
   end
   return "a " .. type(value)
+end
+
+-- Tables that the module computes: their items are not in them.
+local COMPUTED = {["parallel.range"] = "a range", ["parallel.grid"] = "a grid", ["parallel.sample"] = "a sample"}
+
+local function name_of_computed(t)
+  local metatable = getmetatable(t)
+  return type(metatable) == "table" and COMPUTED[rawget(metatable, "__name")]
 end
 
 -- The names among the keys of a table, sorted.
@@ -62,7 +70,10 @@ end
 
 -- An item, shortened.
 local function show(item)
-  return type(item) == "table" and show_table(item) or show_plain(item)
+  if type(item) ~= "table" then
+    return show_plain(item)
+  end
+  return name_of_computed(item) or show_table(item)
 end
 
 -- Which call failed; nothing for an error of none.

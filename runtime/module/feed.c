@@ -87,7 +87,8 @@ static int is_named(lua_State *L, int row) {
 static int push_row(lua_State *L) {
   int row = lua_gettop(L);
   if (!lua_istable(L, row))
-    luaL_error(L, "a row must be a table of arguments, not a %s", luaL_typename(L, row));
+    luaL_error(L, "a row must be a table of arguments, not %s%s", lua_isnil(L, row) ? "" : "a ",
+               luaL_typename(L, row));
   lua_Integer n = row_length(L, row);
   if (n == 0 && is_named(L, row))
     luaL_error(L, "a row must be a list of arguments; this one has named fields and no list: write "

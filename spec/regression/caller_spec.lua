@@ -111,6 +111,25 @@ describe("regression: the caller", function()
     ]]
   end)
 
+  -- It was {1, a nil, "x", a nil}, and a range {a nil, a nil, a nil, a nil, ...}.
+  it("is shown items with holes, and computed ones, as what they are", function()
+    passes [[
+      local experiment = require "parallel.experiment"
+      local function refused(text, f, ...)
+        local err = select(2, pcall(f, ...))
+        assert(tostring(err):find(text, 1, true), tostring(err))
+      end
+      local function fail() error "no" end
+      refused('call 1 (item {1, nil, "x", nil}) failed: ', parallel.starmap, fail, {{1, nil, "x", n = 4}})
+      refused("call 1 (item a range) failed: ", parallel.map, fail, {parallel.range(1, 5)})
+      refused("call 1 (item a grid) failed: ", parallel.map, fail, {experiment.grid {a = {1, 2}}})
+      refused("call 1 (item a sample) failed: ", parallel.map, fail,
+        {experiment.sample(2, {a = experiment.uniform(0, 1)})})
+      refused("a row must be a table of arguments, not nil", parallel.starmap, fail, {n = 1})
+      refused("a row must be a table of arguments, not a number", parallel.starmap, fail, {5})
+    ]]
+  end)
+
   it("a signal may come while the command ends", function()
     for _ = 1, 20 do
       local result = script.run [[os.execute "kill -INT $PPID &"]]
