@@ -49,9 +49,7 @@ end
 -- Waits for one more chunk; returns the number of its first call, or nil at the end.
 local function receive(self)
   local run = self.run
-  if run.job:is_closed() then
-    error(errors.new("cancelled", "cancelled"), 0) -- with its pool
-  end
+  run:check_open()
   self:feed()
   local n_calls, first = run:collect()
   if n_calls == 0 then

@@ -77,6 +77,7 @@ function Progress:collect(run, seconds)
   local now = seconds and core.now() or self.looked
   local deadline = now + (seconds or math.huge)
   repeat
+    run:check_open()
     local n_calls, first, n_failed = run.job:collect(math.min(deadline, self.due) - now)
     now = core.now()
     if n_calls then

@@ -121,6 +121,14 @@ function Run:try_to_feed(most)
   return fed, fed and count_unsent(self, n_unsent) or n_unsent
 end
 
+--- Checks that its pool was not terminated meanwhile, by a callback or in a loop.
+-- @raise "cancelled"
+function Run:check_open()
+  if self.job:is_closed() then
+    error(errors.new("cancelled", "cancelled"), 0)
+  end
+end
+
 --- Waits for a chunk of results, for some seconds or for ever, and shows progress where there is any.
 -- @return as `job:collect`
 function Run:collect(seconds)
@@ -146,6 +154,7 @@ end
 local function go_on(self, look)
   local job = self.job
   while true do
+    self:check_open()
     self:feed()
     if job:is_stopped() then
       return false

@@ -155,6 +155,36 @@ script.on_hosts("regression: a pool", function(case)
     check()
   ]])
 
+  -- "parallel.progress:80: the job is closed", it said.
+  case("what goes on as its pool is terminated, by a callback or in the loop, is cancelled", [[
+    local function slow(x) parallel.sleep(0.005) return x == 0 end
+    local path = os.tmpname()
+    local ways = {
+      map = function(pool, options) return pool:map(slow, parallel.range(1, 500), options) end,
+      first = function(pool, options) return pool:first(slow, parallel.range(1, 500), options) end,
+      imap = function(pool, options) for _ in pool:imap(slow, parallel.range(1, 500), options) do end end,
+      imap_unordered = function(pool, options)
+        for _ in pool:imap_unordered(slow, parallel.range(1, 500), options) do end
+      end,
+    }
+    for name, way in pairs(ways) do
+      for _, store in ipairs {false, name ~= "first" and path or nil} do
+        local pool = parallel.pool(2)
+        local function progress() pool:terminate() end
+        local ok, err = pcall(way, pool, {chunk = 1, progress = progress, store = store or nil})
+        assert(not ok and err.kind == "cancelled", name .. ": " .. tostring(err))
+      end
+    end
+    local pool = parallel.pool(2)
+    local ok, err = pcall(function()
+      for i in pool:imap(slow, parallel.range(1, 500), {chunk = 1, store = path}) do
+        if i == 2 then pool:terminate() end
+      end
+    end)
+    assert(not ok and err.kind == "cancelled", tostring(err))
+    for _, suffix in ipairs {"", "-wal", "-shm"} do os.remove(path .. suffix) end
+  ]])
+
   -- Ctrl-C is an error of a hook. Where it came as items were read, it was taken for an error of what they are read
   -- from, which waits for the results of those before: for ever, where these do not end.
   case("ends a wait where a hook does, wherever that comes", [[

@@ -230,6 +230,7 @@ end
 -- Makes the calls, until all are home, or one has failed where that is to be raised.
 local function finish(run, missing, report, outcome, raises)
   while true do
+    run:check_open()
     if run:feed() > 0 then
       outcome:put_all(take_unsent(run, missing))
     end
@@ -385,6 +386,7 @@ local function advance(self)
   elseif not self.run then
     self:begin()
   end
+  self.run:check_open()
   self:feed()
   local n_calls, first = self.run:collect()
   if n_calls then
