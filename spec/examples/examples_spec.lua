@@ -97,7 +97,7 @@ describe("the example", function()
 
   for _, row in ipairs {
     {"host"}, {"rules"}, {"loop_epoll", tags = " #linux"}, {"loop_uv"}, {"loop_uv", "poll"}, {"loop_lent"},
-    {"tenants"}, {"worker", tags = " #unsanitized"},
+    {"tenants"}, {"preload"}, {"worker", tags = " #unsanitized"},
   } do
     local file = row[1]
     it(("embed/%s.c prints what it should%s"):format(table.concat(row, " "), row.tags or ""), function()
