@@ -79,8 +79,9 @@ static int run_tenant(moons_runtime *runtime, tenant *t) {
   terms.data = t;
   int error = moons_program_load(&program, runtime, t->script, strlen(t->script), "=rules", &terms);
   if (!error) error = moons_run(&call, program, "main", NULL, 0);
+  const moons_error *why = call != NULL ? moons_call_error(call) : moons_program_error(program);
   if (error == MOONS_ESCRIPT)
-    printf("%s: %s\n", t->name, moons_call_error(call)->message);
+    printf("%s: %s\n", t->name, why->message);
   else if (!error)
     printf("%s gets %s\n", t->name, moons_to_string(moons_results(call, NULL), "nothing"));
   if (program != NULL) print_account(runtime, program, t);
