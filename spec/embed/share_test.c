@@ -464,16 +464,101 @@ static void long_maps_take_turns(void) {
   long_maps_take_turns_with("futures");
 }
 
+/* {== Places that are given back ============================================================== */
+
+enum { N_HELD = 16 };
+
+typedef struct crowd {
+  lua_State *L;
+  atomic_uint n_held;
+  atomic_int goes_on;
+  moons_queue *queue;
+  moons_program *program;
+  int n_put;
+  atomic_int is_over;
+} crowd;
+
+static int hold(lua_State *L) {
+  crowd *c = moons_data(L);
+  atomic_fetch_add(&c->n_held, 1);
+  while (!atomic_load(&c->goes_on) && !moons_is_ending(L))
+    usleep(200);
+  return 0;
+}
+
+static void add_hold(lua_State *L, void *data) {
+  (void)data;
+  lua_register(L, "hold", hold);
+}
+
+static void *hold_all(void *data) {
+  const crowd *c = data;
+  run(c->L, "parallel.map(function() hold() end, parallel.range(1, 16), {chunk = 1})");
+  return NULL;
+}
+
+static void *put_often(void *data) {
+  crowd *c = data;
+  for (; !atomic_load(&c->is_over); c->n_put++)
+    CHECK(moons_submit(c->queue, c->program, "same", NULL, 0, NULL, NULL) == 0);
+  return NULL;
+}
+
+/* All workers are busy, so what a queue has begun is taken back when it is freed; meanwhile another thread puts calls, which begin
+** in these places. */
+static void cancel_and_put(crowd *c, moons_runtime *runtime, useconds_t us) {
+  pthread_t holder, putter;
+  moons_queue *cancelled;
+  moons_call *call;
+  atomic_store(&c->goes_on, 0);
+  atomic_store(&c->is_over, 0);
+  atomic_store(&c->n_held, 0);
+  c->n_put = 0;
+  CHECK(pthread_create(&holder, NULL, hold_all, c) == 0);
+  while (atomic_load(&c->n_held) < N_HELD)
+    usleep(100);
+  CHECK(moons_queue_new(&cancelled, runtime, NULL, NULL) == 0);
+  CHECK(moons_queue_new(&c->queue, runtime, NULL, NULL) == 0);
+  for (int i = 0; i < N_HELD; i++)
+    CHECK(moons_submit(cancelled, c->program, "same", NULL, 0, NULL, NULL) == 0);
+  CHECK(pthread_create(&putter, NULL, put_often, c) == 0);
+  usleep(us);
+  moons_queue_free(cancelled);
+  atomic_store(&c->is_over, 1);
+  CHECK(pthread_join(putter, NULL) == 0);
+  atomic_store(&c->goes_on, 1);
+  CHECK(pthread_join(holder, NULL) == 0);
+  for (; c->n_put > 0 && moons_next(c->queue, -1, &call) == 0; c->n_put--)
+    moons_call_free(call);
+  CHECK(c->n_put == 0);
+  moons_queue_free(c->queue);
+}
+
+static void all_that_begin_come(void) {
+  crowd c = {.n_put = 0};
+  uint64_t random = 1;
+  moons_terms terms = terms_with(add_hold, &c);
+  moons_options options = usual_options(N_HELD);
+  moons_runtime *runtime = open_runtime(&options);
+  c.L = open_state_under(runtime, &terms);
+  c.program = load(runtime, "function same() end");
+  for (int i = 0; i < 400; i++)
+    cancel_and_put(&c, runtime, 300 + (useconds_t)random_below(&random, 1500));
+  moons_program_free(c.program);
+  close_both(c.L, runtime);
+}
+
 static const test TESTS[] = {
-    {"no kind of map within a call has more than its program's share", each_kind},
-    {"calls with maps within them have their program's share together", many_at_once},
-    {"maps at random, cancelled and timed out, keep to shares", at_random},
+    {"no kind of map within a call has more than its program's share #threads", each_kind},
+    {"calls with maps within them have their program's share together #threads", many_at_once},
+    {"maps at random, cancelled and timed out, keep to shares #threads", at_random},
     {"a map within a call uses its share", share_is_used},
     {"any worker runs what a call asks for", any_worker_runs_it},
     {"maps of a state have its share together", states_have_their_share},
     {"a thread that is lent keeps to shares", lent_thread_has_a_share},
     {"maps within calls take turns with other programs", maps_take_turns},
     {"a long map within a call takes turns with other programs", long_maps_take_turns},
+    {"calls that begin where others were cancelled all come #threads", all_that_begin_come},
     {NULL, NULL},
 };
 
