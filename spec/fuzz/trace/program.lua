@@ -476,13 +476,15 @@ function Program:item()
     return one_of(random(2) == 1 and ITEMS or NUMBERS_ONLY)
   end
   local known = one_of {self.tables, self.harmless, self.harmful, self.classes}
-  self.flags.varies = self.flags.varies or #known > 0 -- in plain Lua it is the captured one itself
+  self.flags.varies = self.flags.varies or #known > 0 or nil -- in plain Lua it is the captured one itself
   return #known > 0 and one_of(known) or "{1, 2}"
 end
 
--- A table as an argument: of the call's own, or now and then a class, which the call then has under two names.
+-- A table as an argument: of the call's own, or now and then a class, which the call then has under two names. What a
+-- call writes to a class does not come home, where in plain Lua its results have it.
 function Program:table_item()
   local class = #self.classes > 0 and random(8) == 1 and one_of(self.classes)
+  self.flags.varies = self.flags.varies or class or nil
   return class and one_of {class, "setmetatable({x = 1}, " .. class .. ")"} or "{" .. one_of {flat(), nested()} .. "}"
 end
 
@@ -493,6 +495,7 @@ end
 
 -- A row with a class that the function captures too: a write to the argument is one to what is captured.
 function Program:row_with_class()
+  self.flags.varies = true
   return ("{%s, 2, %s, n = 3}"):format(one_of(NUMBERS_ONLY), self:class())
 end
 
