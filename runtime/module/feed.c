@@ -283,7 +283,7 @@ static void help(lua_State *L, const moons__job_data *j) {
   while (moons__job_help(j->job));
 }
 
-/* Hands the chunk that was encoded to the job. */
+/* Hands the chunk that was encoded to the job. Where that cannot be, nothing more is read. */
 static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   moons__libraries needs = j->encoder.needs;
   moons__complete_setup(L, j);
@@ -302,7 +302,7 @@ static void put_chunk(lua_State *L, moons__job_data *j, uint32_t n_items) {
   int error =
       moons__job_put_with(j->job, (uint64_t)j->next, n_items, bytes, n_bytes, shared, &shortage);
   if (error == MOONS_ETHREAD) j->lacks_worker = 1;
-  if (error == MOONS__ESTOPPED || error == MOONS_ETHREAD) j->has_ended = 1;
+  if (error) j->has_ended = 1; /* what it had is lost: its numbers are nobody's */
   if (error != MOONS__ESTOPPED) moons__check_made(L, error, &shortage);
   j->next += n_items;
   if (j->first_here != 0) help(L, j);
