@@ -175,14 +175,15 @@ typedef struct moons_terms {
   ** so. Of a Lua state: what each call of its maps may. */
   size_t result_bytes;
 
-  /* A tenant's share of the workers: no more than so many run calls of a program, or of all maps of a Lua state, maps and futures within
-  ** these calls included; a call that waits for its own map runs parts of it meanwhile. Each map on a pool that a script has made, or in
-  ** a call in a worker process, has so many for itself. And calls of a program that wait: then moons_submit and moons_run return MOONS_EBUSY. */
+  /* A tenant's share of the workers: no more than so many run calls of a program, or of all maps of a Lua state, maps and
+  ** futures within these calls included; a call that waits for its own map runs parts of it meanwhile. Each map on a pool that a
+  ** script has made, or in a call in a worker process, has so many for itself. And calls of a program that wait: then
+  ** moons_submit and moons_run return MOONS_EBUSY. */
   unsigned max_running;
   unsigned max_waiting;
 
-  /* Call i's math.random depends on (seed, i); 0: from the system. The calls of a Lua state's maps count on from one to the next; what
-  ** a script has given the option `seed`, and a pool, has its own, which depends on this one. */
+  /* Call i's math.random depends on (seed, i); 0: from the system. The calls of a Lua state's maps count on from one to the
+  ** next; what a script has given the option `seed`, and a pool, has its own, which depends on this one. */
   uint64_t seed;
 
   /* Called in each state before its image is taken, after the libraries that the rights allow, before the script: adds
@@ -236,7 +237,8 @@ typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
 
-  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A map may ask for more: from then on there may be so many. */
+  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A map may ask for more: from then on there may be
+  ** so many. */
   unsigned n_workers;
 
   /* Workers that scripts may bring about beside these, by pools and the option `workers`, all together; beyond that it is an error
@@ -292,10 +294,10 @@ typedef struct moons_options {
   ** rarely: SECURITY.md says when. */
   int stop_signal;
 
-  /* What MOONS_PROCESSES, and pools of scripts that ask for it, start as their workers: the path of the command `moons`, or a name to be
-  ** found on the PATH. It must be of the same version as the library, built with the same Lua; with `open` it must be this
-  ** program, whose main calls moons_worker_main, since another one offers other functions. NULL: the command beside the library
-  ** or in the folder `bin` of the same place; else `moons` on the PATH. Copied. */
+  /* What MOONS_PROCESSES, and pools of scripts that ask for it, start as their workers: the path of the command `moons`, or a
+  ** name to be found on the PATH. It must be of the same version as the library, built with the same Lua; with `open` it must be
+  ** this program, whose main calls moons_worker_main, since another one offers other functions. NULL: the command beside the
+  ** library or in the folder `bin` of the same place; else `moons` on the PATH. Copied. */
   const char *program;
 
   /* Where MOONS_HOSTS runs calls: names of machines, with how many calls each runs at once, "node1:16,ann@node2", and brackets for
@@ -346,11 +348,11 @@ MOONS_API int moons_runtime_close(moons_runtime *runtime, int64_t timeout_ns);
 ** `write`. Accepts NULL. Any thread but a worker. */
 MOONS_API void moons_runtime_free(moons_runtime *runtime);
 
-/* Lends this thread to a runtime of MOONS_LENT: runs calls until none wait, at once where enough threads do already. Returns how many
-** chunks of calls it has run, or MOONS_EINVAL, MOONS_ECLOSED, MOONS_EFORKED. Any thread, while the runtime is held.
+/* Lends this thread to a runtime of MOONS_LENT: runs calls until none wait, at once where enough threads do already. Returns how
+** many chunks of calls it has run, or MOONS_EINVAL, MOONS_ECLOSED, MOONS_EFORKED. Any thread, while the runtime is held.
 **
-** Threads that wait for calls as long as it takes (moons_run, moons_program_load, a map of a Lua state) lend themselves. A call on a lent
-** thread cannot be given up: one that was cancelled, or whose time is over, and that is in a C function that does not
+** Threads that wait for calls as long as it takes (moons_run, moons_program_load, a map of a Lua state) lend themselves. A call
+** on a lent thread cannot be given up: one that was cancelled, or whose time is over, and that is in a C function that does not
 ** return, keeps the thread, and moons_runtime_free waits for it. */
 MOONS_API int moons_lend(moons_runtime *runtime);
 
@@ -382,8 +384,8 @@ typedef struct moons_stats {
 } moons_stats;
 
 /* Fills in what the runtime has done; with a program, what the calls and maps have done that were made of that program, its loading
-** counted: but maps within its calls count for the runtime alone. Returns 0; or MOONS_EINVAL (no runtime, a program of another one, no
-** stats, a size that cannot be) or MOONS_EFORKED, with nothing filled in. Any thread, workers as well. */
+** counted: but maps within its calls count for the runtime alone. Returns 0; or MOONS_EINVAL (no runtime, a program of another
+** one, no stats, a size that cannot be) or MOONS_EFORKED, with nothing filled in. Any thread, workers as well. */
 #define moons_stats_of(runtime, program, stats)                                                    \
   moons_stats_sized(runtime, program, stats, sizeof(moons_stats))
 MOONS_API int moons_stats_sized(moons_runtime *runtime, moons_program *program, moons_stats *stats,
@@ -493,10 +495,10 @@ MOONS_API int moons_submit_map(moons_queue *queue, moons_program *program, const
                                moons_call **call);
 
 /* Takes a call that has finished, well or with an error: it is the caller's from then on. Waits for one for up to `timeout_ns`
-** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. Where many are under way and come
-** faster than a thread is woken up, they are taken in groups: up to 0.2 ms after they have finished. On the backend "inline" calls
-** run here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where none is under way,
-** MOONS_ECLOSED where none can be any more, MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
+** (0: does not, negative: as long as it takes). Each call is given exactly once, cancelled ones too. Where many are under way
+** and come faster than a thread is woken up, they are taken in groups: up to 0.2 ms after they have finished. On the backend
+** "inline" calls run here, with a timeout of 0 one at a time. Returns 0, or with *call NULL MOONS_ETIMEDOUT, MOONS_EEND where
+** none is under way, MOONS_ECLOSED where none can be any more, MOONS_EINVAL, MOONS_EFORKED. Not on a worker. */
 MOONS_API int moons_next(moons_queue *queue, int64_t timeout_ns, moons_call **call);
 
 /* Ends a call: where it has begun, at its next instruction in Lua. It comes home with kind CANCELLED, unless it has just ended by

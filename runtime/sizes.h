@@ -316,13 +316,14 @@
 #define MOONS_HOSTS_AT_ONCE 8u
 #endif
 
-/* So many bytes may be on their way to a rank of MPI, or wait to be taken there, on each channel: enough to keep a fast network busy. */
+/* So many bytes may be on their way to a rank of MPI, or wait to be taken there, on each channel: enough to keep a fast network
+** busy. */
 #ifndef MOONS_CHANNEL_BYTES
 #define MOONS_CHANNEL_BYTES ((size_t)1 << 20)
 #endif
 
-/* A rank of MPI looks for letters again after a 64th of the time for which there have been none, but at least and at most after so many ns:
-** MPI has nothing to wait for. An idle rank takes some 1% of a core so. */
+/* A rank of MPI looks for letters again after a 64th of the time for which there have been none, but at least and at most after
+** so many ns: MPI has nothing to wait for. An idle rank takes some 1% of a core so. */
 #ifndef MOONS_RANK_LOOK_LEAST_NS
 #define MOONS_RANK_LOOK_LEAST_NS 20000
 #endif
@@ -483,8 +484,9 @@
 #define MOONS_SPIN_NS 50000
 #endif
 
-/* A thread of a host that takes calls, many of which are under way, sleeps for a share of the time in which these come, and takes what
-** has come: being woken up for each costs some 6 µs of processor time. The most and the least ns of that; systems may add some 50 µs. */
+/* A thread of a host that takes calls, many of which are under way, sleeps for a share of the time in which these come, and
+** takes what has come: being woken up for each costs some 6 µs of processor time. The most and the least ns of that; systems may
+** add some 50 µs. */
 #ifndef MOONS_DOZE_NS
 #define MOONS_DOZE_NS 1000000
 #endif

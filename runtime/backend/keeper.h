@@ -132,8 +132,8 @@ void moons__keepers_tell(moons__backend *backend, moons__take_running *take, voi
 /* Adds a keeper below `n_workers`, for a chunk, or for its place. Returns 0, or -1 where there can be none. */
 int moons__keeper_add(moons__backend *backend, unsigned n_workers);
 
-/* On the thread of a keeper that has nothing to do: lends its place, if somebody wants one. Returns whether it has: then it is woken when
-** that is free again. */
+/* On the thread of a keeper that has nothing to do: lends its place, if somebody wants one. Returns whether it has: then it is
+** woken when that is free again. */
 int moons__place_lend(keeper *k);
 
 /* Wants the place of one of the first `n_workers` back, for a chunk. */

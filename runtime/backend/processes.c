@@ -140,8 +140,8 @@ int moons__keeper_add(moons__backend *b, unsigned n_workers) {
   return number < n_workers && start_keeper(b, number) == 0 ? 0 : -1;
 }
 
-/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more; else wants the place
-** back that one has lent. The mutex is held. */
+/* Starts a keeper for a chunk that the first `n_workers` may run, where none is coming and there may be one more; else wants the
+** place back that one has lent. The mutex is held. */
 static int call_new(moons__backend *b, unsigned n_workers) {
   if (n_workers > b->n_workers) n_workers = b->n_workers;
   if (may_suffice(b, n_workers)) return 0;

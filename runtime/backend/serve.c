@@ -324,8 +324,8 @@ static int take_place(moons__server *s, const moons__frame *frame) {
   return error;
 }
 
-/* Returns 0, 1: no chunk will come, or -1. Where the other process is gone nobody else ends what calls have started and left, so that is
-** not left to the other thread: this one might end the process before. */
+/* Returns 0, 1: no chunk will come, or -1. Where the other process is gone nobody else ends what calls have started and left, so
+** that is not left to the other thread: this one might end the process before. */
 static int take(moons__server *s) {
   moons__frame frame;
   if (moons__link_read(&s->work, &frame, sizeof frame)) moons__process_end_group();

@@ -11,8 +11,8 @@
 typedef struct moons__server moons__server;
 
 /* Takes its place as the worker process that this process was started to be, says who it is, and learns how its states are to
-** be. `terms`: what the host offers; it shares them. From then on the end of the other process is that of this one, and of all that it has
-** started. NULL: there is nothing to serve. */
+** be. `terms`: what the host offers; it shares them. From then on the end of the other process is that of this one, and of all
+** that it has started. NULL: there is nothing to serve. */
 moons__server *moons__server_open(moons__frame_config *config, moons__terms *terms);
 
 /* Where what it runs is noted; NULL: nowhere. It stays as long as the process. */

@@ -1,7 +1,8 @@
 /*
 ** Jobs as objects of a Lua state, as the files that work on them see them: begin.c makes them, sending.c their set-up, feed.c
 ** puts items into them, arrays.c knows what arrays they use, collect.c takes results out of them, errors.c makes error values of
-** those that failed; map.c does all of that in one go; job.c is what the script asks them. hooks.c calls what may run the script's code meanwhile.
+** those that failed; map.c does all of that in one go; job.c is what the script asks them. hooks.c calls what may run the
+** script's code meanwhile.
 */
 #ifndef MOONS_MODULE_JOB_H
 #define MOONS_MODULE_JOB_H
@@ -170,8 +171,8 @@ void moons__leave_arrays(moons__job_data *j);
 /* Feeds and collects until all is home, or a failure has ended the map before its time. */
 void moons__finish(lua_State *L, moons__job_data *j);
 
-/* Waits for the only call of a job, with the option `pack`, and pushes its values on the job at stack index 1; returns how many they are.
-** Raises its error value. */
+/* Waits for the only call of a job, with the option `pack`, and pushes its values on the job at stack index 1; returns how many
+** they are. Raises its error value. */
 int moons__take_values(lua_State *L, moons__job_data *j);
 
 /* Takes what is home by now. */

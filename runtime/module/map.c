@@ -26,8 +26,8 @@ int moons__core_map(lua_State *L) {
   return 2;
 }
 
-/* core.apply(...), with the arguments of core.call: waits for the call, and returns its values, or raises its error value. Those may be
-** so many that the job cannot be left. */
+/* core.apply(...), with the arguments of core.call: waits for the call, and returns its values, or raises its error value. Those
+** may be so many that the job cannot be left. */
 int moons__core_apply(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   moons__push_own_job(L);

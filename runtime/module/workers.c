@@ -205,8 +205,8 @@ static unsigned default_workers(const moons_runtime *runtime, int has_hosts) {
   return has_hosts ? 0 : moons__runtime_told_workers(runtime);
 }
 
-/* core.new_workers(n, seed | nil, backend | nil, hosts | nil, command | nil): workers like those of the state, but n of them; 0: as many
-** as the state has, or its hosts. They share its console. Returns them, and how many there are. */
+/* core.new_workers(n, seed | nil, backend | nil, hosts | nil, command | nil): workers like those of the state, but n of them; 0:
+** as many as the state has, or its hosts. They share its console. Returns them, and how many there are. */
 int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const char *hosts = lua_isnoneornil(L, 4) ? NULL : check_names(L, 4),

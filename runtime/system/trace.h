@@ -65,9 +65,8 @@ void moons__trace_name_thread(moons__trace *trace, unsigned pool, unsigned numbe
 moons__trace_origin moons__trace_add_machine(moons__trace *trace, unsigned pool, unsigned place,
                                              const char *name, unsigned n_workers);
 
-/* Where events of the calling thread stand; of a part, those of its row `number`, from 0, or behind or, as numbers wrap around, before
-** that. Events of a process that works for the
-** thread may stand there too. */
+/* Where events of the calling thread stand; of a part, those of its row `number`, from 0, or behind or, as numbers wrap around,
+** before that. Events of a process that works for the thread may stand there too. */
 moons__trace_origin moons__trace_here(const moons__trace *trace, uint64_t number);
 
 /* Writes what all have added, and ends the array. The trace itself stays, for threads that nobody waits for. Returns NULL, or

@@ -155,8 +155,8 @@ static void encode_userdata(encoder *e, int index, int depth) {
   if (!moons__wire_marshalled(e, index, depth)) refuse_userdata(e, index);
 }
 
-/* A handle of the host's, which means the same to all states of the process; NULL, as of libraries that have a value for it, means the
-** same everywhere. */
+/* A handle of the host's, which means the same to all states of the process; NULL, as of libraries that have a value for it,
+** means the same everywhere. */
 static void put_pointer(encoder *e, int index) {
   const void *pointer = lua_topointer(e->L, index);
   if (e->leaves_process && pointer != NULL)

@@ -35,8 +35,8 @@ typedef struct moons__worker_config {
   void (*preload)(struct lua_State *L, void *data); /* gives the state the module `parallel` */
   void *preload_data;
 
-  /* In a worker process: waits until what calls have started has ended, as it was told to. Returns 0, or -1: something does not end. On
-  ** a thread whose call, an outermost one, has ended. NULL: nobody waits. */
+  /* In a worker process: waits until what calls have started has ended, as it was told to. Returns 0, or -1: something does not
+  ** end. On a thread whose call, an outermost one, has ended. NULL: nobody waits. */
   int (*await_within)(void *data);
   void *await_data;
 } moons__worker_config;
