@@ -632,13 +632,15 @@ future:get()
   for _, host in ipairs {THREADS, PROCESSES, HOSTS} do
     it("that comes hundreds of times, while workers come and go, ends nothing " .. host.name, function()
       local _, result = asks([[
-        os.execute "(for i in $(seq 300); do kill -USR1 $PPID; done) &"
+        os.execute "(for i in $(seq 300); do kill -USR1 $PPID; done; touch asked) &"
         local n_pools = tonumber((...))
         local function f(x) return x end
-        for _ = 1, n_pools do
+        repeat
           local pool <close> = parallel.pool(2)
           for _ = 1, 5 do assert(#pool:map(f, parallel.range(1, 50)) == 50) end
-        end
+          n_pools = n_pools - 1
+        until n_pools <= 0 and io.open "asked"
+        parallel.sleep(0.3)
       ]], host.flags, host == THREADS and "60" or "10")
       assert.truthy(result.stderr:find "runs?\n")
     end)
