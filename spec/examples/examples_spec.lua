@@ -105,12 +105,13 @@ describe("the example", function()
       check(script.execute {path, row[2]}, read(("examples/embed/%s.expected"):format(file)))
     end)
 
-    -- What it prints is not compared: under valgrind a call may take longer than its terms allow.
+    -- What it prints is not compared, nor whether it has come to a good end: under valgrind a call, or a script that is
+    -- loaded, may take longer than its terms allow.
     it(("embed/%s.c has no error that valgrind sees #linux #unsanitized"):format(table.concat(row, " ")), function()
       if not program.run "command -v valgrind" then return pending "there is no valgrind" end
       local path = program.build(file, {("examples/embed/%s.c"):format(file)})
       local result = script.execute {"valgrind", "-q", "--leak-check=full", "--error-exitcode=99", path, row[2]}
-      assert(result.code == 0 and not result.stderr:find("\n?==%d+=="), result.stderr)
+      assert(result.code <= 1 and not result.stderr:find("\n?==%d+=="), result.stderr)
     end)
   end
 end)
