@@ -170,15 +170,15 @@ script.on_hosts("a call that cannot be stopped", function(_, _, host)
   it("takes the calls around it with it", function()
     passes([[
       local function outer(x)
-        local ok, err = pcall(parallel.map, f, {x}, {timeout = 0.1})
+        local ok, err = pcall(parallel.map, f, {x}, {timeout = 0.1, workers = 1})
         return ok and x or err.kind
       end
-      local pool <close> = parallel.pool(1) -- so that a call runs the calls of its maps itself
+      local pool <close> = parallel.pool(1) -- and one for each map, so that a call runs the calls of its maps itself
       local results, errors = pool:map(outer, {1, "for long", 3}, {errors = "collect"})
       equal({results[1], results[3]}, {1, 3})
       equal(errors[2].kind, "lost")
       -- Time enough to begin the map within, on a busy machine too.
-      local ok, err = pcall(pool.map, pool, function(x) return parallel.map(f, {x}) end, {"for long"},
+      local ok, err = pcall(pool.map, pool, function(x) return parallel.map(f, {x}, {workers = 1}) end, {"for long"},
         {timeout = 1})
       equal(ok, false)
       assert_given_up(err, "timeout")

@@ -59,10 +59,10 @@ script.on_hosts("a call that was given up and comes back", function(_, _, host)
     passes([[
       local function outer(x)
         local held = fill()
-        local ok, err = pcall(parallel.map, f, {x}, {timeout = 1})
+        local ok, err = pcall(parallel.map, f, {x}, {timeout = 1, workers = 1})
         return held and ok and x or tostring(err)
       end
-      local pool <close> = parallel.pool(1) -- so that a call runs the calls of its maps itself
+      local pool <close> = parallel.pool(1) -- and one for each map, so that a call runs the calls of its maps itself
       local ok, err = pcall(pool.map, pool, outer, {"stuck"})
       assert_lost(ok, ok and {kind = err[1]} or err, "lost")
       let_go()
