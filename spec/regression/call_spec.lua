@@ -1,6 +1,23 @@
 local script = require "support.script"
 
 describe("a fault that was mended", function()
+  it("a finalizer that runs while results are sent changes none of them, in the first call or in others", function()
+    script.passes [[
+      local captured = {3, 1, 2, list = {{1}, {2}}, name = "a"}
+      for n = 1, 600 do
+        local function f()
+          local made = {3, 1, 2, 4, x = 1, y = 2.5, sub = {5, 7, x = 2}, list = {{3, 1, x = 1}, {5, 7, x = 2}}}
+          setmetatable({}, {__gc = function() made.x = "finalized" end})
+          for i = 1, 8 * n do local _ = {i, i} end -- for some n the collector is just about to run
+          made.x = -3
+          return captured.name, n, made
+        end
+        local results = parallel.map(f, {1, 2, 3}, {workers = 1, pack = true})
+        equal({n, results[2][3].x, results[3][3].x}, {n, results[1][3].x, results[1][3].x})
+      end
+    ]]
+  end)
+
   it("warn that a call turns on is off in the next", function()
     local result = script.passes [[
       parallel.map(function(x)
