@@ -4,7 +4,9 @@
 -- functions are only counted.
 -- @module trace.same
 
-local HAS_ADDRESS = "0[xX]%x%x%x%x%x"
+local function has_address(text)
+  return text:find "0[xX]%x%x%x%x%x" or text:find "%x%x%x%x%x[xX]0" -- of a text that was reversed
+end
 
 local same_value
 
@@ -16,7 +18,7 @@ local function same_number(a, b)
 end
 
 local function same_text(a, b)
-  return a == b or a:find(HAS_ADDRESS) and b:find(HAS_ADDRESS) and #a == #b
+  return a == b or #a == #b and has_address(a) and has_address(b)
 end
 
 -- Notes that two things with identities stand at the same place. Returns false where one of them stood with another
