@@ -132,8 +132,10 @@ describe("the prompt", function()
     runs("a map in a map", "parallel.map(function() parallel.map(f, {1, 2}) end, {1, 2, 3})")
     runs("an iteration", "p = parallel.pool(2) for _ in p:imap(f, {1, 2}) do end")
     runs("a call", "p = parallel.pool(2) p:apply(f)")
-    runs("a call of the only worker, by its future", "x = parallel.submit(f) x:get()", "1")
-    runs("a call of the only worker, as results come", "x = parallel.imap(f, {1}) x()", "1")
+    -- A future that nobody waits for yet would go on.
+    local slow = "g = function() parallel.sleep(0.5) f() end "
+    runs("a call of the only worker, by its future", slow .. "x = parallel.submit(g) x:get()", "1")
+    runs("a call of the only worker, as results come", slow .. "x = parallel.imap(g, {1}) x()", "1")
     runs("many short calls whose errors are collected",
       "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50), {errors = 'collect'})")
     runs("many short calls", "print('ru' .. 'ns') parallel.map(math.sqrt, parallel.range(1, 1 << 50))")
