@@ -113,7 +113,7 @@ script.on_hosts("the items of a map", function(case)
     local sparse = setmetatable({}, {__len = function() return 1 << 50 end, __index = function(_, i) return i end})
     for _, xs in ipairs {{n = 1 << 40}, {n = math.maxinteger}, parallel.range(1, 1 << 45), sparse} do
       local ok, err = pcall(parallel.map, function() error "stop" end, xs)
-      assert(not ok and err.index <= 100 and err.kind == "error", err)
+      assert(not ok and err.index <= 1000 and err.kind == "error", err) -- hosts are given more while they start
     end
     assert(collectgarbage "count" < 200000)
   ]])
