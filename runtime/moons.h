@@ -176,9 +176,10 @@ typedef struct moons_terms {
   size_t result_bytes;
 
   /* A tenant's share of the workers: no more than so many run calls of a program, or of all maps of a Lua state, maps and
-  ** futures within these calls included; a call that waits for its own map runs parts of it meanwhile. Each map on a pool that a
-  ** script has made, or in a call in a worker process, has so many for itself. And calls of a program that wait: then
-  ** moons_submit and moons_run return MOONS_EBUSY. */
+  ** futures within these calls included; a call that waits for its own map runs parts of it meanwhile. A call that runs in a
+  ** worker process, or has a pool of its own, runs all parts of its map there itself. Each map on a pool that the script of a Lua
+  ** state has made has so many for itself. And calls of a program that wait: then moons_submit and moons_run return
+  ** MOONS_EBUSY. */
   unsigned max_running;
   unsigned max_waiting;
 

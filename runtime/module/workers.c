@@ -185,6 +185,12 @@ static void check_hosts(lua_State *L, const moons_runtime *runtime, moons_backen
                   "the backend 'hosts' wants hosts: parallel.pool {hosts = {\"node1:16\"}}");
 }
 
+/* Whether a pool has workers of its own. Not in a call under terms that bound how many the program's calls have. */
+static int may_have_own(const moons__state_data *state) {
+  return !moons__runtime_is_worker(state->runtime) ||
+         moons__terms_of(moons__luggage_of(state)->terms)->max_running == 0;
+}
+
 /* The backend that was asked for, at this index, or that of the state. */
 static moons_backend choose_backend(lua_State *L, int index, const moons__state_data *state) {
   const moons_runtime *runtime = state->runtime;
@@ -197,7 +203,7 @@ static moons_backend choose_backend(lua_State *L, int index, const moons__state_
   int is_far = backend == MOONS_HOSTS || backend == MOONS_MPI;
   if (is_far || backend == MOONS_PROCESSES) check_processes(L, runtime, terms);
   if (is_far) check_hosts(L, runtime, backend, terms);
-  return backend;
+  return may_have_own(state) ? backend : MOONS_INLINE;
 }
 
 /* How many a pool has that does not say; 0: as many as its hosts have, or as there are cores. */

@@ -122,10 +122,12 @@ static moons__plan *make_first_plan(moons_runtime *r, const moons__job_options *
   return plan;
 }
 
-/* As many as are asked for, but no more than the terms allow. */
+/* As many as are asked for, but no more than the terms allow. In a worker process nobody knows how many of the others the
+** program's calls have: a call there runs its maps by itself, in the place that it has. */
 static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   unsigned n_asked = plan->options.n_workers,
            n_most = moons__terms_of(plan->luggage.terms)->max_running;
+  if (n_most > 0 && moons__runtime_is_served(r)) n_most = 1;
   unsigned n = n_asked > 0 ? n_asked : moons__runtime_workers(r);
   return n_most > 0 && n_most < n ? n_most : n;
 }

@@ -7,7 +7,7 @@
 typedef struct tenant {
   unsigned share;
   atomic_uint n_busy, most_busy, n_over;
-  atomic_uint n_leaves, n_on_worker[8];
+  atomic_uint n_leaves, n_on_worker[64]; /* workers of pools are counted with the others */
 } tenant;
 
 static void begin_leaf(tenant *t, unsigned worker) {
@@ -16,6 +16,7 @@ static void begin_leaf(tenant *t, unsigned worker) {
     continue;
   if (t->share > 0 && n > t->share) atomic_fetch_add(&t->n_over, 1);
   atomic_fetch_add(&t->n_leaves, 1);
+  CHECK(worker < sizeof t->n_on_worker / sizeof t->n_on_worker[0]);
   atomic_fetch_add(&t->n_on_worker[worker], 1);
 }
 
@@ -112,6 +113,11 @@ static const char KINDS[] =
     "    return sum(parallel.map(leaf, {x, x, x}, {chunk = 1}))\n"
     "  end, {1, 2, 3}, {chunk = 1})) - 1\n"
     "end\n"
+    "function pool()\n"
+    "  local own <close> = parallel.pool(3)\n"
+    "  local future = own:submit(leaf, 1)\n"
+    "  return sum(own:map(leaf, {2, 3, 4}, {chunk = 1})) + sum(parallel.map(leaf, {5, 6, 7, 8})) + future:get()\n"
+    "end\n"
     "function left()\n"
     "  for _ in parallel.imap(leaf, xs, {chunk = 1}) do break end\n"
     "  for i = 1, 4 do parallel.submit(leaf, i) end\n"
@@ -119,7 +125,7 @@ static const char KINDS[] =
     "  return (parallel.first(function(x) return leaf(x) + 7 end, xs))\n"
     "end\n";
 
-static const char *const NAMES[] = {"map", "imap", "futures", "polled", "told", "nested", "left"};
+static const char *const NAMES[] = {"map", "imap", "futures", "polled", "told", "nested", "pool", "left"};
 enum { N_NAMES = sizeof NAMES / sizeof NAMES[0] };
 
 static void each_kind_on(unsigned n_workers, unsigned share) {
