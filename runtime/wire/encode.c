@@ -102,9 +102,9 @@ static void encode_marshalled(encoder *e, int index, int depth) {
   enter(e, &frame);
   int first = lua_gettop(L);
   lua_pushvalue(L, index);
-  if (e->rests_collector) lua_gc(L, LUA_GCRESTART);
+  if (e->has_stopped_collector) lua_gc(L, LUA_GCRESTART);
   lua_call(L, 1, LUA_MULTRET);
-  if (e->rests_collector) lua_gc(L, LUA_GCSTOP);
+  if (e->has_stopped_collector) lua_gc(L, LUA_GCSTOP);
   int last = lua_gettop(L);
   if (last < first || !lua_isfunction(L, first)) {
     leave(e); /* the value is to blame, not what it has returned */

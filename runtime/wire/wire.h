@@ -51,13 +51,13 @@ struct moons__encoder {
   int sent_index; /* stack index of what the other side has got: names of globals -> true, and modules ->
                               true, or 1 for those that it must get before the message; 0: functions do not bring
                               globals */
-  int pristine_index;  /* stack index of the globals of pristine.h, which need no sending */
-  int is_kept;         /* in a set-up: of a state that others are set up in */
-  int is_setup;        /* marks what is sent in that table; modules in Lua go by value */
-  int may_want;        /* no set-up: the other side can get more modules */
-  int is_data;         /* functions, and what has a __marshal, are refused */
-  int leaves_process;  /* the other side is another process */
-  int rests_collector; /* that of the state rests, but while a __marshal runs */
+  int pristine_index;        /* stack index of the globals of pristine.h, which need no sending */
+  int is_kept;               /* in a set-up: of a state that others are set up in */
+  int is_setup;              /* marks what is sent in that table; modules in Lua go by value */
+  int may_want;              /* no set-up: the other side can get more modules */
+  int is_data;               /* functions, and what has a __marshal, are refused */
+  int leaves_process;        /* the other side is another process */
+  int has_stopped_collector; /* that of the state is stopped, but while a __marshal runs */
 
   /* Of a set-up. `put_first` puts what must be there before the first value. `put_more` puts or queues more that goes along
   ** at the end, and returns 0 when nothing is left. */

@@ -66,11 +66,11 @@ static int push_arguments(lua_State *L, moons__call *c) {
   return n;
 }
 
-/* Has the collector rest where the state is put back afterwards: a finalizer could change what is being sent, and would do so in some
+/* Stops the collector where the state is put back afterwards: a finalizer could change what is being sent, and would do so in some
 ** calls alone, for a look among names makes garbage. */
-static void rest_collector(lua_State *L, const moons__session *s, moons__encoder *e) {
-  e->rests_collector = s->fresh && !s->in_lane && lua_gc(L, LUA_GCISRUNNING) == 1;
-  if (e->rests_collector) lua_gc(L, LUA_GCSTOP);
+static void stop_collector(lua_State *L, const moons__session *s, moons__encoder *e) {
+  e->has_stopped_collector = s->fresh && !s->in_lane && lua_gc(L, LUA_GCISRUNNING) == 1;
+  if (e->has_stopped_collector) lua_gc(L, LUA_GCSTOP);
 }
 
 /* The encoder for what goes home, with what the state and the other side know. It stays from call to call, with its memory. In
@@ -91,7 +91,7 @@ static moons__encoder *get_encoder(lua_State *L, moons__call *c) {
     e->own_start = s->slot->arena.heap;
     e->own_end = (const char *)e->own_start + s->image.n_bytes;
   }
-  rest_collector(L, s, e);
+  stop_collector(L, s, e);
   return e;
 }
 
