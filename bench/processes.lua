@@ -51,18 +51,20 @@ local function measure_calls(sample, pools)
   end
 end
 
--- Calls that keep a processor busy for so many microseconds, time for each.
+-- Calls that keep a processor busy for so many microseconds, time for each; in each round from another place in the states.
 local function measure_work(sample, pools)
-  local spin = load(work.SPIN)()
-  local loops_a_us = measure.loops_a_second(spin) / 1e6
+  local loops_a_us = measure.loops_a_second(load(work.SPIN)()) / 1e6
   for _, us in ipairs {10, 100, 1000} do
     local n_calls, n_loops = math.ceil(WORK_S * 1e6 / us), math.ceil(us * loops_a_us)
-    local xs, ways = work.copies(n_loops, n_calls), {}
-    for name, pool in pairs(pools) do
-      ways[#ways + 1] = {name .. "_" .. us, pool.map, pool, spin, xs}
-      pool:map(spin, xs)
+    local xs = work.copies(n_loops, n_calls)
+    for round = 1, WORK_ROUNDS do
+      local spin, ways = work.spin_at(round), {}
+      for name, pool in pairs(pools) do
+        ways[#ways + 1] = {name .. "_" .. us, pool.map, pool, spin, xs}
+        pool:map(spin, xs)
+      end
+      measure.in_turn(sample, 1, n_calls, ways)
     end
-    measure.in_turn(sample, WORK_ROUNDS, n_calls, ways)
   end
 end
 
