@@ -16,10 +16,10 @@
 #include "moons.h"
 #include "sizes.h"
 #include "system/alarm.h"
+#include "system/clock.h"
 #include "system/fork.h"
 #include "system/machine.h"
 #include "system/park.h"
-#include "system/spin.h"
 #include "system/thread.h"
 #include "system/trace.h"
 #include "worker/outcome.h"
@@ -46,9 +46,7 @@ struct moons__backend {
   sigset_t blocked;
   moons__cores *cores; /* NULL: not known */
 
-  moons__patience patience; /* of threads that wait for a chunk */
-  atomic_uint n_submitted;  /* changed when the mutex is free again, for threads that wait busily */
-  atomic_uint n_running;    /* threads that run a chunk; grows under the mutex */
+  atomic_uint n_running; /* threads that run a chunk; grows under the mutex */
 
   moons__stack
       guest; /* of whatever thread runs calls while it waits; without workers before the first does */
@@ -56,12 +54,11 @@ struct moons__backend {
   uv_mutex_t mutex; /* guards all that follows */
   uv_cond_t left;   /* a thread has ended, or was given up */
   moons__chunk_list queue;
-  moons__park park;    /* threads that sleep until there is a chunk, or the end */
-  unsigned n_spinning; /* threads that wait busily for a chunk */
-  int has_guest;       /* a thread that waits runs a chunk */
-  thread *threads;     /* those that run */
-  thread *over;        /* those that have ended, to be joined */
-  unsigned n_threads;  /* that there should be */
+  moons__park park;   /* threads that wait for a chunk, or the end */
+  int has_guest;      /* a thread that waits runs a chunk */
+  thread *threads;    /* those that run */
+  thread *over;       /* those that have ended, to be joined */
+  unsigned n_threads; /* that there should be */
   unsigned n_alive;
   char is_taken[MOONS_MAX_WORKERS]; /* by number: a thread has it */
   unsigned n_telling;               /* threads that tell the host of their end */
@@ -71,34 +68,17 @@ struct moons__backend {
 
 /* The queue. */
 
-/* At most one thread for two cores is awake for chunks to come, and only on a core that is left. */
-static int may_spin(const moons__backend *b) {
-  unsigned n_cores = b->config.n_cores;
-  unsigned n_awake = b->n_spinning + atomic_load_explicit(&b->n_running, memory_order_relaxed);
-  return n_cores > 1 && b->n_spinning < (n_cores + 1) / 2 && n_awake < n_cores &&
-         moons__spin_pays(&b->patience);
-}
-
-/* Waits busily for a chunk for a moment. The mutex is held before and after. */
-static void spin(moons__backend *b) {
-  unsigned n_submitted = atomic_load_explicit(&b->n_submitted, memory_order_relaxed);
-  b->n_spinning++;
-  uv_mutex_unlock(&b->mutex);
-  moons__spin(&b->n_submitted, n_submitted);
-  uv_mutex_lock(&b->mutex);
-  b->n_spinning--;
-}
-
 /* Waits until there is a chunk for this thread, or the end. The mutex is held. */
 static moons__chunk *wait_for_chunk(moons__backend *b, thread *t) {
-  uint64_t start_ns = uv_hrtime();
+  uint64_t start_ns = moons__clock_ns();
   moons__chunk *chunk;
-  if (may_spin(b)) spin(b);
+  moons__park_spin(&b->park, &b->mutex, atomic_load_explicit(&b->n_running, memory_order_relaxed),
+                   b->config.n_cores);
   while ((chunk = moons__chunk_dequeue(&b->queue, t->sleeper.number)) == NULL && !b->closing) {
     moons__stack_rest(&t->workers);
     moons__park_sleep(&b->park, &t->sleeper, &b->mutex);
   }
-  moons__spin_learn(&b->patience, uv_hrtime() - start_ns);
+  moons__park_learn(&b->park, &t->sleeper, start_ns);
   return chunk;
 }
 
@@ -119,16 +99,11 @@ static moons__chunk *dequeue(moons__backend *b, thread *t) {
   return chunk;
 }
 
-/* How many threads look for chunks, or will in a moment. The mutex is held. */
-static unsigned n_coming(const moons__backend *b) {
-  return b->n_spinning + moons__park_n_called(&b->park);
-}
-
 /* Calls a thread that sleeps for the chunk that was just put into the queue, which the first `n_workers` may run; NULL
 ** where none of these sleeps, or those that look for chunks suffice. The mutex is held. */
 static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
   int is_for_some = n_workers < b->n_threads; /* those that look for chunks may be others */
-  if (!is_for_some && b->queue.n <= n_coming(b)) return NULL;
+  if (!is_for_some && b->queue.n <= moons__park_n_coming(&b->park)) return NULL;
   return moons__park_call(&b->park, n_workers);
 }
 
@@ -367,7 +342,7 @@ static unsigned n_replaced_by_none(const moons__backend *b) {
 static int lacks_thread(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
   if (b->closing || b->n_alive + n_replaced_by_none(b) >= b->n_threads) return 0;
   int is_for_some = n_workers < b->n_threads; /* those that come may be others */
-  if (!is_for_some && n_chunks <= n_coming(b)) return 0;
+  if (!is_for_some && n_chunks <= moons__park_n_coming(&b->park)) return 0;
   return free_number(b) < n_workers && !moons__park_has(&b->park, n_workers);
 }
 
@@ -438,7 +413,7 @@ static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
   int nobody = b->n_alive == 0;
   uv_mutex_unlock(&b->mutex);
   if (is_refused) return error;
-  atomic_fetch_add_explicit(&b->n_submitted, 1, memory_order_release);
+  moons__park_tell(&b->park);
   if (called != NULL) moons__sleeper_wake(called);
   if (nobody) moons__alarm_nudge(b->alarm);
   return 0;

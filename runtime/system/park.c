@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "moons.h"
+#include "system/clock.h"
 
 int moons__sleeper_open(moons__sleeper *sleeper, unsigned number) {
   *sleeper = (moons__sleeper){.number = number};
@@ -22,6 +23,31 @@ void moons__park_expect(moons__park *park) {
 
 void moons__park_come(moons__park *park) {
   atomic_fetch_sub_explicit(&park->n_called, 1, memory_order_relaxed);
+}
+
+static int may_spin(const moons__park *park, unsigned n_busy, unsigned n_cores) {
+  return n_cores > 1 && park->n_spinning < (n_cores + 1) / 2 &&
+         park->n_spinning + n_busy < n_cores && moons__spin_pays(&park->patience);
+}
+
+void moons__park_spin(moons__park *park, uv_mutex_t *lock, unsigned n_busy, unsigned n_cores) {
+  if (!may_spin(park, n_busy, n_cores)) return;
+  unsigned n_told = atomic_load_explicit(&park->n_told, memory_order_relaxed);
+  park->n_spinning++;
+  uv_mutex_unlock(lock);
+  moons__spin(&park->n_told, n_told);
+  uv_mutex_lock(lock);
+  park->n_spinning--;
+}
+
+void moons__park_tell(moons__park *park) {
+  atomic_fetch_add_explicit(&park->n_told, 1, memory_order_release);
+}
+
+void moons__park_learn(moons__park *park, const moons__sleeper *sleeper, uint64_t start_ns) {
+  uint64_t called_ns = sleeper->called_ns;
+  uint64_t end_ns = called_ns > start_ns ? called_ns : moons__clock_ns();
+  moons__spin_learn(&park->patience, end_ns - start_ns);
 }
 
 void moons__park_sleep(moons__park *park, moons__sleeper *sleeper, uv_mutex_t *lock) {
@@ -51,6 +77,7 @@ moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers) {
   moons__sleeper **at = find(park, n_workers), *sleeper = *at;
   if (sleeper == NULL) return NULL;
   *at = sleeper->next;
+  sleeper->called_ns = moons__clock_ns();
   moons__park_expect(park);
   return sleeper;
 }
@@ -63,6 +90,10 @@ void moons__sleeper_wake(moons__sleeper *sleeper) { uv_sem_post(&sleeper->wake);
 
 unsigned moons__park_n_called(const moons__park *park) {
   return atomic_load_explicit(&park->n_called, memory_order_relaxed);
+}
+
+unsigned moons__park_n_coming(const moons__park *park) {
+  return park->n_spinning + moons__park_n_called(park);
 }
 
 void moons__park_make_way(const moons__park *park) {

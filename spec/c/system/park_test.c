@@ -116,12 +116,64 @@ static void counts_the_started(void) {
   finish(threads);
 }
 
+static atomic_uint n_over; /* threads that have waited busily */
+
+static void spin_once(void *data) {
+  unsigned n_cores = *(unsigned *)data;
+  uv_mutex_lock(&lock);
+  moons__park_spin(&park, &lock, 1, n_cores);
+  uv_mutex_unlock(&lock);
+  atomic_fetch_add(&n_over, 1);
+}
+
+static unsigned n_coming(void) {
+  uv_mutex_lock(&lock);
+  unsigned n = moons__park_n_coming(&park);
+  uv_mutex_unlock(&lock);
+  return n;
+}
+
+/* Looks for some time whether a thread of so many waits busily, and tells it. */
+static int has_spun(unsigned n_cores) {
+  uv_thread_t thread;
+  int has = 0;
+  atomic_store(&n_over, 0);
+  CHECK(uv_thread_create(&thread, spin_once, &n_cores) == 0);
+  while (!has && atomic_load(&n_over) == 0)
+    has = n_coming() == 1;
+  moons__park_tell(&park);
+  CHECK(uv_thread_join(&thread) == 0);
+  CHECK(n_coming() == 0);
+  return has;
+}
+
+static void spins_where_it_pays(void) {
+  int has = 0;
+  CHECK(uv_mutex_init(&lock) == 0 && moons__sleeper_open(&places[0], 0) == 0);
+  for (int i = 0; i < 1000 && !has; i++) /* it may not be seen on a busy machine */
+    has = has_spun(2);
+  CHECK(has);
+  CHECK(!has_spun(1)); /* the other thread has it */
+  for (int i = 0; i < 10; i++)
+    moons__park_learn(&park, &places[0], 0);
+  CHECK(!has_spun(2)); /* those waits were long */
+  places[0].called_ns = 2;
+  for (int i = 0; i < 10; i++) /* short ones: it was called at once, and has slept on */
+    moons__park_learn(&park, &places[0], 1);
+  for (int i = 0; i < 1000 && !(has = has_spun(2)); i++)
+    continue;
+  CHECK(has);
+  moons__sleeper_close(&places[0]);
+  uv_mutex_destroy(&lock);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"wakes the one that came last", wakes_the_last},
       {"passes over those of higher numbers", passes_over},
       {"counts those that were called and have not come", counts_the_called},
       {"counts a thread that is being started, and tells who sleeps", counts_the_started},
+      {"has one wait busily where that has paid off, and a core is left", spins_where_it_pays},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
