@@ -43,15 +43,22 @@ local function measure_python(sample)
   os.remove(name)
 end
 
+-- A call that its worker makes, on whatever backend.
+local function poll(pool)
+  local future = pool:submit(nothing)
+  repeat until future:done()
+end
+
 local function measure_calls(sample, pools)
   for _ = 1, ROUNDS do
     for name, pool in pairs(pools) do
       sample("apply_" .. name, measure.time(measure.repeated, CALLS_A_ROUND, pool.apply, pool, nothing) / CALLS_A_ROUND)
+      sample("polled_" .. name, measure.time(measure.repeated, CALLS_A_ROUND, poll, pool) / CALLS_A_ROUND)
     end
   end
 end
 
--- Calls that keep a processor busy for so many microseconds, time for each; in each round from another place in the states.
+-- Calls that keep a processor busy for so many microseconds, time for each; each round from another place in states.
 local function measure_work(sample, pools)
   local loops_a_us = measure.loops_a_second(load(work.SPIN)()) / 1e6
   for _, us in ipairs {10, 100, 1000} do

@@ -268,6 +268,8 @@ return {
     {"apply_python", "`Pool.apply` of Python's multiprocessing, two processes", "µs"},
     {"apply_processes", "`pool:apply`, two processes, against Python", "µs", against = "apply_python", at_least = 1},
     {"apply_processes", "the same against threads", "µs", against = "apply_threads"},
+    {"polled_threads", "`pool:submit`, then `done` until it is, threads", "µs"},
+    {"polled_processes", "the same on two processes", "µs", against = "polled_threads", at_least = 1 / 3},
     {"threads_10", "calls of 10 µs, two threads, time for each", "µs"},
     {"processes_10", "the same on two processes", "µs", against = "threads_10", at_least = 0.85},
     {"threads_100", "calls of 100 µs, two threads, time for each", "µs"},

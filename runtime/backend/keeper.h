@@ -76,6 +76,7 @@ struct moons__backend {
   moons__chunk_list queue;
   moons__park park; /* keepers that sleep until there is a chunk, or the end */
   keeper *keepers;
+  atomic_uint n_busy;               /* of the keepers; changed under the mutex */
   char is_taken[MOONS_MAX_WORKERS]; /* by number: a keeper has it */
   unsigned n_workers;               /* that there may be */
   unsigned n_wanted;                /* places, by all processes together */

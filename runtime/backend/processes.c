@@ -16,6 +16,7 @@
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/clock.h"
 #include "system/machine.h"
 #include "system/thread.h"
 #include "system/trace.h"
@@ -25,6 +26,17 @@ enum { KEEPER_STACK_BYTES = 1 << 20 };
 
 /* {== Keepers ================================================================================= */
 
+static unsigned n_busy(const moons__backend *b) {
+  return atomic_load_explicit(&b->n_busy, memory_order_relaxed);
+}
+
+/* The mutex is held. */
+static void set_busy(keeper *k, int is_busy) {
+  unsigned n = n_busy(k->backend) + (unsigned)is_busy - (unsigned)k->is_busy;
+  atomic_store_explicit(&k->backend->n_busy, n, memory_order_relaxed);
+  k->is_busy = is_busy;
+}
+
 static void run_chunk(keeper *k, moons__chunk *chunk) {
   moons__backend *b = k->backend;
   moons__keeper_trace_begin(k);
@@ -33,7 +45,7 @@ static void run_chunk(keeper *k, moons__chunk *chunk) {
   moons__keeper_trace_end(k, chunk);
   moons__keeper_pass_on(k);
   uv_mutex_lock(&b->mutex);
-  k->is_busy = 0;
+  set_busy(k, 0);
   uv_mutex_unlock(&b->mutex);
   chunk->done(chunk);
 }
@@ -46,13 +58,23 @@ static void rest(moons__backend *b, keeper *k) {
     moons__park_sleep(&b->park, &k->sleeper, &b->mutex);
 }
 
-/* Takes a chunk, waiting for it; NULL at the end. */
-static moons__chunk *dequeue(moons__backend *b, keeper *k) {
+/* Waits until there is a chunk for this keeper, or the end. The mutex is held. */
+static moons__chunk *wait_for_chunk(moons__backend *b, keeper *k) {
+  uint64_t start_ns = moons__clock_ns();
   moons__chunk *chunk;
-  uv_mutex_lock(&b->mutex);
+  moons__park_spin(&b->park, &b->mutex, n_busy(b), b->config.n_cores);
   while ((chunk = moons__chunk_dequeue(&b->queue, k->sleeper.number)) == NULL && !b->closing)
     rest(b, k);
-  k->is_busy = chunk != NULL;
+  moons__park_learn(&b->park, &k->sleeper, start_ns);
+  return chunk;
+}
+
+/* Takes a chunk, waiting for it; NULL at the end. */
+static moons__chunk *dequeue(moons__backend *b, keeper *k) {
+  uv_mutex_lock(&b->mutex);
+  moons__chunk *chunk = moons__chunk_dequeue(&b->queue, k->sleeper.number);
+  if (chunk == NULL && !b->closing) chunk = wait_for_chunk(b, k);
+  set_busy(k, chunk != NULL);
   uv_mutex_unlock(&b->mutex);
   return chunk;
 }
@@ -158,11 +180,19 @@ static unsigned n_started(const moons__backend *b) {
   return n;
 }
 
+/* Calls a keeper that sleeps for the chunk that was just put into the queue; NULL where none does, or those that come
+** suffice. The mutex is held. */
+static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
+  int is_for_some = n_workers < b->n_workers; /* those that come may be others */
+  if (!is_for_some && b->queue.n <= moons__park_n_coming(&b->park)) return NULL;
+  return moons__park_call(&b->park, n_workers);
+}
+
 /* A chunk that must be taken waits for those keepers that there are; without any, its calls are refused. */
 static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
-  moons__sleeper *called = moons__park_call(&b->park, chunk->n_workers);
+  moons__sleeper *called = call_one(b, chunk->n_workers);
   int error = called == NULL ? call_new(b, chunk->n_workers) : 0;
   unsigned n = n_started(b);
   if (error && n_had == NULL && n > 0) error = 0;
@@ -171,6 +201,7 @@ static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
     chunk->is_queued = 0;
   }
   uv_mutex_unlock(&b->mutex);
+  moons__park_tell(&b->park);
   if (called != NULL) moons__sleeper_wake(called);
   if (!error) return 0;
   if (n_had != NULL) {
@@ -237,6 +268,13 @@ static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
   uv_mutex_unlock(&b->mutex);
   *n_had = n_workers;
   return 0;
+}
+
+/* A keeper and its process are never awake at once for long: they have one core. */
+static int make_way(moons__backend *b) {
+  if (n_busy(b) >= b->config.n_cores) return 0;
+  moons__park_make_way(&b->park);
+  return 1;
 }
 
 /* `tell` of the teller. */
@@ -326,4 +364,5 @@ const moons__backend_functions moons__backend_processes = {
     .stop = stop,
     .share = share,
     .tell = moons__keepers_tell,
+    .make_way = make_way,
 };

@@ -55,11 +55,12 @@ static int run_one(moons_job *job) {
 /* Waiting. */
 
 int moons__runtime_wait(moons_runtime *r, moons__waiter *w, uint64_t deadline_ns) {
-  uint64_t start_ns = uv_hrtime();
-  int (*make_way)(moons__backend *) = r->functions->make_way;
-  int spins = make_way != NULL && moons__spin_pays(&r->patience) && make_way(r->backend);
-  int error = moons__waiter_wait(w, deadline_ns, spins);
-  moons__spin_learn(&r->patience, uv_hrtime() - start_ns);
+  uint64_t start_ns = uv_hrtime(), end_ns;
+  const moons__backend_functions *functions = r->functions;
+  int spins = functions->make_way != NULL && moons__spin_pays(&r->patience) &&
+              functions->make_way(r->backend);
+  int error = moons__waiter_wait(w, deadline_ns, spins, &end_ns);
+  moons__spin_learn(&r->patience, end_ns > start_ns ? end_ns - start_ns : 0);
   return error;
 }
 

@@ -25,7 +25,7 @@ void moons__park_come(moons__park *park) {
   atomic_fetch_sub_explicit(&park->n_called, 1, memory_order_relaxed);
 }
 
-static int may_spin(const moons__park *park, unsigned n_busy, unsigned n_cores) {
+static int may_spin(moons__park *park, unsigned n_busy, unsigned n_cores) {
   return n_cores > 1 && park->n_spinning < (n_cores + 1) / 2 &&
          park->n_spinning + n_busy < n_cores && moons__spin_pays(&park->patience);
 }

@@ -1,6 +1,7 @@
 /*
-** Spins for as long as a wake-up costs, and only where the last waits were that short: a moving average decides, in
-** which a few short waits outweigh a long one.
+** Spins for as long as a wake-up costs, and only where the last waits were that short. Two threads that wait for each other in turn
+** would both learn to sleep after some long waits, and then, since a thread on a core that sleeps comes late, never see that waits
+** are short again: so now and then one is tried, and one short wait outweighs all before.
 */
 #include "system/spin.h"
 
@@ -12,9 +13,10 @@
 
 enum { PAUSES_A_LOOK = 16 }; /* between looks at the clock */
 
-/* Long waits count as twice as long as what is worth waiting for, so that a few short ones in a row
-** outweigh one of them. */
+/* Long waits count as twice as long as what is worth waiting for: three in a row outweigh a short one. */
 enum { LONGEST_NS = 2 * MOONS_SPIN_NS };
+
+enum { WAITS_A_TRIAL = 16 };
 
 static void pause_a_little(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -24,14 +26,18 @@ static void pause_a_little(void) {
 #endif
 }
 
-int moons__spin_pays(const moons__patience *p) {
-  return atomic_load_explicit(&p->recent_ns, memory_order_relaxed) < MOONS_SPIN_NS;
+int moons__spin_pays(moons__patience *p) {
+  if (atomic_load_explicit(&p->recent_ns, memory_order_relaxed) < MOONS_SPIN_NS) return 1;
+  unsigned n = atomic_load_explicit(&p->n_long, memory_order_relaxed) + 1;
+  atomic_store_explicit(&p->n_long, n, memory_order_relaxed);
+  return n % WAITS_A_TRIAL == 0;
 }
 
 void moons__spin_learn(moons__patience *p, uint64_t waited_ns) {
   uint64_t recent_ns = atomic_load_explicit(&p->recent_ns, memory_order_relaxed);
   if (waited_ns > LONGEST_NS) waited_ns = LONGEST_NS;
-  atomic_store_explicit(&p->recent_ns, (3 * recent_ns + waited_ns) / 4, memory_order_relaxed);
+  if (waited_ns >= MOONS_SPIN_NS) waited_ns = (3 * recent_ns + waited_ns) / 4;
+  atomic_store_explicit(&p->recent_ns, waited_ns, memory_order_relaxed);
 }
 
 int moons__spin(const atomic_uint *value, unsigned old) {

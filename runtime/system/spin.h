@@ -1,6 +1,6 @@
 /*
 ** Waiting busily for a moment before going to sleep: waking a thread up costs more than a small call.
-** It is done only where what was waited for lately came within that moment.
+** It is done only where what was waited for lately came within that moment, and now and then to see whether it does.
 */
 #ifndef MOONS_SYSTEM_SPIN_H
 #define MOONS_SYSTEM_SPIN_H
@@ -10,11 +10,12 @@
 
 /* How long recent waits were. Zero-initialised: assumes that waits are short. Any thread: a lost update does no harm. */
 typedef struct moons__patience {
-  _Atomic uint64_t recent_ns; /* smoothed */
+  _Atomic uint64_t recent_ns; /* smoothed where they were long */
+  atomic_uint n_long;         /* that were expected to be long */
 } moons__patience;
 
-/* Whether waiting busily is worth it. */
-int moons__spin_pays(const moons__patience *patience);
+/* Whether waiting busily is worth it, or to be tried. */
+int moons__spin_pays(moons__patience *patience);
 
 /* Takes note of how long was waited, asleep or not. */
 void moons__spin_learn(moons__patience *patience, uint64_t waited_ns);

@@ -18,6 +18,8 @@ struct moons__waiter {
   atomic_uint n_users;
   uv_mutex_t mutex; /* held where is_asleep changes, and before a sleeper is rung */
   uv_cond_t wake;
+  uint64_t
+      rung_ns; /* when the sleeper was; 0: it was not, or woke up by itself. Guarded by the mutex. */
 };
 
 moons__waiter *moons__waiter_new(const void *beside) {
@@ -55,15 +57,17 @@ void moons__waiter_ring(moons__waiter *w) {
   atomic_store(&w->is_rung, 1);
   if (atomic_load(&w->is_asleep)) {
     uv_mutex_lock(&w->mutex);
+    w->rung_ns = moons__clock_ns();
     uv_mutex_unlock(&w->mutex);
     uv_cond_signal(&w->wake);
   }
   moons__waiter_release(w);
 }
 
-static int sleep_until(moons__waiter *w, uint64_t deadline_ns) {
+static int sleep_until(moons__waiter *w, uint64_t deadline_ns, uint64_t *rung_ns) {
   int error = 0;
   uv_mutex_lock(&w->mutex);
+  w->rung_ns = 0;
   atomic_store(&w->is_asleep, 1);
   while (!atomic_load(&w->is_rung) && !error) {
     uint64_t now_ns = uv_hrtime();
@@ -75,13 +79,16 @@ static int sleep_until(moons__waiter *w, uint64_t deadline_ns) {
       uv_cond_timedwait(&w->wake, &w->mutex, deadline_ns - now_ns);
   }
   atomic_store(&w->is_asleep, 0);
+  *rung_ns = w->rung_ns;
   uv_mutex_unlock(&w->mutex);
   return error;
 }
 
-int moons__waiter_wait(moons__waiter *w, uint64_t deadline_ns, int spins) {
-  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : sleep_until(w, deadline_ns);
+int moons__waiter_wait(moons__waiter *w, uint64_t deadline_ns, int spins, uint64_t *end_ns) {
+  uint64_t rung_ns = 0;
+  int error = spins && moons__spin(&w->is_rung, 0) ? 0 : sleep_until(w, deadline_ns, &rung_ns);
   if (!error) atomic_store(&w->is_rung, 0);
+  *end_ns = rung_ns != 0 ? rung_ns : moons__clock_ns();
   return error;
 }
 

@@ -23,9 +23,10 @@ void moons__waiter_release(moons__waiter *waiter);
 /* Wakes the thread that waits, now or the next time that it waits, and releases. Accepts NULL. */
 void moons__waiter_ring(moons__waiter *waiter);
 
-/* Waits to be rung until `deadline_ns` of moons__clock_ns, with `spins` busily for a moment first. What was
-** done before the ring is done for the caller. Returns 0 or MOONS_ETIMEDOUT. */
-int moons__waiter_wait(moons__waiter *waiter, uint64_t deadline_ns, int spins);
+/* Waits to be rung until `deadline_ns` of moons__clock_ns, with `spins` busily for a moment first. What was done before the ring
+** is done for the caller. `*end_ns` is when it was rung, which a thread that sleeps learns later, or its time was over. Returns 0
+** or MOONS_ETIMEDOUT. */
+int moons__waiter_wait(moons__waiter *waiter, uint64_t deadline_ns, int spins, uint64_t *end_ns);
 
 /* Sleeps for so many ns, less than a second, rung or not: who rings meanwhile wakes nobody. */
 void moons__waiter_doze(uint64_t ns);
