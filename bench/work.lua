@@ -17,7 +17,7 @@ work.SPIN = [[
 ]]
 
 --- The function of `work.SPIN`, in the i-th of many places in a state. A processor may have a load wait for a store to
--- an address that ends in the same 12 bits: where instructions of Lua and its stack lie so, the loop takes a fifth longer.
+-- an address that ends in the same 12 bits: where Lua's instructions and its stack lie so, the loop takes a fifth more.
 function work.spin_at(i)
   local word = ('"%s"'):format(("-"):rep(40 * i))
   return load((work.SPIN:gsub("local x = 0.5", "local x, _ = 0.5, " .. word)))()
