@@ -281,7 +281,8 @@ typedef struct moons_options {
   void *thread_data;
 
   /* With MOONS_LENT: one more thread could run calls now, up to n_workers: have one call moons_lend, soon. On any thread,
-  ** so libuv's uv_queue_work has to be called by way of uv_async_send. NULL: threads come by themselves. */
+  ** so libuv's uv_queue_work has to be called by way of uv_async_send. It may call functions of the library, but not wait for
+  ** calls, as of `notify` of moons_queue_new. NULL: threads come by themselves. */
   void (*wanted)(void *data);
   void *wanted_data;
 

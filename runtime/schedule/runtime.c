@@ -117,6 +117,15 @@ static void runtime_destroy(void *data) {
   free_runtime(r);
 }
 
+/* `wanted` of the backend. */
+static void want(void *runtime) {
+  moons_runtime *r = runtime;
+  moons__telling here;
+  moons__telling_begin(r, &here);
+  r->options.wanted(r->options.wanted_data);
+  moons__telling_end(r, &here);
+}
+
 static int open_backend(moons_runtime *r, unsigned *n_had) {
   moons__backend_config config = {
       .n_workers = r->options.n_workers,
@@ -133,8 +142,8 @@ static int open_backend(moons_runtime *r, unsigned *n_had) {
       .launch = r->options.launch,
       .world = r->commons->world,
       .host_states_bytes = r->host_states_bytes,
-      .wanted = r->options.wanted,
-      .wanted_data = r->options.wanted_data,
+      .wanted = r->options.wanted != NULL ? want : NULL,
+      .wanted_data = r,
       .thread_name = r->thread_name,
       .thread = r->options.thread,
       .thread_data = r->options.thread_data,

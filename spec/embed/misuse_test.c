@@ -421,6 +421,47 @@ static void in_notify(void) { notify_on(MOONS_THREADS); }
 
 static void in_notify_of_processes(void) { notify_on(MOONS_PROCESSES); }
 
+static atomic_int n_wanted;
+
+/* The thread has submitted a call, or has run some: what waits may wait for that. It may lend itself at once. */
+static void wanted_misuse(void *data) {
+  const things *t = data;
+  moons_program *program;
+  moons_stats stats;
+  moons_call *call;
+  if (atomic_fetch_add(&n_wanted, 1) == 0) {
+    CHECK(moons_run(&call, t->program, "f", NULL, 0) == MOONS_EINVAL && call == NULL);
+    CHECK(moons_program_load(&program, t->runtime, "", 0, NULL, NULL) == MOONS_EINVAL);
+    CHECK(moons_runtime_close(t->runtime, -1) == MOONS_EINVAL);
+    CHECK(moons_stats_of(t->runtime, t->program, &stats) == 0);
+    CHECK(moons_next(t->queue, -1, &call) == MOONS_ETIMEDOUT);
+    CHECK(moons_submit(t->queue, t->program, "f", NULL, 0, NULL, NULL) == 0);
+  }
+  CHECK(moons_lend(t->runtime) >= 0);
+}
+
+static void in_wanted(void) {
+  moons_options options = usual_options(2);
+  things t = {0};
+  options.backend = MOONS_LENT;
+  options.wanted = wanted_misuse;
+  options.wanted_data = &t;
+  moons_call *call;
+  atomic_store(&n_wanted, 1);
+  t.runtime = open_runtime(&options);
+  t.program = load(t.runtime, SCRIPT);
+  CHECK(moons_queue_new(&t.queue, t.runtime, NULL, NULL) == 0);
+  atomic_store(&n_wanted, 0);
+  CHECK(moons_submit(t.queue, t.program, "f", NULL, 0, NULL, NULL) == 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK(moons_next(t.queue, 0, &call) == 0);
+    moons_call_free(call);
+  }
+  CHECK(moons_next(t.queue, -1, &call) == MOONS_EEND);
+  moons_queue_free(t.queue);
+  close_program(t.program, t.runtime);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"gives NULL for what should be there", nothing},
@@ -432,6 +473,7 @@ int main(int argc, char **argv) {
       {"uses a runtime on its own worker", on_a_worker},
       {"waits where it is told that a call has finished", in_notify},
       {"waits where it is told that a call has finished in a process", in_notify_of_processes},
+      {"waits where it is asked for a thread", in_wanted},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
