@@ -125,6 +125,10 @@ typedef struct moons__backend_functions {
   /* Gives what worker processes run to `take`, for a person who asks. */
   void (*tell)(moons__backend *backend, moons__take_running *take, void *taker);
 
+  /* Whether none of the first `n_workers` has nothing to do, or could be started: what was submitted for these waits until one has
+  ** ended what it runs. It may just have changed. */
+  int (*is_full)(moons__backend *backend, unsigned n_workers);
+
   /* Where no worker uses one of the cores, returns 1: the calling thread may wait busily. A worker that was woken and has
   ** not begun gets the calling thread's core. */
   int (*make_way)(moons__backend *backend);

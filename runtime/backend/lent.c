@@ -338,6 +338,18 @@ static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
   return 0;
 }
 
+/* Where a desk is free the thread comes to it that was asked for; of those that come by themselves nobody knows. */
+static int is_full(moons__backend *backend, unsigned n_workers) {
+  desks *b = &backend->desks;
+  int is = 1;
+  if (b->config.wanted == NULL) return 1;
+  uv_mutex_lock(&b->mutex);
+  for (unsigned i = 0; i < b->n_desks && i < n_workers && is; i++)
+    is = b->all[i].is_taken;
+  uv_mutex_unlock(&b->mutex);
+  return is;
+}
+
 const moons__backend_functions moons__backend_lent = {
     .backend = MOONS_LENT,
     .name = "lent",
@@ -345,6 +357,7 @@ const moons__backend_functions moons__backend_lent = {
     .close = close_lent,
     .end = end,
     .grow = grow,
+    .is_full = is_full,
     .submit = submit,
     .withdraw = withdraw,
     .cancel = cancel,

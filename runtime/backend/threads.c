@@ -337,13 +337,31 @@ static unsigned n_replaced_by_none(const moons__backend *b) {
   return n_missing < n_own ? n_missing : n_own;
 }
 
-/* Whether a chunk for the first `n_workers` needs a thread that has not been started, since nobody is idle or about to be who
-** can run it. There are `n_chunks` in the queue, that one included. The mutex is held. */
-static int lacks_thread(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
-  if (b->closing || b->n_alive + n_replaced_by_none(b) >= b->n_threads) return 0;
+/* Whether a thread with a number below `n_workers` could be started. The mutex is held. */
+static int may_start(const moons__backend *b, unsigned n_workers) {
+  return !b->closing && b->n_alive + n_replaced_by_none(b) < b->n_threads &&
+         free_number(b) < n_workers;
+}
+
+/* Whether a thread is idle, or about to be, for each of `n_chunks` in the queue, the last of which is for the first `n_workers`. The
+** mutex is held. */
+static int has_idle(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
   int is_for_some = n_workers < b->n_threads; /* those that come may be others */
-  if (!is_for_some && n_chunks <= moons__park_n_coming(&b->park)) return 0;
-  return free_number(b) < n_workers && !moons__park_has(&b->park, n_workers);
+  return (!is_for_some && n_chunks <= moons__park_n_coming(&b->park)) ||
+         moons__park_has(&b->park, n_workers);
+}
+
+/* Whether a chunk for the first `n_workers` needs a thread that has not been started. There are `n_chunks` in the queue, that one
+** included. The mutex is held. */
+static int lacks_thread(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
+  return may_start(b, n_workers) && !has_idle(b, n_workers, n_chunks);
+}
+
+static int is_full(moons__backend *b, unsigned n_workers) {
+  uv_mutex_lock(&b->mutex);
+  int is = !may_start(b, n_workers) && !has_idle(b, n_workers, 1);
+  uv_mutex_unlock(&b->mutex);
+  return is;
 }
 
 /* Starts threads for the chunks that wait, where some were given up. The mutex is held. */
@@ -610,6 +628,7 @@ const moons__backend_functions moons__backend_threads = {
     .withdraw = withdraw,
     .share = share,
     .cancel = cancel,
+    .is_full = is_full,
     .make_way = make_way,
     .run_here = run_here,
     .end = end,

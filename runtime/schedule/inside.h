@@ -122,6 +122,9 @@ struct moons_job {
   int is_closed; /* the close of the runtime has ended it */
 };
 
+/* How many workers may run its chunks: the first so many. */
+unsigned moons__job_workers(const moons_job *job);
+
 /* Around what tells the host. No lock is held. */
 void moons__telling_begin(moons_runtime *runtime, moons__telling *here);
 void moons__telling_end(moons_runtime *runtime, const moons__telling *here);

@@ -93,7 +93,8 @@ int moons__line_holds(moons__line *line, moons__chunk *chain);
 /* Gives back the place of a chunk that nobody has begun; moons__lines_go_on is due then. */
 void moons__line_give_back(moons__chunk *chunk);
 
-/* Whether a worker could run something of it now: otherwise what waits may be waiting for those who ask for it. */
+/* Whether more of it may begin now: otherwise what waits may be waiting for those who ask for it. Whether a worker is idle the
+** backend knows. */
 int moons__line_can_begin(moons__line *line);
 
 #endif

@@ -132,9 +132,9 @@ static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   return n_most > 0 && n_most < n ? n_most : n;
 }
 
-/* How many workers may run its chunks. Those that have places may be any of them: the first few may be busy with other programs, or
-** with calls that ask again and again whether these are done. */
-static unsigned n_workers_for(const moons_job *job) {
+/* Those that have places may be any of the workers: the first few may be busy with other programs, or with calls that ask again and
+** again whether these are done. */
+unsigned moons__job_workers(const moons_job *job) {
   unsigned n_asked = job->plans[0]->options.n_workers, n = moons__runtime_workers(job->runtime);
   if (job->line == NULL) return job->chunks.max_running;
   return n_asked > n ? n_asked : n;
@@ -489,7 +489,7 @@ int moons__job_put_with(moons_job *job, uint64_t first, uint32_t n_calls, void *
   chunk->owner = job;
   chunk->done = chunk_done;
   chunk->parted = chunk_parted;
-  chunk->n_workers = n_workers_for(job);
+  chunk->n_workers = moons__job_workers(job);
   chunk->depth = job->depth;
   chunk->line = job->line;
   chunk->plan = job->plans[job->n_plans - 1];

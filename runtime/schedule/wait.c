@@ -138,17 +138,25 @@ static int wait_for(moons_job *job, uint64_t deadline_ns) {
   return error == MOONS_ETIMEDOUT && is_ready(job) ? 0 : error;
 }
 
-/* In a call of a worker process there may be nobody else to run any; nor where no worker could run anything for a call now. */
-int moons__runtime_runs_when_asked(const moons_runtime *r) {
+/* In a call of a worker process there may be nobody else to run any; nor in any call where all workers are busy, with calls that may
+** ask like this one, or where the line has all that it may have. */
+static int runs_when_asked(const moons_runtime *r, unsigned n_workers) {
   if (r->functions->runs_when_asked || r->is_served) return 1;
+  if (moons__runtime_own_depth(r) == 0) return 0;
   const moons__luggage *outer = moons__runtime_luggage(r);
   moons__line *line = outer != NULL ? moons__line_find(r, outer->terms) : NULL;
-  return line != NULL && !moons__line_can_begin(line);
+  if (line != NULL && !moons__line_can_begin(line)) return 1;
+  return r->functions->is_full != NULL && r->functions->is_full(r->backend, n_workers);
+}
+
+int moons__runtime_runs_when_asked(const moons_runtime *r) {
+  return runs_when_asked(r, MOONS_MAX_WORKERS);
 }
 
 static int wait_for_chunk(moons_job *job, int64_t timeout_ns) {
   if (is_ready(job)) return 0;
-  if (timeout_ns == 0 && !moons__runtime_runs_when_asked(job->runtime)) return MOONS_ETIMEDOUT;
+  if (timeout_ns == 0 && !runs_when_asked(job->runtime, moons__job_workers(job)))
+    return MOONS_ETIMEDOUT;
   int ran = run_one(job);
   if (ran < 0) return ran;
   if (ran == 1 && (is_ready(job) || moons__runtime_is_ending(job->runtime))) return 0;

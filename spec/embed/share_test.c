@@ -116,7 +116,8 @@ static const char KINDS[] =
     "function pool()\n"
     "  local own <close> = parallel.pool(3)\n"
     "  local future = own:submit(leaf, 1)\n"
-    "  return sum(own:map(leaf, {2, 3, 4}, {chunk = 1})) + sum(parallel.map(leaf, {5, 6, 7, 8})) + future:get()\n"
+    "  return sum(own:map(leaf, {2, 3, 4}, {chunk = 1})) + sum(parallel.map(leaf, {5, 6, 7, 8})) + "
+    "future:get()\n"
     "end\n"
     "function left()\n"
     "  for _ in parallel.imap(leaf, xs, {chunk = 1}) do break end\n"
@@ -125,7 +126,8 @@ static const char KINDS[] =
     "  return (parallel.first(function(x) return leaf(x) + 7 end, xs))\n"
     "end\n";
 
-static const char *const NAMES[] = {"map", "imap", "futures", "polled", "told", "nested", "pool", "left"};
+static const char *const NAMES[] = {"map",  "imap",   "futures", "polled",
+                                    "told", "nested", "pool",    "left"};
 enum { N_NAMES = sizeof NAMES / sizeof NAMES[0] };
 
 static void each_kind_on(unsigned n_workers, unsigned share) {
@@ -385,6 +387,30 @@ static void states_have_their_share(void) {
   }
 }
 
+/* All workers have calls that ask again and again whether their own are done, so nobody else runs these. */
+static void calls_that_poll_are_served(void) {
+  static const char CODE[] =
+      "local function twice(x) return 2 * x end\n"
+      "local r = parallel.map(function(x)\n"
+      "  local future, n = parallel.submit(twice, x), 0\n"
+      "  while not future:done() do busy(10) n = n + 1 assert(n < 1000000, 'never') end\n"
+      "  return future:get()\n"
+      "end, {1, 2, 3, 4, 5, 6}, {chunk = 1})\n"
+      "for i = 1, 6 do assert(r[i] == 2 * i) end\n";
+  for (unsigned share = 0; share <= 8; share += 4) {
+    tenant t;
+    moons_terms terms = share_of(&t, share);
+    for (moons_backend backend = MOONS_THREADS; backend <= MOONS_LENT; backend++) {
+      moons_options options = usual_options(2);
+      options.backend = backend;
+      moons_runtime *runtime = open_runtime(&options);
+      lua_State *L = open_state_under(runtime, &terms);
+      run(L, CODE);
+      close_both(L, runtime);
+    }
+  }
+}
+
 /* The only thread that could be lent waits for a call that waits for the share of another. */
 static void lent_thread_has_a_share(void) {
   tenant t;
@@ -561,6 +587,7 @@ static const test TESTS[] = {
     {"a map within a call uses its share", share_is_used},
     {"any worker runs what a call asks for", any_worker_runs_it},
     {"maps of a state have its share together", states_have_their_share},
+    {"calls that ask whether their own are done are served #threads", calls_that_poll_are_served},
     {"a thread that is lent keeps to shares", lent_thread_has_a_share},
     {"maps within calls take turns with other programs", maps_take_turns},
     {"a long map within a call takes turns with other programs", long_maps_take_turns},

@@ -110,6 +110,30 @@ script.on_hosts("regression: a pool", function(case)
     equal(seen, {"begins", "ends", "another"})
   ]])
 
+  case("calls that ask again and again whether calls of their own are done get them done", [[
+    local function polls(x, method, options)
+      local future
+      if method == "submit" then
+        future = parallel.submit(function(y) return 2 * y end, x)
+      else
+        future = parallel.map_async(function(y) return 2 * y end, {x, x + 1}, options)
+      end
+      local started = parallel.clock()
+      while not future:done() or not future:wait(0) do
+        if parallel.clock() > started + 30 then error "never" end
+      end
+      local result = future:get()
+      return type(result) == "table" and result[1] or result
+    end
+    for _, row in ipairs {{"submit"}, {"map_async"}, {"map_async", {workers = 1}}, {"map_async", {chunk = 1}}} do
+      for n_workers = 1, 3 do
+        local rows = {}
+        for i = 1, 6 do rows[i] = {i, row[1], row[2]} end
+        equal(parallel.starmap(polls, rows, {workers = n_workers, chunk = 1}), {2, 4, 6, 8, 10, 12, n = 6})
+      end
+    end
+  ]])
+
   case("a map that is waited for within what another reads feeds that no more meanwhile", [[
     local pool <close> = parallel.pool(2)
     local n = 0
