@@ -1,8 +1,9 @@
 /*
 ** Chunks run on the thread that waits for them, one after the other: the reference for the other backends, and the one to debug
-** with. That thread alone touches the queue, so it has no lock; what the alarm's thread looks at has one.
+** with. Other threads look after these calls, and cancel them where the runtime is closed.
 */
-#include <stdlib.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "backend/backend.h"
@@ -14,10 +15,12 @@
 
 struct moons__backend {
   moons__backend_config config;
+  int is_watched;          /* the alarm has started */
+  atomic_uintptr_t runner; /* the thread that is in its calls; 0: none is */
+  moons__stack stack;      /* that thread's */
+
+  uv_mutex_t mutex; /* guards what follows, and what a stack says */
   moons__chunk_list queue;
-  int is_watched;   /* the alarm has started */
-  uv_mutex_t mutex; /* guards what other threads look at */
-  moons__stack stack;
 };
 
 /* A call that does not end cannot be given up, for its thread is the caller's own: it is told again, every few milliseconds. */
@@ -81,12 +84,17 @@ static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
     return error;
   }
   b->is_watched = !error;
+  uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
+  uv_mutex_unlock(&b->mutex);
   return 0;
 }
 
 static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {
-  return moons__chunk_withdraw(&b->queue, chain);
+  uv_mutex_lock(&b->mutex);
+  moons__chunk *chunk = moons__chunk_withdraw(&b->queue, chain);
+  uv_mutex_unlock(&b->mutex);
+  return chunk;
 }
 
 /* What runs was begun by the thread that would cancel it, so it has ended; but for a signal handler on that thread
@@ -107,7 +115,13 @@ static moons__chunk *share(moons__backend *b, const void *owner, unsigned n_shar
   return rest;
 }
 
-static const moons__station *here(moons__backend *b) { return moons__stack_here(&b->stack); }
+/* A number that no other thread has, and not 0. */
+static uintptr_t self(void) { return (uintptr_t)uv_thread_self(); }
+
+static const moons__station *here(moons__backend *b) {
+  int is_here = atomic_load_explicit(&b->runner, memory_order_relaxed) == self();
+  return is_here ? moons__stack_here(&b->stack) : NULL;
+}
 
 /* The caller's thread is the one worker, so it always can, as deep as maps may be nested. */
 static int can_run(moons__backend *b) {
@@ -117,8 +131,11 @@ static int can_run(moons__backend *b) {
 }
 
 static void run(moons__backend *b, moons__chunk *chunk) {
+  uintptr_t before = atomic_load_explicit(&b->runner, memory_order_relaxed);
+  atomic_store_explicit(&b->runner, self(), memory_order_relaxed);
   int is_given_up = moons__stack_run(&b->stack, chunk);
   moons__stack_finish(&b->stack, chunk, is_given_up);
+  atomic_store_explicit(&b->runner, before, memory_order_relaxed);
 }
 
 const moons__backend_functions moons__backend_inline = {

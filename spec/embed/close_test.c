@@ -231,8 +231,10 @@ static void refuses_to_close_on_a_worker_of_a_pool(void) {
   lua_State *L = open_state_under(runtime, &terms);
   lua_pushinteger(L, MOONS_EINVAL);
   lua_setglobal(L, "EINVAL");
-  run(L,
-      "pool = parallel.pool(1)  assert(pool:map(function() return close() end, {1})[1] == EINVAL)");
+  run(L, "for _, backend in ipairs {'threads', 'inline'} do\n"
+         "  pool = parallel.pool {workers = 1, backend = backend}\n"
+         "  assert(pool:map(function() return close() end, {1})[1] == EINVAL)\n"
+         "end");
   close_both(L, runtime);
 }
 
@@ -320,6 +322,59 @@ static void threads_close_while_others_call(void) {
   CHECK(atomic_load(&n_wrong) == 0);
 }
 
+/* {== While calls use inline pools ============================================================ */
+
+/* A pool that a call makes is inline where its terms bound how many workers it may have. */
+static void close_ends_calls_in_inline_pools(void) {
+  static const char CODE[] =
+      "function f(backend)\n"
+      "  local pool <close> = parallel.pool {workers = 2, backend = backend}\n"
+      "  pool:map(function() begin() while true do end end, {1, 2})\n"
+      "end";
+  for (int is_bounded = 0; is_bounded <= 1; is_bounded++) {
+    moons_runtime *runtime = open_runtime_on(MOONS_THREADS);
+    moons_terms terms = terms_with(open_functions, runtime);
+    terms.max_running = (unsigned)is_bounded;
+    moons_program *program = load_under(runtime, CODE, &terms);
+    moons_queue *queue = open_queue(runtime);
+    moons_value backend = is_bounded ? moons_nil() : moons_string("inline");
+    atomic_store(&is_inside, 0);
+    CHECK(moons_submit(queue, program, "f", &backend, 1, NULL, NULL) == 0);
+    while (!atomic_load(&is_inside))
+      sched_yield();
+    CHECK(moons_runtime_close(runtime, 0) == 0);
+    CHECK(take_all(queue, 1) == 1);
+    end(runtime, program, queue);
+  }
+}
+
+static void *use_inline_pool(void *data) {
+  run(data,
+      "local ok, e = pcall(function()\n"
+      "  local pool <close> = parallel.pool {workers = 4, backend = 'inline'}\n"
+      "  while true do\n"
+      "    local future = pool:map_async(function(x) return x end, {1, 2, 3, 4}, {chunk = 1})\n"
+      "    future:get()\n"
+      "  end\n"
+      "end)\n"
+      "assert(not ok)\n"
+      "assert(tostring(e):find 'the runtime is closed' or e.kind == 'cancelled', tostring(e))");
+  return NULL;
+}
+
+static void close_meets_inline_pools(void) {
+  for (int i = 0; i < 20; i++) {
+    moons_runtime *runtime = open_runtime_on(MOONS_THREADS);
+    lua_State *L = open_state(runtime);
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, use_inline_pool, L) == 0);
+    usleep((useconds_t)(300 + 200 * i));
+    CHECK(moons_runtime_close(runtime, 0) == 0);
+    pthread_join(thread, NULL);
+    close_both(L, runtime);
+  }
+}
+
 static const test TESTS[] = {
     {"refuses to close nothing", close_refuses_what_is_wrong},
     {"waits for calls that run and wait #threads", close_waits_for_calls_that_run_and_wait},
@@ -333,6 +388,8 @@ static const test TESTS[] = {
     {"ends the workers, those of pools too #threads", close_ends_the_workers},
     {"ends the loading of a program #threads", close_ends_loading},
     {"closes by several threads while others call #threads", threads_close_while_others_call},
+    {"ends calls that use inline pools #threads", close_ends_calls_in_inline_pools},
+    {"meets a script that uses an inline pool #threads", close_meets_inline_pools},
     {NULL, NULL},
 };
 
