@@ -332,6 +332,7 @@ static void chunk_done(moons__chunk *chunk) {
   moons_job *job = chunk->owner;
   moons_runtime *r = job->runtime;
   int has_line = job->line != NULL;
+  moons__chunk_leave_scope(chunk);
   count_done(r, chunk);
   uv_mutex_lock(&job->mutex);
   put_rest(job, chunk);

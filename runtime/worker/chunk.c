@@ -10,6 +10,17 @@
 #include <stdlib.h>
 
 #include "base/allocate.h"
+#include "worker/scope.h"
+
+void moons__chunk_enter_scope(moons__chunk *chunk) {
+  chunk->is_in_scope = 1;
+  moons__scope_begin_chunk(chunk->plan->scope);
+}
+
+void moons__chunk_leave_scope(moons__chunk *chunk) {
+  if (chunk->is_in_scope) moons__scope_end_chunk(chunk->plan->scope);
+  chunk->is_in_scope = 0;
+}
 
 /* Arguments are not divided: `bytes` are those of all calls, and the second chunk skips what comes before its first one. So
 ** nobody has to know where the arguments of each begin. What has become of calls stays with the first chunk, and so does

@@ -60,8 +60,9 @@ typedef struct moons__chunk {
   uint64_t counted_ns;      /* of its line's time so far */
   uint64_t expected_ns;     /* of that, beforehand */
 
-  unsigned depth; /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
-  int is_queued;  /* it is in a backend's queue, and has not begun */
+  unsigned depth;  /* 1: it was made outside of calls; 2: in a call of depth 1; and so on */
+  int is_queued;   /* it is in a backend's queue, and has not begun */
+  int is_in_scope; /* it has begun, and the call that has started it waits for its end */
   struct moons__chunk *next, *before; /* in the list that it is in */
   struct moons__chunk *next_of_owner,
       *before_of_owner; /* the owner's, of chunks that it has submitted */
@@ -69,6 +70,10 @@ typedef struct moons__chunk {
 
 /* Frees the arguments. */
 void moons__chunk_drop_arguments(moons__chunk *chunk);
+
+/* Around its run, for the call that has started it, if one has. The second may come alone, and on another thread. */
+void moons__chunk_enter_scope(moons__chunk *chunk);
+void moons__chunk_leave_scope(moons__chunk *chunk);
 
 /* Moves the calls after the first `n_kept` into a new chunk, whose arguments are `bytes`: a block (allocate.h), and the same as those
 ** of the chunk. NULL: no memory, with nothing changed. */

@@ -18,6 +18,7 @@ typedef struct moons__scope {
   uint64_t deadline_ns;       /* when its time is over; UINT64_MAX: never */
   int is_kept; /* it is a set-up whose state is kept: what it has started goes on with that */
   _Atomic uint64_t ended_ns; /* since when it must end, or has ended; 0: it goes on */
+  atomic_uint n_running;     /* chunks that it has started and that run */
   atomic_uint n_users;
 } moons__scope;
 
@@ -37,6 +38,13 @@ atomic_size_t *moons__scope_printed(moons__scope *scope);
 
 /* What the calls within it take memory from; NULL: nobody counts. Accepts NULL. */
 moons__budget *moons__scope_budget(moons__scope *scope);
+
+/* Around a chunk that it has started, while that runs or until it is given up. Accept NULL. Any thread. */
+void moons__scope_begin_chunk(moons__scope *scope);
+void moons__scope_end_chunk(moons__scope *scope);
+
+/* Whether such chunks run. Any thread. */
+int moons__scope_is_busy(const moons__scope *scope);
 
 /* Notes that the call must end since then, where that was not noted before. Any thread. Accepts NULL. */
 void moons__scope_end(moons__scope *scope, uint64_t since_ns);

@@ -11,14 +11,19 @@
 #include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
+#include "system/alarm.h"
 #include "system/clock.h"
 #include "system/fork.h"
 #include "system/machine.h"
+#include "system/waiter.h"
 #include "wire/setup.h"
 #include "worker/inside.h"
 #include "worker/job_options.h"
 
 enum { LEAST_SPARE_BYTES = 1024 }; /* smaller ones are as well had anew */
+
+/* Between looks whether what a call has started has ended. */
+enum { LEAST_DOZE_NS = 20000, MOST_DOZE_NS = 1000000 };
 
 /* All that grows in it. */
 static void lie_beside(moons__worker *w) {
@@ -198,10 +203,30 @@ static void mark_outcomes(const moons__worker *w) {
 
 /* In a worker process a call counts when what it has started has ended, for a crash there is that call's. Where something does not
 ** end, the process makes no other call. */
-static void await_within(moons__worker *w) {
+static void await_in_process(moons__worker *w) {
   const moons__worker_config *config = &w->workshop.config;
-  if (config->await_within == NULL || w->chunk->mark == NULL) return;
-  if (config->await_within(config->await_data)) w->chunk->is_given_up = 1;
+  if (w->chunk->mark != NULL && config->await_within(config->await_data)) w->chunk->is_given_up = 1;
+}
+
+/* Waits until what the call has started has ended, as it was told to, or was given up: it may use what the host frees when the call
+** comes home. In the child of a fork nothing else runs. */
+static void await_within(const moons__worker *w, const moons__scope *scope) {
+  uint64_t doze_ns = LEAST_DOZE_NS;
+  if (!moons__scope_is_busy(scope)) return;
+  if (w->workshop.config.alarm != NULL) moons__alarm_nudge(w->workshop.config.alarm);
+  while (moons__scope_is_busy(scope) && !moons__worker_is_lost(w) &&
+         moons__fork_number() == w->workshop.sandbox.fork_number) {
+    moons__waiter_doze(doze_ns);
+    if (doze_ns < MOST_DOZE_NS) doze_ns *= 2;
+  }
+}
+
+static void end_within(moons__worker *w, moons__scope *scope) {
+  moons__scope_end(scope, moons__clock_ns());
+  if (w->workshop.config.await_within != NULL)
+    await_in_process(w);
+  else
+    await_within(w, scope);
 }
 
 /* The end of the call, or of the set-up, is the end of what it has started; but what a set-up has started in a kept state
@@ -209,8 +234,7 @@ static void await_within(moons__worker *w) {
 static void leave_scope(moons__worker *w, int goes_on) {
   moons__scope *scope = atomic_load_explicit(&w->scope, memory_order_relaxed);
   if (scope == NULL) return;
-  if (!goes_on) moons__scope_end(scope, moons__clock_ns());
-  if (!goes_on) await_within(w);
+  if (!goes_on) end_within(w, scope);
   w->workshop.sandbox.printed = moons__scope_printed(atomic_load(&w->within));
   atomic_store(&w->scope, NULL);
   moons__scope_release(scope);
@@ -580,6 +604,7 @@ int moons__worker_run(moons__worker *w, moons__chunk *chunk) {
   note_since(w, moons__clock_ns() & ~UINT64_C(1));
   if (w->call.is_traced) moons__row_begin(&w->row);
   take_spare(w, chunk);
+  moons__chunk_enter_scope(chunk);
   if (moons__batch_begin(&w->results, &chunk->results) == 0 && !is_over(w))
     is_given_up = run_whole(w, chunk);
   if (is_given_up) return 1;

@@ -1,6 +1,7 @@
 /* What functions of a host ask of the call that has called them. */
 #include "moons.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -362,6 +363,58 @@ static void threads_given_up(void) {
   CHECK(n_of(n_ended) == 2); /* the runtime had been closed */
 }
 
+/* use(): takes its time with the data of the request. */
+static int call_use(lua_State *L) {
+  atomic_int *n_using = moons_data_of_call(L);
+  atomic_fetch_add(n_using, 1);
+  usleep(5000);
+  atomic_fetch_sub(n_using, 1);
+  return 0;
+}
+
+static void offer_use(lua_State *L, void *data) {
+  (void)data;
+  lua_register(L, "use", call_use);
+}
+
+/* What a call has started and left uses what is the request's no longer than until that call comes home. */
+static void left_behind(void) {
+  static const char CODE[] =
+      "local function uses(x) for i = 1, 100 do use() end return x end\n"
+      "local function stops(x) if x == 1 then parallel.sleep(0.002) error 'no' end return uses(x) "
+      "end\n"
+      "local xs = {1, 2, 3}\n"
+      "function forgets() parallel.submit(uses) parallel.sleep(0.002) end\n"
+      "function cancels() local f = parallel.submit(uses) parallel.sleep(0.002) f:cancel() end\n"
+      "function fails() pcall(parallel.map, stops, xs, {chunk = 1}) end\n"
+      "function raises() parallel.map_async(uses, xs, {chunk = 1}) parallel.sleep(0.002) error "
+      "'no' end\n"
+      "function breaks() for _ in parallel.imap_unordered(function(x)\n"
+      "  return x == 1 and 1 or uses(x) end, xs, {chunk = 1}) do break end end\n"
+      "function finds() parallel.first(function(x) return x == 1 or uses(x) end, xs, {chunk = 1}) "
+      "end\n"
+      "function nests() parallel.map(forgets, xs, {chunk = 1}) end\n";
+  static const char *const NAMES[] = {"forgets", "cancels", "fails", "raises",
+                                      "breaks",  "finds",   "nests"};
+  moons_options options = usual_options(4);
+  moons_terms terms = terms_with(offer_use, NULL);
+  options.stop_signal = SIGURG;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_program *program = load_under(runtime, CODE, &terms);
+  moons_queue *queue;
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  for (int i = 0; i < 10 * 7; i++) {
+    atomic_int n_using = 0;
+    moons_call *call;
+    CHECK(moons_submit(queue, program, NAMES[i % 7], NULL, 0, &n_using, NULL) == 0);
+    CHECK(moons_next(queue, -1, &call) == 0);
+    CHECK(atomic_load(&n_using) == 0);
+    moons_call_free(call);
+  }
+  moons_queue_free(queue);
+  close_program(program, runtime);
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"outside of a call there is nothing", outside},
@@ -370,6 +423,7 @@ int main(int argc, char **argv) {
       {"the data of the request #threads", requests},
       {"a script is set up for no request, and prints once #threads", set_ups},
       {"whether the call must end", endings},
+      {"what a call leaves has ended when it comes home #threads", left_behind},
       {"what is deferred is released at the end of the call", deferred},
       {"what is deferred is released after all else, the last first", deferred_order},
       {"a set-up defers nothing", deferred_by_set_ups},
