@@ -353,9 +353,9 @@ MOONS_API void moons_runtime_free(moons_runtime *runtime);
 /* Lends this thread to a runtime of MOONS_LENT: runs calls until none wait, at once where enough threads do already. Returns how
 ** many chunks of calls it has run, or MOONS_EINVAL, MOONS_ECLOSED, MOONS_EFORKED. Any thread, while the runtime is held.
 **
-** Threads that wait for calls as long as it takes (moons_run, moons_program_load, a map of a Lua state) lend themselves. A call
-** on a lent thread cannot be given up: one that was cancelled, or whose time is over, and that is in a C function that does not
-** return, keeps the thread, and moons_runtime_free waits for it. */
+** Threads that wait for calls as long as it takes (moons_run, moons_next, moons_program_load, a map of a Lua state) lend
+** themselves, within some ms of when a worker is free. A call on a lent thread cannot be given up: one that was cancelled, or whose
+** time is over, and that is in a C function that does not return, keeps the thread, and moons_runtime_free waits for it. */
 MOONS_API int moons_lend(moons_runtime *runtime);
 
 /* A script that was loaded, under its terms. It holds its runtime. */

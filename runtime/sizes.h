@@ -424,8 +424,8 @@
 #define MOONS_RESULTS_GROWTH 32
 #endif
 
-/* A thread that waits for calls looks this often, in ns, whether something else has come up: its own call must end, or a
-** signal has set a hook. */
+/* A thread that waits for calls looks this often, in ns, whether something else has come up: its own call must end, a signal has
+** set a hook, or a worker is free on which it may run calls itself (MOONS_LENT). */
 #ifndef MOONS_LOOK_NS
 #define MOONS_LOOK_NS 5000000
 #endif

@@ -161,16 +161,23 @@ static int run_next(moons_runtime *r) {
   return 0;
 }
 
-/* A thread that waits as long as it takes lends itself: the host may need it to lend any. */
-static int runs_one(moons_runtime *r, uint64_t deadline_ns) {
-  return deadline_ns == UINT64_MAX && r->functions->lend != NULL &&
-         r->functions->lend(r->backend, 1) > 0;
+/* A thread that waits as long as it takes lends itself: the host may need it to lend any. Where no chunk is for it, one may come that
+** finds no thread, when whoever has a desk now leaves it: so it looks again soon. */
+static void lend_or_wait(moons_runtime *r, moons__waiter *waiter) {
+  if (r->functions->lend(r->backend, 1) == 0)
+    moons__runtime_wait(r, waiter, moons__clock_after(MOONS_LOOK_NS));
+}
+
+static int wait_for_others(moons_runtime *r, moons__waiter *waiter, uint64_t deadline_ns) {
+  if (deadline_ns == 0) return MOONS_ETIMEDOUT;
+  if (deadline_ns < UINT64_MAX || r->functions->lend == NULL)
+    return moons__runtime_wait(r, waiter, deadline_ns);
+  lend_or_wait(r, waiter);
+  return 0;
 }
 
 int moons__tasks_wait(moons_runtime *r, moons__waiter *waiter, uint64_t deadline_ns) {
-  if (deadline_ns == 0 && !r->functions->runs_when_asked) return MOONS_ETIMEDOUT;
-  if (!r->functions->runs_when_asked)
-    return runs_one(r, deadline_ns) ? 0 : moons__runtime_wait(r, waiter, deadline_ns);
+  if (!r->functions->runs_when_asked) return wait_for_others(r, waiter, deadline_ns);
   int error = run_next(r);
   return !error && moons__clock_ns() >= deadline_ns ? MOONS_ETIMEDOUT : error;
 }

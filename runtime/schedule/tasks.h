@@ -45,8 +45,9 @@ int moons__task_cancel(moons__task *task);
 void moons__task_clear(moons__task *task);
 void moons__task_close(moons__task *task);
 
-/* Waits until the waiter is rung, or `deadline_ns`; 0: not at all. Where tasks run on the thread that waits, runs one instead.
-** Returns 0, MOONS_ETIMEDOUT, MOONS_ENOMEM, or MOONS_EDEPTH. */
+/* Waits until the waiter is rung, or `deadline_ns`; 0: not at all. Where tasks run on the thread that waits, runs one instead. A
+** thread that may lend itself, and waits as long as it takes, runs one too, or waits for a moment. Returns 0, MOONS_ETIMEDOUT,
+** MOONS_ENOMEM, or MOONS_EDEPTH. */
 int moons__tasks_wait(moons_runtime *runtime, moons__waiter *waiter, uint64_t deadline_ns);
 
 /* Whether tasks run on the thread that waits for them; and whether they run whatever that does. */

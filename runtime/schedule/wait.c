@@ -1,7 +1,7 @@
 /*
 ** Waiting for a job. A worker's thread that waits runs chunks of the job itself, so that no wait depends on another
 ** thread; others wait to be rung, and have what others have not begun shared when it takes long. In a call the wait is
-** cut into moments, for the call may have to end.
+** cut into moments, for the call may have to end; so it is where the host lends threads, of which this may be one.
 */
 #include "base/errors.h"
 #include "schedule/inside.h"
@@ -105,11 +105,17 @@ static int wait_and_share(moons_job *job, moons__waiter *w, uint64_t deadline_ns
   return moons__runtime_wait(r, w, deadline_ns);
 }
 
-/* Waits until rung, `deadline_ns`, or, in a call, a moment has passed: it may have been told to end.
-** Returns 0, MOONS_ETIMEDOUT or MOONS__ESTOPPED. */
+/* A call may have been told to end; for a thread that the host could lend there may be a desk by now, and nobody else who runs what
+** it waits for. */
+static int waits_in_moments(const moons_runtime *r) {
+  return r->functions->lend != NULL || moons__runtime_depth(r) > 0;
+}
+
+/* Waits until rung, `deadline_ns`, or a moment has passed after which more than that is to be looked at. Returns 0, MOONS_ETIMEDOUT
+** or MOONS__ESTOPPED. */
 static int wait_in(moons_job *job, moons__waiter *w, uint64_t deadline_ns) {
   moons_runtime *r = job->runtime;
-  if (moons__runtime_depth(r) == 0) return wait_and_share(job, w, deadline_ns);
+  if (!waits_in_moments(r)) return wait_and_share(job, w, deadline_ns);
   uint64_t moment_ns = uv_hrtime() + MOONS_LOOK_NS;
   if (moment_ns > deadline_ns) moment_ns = deadline_ns;
   int error = wait_and_share(job, w, moment_ns);

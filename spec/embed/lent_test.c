@@ -197,6 +197,98 @@ static void runs_on_the_thread_that_waits(void) {
   close_program(program, runtime);
 }
 
+/* A runtime with one worker, on which a thread makes a call that ends when another one waits for the worker, and then goes. */
+typedef struct guests {
+  moons_runtime *runtime;
+  moons_program *program;
+  atomic_int is_held; /* the call has begun */
+} guests;
+
+static int call_hold(lua_State *L) {
+  guests *g = lua_touserdata(L, lua_upvalueindex(1));
+  moons_stats stats = {.n_waiting = 0};
+  atomic_store(&g->is_held, 1);
+  while (stats.n_waiting == 0)
+    CHECK(moons_stats_of(g->runtime, NULL, &stats) == 0);
+  usleep(20000); /* whoever waits sleeps by now */
+  return 0;
+}
+
+static void offer_hold(lua_State *L, void *data) {
+  lua_pushlightuserdata(L, data);
+  lua_pushcclosure(L, call_hold, 1);
+  lua_setglobal(L, "hold");
+}
+
+static void *hold_desk(void *data) {
+  guests *g = data;
+  moons_call_free(run_with_values(g->program, "held", NULL, 0));
+  return NULL;
+}
+
+static void never_come(void *data) { (void)data; }
+
+/* Waits in `wait` while another thread has the only desk; nobody comes who is wanted. */
+static void wait_for_desk(void (*wait)(guests *), void (*wanted)(void *)) {
+  guests g = {.runtime = NULL};
+  moons_options options = usual_options(1);
+  moons_terms terms = terms_with(offer_hold, &g);
+  pthread_t holder;
+  options.backend = MOONS_LENT;
+  options.wanted = wanted;
+  g.runtime = open_runtime(&options);
+  g.program =
+      load_under(g.runtime, "function held() hold() end function same(x) return x end", &terms);
+  CHECK(pthread_create(&holder, NULL, hold_desk, &g) == 0);
+  while (!atomic_load(&g.is_held))
+    usleep(100);
+  wait(&g);
+  CHECK(pthread_join(holder, NULL) == 0);
+  close_program(g.program, g.runtime);
+}
+
+static void wait_in_run(guests *g) {
+  moons_value value = moons_integer(7);
+  moons_call *call = run_with_values(g->program, "same", &value, 1);
+  CHECK(moons_to_integer(moons_results(call, NULL), 0) == 7);
+  moons_call_free(call);
+}
+
+static void wait_in_next(guests *g) {
+  moons_queue *queue;
+  moons_call *call;
+  CHECK(moons_queue_new(&queue, g->runtime, NULL, NULL) == 0);
+  submit(queue, g->program, "same", 7, NULL);
+  CHECK(moons_next(queue, -1, &call) == 0);
+  moons_call_free(call);
+  moons_queue_free(queue);
+}
+
+static void wait_in_load(guests *g) { moons_program_free(load(g->runtime, "x = 1")); }
+
+static void wait_in_map(guests *g) {
+  lua_State *L = open_state(g->runtime);
+  run(L, "assert(#parallel.map(function(x) return x end, {1, 2, 3}) == 3)");
+  lua_close(L);
+}
+
+static void wait_in_each(guests *g) {
+  lua_State *L = open_state(g->runtime);
+  run(L, "local n = 0\n"
+         "for _ in parallel.imap(function(x) return x end, {1, 2, 3}) do n = n + 1 end\n"
+         "assert(n == 3)");
+  lua_close(L);
+}
+
+static void runs_when_a_desk_comes_free(void) {
+  void (*const WAITS[])(guests *) = {wait_in_run, wait_in_next, wait_in_load, wait_in_map,
+                                     wait_in_each};
+  for (unsigned i = 0; i < sizeof WAITS / sizeof *WAITS; i++) {
+    wait_for_desk(WAITS[i], NULL);
+    wait_for_desk(WAITS[i], never_come);
+  }
+}
+
 static void bad_uses(void) {
   moons_runtime *runtime = open_two_workers();
   CHECK(moons_lend(NULL) == MOONS_EINVAL && moons_lend(runtime) == MOONS_EINVAL);
@@ -207,6 +299,8 @@ static const test TESTS[] = {
     {"makes calls on threads of its own #threads", runs_on_lent_threads},
     {"ends calls there #threads", ends_calls},
     {"makes calls on the thread that waits", runs_on_the_thread_that_waits},
+    {"makes calls on the thread that waits once a worker is free #threads",
+     runs_when_a_desk_comes_free},
     {"is refused where nothing can be lent", bad_uses},
     {NULL, NULL},
 };
