@@ -35,11 +35,17 @@ int moons__desk_take(desks *b, desk *d) {
   return 0;
 }
 
-/* Takes a free one; NULL: there is none. The mutex is held. */
-static desk *take_desk(desks *b) {
+/* The first that is free: what it cannot run, none of the others can. NULL: there is none. The mutex is held. */
+static desk *find_free(const desks *b) {
   for (unsigned i = 0; i < b->n_desks; i++)
-    if (!b->all[i].is_taken) return moons__desk_take(b, &b->all[i]) == 0 ? &b->all[i] : NULL;
+    if (!b->all[i].is_taken) return &b->all[i];
   return NULL;
+}
+
+/* Takes that. NULL: there is none, or no memory. The mutex is held. */
+static desk *take_desk(desks *b) {
+  desk *d = find_free(b);
+  return d != NULL && moons__desk_take(b, d) == 0 ? d : NULL;
 }
 
 static void tell_host(const desks *b, const desk *d, int begins) {
@@ -86,9 +92,16 @@ static moons__chunk *dequeue(desks *b, const desk *d) {
   return chunk;
 }
 
+/* Whether more chunks wait, of those that a thread at a free desk could run, than threads will come. The mutex is held. */
+static int has_chunks(const desks *b, unsigned n_coming) {
+  const desk *d = find_free(b);
+  return d != NULL && moons__chunk_count(&b->queue, d->number, n_coming + 1) > n_coming;
+}
+
 /* Whether the host has to be asked for a thread. The mutex is held. */
 static int lacks_thread(const desks *b) {
-  return b->queue.n > b->n_wanted + b->n_waiting && b->n_taken + b->n_wanted < b->config.n_workers;
+  return b->n_taken + b->n_wanted < b->config.n_workers &&
+         has_chunks(b, b->n_wanted + b->n_waiting);
 }
 
 void moons__desk_want(desks *b) {
@@ -100,11 +113,11 @@ void moons__desk_want(desks *b) {
   if (is_needed) b->config.wanted(b->config.wanted_data);
 }
 
-/* A thread has come; returns its desk, or NULL where none is free. */
+/* A thread has come; returns its desk, or NULL where it can run nothing. */
 static desk *arrive(desks *b, int was_wanted) {
   uv_mutex_lock(&b->mutex);
   if (was_wanted && b->n_wanted > 0) b->n_wanted--;
-  desk *d = b->queue.n > 0 ? take_desk(b) : NULL;
+  desk *d = has_chunks(b, 0) ? take_desk(b) : NULL;
   uv_mutex_unlock(&b->mutex);
   return d;
 }

@@ -107,6 +107,14 @@ moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_num
   return take_out(queue, chunk);
 }
 
+unsigned moons__chunk_count(const moons__chunk_list *queue, unsigned worker_number,
+                            unsigned n_most) {
+  unsigned n = 0;
+  for (const moons__chunk *chunk = queue->first; chunk != NULL && n < n_most; chunk = chunk->next)
+    n += chunk->n_workers > worker_number;
+  return n;
+}
+
 /* An owner puts each chunk that it submits at the head of its chain, so the last one that is queued has waited longest. */
 moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain) {
   moons__chunk *last = NULL;

@@ -107,6 +107,10 @@ void moons__chunk_enqueue(moons__chunk_list *queue, moons__chunk *chunk);
 /* Takes from the queue the first chunk that the worker of this number may run, or returns NULL. */
 moons__chunk *moons__chunk_dequeue(moons__chunk_list *queue, unsigned worker_number);
 
+/* How many in the queue it may run; of more than `n_most` it says these. */
+unsigned moons__chunk_count(const moons__chunk_list *queue, unsigned worker_number,
+                            unsigned n_most);
+
 /* Takes from the queue the last chunk of a chain (`next_of_owner`) that is in it, or returns NULL. */
 moons__chunk *moons__chunk_withdraw(moons__chunk_list *queue, moons__chunk *chain);
 

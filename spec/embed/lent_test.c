@@ -202,6 +202,7 @@ typedef struct guests {
   moons_runtime *runtime;
   moons_program *program;
   atomic_int is_held; /* the call has begun */
+  atomic_int is_over; /* it may end */
 } guests;
 
 static int call_hold(lua_State *L) {
@@ -289,6 +290,42 @@ static void runs_when_a_desk_comes_free(void) {
   }
 }
 
+static int call_wait_for_end(lua_State *L) {
+  guests *g = lua_touserdata(L, lua_upvalueindex(1));
+  atomic_store(&g->is_held, 1);
+  while (!atomic_load(&g->is_over))
+    usleep(100);
+  return 0;
+}
+
+static void offer_wait_for_end(lua_State *L, void *data) {
+  lua_pushlightuserdata(L, data);
+  lua_pushcclosure(L, call_wait_for_end, 1);
+  lua_setglobal(L, "wait_for_end");
+}
+
+/* What waits is for the first worker alone, which is busy: threads that come would go again without having done anything. */
+static void asks_for_no_thread_in_vain(void) {
+  pool p;
+  guests g = {.runtime = NULL};
+  moons_terms terms = terms_with(offer_wait_for_end, &g);
+  open_pool(&p, 2);
+  start_threads(&p);
+  lua_State *L = open_state_under(p.runtime, &terms);
+  run(L, "held = parallel.submit(function() wait_for_end() return 1 end)");
+  while (!atomic_load(&g.is_held))
+    usleep(100);
+  run(L, "one = parallel.map_async(function(x) return x end, {1, 2, 3}, {workers = 1, chunk = 1})");
+  usleep(50000);
+  CHECK(atomic_load(&p.n_wanted) <= 4); /* once for each chunk, at most */
+  run(L, "assert(parallel.submit(function() return 2 end):get() == 2)");
+  atomic_store(&g.is_over, 1);
+  run(L, "assert(held:get() == 1 and #one:get() == 3)");
+  lua_close(L);
+  end_threads(&p);
+  moons_runtime_free(p.runtime);
+}
+
 static void bad_uses(void) {
   moons_runtime *runtime = open_two_workers();
   CHECK(moons_lend(NULL) == MOONS_EINVAL && moons_lend(runtime) == MOONS_EINVAL);
@@ -301,6 +338,7 @@ static const test TESTS[] = {
     {"makes calls on the thread that waits", runs_on_the_thread_that_waits},
     {"makes calls on the thread that waits once a worker is free #threads",
      runs_when_a_desk_comes_free},
+    {"asks for no thread that could run nothing #threads", asks_for_no_thread_in_vain},
     {"is refused where nothing can be lent", bad_uses},
     {NULL, NULL},
 };
