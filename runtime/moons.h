@@ -238,12 +238,12 @@ typedef struct moons_options {
   size_t struct_bytes;
   moons_backend backend;
 
-  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. A map may ask for more: from then on there may be
-  ** so many. */
+  /* Workers that there may be; 0: moons_cpus(), or as many as the hosts run. With MOONS_THREADS and MOONS_PROCESSES a map may ask for
+  ** more: from then on there may be so many. Elsewhere it does with these. */
   unsigned n_workers;
 
   /* Workers that scripts may bring about beside these, by pools and the option `workers`, all together; beyond that it is an error
-  ** of kind "system". 0: as many as n_workers, at least 8. */
+  ** of kind "system". Those of inline pools and of hosts do not count. 0: as many as n_workers, at least 8. */
   unsigned max_workers;
 
   /* Threads with calls that were given up and go on (a C function that does not return), of which each has another in its

@@ -89,10 +89,6 @@ typedef struct moons__backend_functions {
   ** wait. */
   void (*close)(moons__backend *backend);
 
-  /* Has room for at least n_workers from now on. Returns 0, MOONS_ENOMEM or MOONS_ETHREAD with as many as there were, and puts
-  ** how many there is room for into *n_had. */
-  int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
-
   /* Takes a chunk to run, and starts a worker for it where none is idle and there may be more. Where that cannot be started,
   ** returns MOONS_ENOMEM or MOONS_ETHREAD without the chunk, and puts how many workers have started into *n_had. With `n_had`
   ** NULL it takes the chunk all the same, for those that run, and returns 0. */
@@ -106,6 +102,10 @@ typedef struct moons__backend_functions {
   void (*cancel)(moons__backend *backend, const void *owner);
 
   /* {== Optional ============================================================================== */
+
+  /* Has room for at least n_workers from now on; NULL: there are never more than at its opening. Returns 0, MOONS_ENOMEM or
+  ** MOONS_ETHREAD with as many as there were, and puts how many there is room for into *n_had. */
+  int (*grow)(moons__backend *backend, unsigned n_workers, unsigned *n_had);
 
   /* Where workers are not on this machine: how many calls may run at once there, at least 1. Asks hosts for it where nobody has
   ** told, and waits for their answers; no lock is held. */

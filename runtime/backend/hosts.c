@@ -346,13 +346,6 @@ static moons__chunk *share(moons__backend *backend, const void *owner, unsigned 
   return NULL;
 }
 
-/* There are as many as the hosts have: a job that wants more has its chunks wait. */
-static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
-  (void)backend;
-  *n_had = n_workers;
-  return 0;
-}
-
 /* Measured over ssh on one machine: there and back some 400 us, most of it waiting. */
 #define HANDOVER_NS 50000
 
@@ -366,7 +359,6 @@ const moons__backend_functions moons__backend_hosts = {
     .end = end,
     .cores = count_workers,
     .tell_host = tell_host,
-    .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
     .cancel = cancel,
@@ -385,7 +377,6 @@ const moons__backend_functions moons__backend_mpi = {
     .end = end,
     .cores = count_workers,
     .tell_host = tell_host,
-    .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
     .cancel = cancel,

@@ -69,13 +69,6 @@ static void close_inline(moons__backend *b) {
   config.gone(config.gone_data);
 }
 
-/* There is one thread, however many are asked for: a job that wants eight workers runs here all the same. */
-static int grow(moons__backend *b, unsigned n_workers, unsigned *n_had) {
-  (void)b;
-  *n_had = n_workers;
-  return 0;
-}
-
 /* The one thread that is started is that which looks after calls. */
 static int submit(moons__backend *b, moons__chunk *chunk, unsigned *n_had) {
   int error = b->is_watched ? 0 : moons__alarm_start(b->stack.alarm);
@@ -145,7 +138,6 @@ const moons__backend_functions moons__backend_inline = {
     .open = open_inline,
     .close = close_inline,
     .end = end,
-    .grow = grow,
     .submit = submit,
     .withdraw = withdraw,
     .cancel = cancel,

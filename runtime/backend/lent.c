@@ -344,13 +344,6 @@ static void close_lent(moons__backend *backend) {
   config.gone(config.gone_data);
 }
 
-/* There are as many desks as the options say: a job that wants more does with these. */
-static int grow(moons__backend *backend, unsigned n_workers, unsigned *n_had) {
-  (void)backend;
-  *n_had = n_workers;
-  return 0;
-}
-
 /* Where a desk is free the thread comes to it that was asked for; of those that come by themselves nobody knows. */
 static int is_full(moons__backend *backend, unsigned n_workers) {
   desks *b = &backend->desks;
@@ -369,7 +362,6 @@ const moons__backend_functions moons__backend_lent = {
     .open = open_lent,
     .close = close_lent,
     .end = end,
-    .grow = grow,
     .is_full = is_full,
     .submit = submit,
     .withdraw = withdraw,

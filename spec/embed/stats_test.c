@@ -199,6 +199,21 @@ static void other_sizes(void) {
   moons_runtime_free(runtime);
 }
 
+/* Calls run on the thread that waits for them, or on those that the host lends: however many workers a map asks for. */
+static void counts_the_workers_that_there_are(void) {
+  const moons_backend BACKENDS[] = {MOONS_INLINE, MOONS_LENT};
+  for (unsigned i = 0; i < 2; i++) {
+    moons_options options = usual_options(2);
+    options.backend = BACKENDS[i];
+    moons_runtime *runtime = open_runtime(&options);
+    lua_State *L = open_state(runtime);
+    run(L, "for n = 6, 24, 6 do\n"
+           "  assert(#parallel.map(function(x) return x end, {1, 2, 3}, {workers = n}) == 3) end");
+    CHECK(workers_of(runtime) == 2);
+    close_both(L, runtime);
+  }
+}
+
 int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"programs of a runtime are told apart", programs_are_told_apart},
@@ -209,6 +224,7 @@ int main(int argc, char **argv) {
       {"a call may ask", on_a_worker},
       {"calls on the thread that waits are counted", inline_calls},
       {"structs of other sizes are filled in", other_sizes},
+      {"counts the workers that there are", counts_the_workers_that_there_are},
       {NULL, NULL},
   };
   return run_tests(TESTS, argc, argv);
