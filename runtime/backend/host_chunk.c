@@ -109,8 +109,8 @@ static moons__chunk *end_work(host *h, work *w, int has_run) {
   if (has_run) count(h, chunk);
   w->chunk = NULL;
   h->n_running--;
-  uv_cond_signal(&h->wake);
   uv_mutex_unlock(&b->mutex);
+  uv_cond_signal(&h->wake);
   return chunk;
 }
 

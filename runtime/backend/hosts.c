@@ -267,8 +267,8 @@ static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had)
   if (b->n_connected > 0) error = 0;
   if (!error) moons__chunk_enqueue(&b->queue, chunk);
   host *h = b->refusal != NULL ? &b->hosts[0] : choose(b, chunk->n_workers);
-  if (h != NULL) uv_cond_signal(&h->wake);
   uv_mutex_unlock(&b->mutex);
+  if (h != NULL) uv_cond_signal(&h->wake);
   if (!error) return 0;
   if (n_had != NULL) {
     *n_had = 0;

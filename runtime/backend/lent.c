@@ -154,8 +154,9 @@ static int submit(moons__backend *backend, moons__chunk *chunk, unsigned *n_had)
   int is_left = chunk->n_workers == 0;
   uv_mutex_lock(&b->mutex);
   moons__chunk_enqueue(&b->queue, chunk);
-  if (b->n_waiting > 0) uv_cond_signal(&b->came);
+  int is_awaited = b->n_waiting > 0;
   uv_mutex_unlock(&b->mutex);
+  if (is_awaited) uv_cond_signal(&b->came);
   if (!is_left) moons__desk_want(b);
   return 0;
 }
