@@ -134,8 +134,8 @@ typedef struct moons__backend_functions {
   int (*make_way)(moons__backend *backend);
 
   /* Runs a chunk that was not submitted on the calling thread, which is none of the backend's, and passes it to its `done`.
-  ** Calls there cannot be given up, and nobody looks after their time. Returns 0, with nothing done, where chunks run or wait
-  ** or there is no memory. */
+  ** Calls there cannot be given up, and nobody looks after their time. Returns 0, with nothing done, where as many chunks run and
+  ** wait as there are workers, another thread does the same, or there is no memory. */
   int (*run_here)(moons__backend *backend, moons__chunk *chunk);
 
   /* Runs chunks that were submitted on the calling thread, which the host lends; as many as wait, or one. `n_most` is 1, or -1: then

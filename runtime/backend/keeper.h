@@ -1,5 +1,5 @@
 /*
-** What processes.c, process_life.c and process_chunk.c share. Private to these.
+** What processes.c and the files process_*.c share. Private to these.
 */
 #ifndef MOONS_BACKEND_KEEPER_H
 #define MOONS_BACKEND_KEEPER_H
@@ -47,8 +47,9 @@ typedef struct keeper {
   char why[MOONS__WHY_BYTES]; /* what the process said, or died of */
   moons__row row;             /* of the trace: chunks, and what the process says of their calls */
   uint64_t row_number;        /* its; set before it lends its place */
-  pid_t ran_in;               /* the last process that had the chunk; 0: none had */
-  int is_joined;              /* its thread has ended; for the thread that closes the backend */
+  unsigned n_places; /* how many workers the process knows; set before it wants places of these */
+  pid_t ran_in;      /* the last process that had the chunk; 0: none had */
+  int is_joined;     /* its thread has ended; for the thread that closes the backend */
 
   /* Guarded by the mutex. */
   moons__link control;
@@ -58,7 +59,6 @@ typedef struct keeper {
   int is_stopped;          /* the process was told to begin no more calls of it */
   int is_busy;             /* with a chunk, up to its end */
   int is_asked;            /* the process was asked for a part, and has not answered */
-  unsigned n_places;       /* how many workers the process knows, whose places it may borrow */
   unsigned n_wanted;       /* places that maps within its calls could use */
   unsigned n_borrowed;     /* that they have */
   struct keeper *borrower; /* who has the place of this one; NULL: nobody */

@@ -1,7 +1,7 @@
 /*
 ** Two threads. The one that reads chunks makes the calls; the other hears of a chunk that it shall end, and of the end of the
-** other process, whatever the first one does. It waits for nothing else, so that no process is left behind. Others may help with maps
-** within calls (helpers.h).
+** other process, whatever the first one does. It waits for no call, only for a frame that is being sent, so that no process is left
+** behind. Others may help with maps within calls (helpers.h).
 **
 ** Results are written where the other process can read them, into a window as large as any results may be, of which only what
 ** is written to takes memory; and after each call the mark says how many are there (mark.h). So they are safe when a call ends

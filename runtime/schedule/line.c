@@ -2,7 +2,8 @@
 ** A line has a clock that goes on as workers run what it has, and the line whose clock is behind comes next. While a chunk runs it
 ** counts with what the last one took, and with what it really took once it is done; a call also with the chunks that it has run
 ** itself by then. A line that comes with its first chunk begins where the others are: who has waited for long has no claim for
-** that. After each change as many chunks are with the backend as there are workers, or no line has one that can begin.
+** that. After each change as many chunks of lines that take turns are with the backend as there are workers, or none of these lines
+** has one that can begin; and the others have none.
 **
 ** Calls and chunks of maps within calls begin one after the other where both wait: so neither keeps the other waiting.
 **

@@ -2,7 +2,7 @@
 ** Lines: what waits for workers under the terms of one program, or of a Lua state whose terms bound how many of its calls run at
 ** once. That is calls of the host (tasks.h), and chunks of maps within calls. Lines of programs take turns, and next is the one that
 ** workers have spent the least time on: so a program with many calls, with long ones, or with large maps within calls, does not
-** keep others waiting. No more is with the backend than there are workers.
+** keep others waiting. Of lines that take turns no more is with the backend than there are workers.
 **
 ** What has left its line has a place, until it is done: `max_running` of the terms bounds how many there are. A thread that waits
 ** within a call has that of its call, and runs chunks of the map that it waits for in that place, straight from the line.
