@@ -195,7 +195,6 @@ static void note_position(lua_State *L, moons__loaded_setup *loaded) {
 static int set_up(setting_up *x) {
   moons__session *s = x->session;
   int status = call_protected(s, apply_setup, x);
-  s->workshop->sandbox.is_silent = 0;
   moons__arena_limit(&s->slot->arena, 0);
   if (status != LUA_OK) return fail_set_up(x, status);
   push_caller(s, x->loaded);
@@ -215,7 +214,7 @@ static int is_tainted(moons__session *s, const setting_up *x) {
 
 /* Both parts of the second stage, and an image of the outcome where that can be. Where it cannot, the state is closed, so that
 ** what it holds is released, and the next call begins by putting the first stage back and coming here again. */
-static int complete(moons__session *s, const moons__plan *plan) {
+static int bring_to_setup(moons__session *s, const moons__plan *plan) {
   setting_up x = {
       .session = s, .plan = plan, .loaded = &s->loaded[0], .terms = plan->luggage.terms};
   s->workshop->n_built++;
@@ -238,6 +237,13 @@ static int complete(moons__session *s, const moons__plan *plan) {
   }
   moons__arena_clear_mark(&s->slot->arena);
   return moons__image_take(&s->image, s->slot) ? fail_for_memory(s) : 0;
+}
+
+/* The same. What a silent script leaves is silent as well, where the state is closed. */
+static int complete(moons__session *s, const moons__plan *plan) {
+  int error = bring_to_setup(s, plan);
+  s->workshop->sandbox.is_silent = 0;
+  return error;
 }
 
 /* Loaded set-ups. */
@@ -405,6 +411,7 @@ static moons__loaded_setup *load_setup(moons__session *s, moons__plan *plan) {
   loaded_open(loaded, plan);
   int error = charge(s, plan);
   if (!error) error = set_up(&x);
+  s->workshop->sandbox.is_silent = 0;
   uncharge(s);
   if (!error) return loaded;
   loaded_close(loaded);

@@ -76,7 +76,6 @@ static void close_kept(moons__worker *w) {
 void moons__worker_end(moons__worker *w) {
   moons__sessions_close(&w->fresh);
   close_kept(w);
-  moons__sandbox_flush(&w->workshop.sandbox);
 }
 
 void moons__worker_close(moons__worker *w) {
@@ -576,7 +575,8 @@ int moons__worker_expect(moons__worker *w, moons__plan *plan) {
   return plan->options.timeout_ns > 0 || plan->is_foreign;
 }
 
-/* Returns 1 where the chunk was given up. */
+/* Returns 1 where the chunk was given up. What is left of a line, of a set-up that has failed say, goes to who takes what these calls
+** print, and to none that comes later. */
 static int run_whole(moons__worker *w, moons__chunk *chunk) {
   moons__sandbox *sandbox = &w->workshop.sandbox;
   const moons__luggage *luggage = &chunk->plan->luggage;
@@ -589,8 +589,10 @@ static int run_whole(moons__worker *w, moons__chunk *chunk) {
   moons__stop_enter(&sandbox->stop);
   int is_given_up = run_chunk(w, chunk);
   moons__stop_leave(&sandbox->stop);
-  if (!is_given_up) moons__sandbox_enter(sandbox, NULL, NULL);
-  return is_given_up;
+  if (is_given_up) return 1;
+  moons__sandbox_flush(sandbox);
+  moons__sandbox_enter(sandbox, NULL, NULL);
+  return 0;
 }
 
 int moons__worker_run(moons__worker *w, moons__chunk *chunk) {

@@ -308,6 +308,95 @@ static void replaced_functions(void) {
   close_both(L, runtime);
 }
 
+/* Prints part of a line, without an end, before it fails. */
+static int call_open_failing(lua_State *L) {
+  return luaL_dostring(L, "io.write 'opened' error 'no'") != LUA_OK ? lua_error(L) : 0;
+}
+
+static void open_failing(lua_State *L, void *data) {
+  (void)data;
+  lua_pushcfunction(L, call_open_failing);
+  lua_call(L, 0, 0);
+}
+
+static void fail_to_load(moons_runtime *runtime, const char *source, const moons_terms *terms) {
+  tenant *t = terms->data;
+  moons_program *program;
+  atomic_store(&t->n_gone, 0);
+  CHECK(moons_program_load(&program, runtime, source, strlen(source), "=rules", terms) ==
+        MOONS_ESCRIPT);
+  moons_program_free(program);
+}
+
+/* What is printed of a line before a script fails is its own tenant's, and of no one who comes later. */
+static void fail_on(moons_backend backend) {
+  static tenant ada, bob;
+  moons_options options = usual_options(1);
+  options.backend = backend;
+  moons_runtime *runtime = open_runtime(&options);
+  moons_terms terms = terms_of(&ada, "ada"), others = terms_of(&bob, "bob");
+  terms.timeout_ns = 100000000;
+  terms.output_bytes = 8;
+  moons_program *program = load_under(runtime, "function f() print 'bob' end", &others);
+  fail_to_load(runtime, "io.write 'error' error 'x'", &terms);
+  fail_to_load(runtime, "io.stderr:write 'time' while true do end", &terms);
+  fail_to_load(runtime, "io.write 'exit' os.exit(1)", &terms);
+  fail_to_load(runtime, "io.write 'too much!'", &terms);
+  terms.open = open_failing;
+  fail_to_load(runtime, "", &terms);
+  moons_call_free(run_with_values(program, "f", NULL, 0));
+  close_program(program, runtime);
+  CHECK(strcmp(ada.text[0], "errorexittoo muchopened") == 0 && strcmp(ada.text[1], "time") == 0);
+  CHECK(strcmp(bob.text[0], "bob\n") == 0 && bob.text[1][0] == 0);
+}
+
+static void lines_of_failures(void) {
+  fail_on(MOONS_THREADS);
+  fail_on(MOONS_INLINE);
+}
+
+static void lines_of_init(void) {
+  static tenant ada, bob;
+  moons_runtime *runtime = open_usual(1);
+  moons_terms terms = terms_of(&ada, "ada"), others = terms_of(&bob, "bob");
+  terms.open = NULL;
+  moons_program *program = load_under(runtime, "function f() print 'bob' end", &others);
+  lua_State *L = open_state_under(runtime, &terms);
+  run(L, "for _, fresh in ipairs {true, false} do\n"
+         "  local init = function() io.write 'init' error 'x' end\n"
+         "  assert(not pcall(parallel.map, math.sqrt, {1}, {init = init, fresh = fresh}))\n"
+         "end");
+  moons_call_free(run_with_values(program, "f", NULL, 0));
+  moons_program_free(program);
+  close_both(L, runtime);
+  CHECK(strcmp(ada.text[0], "initinit") == 0 && strcmp(bob.text[0], "bob\n") == 0);
+}
+
+/* A script that leaves a finalizer is run again by each worker, and for each call. */
+static void silent_finalizers(void) {
+  static tenant ada;
+  int64_t items[20] = {0};
+  size_t n = sizeof items / sizeof items[0];
+  moons_runtime *runtime = open_usual(4);
+  moons_terms terms = terms_of(&ada, "ada");
+  moons_program *program =
+      load_under(runtime,
+                 "setmetatable({}, {__gc = function() print '' end})\n"
+                 "function f() local last = os.clock() + 0.005 while os.clock() < last do end end",
+                 &terms);
+  size_t n_before = strlen(ada.text[0]);
+  moons_queue *queue;
+  moons_call *call;
+  moons_value list = moons_integers(items, n);
+  CHECK(moons_queue_new(&queue, runtime, NULL, NULL) == 0);
+  CHECK(moons_submit_map(queue, program, "f", &list, 1, NULL, NULL) == 0);
+  CHECK(moons_next(queue, -1, &call) == 0 && moons_call_error(call) == NULL);
+  moons_call_free(call);
+  moons_queue_free(queue);
+  close_program(program, runtime);
+  CHECK(strlen(ada.text[0]) == n_before + n);
+}
+
 static const test TESTS[] = {
     {"gives each its own functions, and takes what each prints #threads", many_tenants},
     {"does not take one for another that was at its address", addresses_used_again},
@@ -315,9 +404,11 @@ static const test TESTS[] = {
     {"may free a runtime before the states on it", states_hold_both},
     {"keeps states of one from another", kept_states},
     {"is told that terms are gone when the last call has ended #unsanitized", given_up},
-    {"has so many threads for calls that were given up, and no more #threads #unsanitized",
-     too_many_given_up},
+    {"has so many threads for calls given up, and no more #unsanitized", too_many_given_up},
     {"gives a state the module once", opened_twice},
+    {"alone gets what it printed of a line before it failed #threads", lines_of_failures},
+    {"gets what an `init` that fails has printed of a line", lines_of_init},
+    {"does not see that a script that leaves a finalizer runs again", silent_finalizers},
     {"takes a state with other functions for its own", replaced_functions},
     {NULL, NULL},
 };
