@@ -144,7 +144,7 @@ MOONS_API void moons_push_value(struct lua_State *L, const moons_value *value);
 ** more where a right says so. */
 enum {
   MOONS_MAY_FILES = 1 << 0,       /* io but popen; os.remove, rename, tmpname; loadfile, dofile */
-  MOONS_MAY_PROCESSES = 1 << 1,   /* os.execute, io.popen */
+  MOONS_MAY_PROCESSES = 1 << 1,   /* os.execute, io.popen; pools of worker processes or on hosts */
   MOONS_MAY_ENVIRONMENT = 1 << 2, /* os.getenv, os.setlocale */
   MOONS_MAY_CLOCKS = 1 << 3,      /* os.time, os.clock, os.date, and a seed from the system */
   MOONS_MAY_MODULES = 1 << 4,     /* require of Lua files; package */
@@ -154,7 +154,8 @@ enum {
   MOONS_MAY_PRINT = 1 << 8,       /* print, warn, io.write */
   MOONS_MAY_MAPS = 1 << 9,        /* parallel: maps within calls, on the workers that are there */
   MOONS_MAY_POOLS =
-      1 << 10, /* parallel.pool, and `workers` beyond those that are there: more threads */
+      1 << 10, /* parallel.pool, and `workers` beyond those that are there: more threads; of
+                  ** processes or on hosts with MOONS_MAY_PROCESSES alone */
   MOONS_MAY_ALL = (1 << 11) - 1,
   MOONS_MAY_COMPUTE = MOONS_MAY_LOAD | MOONS_MAY_PRINT | MOONS_MAY_MAPS
 };

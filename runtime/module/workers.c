@@ -157,6 +157,14 @@ int moons__core_why_no_hosts(lua_State *L) {
   return 1;
 }
 
+/* What makes a worker process or reaches a host is a program, and of `launch` a command of the script's. */
+static void check_right_to_programs(lua_State *L) {
+  if ((moons__rights_of(L) & MOONS_MAY_PROCESSES) == 0)
+    raise_failure(L, MOONS__FAILURE_SYSTEM,
+                  "this call may start no programs, and so no worker processes: make the pool "
+                  "without the options 'backend' and 'hosts'");
+}
+
 /* Worker processes start no others, or there would be no end of them; and they have no functions of a host unless it is one. */
 static void check_processes(lua_State *L, const moons_runtime *runtime, const moons__terms *terms) {
   if (moons__runtime_is_served(runtime))
@@ -201,7 +209,10 @@ static moons_backend choose_backend(lua_State *L, int index, const moons__state_
   if (name != NULL && !moons__backend_of_name(name, &backend)) moons__check(L, MOONS_EINVAL);
   const moons__terms *terms = moons__luggage_of(state)->terms;
   int is_far = backend == MOONS_HOSTS || backend == MOONS_MPI;
-  if (is_far || backend == MOONS_PROCESSES) check_processes(L, runtime, terms);
+  if (is_far || backend == MOONS_PROCESSES) {
+    check_right_to_programs(L);
+    check_processes(L, runtime, terms);
+  }
   if (is_far) check_hosts(L, runtime, backend, terms);
   return may_have_own(state) ? backend : MOONS_INLINE;
 }

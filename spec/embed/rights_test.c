@@ -161,6 +161,30 @@ static void ways_around(void) {
   moons_runtime_free(runtime);
 }
 
+/* Pools that start programs: each is refused, and none was started. */
+static const char PROGRAMS[] =
+    "local pools = {\n"
+    "  {workers = 1, backend = 'processes'},\n"
+    "  {hosts = {'a:1', launch = 'exit 1 #{host}{moons}'}},\n"
+    "  {backend = 'mpi'},\n"
+    "}\n"
+    "function try()\n"
+    "  for i, options in ipairs(pools) do\n"
+    "    local ok, err = pcall(parallel.pool, options)\n"
+    "    assert(not ok and err.kind == 'system' and err.message:find('start no programs'), i)\n"
+    "  end\n"
+    "  local pool <close> = parallel.pool(1)\n"
+    "  return pool:apply(math.sqrt, 16)\n"
+    "end";
+
+static void pools_of_programs(void) {
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_ALL & ~MOONS_MAY_PROCESSES);
+  moons_program *program = load_under(runtime, PROGRAMS, &terms);
+  moons_call_free(run_with_values(program, "try", NULL, 0));
+  close_program(program, runtime);
+}
+
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 static char printed[2000];
 
@@ -317,6 +341,7 @@ int main(int argc, char **argv) {
   static const test TESTS[] = {
       {"each name needs its right", names},
       {"there are no ways around", ways_around},
+      {"pools that start programs need the right to these", pools_of_programs},
       {"hold for calls of a state of the host's, not for that state", states},
       {"a call that prints more than it may fails", output},
       {"calls of a state print no more than they may", output_of_states},
