@@ -48,8 +48,6 @@ moons__terms *moons__terms_of_state(lua_State *L) {
 /* What the globals are by now is the host's. */
 static void give_module(lua_State *L, moons_runtime *runtime) {
   moons__preload(L, runtime);
-  lua_pushboolean(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST);
   moons__pristine_note(L, 1);
   moons__names_note_host(L);
   moons__libraries_note_loaded(L);

@@ -8,15 +8,11 @@
 
 #include "schedule/queue.h"
 #include "schedule/runtime.h"
+#include "worker/sandbox.h"
 
 static const char STATE_TYPE[] = "parallel.state";
 
-int moons__is_worker(lua_State *L) {
-  int has_runtime = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_RUNTIME) != LUA_TNIL;
-  int is_host = lua_getfield(L, LUA_REGISTRYINDEX, MOONS__KEY_HOST) != LUA_TNIL;
-  lua_pop(L, 2);
-  return has_runtime && !is_host;
-}
+int moons__is_worker(lua_State *L) { return moons__sandbox_find(L) != NULL; }
 
 static int state_gc(lua_State *L) {
   moons__state_data *state = lua_touserdata(L, 1);

@@ -19,7 +19,6 @@
 /* Keys in the registry. */
 #define MOONS__KEY_STATE "moons.state"     /* a moons__state_data */
 #define MOONS__KEY_RUNTIME "moons.runtime" /* light userdata, given by moons__preload */
-#define MOONS__KEY_HOST "moons.host"       /* true in states given to moons_open */
 
 /* What the calls of a pool draw their random numbers from, or those of a state whose terms have a seed. */
 typedef struct moons__seeds {
@@ -80,7 +79,7 @@ const moons__luggage *moons__luggage_of(const moons__state_data *state);
 /* The queue of a state, made when it is needed first. */
 struct moons__queue *moons__queue_of(lua_State *L, moons__state_data *state);
 
-/* Whether this is the state of a call that a worker runs. */
+/* Whether this is the state of a call that a worker runs, whatever the script has made of its registry. */
 int moons__is_worker(lua_State *L);
 
 /* The workers object at a stack index; raises an error where it is closed. */

@@ -30,10 +30,12 @@ int moons__core_columns(lua_State *L) {
   return 1;
 }
 
-/* core.say(line): writes it to stderr, or to where the host takes what is printed. */
+/* core.say(line): writes it to stderr, or to where the host takes what is printed. Nothing in calls: what these print is counted, and
+** wants a right. */
 int moons__core_say(lua_State *L) {
   size_t n_bytes;
   const char *line = luaL_checklstring(L, 1, &n_bytes);
+  if (moons__is_worker(L)) return 0;
   const moons__state_data *state = state_of(L);
   moons__runtime_print(state->runtime, moons__luggage_of(state), 2, line, n_bytes);
   return 0;

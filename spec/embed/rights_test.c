@@ -324,6 +324,24 @@ static void output_of_states(void) {
   close_both(L, runtime);
 }
 
+/* What the module shows of maps is of the script alone. */
+static void what_is_shown(void) {
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_MAPS | MOONS_MAY_DEBUG);
+  terms.write = take_printed;
+  moons_program *program = load_under(runtime,
+                                      "function say()\n"
+                                      "  local say = require 'parallel.core'.say\n"
+                                      "  say 'x'\n"
+                                      "  parallel.map(say, {'y'})\n"
+                                      "  debug.getregistry()['moons.host'] = true\n"
+                                      "  say 'z'\n"
+                                      "end",
+                                      &terms);
+  print_little(program, "say", 0);
+  close_program(program, runtime);
+}
+
 static void processes(void) {
   moons_options options = usual_options(1);
   options.backend = MOONS_PROCESSES;
@@ -345,6 +363,7 @@ int main(int argc, char **argv) {
       {"hold for calls of a state of the host's, not for that state", states},
       {"a call that prints more than it may fails", output},
       {"calls of a state print no more than they may", output_of_states},
+      {"calls show nothing by what shows how maps go on", what_is_shown},
       {"hold in worker processes", processes},
       {NULL, NULL},
   };
