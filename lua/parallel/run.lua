@@ -80,13 +80,20 @@ end
 function Run.new(f, items, is_rows, options, pool, n_chunks)
   local n, first, step = measure(items, is_rows, options)
   local chunk = options.chunk or size_of_chunks(n, n_chunks)
-  local progress = new_progress(options.progress, n)
   local job, n_workers = core.job(options, pool, f, items, is_rows, n, first, step, chunk)
   local self = {
-    n = n, progress = progress, packs = options.pack, stores = options.into ~= nil, job = job,
+    n = n, packs = options.pack, stores = options.into ~= nil, job = job,
     most_chunks = n_workers * CHUNKS_PER_WORKER,
   }
-  return setmetatable(self, Run)
+  setmetatable(self, Run):show_progress(options.progress, n)
+  return self
+end
+
+--- Has it show its progress.
+-- @param option that of the map
+-- @tparam integer n how many calls there are; -1 where nobody knows
+function Run:show_progress(option, n)
+  self.progress = new_progress(option, n)
 end
 
 --- Makes a run of a job that is under way.

@@ -47,8 +47,13 @@ static void check_room(lua_State *L, const moons__job_data *j, lua_Integer numbe
                  (LUAI_UACINT)moons__places_in_sink(j), (LUAI_UACINT)number);
 }
 
-/* Pushes the next item; returns 0 at the end of an iterator. */
-static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
+/* Its address is no item's. */
+static const char PAUSE;
+
+void moons__push_pause(lua_State *L) { lua_pushlightuserdata(L, (void *)&PAUSE); }
+
+/* Pushes the next item; returns 0 at the end of an iterator, and where it pauses. */
+static int push_item(lua_State *L, moons__job_data *j, feed *f) {
   if (j->source == MOONS__FROM_TABLE) {
     lua_geti(L, ARG_SOURCE, number_of(j, f));
     return 1;
@@ -56,9 +61,11 @@ static int push_item(lua_State *L, const moons__job_data *j, feed *f) {
   lua_pushvalue(L, ARG_SOURCE);
   lua_call(L, 0, 1);
   f->ended = lua_isnil(L, -1);
-  if (!f->ended) check_room(L, j, number_of(j, f));
-  if (!f->ended) keep_item(L, number_of(j, f));
-  return !f->ended;
+  j->is_paused = lua_touserdata(L, -1) == &PAUSE;
+  if (f->ended || j->is_paused) return 0;
+  check_room(L, j, number_of(j, f));
+  keep_item(L, number_of(j, f));
+  return 1;
 }
 
 /* How many arguments the row at stack index `row` has. */
@@ -368,7 +375,8 @@ void moons__feed_call(lua_State *L, moons__job_data *j, int first) {
 
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most) {
   lua_Integer n_failed = 0;
-  while (!j->has_ended && !moons__is_stopped(j)) {
+  j->is_paused = 0;
+  while (!j->has_ended && !j->is_paused && !moons__is_stopped(j)) {
     lua_Integer wanted = most > 0 ? most : (lua_Integer)moons__chunker_ahead(&j->chunker);
     if (moons_job_pending(j->job) >= wanted) break;
     n_failed += feed_chunk(L, j);

@@ -213,21 +213,22 @@ static int job_errors(lua_State *L) {
   return 1;
 }
 
-/* Gives back numbers that the job has taken from its pool's, or its state's, and not used. The script sees that it is over: until
-** then it may have begun other calls. */
-static void settle_seeds(lua_State *L, moons__job_data *j) {
+/* Gives back numbers that the job has taken from its pool's, or its state's, and not used: all but `n`. The script sees that it is
+** over: until then it may have begun other calls. */
+static void settle_seeds(lua_State *L, moons__job_data *j, lua_Integer n) {
   if (!j->is_uncounted) return;
   j->is_uncounted = 0;
   moons__state_data *state = moons__push_state(L);
   lua_getiuservalue(L, 1, MOONS__VALUE_POOL);
   moons__seeds *seeds = moons__seeds_of(state, lua_touserdata(L, -1));
-  moons__seeds_settle(seeds, j->n_seeds_before, j->next - 1);
+  moons__seeds_settle(seeds, j->n_seeds_before, n);
   lua_pop(L, 2);
 }
 
-/* job:settle(): the same, of one that is iterated over. */
+/* job:settle([n]): the same, of one that is iterated over; `n`: as if it had had so many calls. */
 static int job_settle(lua_State *L) {
-  settle_seeds(L, luaL_checkudata(L, 1, JOB_TYPE));
+  moons__job_data *j = luaL_checkudata(L, 1, JOB_TYPE);
+  settle_seeds(L, j, luaL_optinteger(L, 2, j->next - 1));
   return 0;
 }
 
@@ -247,7 +248,7 @@ static void set_n_errors(lua_State *L) {
 }
 
 int moons__push_outcome(lua_State *L, moons__job_data *j) {
-  settle_seeds(L, j);
+  settle_seeds(L, j, j->next - 1);
   if (j->stores) {
     lua_getiuservalue(L, 1, MOONS__VALUE_INTO);
   } else {

@@ -74,11 +74,12 @@ typedef struct moons__job_data {
     MOONS__FROM_ARRAY,
     MOONS__FROM_CALL
   } source;
-  int is_rows;                          /* items are rows of arguments */
-  int has_ended;                        /* there are no more items, or no more are wanted */
-  lua_Integer next;                     /* number of the next item */
-  lua_Integer n;                        /* how many there are in all; -1: nobody knows */
-  lua_Integer first, step;              /* a range of integers */
+  int is_rows;             /* items are rows of arguments */
+  int has_ended;           /* there are no more items, or no more are wanted */
+  int is_paused;           /* what the items are read from wants something else to be done first */
+  lua_Integer next;        /* number of the next item */
+  lua_Integer n;           /* how many there are in all; -1: nobody knows */
+  lua_Integer first, step; /* a range of integers */
   lua_Number number_first, number_step; /* a range of floats */
   moons__chunker chunker;
   uint64_t function; /* a number for it (chunk.h); 0: none */
@@ -135,8 +136,11 @@ moons__job_data *moons__make_call(lua_State *L);
 /* Drops the table that is a user value of the job at stack index 1, but for one that is empty, which is as good as a new one. */
 void moons__drop_table(lua_State *L, int which);
 
-/* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or a failure has
-** stopped the job. Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
+/* Pushes what an iterator of the module's own gives in the place of an item to be read on by the next feeding: core.pause. */
+void moons__push_pause(lua_State *L);
+
+/* Puts chunks until `most` are under way, 0: as many as keep all workers busy, or there are no more items, or an iterator pauses, or a
+** failure has stopped the job. Returns how many items could not be sent: their errors are noted. Passes on errors of reading items. */
 lua_Integer moons__feed(lua_State *L, moons__job_data *j, lua_Integer most);
 
 /* Puts one call, with the values from stack index `first` on as its arguments. Where they cannot be sent,

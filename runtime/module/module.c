@@ -129,6 +129,8 @@ static int open_core(lua_State *L) {
   lua_setfield(L, -2, "max_chunk");
   lua_pushinteger(L, MOONS_CHUNKS_PER_WORKER);
   lua_setfield(L, -2, "chunks_per_worker");
+  moons__push_pause(L);
+  lua_setfield(L, -2, "pause");
   return 1;
 }
 

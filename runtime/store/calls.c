@@ -56,8 +56,16 @@ static void push_seeds(lua_State *L) {
   lua_pushinteger(L, integer_at(digest + 8));
 }
 
-/* Pushes whether there is a value for the key, and the value. */
-static int push_found(lua_State *L, sqlite3_stmt *find, const unsigned char *key) {
+/* Pushes the item as JSON. */
+static void push_json(lua_State *L) {
+  moons__scratch *scratch = moons__canonical_scratch(L, WRITER);
+  scratch->out.n_bytes = 0;
+  moons__json_append(L, ITEM, scratch);
+  moons__canonical_push_bytes(L, WRITER);
+}
+
+/* Pushes whether there is a value for the key, and the value or, where there is none, the item as JSON. */
+static void push_found(lua_State *L, sqlite3_stmt *find, const unsigned char *key) {
   sqlite3_reset(find); /* an error may have left it running */
   sqlite3_bind_blob(find, 1, key, KEY_BYTES, SQLITE_STATIC);
   int code = sqlite3_step(find);
@@ -67,10 +75,9 @@ static int push_found(lua_State *L, sqlite3_stmt *find, const unsigned char *key
   }
   sqlite3_reset(find);
   if (code != SQLITE_ROW && code != SQLITE_DONE) moons__sqlite_raise(L, sqlite3_db_handle(find));
+  if (code != SQLITE_ROW) push_json(L);
   lua_pushboolean(L, code == SQLITE_ROW);
-  if (code != SQLITE_ROW) return 1;
   lua_insert(L, -2);
-  return 2;
 }
 
 int moons__store_look_up(lua_State *L) {
@@ -85,13 +92,14 @@ int moons__store_look_up(lua_State *L) {
     moons__canonical_push_bytes(L, WRITER);
   else
     lua_pushboolean(L, 0);
-  return 4 + push_found(L, find, digest);
+  push_found(L, find, digest);
+  return 6;
 }
 
 /* {== Keeping ================================================================================= */
 
 /* The arguments of keep but the first two. */
-enum { KEY = 3, KEPT_ITEM, BYTES, VALUE, MESSAGE, SECONDS, HOST, STARTED, TRIES, LAST = TRIES };
+enum { KEY = 3, JSON_ITEM, BYTES, VALUE, MESSAGE, SECONDS, HOST, STARTED, TRIES, LAST = TRIES };
 
 /* The parameters of the statement. */
 enum {
@@ -123,6 +131,7 @@ static void bind_blob(lua_State *L, sqlite3_stmt *put, int parameter, int index)
 /* Binds what does not depend on whether the call has failed. */
 static void bind_call(lua_State *L, sqlite3_stmt *put) {
   bind_blob(L, put, TO_KEY, KEY);
+  bind_text(L, put, TO_ITEM, JSON_ITEM);
   bind_blob(L, put, TO_EXACT_ITEM, BYTES);
   bind_text(L, put, TO_ERROR, MESSAGE);
   bind_text(L, put, TO_HOST, HOST);
@@ -131,48 +140,53 @@ static void bind_call(lua_State *L, sqlite3_stmt *put) {
   if (lua_isinteger(L, TRIES)) sqlite3_bind_int64(put, TO_TRIES, lua_tointeger(L, TRIES));
 }
 
-/* Ends of what is in the writer's memory, one after the other. */
-typedef struct written {
-  size_t value, json_item, json_value;
-} written;
-
-static void bind_json(sqlite3_stmt *put, int parameter, const char *bytes, size_t n_bytes) {
-  sqlite3_bind_text64(put, parameter, bytes, n_bytes, SQLITE_STATIC, SQLITE_UTF8);
+/* Binds the value and what can be read of it, which lie in the writer's memory, one after the other. */
+static void bind_value(sqlite3_stmt *put, const moons__buffer *out, size_t exact_bytes) {
+  size_t json_bytes = out->n_bytes - exact_bytes;
+  if (exact_bytes == 0) return; /* the call has failed */
+  sqlite3_bind_blob64(put, TO_EXACT_VALUE, out->bytes, exact_bytes, SQLITE_STATIC);
+  sqlite3_bind_text64(put, TO_VALUE, out->bytes + exact_bytes, json_bytes, SQLITE_STATIC,
+                      SQLITE_UTF8);
 }
 
-static void bind_written(sqlite3_stmt *put, const char *bytes, const written *end) {
-  bind_json(put, TO_ITEM, bytes + end->value, end->json_item - end->value);
-  if (end->value == 0) return; /* the call has failed */
-  sqlite3_bind_blob64(put, TO_EXACT_VALUE, bytes, end->value, SQLITE_STATIC);
-  bind_json(put, TO_VALUE, bytes + end->json_item, end->json_value - end->json_item);
-}
-
-/* Writes the value and what can be read. Returns whether the value can be kept. */
-static int write_all(lua_State *L, moons__scratch *scratch, int has_failed, written *end) {
-  scratch->out.n_bytes = 0;
-  if (!has_failed && !moons__canonical_write(L, WRITER, VALUE, 1)) return 0;
-  end->value = scratch->out.n_bytes;
-  moons__json_append(L, KEPT_ITEM, scratch);
-  end->json_item = scratch->out.n_bytes;
-  if (!has_failed) moons__json_append(L, VALUE, scratch);
-  end->json_value = scratch->out.n_bytes;
+/* Writes the value, and what can be read of it. Returns whether it can be kept. */
+static int write_value(lua_State *L, moons__scratch *scratch, size_t *exact_bytes) {
+  if (!moons__canonical_write(L, WRITER, VALUE, 1)) return 0;
+  *exact_bytes = scratch->out.n_bytes;
+  moons__json_append(L, VALUE, scratch);
   return 1;
 }
 
 int moons__store_keep(lua_State *L) {
   sqlite3_stmt *put = moons__sqlite_check_statement(L, 1);
   moons__scratch *scratch = moons__canonical_scratch(L, WRITER);
-  written end;
+  size_t exact_bytes = 0;
   lua_settop(L, LAST);
-  int can_keep = write_all(L, scratch, !lua_isnil(L, MESSAGE), &end);
+  int can_keep = !lua_isnil(L, MESSAGE) || write_value(L, scratch, &exact_bytes);
   if (can_keep) {
     bind_call(L, put);
-    bind_written(put, scratch->out.bytes, &end);
+    bind_value(put, &scratch->out, exact_bytes);
     int code = sqlite3_step(put);
     sqlite3_reset(put);
     sqlite3_clear_bindings(put);
     if (code != SQLITE_DONE) moons__sqlite_raise(L, sqlite3_db_handle(put));
   }
   lua_pushboolean(L, can_keep);
+  return 1;
+}
+
+/* {== Copying ================================================================================= */
+
+int moons__store_copy(lua_State *L) {
+  enum { SELF = 1, ORIGINAL, MAKE };
+  lua_settop(L, MAKE);
+  int can_copy = moons__canonical_write(L, SELF, ORIGINAL, 1);
+  moons__canonical_push_bytes(L, SELF);
+  size_t n_bytes;
+  const char *bytes = lua_tolstring(L, -1, &n_bytes);
+  if (can_copy)
+    moons__store_push_value(L, bytes, n_bytes, MAKE);
+  else
+    lua_pushvalue(L, ORIGINAL);
   return 1;
 }

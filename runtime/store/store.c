@@ -27,13 +27,11 @@ static int store_digest(lua_State *L) {
 }
 
 int luaopen_parallel_store(lua_State *L) {
-  static const luaL_Reg FUNCTIONS[] = {{"open", moons__sqlite_open},
-                                       {"digest", store_digest},
-                                       {"writer", moons__canonical_new},
-                                       {"read", moons__store_read},
-                                       {"look_up", moons__store_look_up},
-                                       {"keep", moons__store_keep},
-                                       {NULL, NULL}};
+  static const luaL_Reg FUNCTIONS[] = {
+      {"open", moons__sqlite_open},      {"digest", store_digest},
+      {"writer", moons__canonical_new},  {"read", moons__store_read},
+      {"look_up", moons__store_look_up}, {"keep", moons__store_keep},
+      {"copy", moons__store_copy},       {NULL, NULL}};
   luaL_checkversion(L);
   moons__sqlite_make_types(L);
   moons__canonical_open(L);

@@ -19,6 +19,136 @@ script.on_hosts("regression: a map with a store", function(case)
     for _, value in parallel.imap(call, {math.abs, draw}, {store = path}) do equal(type(value), "number") end
     for _, suffix in ipairs {"", "-wal", "-shm"} do os.remove(path .. suffix) end
   ]])
+
+  -- Runs a script that has the `path` of a store.
+  local function case_of_path(name, code)
+    case(name, "local path = os.tmpname() " .. code ..
+      " for _, suffix in ipairs {'', '-wal', '-shm'} do os.remove(path .. suffix) end")
+  end
+
+  -- All items were read before the first was sent.
+  case_of_path("sends items as they were when they were read", [[
+    local function items()
+      local s, n = {}, 0
+      return function() n = n + 1 if n <= 40 then s.rate = n s[n % 7] = n return s end end
+    end
+    local function f(s) return {s.rate * 10, s[3]} end
+    local expected = parallel.map(f, items())
+    equal(parallel.map(f, items(), {store = path}), expected)
+    equal(parallel.map(f, {{rate = 1, [1] = 1}, {rate = 2, [1] = 1, [2] = 2}}, {store = path}), {{10}, {20}, n = 2})
+    for i, value in parallel.imap(f, items(), {store = {path = path, version = 2}}) do equal(value, expected[i]) end
+    local function g(a, b) return a + b end
+    local function rows()
+      local row, n = {}, 0
+      return function() n = n + 1 if n <= 9 then row[1], row[2] = n, n * n return row end end
+    end
+    equal(parallel.starmap(g, rows(), {store = path}), parallel.starmap(g, rows()))
+    local store <close> = require "parallel.experiment".open(path)
+    local n = 0
+    for row in store:rows() do
+      n = n + 1
+      if type(row.value) == "table" then equal(row.item.rate * 10, row.value[1]) end
+    end
+    assert(n >= 80)
+    local database = require "parallel.store".open(path)
+    local find = database:prepare "SELECT count(*) FROM calls WHERE json_extract(item, '$.rate') = 40"
+    equal(find:run(), 2)
+    find:close() database:close()
+  ]])
+
+  case_of_path("sends what its function captures as it was at the start", [[
+    local c = 0
+    local function items() c = c + 1 if c <= 2500 then return c end end
+    local function f(x) return c * 10000 + x end
+    local expected = parallel.map(f, items)
+    for round = 1, 2 do
+      c = 0
+      equal(parallel.map(f, items, {store = path}), expected)
+      c = 0
+      for i, value in parallel.imap(f, items, {store = path}) do equal(value, expected[i]) end
+      c = 0
+      for i, value in parallel.imap_unordered(f, items, {store = {path = path, version = round}}) do
+        equal(value, expected[i])
+      end
+    end
+  ]])
+
+  case_of_path("reads an iterator lazily, and keeps what was made before that fails", [[
+    local function f(x) return x end
+    local n = 0
+    local function items() n = n + 1 if n == 6 then error("six", 0) end return n end
+    equal({pcall(parallel.map, f, items, {store = path})}, {false, "six"})
+    local store <close> = require "parallel.experiment".open(path)
+    equal({store:count()}, {5, 0})
+    local n_read = 0
+    local function many() n_read = n_read + 1 return n_read <= 300000 and n_read or nil end
+    pcall(parallel.map, function(x) return x == 1 and error "one" or x end, many, {store = path})
+    assert(n_read < 300000, n_read)
+  ]])
+
+  -- The iterator waited five seconds for the map that reads it.
+  case_of_path("may be used by what the items of another are read from", [[
+    local function f(x) return x end
+    local n = 0
+    local function items()
+      n = n + 1
+      return n <= 100 and parallel.map(f, {n}, {store = path})[1] or nil
+    end
+    equal(parallel.map(f, items, {store = path, chunk = 1}).n, 100)
+  ]])
+
+  case_of_path("gives each place a result, an error and a report of its own", [[
+    local report = {[9] = {}}
+    local function f(x) return x > 0 and {{x}} or error {x} end
+    local r, e = parallel.map(f, {1, 2, 1, -1, -1}, {store = path, errors = "collect", report = report})
+    r[1].label, r[1][1].label, e[4].value.label, report[1].label = "x", "x", "x", "x"
+    equal({r[3], e[5].value, report[3].label, report[9]}, {{{1}}, {-1}, nil, nil})
+    local last
+    for i, value in parallel.imap(f, {1, 2, 1}, {store = {path = path, version = 2}}) do
+      assert(value.label == nil and value ~= last)
+      value.label, last = "x", value
+    end
+  ]])
+
+  case_of_path("tells progress of all its calls", [[
+    local function f(x) return x end
+    local last
+    local function note(done, total, failed) last = {done, total or false, failed} end
+    for round = 1, 2 do
+      parallel.map(f, {1, 1, 1, 2}, {store = path, progress = note})
+      equal(last, {4, 4, 0})
+      for _ in parallel.imap(f, {1, 1, 1, 2}, {store = path, progress = note}) do end
+      equal(last, {4, 4, 0})
+      local n = 0
+      local function items() n = n + 1 return n <= 3 and n or nil end
+      for _ in parallel.imap(f, items, {store = path, progress = note}) do end
+      equal(last, {3, false, 0})
+      parallel.map(error, {1, 1, 2}, {store = path, progress = note, errors = "collect"})
+      equal(last, {3, 3, 3})
+    end
+  ]])
+
+  case_of_path("leaves later calls of a pool their random numbers", [[
+    local function draw() return math.random(1 << 50) end
+    local function numbers(options)
+      local pool <close> = parallel.pool {workers = 2, seed = 3}
+      pool:map(math.abs, {-1, -2, -3}, options)
+      return pool:map(draw, {1, 2})
+    end
+    local expected = numbers()
+    equal(numbers {store = path}, expected)
+    equal(numbers {store = path}, expected)
+  ]])
+
+  case_of_path("refuses rows as without one", [[
+    local function f(...) return select("#", ...) end
+    for _, rows in ipairs {{{1}, {a = 1}}, {{n = 3}, {}, {n = -1}}, {{n = 600000}}} do
+      local expected, failures = parallel.starmap(f, rows, {errors = "collect"})
+      local found, errors = parallel.starmap(f, rows, {errors = "collect", store = path})
+      equal(found, expected)
+      for i = 1, #rows do equal(errors[i] and errors[i].message, failures[i] and failures[i].message) end
+    end
+  ]])
 end)
 
 describe("regression: a store", function()

@@ -50,7 +50,7 @@ function Ledger.open(f, is_rows, options)
   local setup, _, notes = writer:write {FORMAT, f, options.init or false, is_rows or false, options.pack or false,
     options.fresh == false, state, version}
   local draws = notes.draws or false
-  local self = setmetatable({writer = writer, subject = subject, library = library, draws = draws, n_found = 0}, Ledger)
+  local self = setmetatable({writer = writer, subject = subject, library = library, draws = draws}, Ledger)
   self.prefix = library.digest(setup):sub(1, PREFIX_BYTES)
   self.given_seed, self.new_seed = options.seed, options.seed or core.draw_seed()
   self.database = Database.open(path)
@@ -86,21 +86,39 @@ end
 --- Looks an item up.
 -- @param item
 -- @tparam integer i its place
--- @treturn table `key`; `item`; `i`; `bytes` of the item, false where they cannot be read back; `a` and `b`, integers
--- that random numbers are to begin with, false where none are drawn; `others`, false: a list of other places
+-- @treturn table `key`; `item`; `i`; `bytes` of the item, false where they cannot be read back; where the call was not
+-- made `text`, the item as JSON; `a` and `b`, integers that random numbers are to begin with, false where none are
+-- drawn; `others`, false: a list of other places
 -- @treturn boolean whether the call was made
 -- @return what it gave
 function Ledger:look_up(item, i)
   self.subject.name = "an item"
-  local key, a, b, bytes, is_found, value = self:find(self.draws and self.seed_bytes or nil, item)
+  local key, a, b, bytes, is_found, found = self:find(self.draws and self.seed_bytes or nil, item)
   if not bytes and not self.draws and self:item_draws() then
     self:note_seed()
-    key, a, b, bytes, is_found, value = self:find(self.seed_bytes, item)
+    key, a, b, bytes, is_found, found = self:find(self.seed_bytes, item)
   end
-  if is_found then
-    self.n_found = self.n_found + 1
+  local text = not is_found and found
+  return {key = key, item = item, i = i, bytes = bytes, text = text, a = a, b = b, others = false}, is_found, found
+end
+
+--- Has the file locked once for many items that are looked up, where it is not anyway.
+function Ledger:look()
+  if not self.database.is_writing then
+    self.database:look()
   end
-  return {key = key, item = item, i = i, bytes = bytes, a = a, b = b, others = false}, is_found, value
+end
+
+--- Ends that.
+function Ledger:look_away()
+  if self.database.is_looking then
+    self.database:look_away()
+  end
+end
+
+--- Another value with the same content, of one that can be kept.
+function Ledger:copy(value)
+  return self.library.copy(self.writer, value, core.array_of_parts)
 end
 
 --- Whether this process is to make the call: with shards, each has its own.
@@ -147,7 +165,7 @@ local function put(database, self, calls)
   for _, call in ipairs(calls) do
     local entry, use = call.entry, call.use
     local message = call.failure and tostring(call.failure.message)
-    if not keep(statement, writer, entry.key, entry.item, entry.bytes, call.value, message, use.seconds, use.host,
+    if not keep(statement, writer, entry.key, entry.text, entry.bytes, call.value, message, use.seconds, use.host,
         started(use.seconds or 0), use.tries) then
       return call
     end

@@ -6,85 +6,77 @@ local Run = require "parallel.run"
 local check = require "parallel.check"
 local core = require "parallel.core"
 local errors = require "parallel.errors"
+local range = require "parallel.range"
+local source = require "parallel.source"
 local wait_for = require "parallel.wait"
 
 local stored = {}
 
 local exit = os and os.exit -- a host may have left it out
 
+-- A row with more arguments is an error of its call.
+local MOST_ARGUMENTS = 500000
+
+-- Items that are found in the store before calls that have come home are looked after again.
+local MOST_AT_ONCE = 1000
+
 -- {== Items =======================================================================================
 
--- Iterates over items, whatever they are read from: number and item.
-local function each_item(items)
-  if type(items) == "function" then
-    local i = 0
-    return function()
-      local item = items()
-      if item ~= nil then
+-- How many items there are, -1 where nobody knows, and a function that gives number and item, one after the other.
+local function each_item(items, is_rows)
+  local n, i = source.measure(items, is_rows), 0
+  if n >= 0 then
+    return n, function()
+      if i < n then
         i = i + 1
-        return i, item
+        return i, items[i]
       end
     end
   end
-  local n = type(items) == "table" and check.integer(rawget(items, "n")) or #items
-  local i = 0
-  return function()
-    if i < n then
+  return n, function()
+    local item = items()
+    if item ~= nil then
       i = i + 1
-      return i, items[i]
+      return i, item
     end
   end
+end
+
+-- Whether an item can be a row of arguments. One that cannot is an error of its call, as in maps without a store.
+local function is_row(item)
+  local n = type(item) == "table" and (check.integer(rawget(item, "n")) or #item)
+  if n == 0 then
+    local name = next(item)
+    return name == nil or name == "n" and next(item, name) == nil
+  end
+  return math.type(n) == "integer" and n <= MOST_ARGUMENTS
 end
 
 -- A row of arguments as they are passed: with their number, and nothing else.
 local function packed(row)
-  local n = check.integer(rawget(row, "n")) or #row
+  local n = math.max(check.integer(rawget(row, "n")) or #row, 0)
   return table.move(row, 1, n, 1, {n = n})
 end
 
--- Calls of one map that are to be made: each key once, whichever places ask for it.
-local Missing = {}
-Missing.__index = Missing
-
-local function new_missing(ledger, items, is_rows)
-  return setmetatable({
-    ledger = ledger, is_rows = is_rows, next_item = each_item(items), entries = {}, n_entries = 0, by_key = {},
-    n_items = 0, n_made = 0, n_of_others = 0,
-  }, Missing)
+-- What a call does where random numbers may be drawn: they depend on the seed and the item.
+local function seeded(f)
+  return function(a, b, ...)
+    if a then
+      math.randomseed(a, b)
+    end
+    return f(...)
+  end
 end
 
--- Notes a call that is to be made; returns it, or nothing where another process is to make it.
-function Missing:add(entry)
-  if not self.ledger:is_mine(entry.key) then
-    self.n_of_others = self.n_of_others + 1
-    return nil
+-- The row of arguments of a call that begins with its random numbers.
+local function seeded_row(entry, is_rows)
+  local a, b, row = entry.a, entry.b, entry.item
+  if not is_rows then
+    return {a, b, row, n = 3}
+  elseif not is_row(row) then
+    return row
   end
-  self.n_entries, self.n_made = self.n_entries + 1, self.n_made + 1
-  self.by_key[entry.key], self.entries[self.n_entries] = entry, entry
-  return entry
-end
-
--- Reads the next item. Returns its number, or nil at the end; whether its value is in the store, and that; and the
--- entry of the call that is to be made, where it is a new one.
-function Missing:read()
-  local i, item = self.next_item()
-  if not i then
-    return nil
-  end
-  self.n_items = i
-  if self.is_rows and type(item) == "table" then
-    item = packed(item)
-  end
-  local entry, is_found, value = self.ledger:look_up(item, i)
-  local same = self.by_key[entry.key]
-  if same then
-    same.others = same.others or {}
-    table.insert(same.others, i)
-    return i, false
-  elseif is_found then
-    return i, true, value
-  end
-  return i, false, nil, self:add(entry)
+  return table.move(row, 1, row.n, 3, {a, b, n = row.n + 2})
 end
 
 -- Iterates over the places of the script's map that ask for a call.
@@ -99,81 +91,6 @@ local function places_of(entry)
   end
 end
 
--- Forgets calls that have come home: from now on they are in the store.
-function Missing:forget(j)
-  local entry = self.entries[j]
-  self.by_key[entry.key], self.entries[j] = nil, nil
-  return entry
-end
-
--- The end of a script that has made its share of the calls: what comes next would lack the others.
-function Missing:leave_to_others()
-  if self.n_of_others == 0 then
-    return
-  end
-  local library = self.ledger.library
-  self.ledger:close()
-  local text = "parallel: shard %d of %d ends here: it has made %d calls and found %d, %d are left to other shards\n"
-  core.say(text:format(library.shard, library.n_shards, self.n_made, self.ledger.n_found, self.n_of_others))
-  exit(true, true)
-end
-
--- {== Calls =======================================================================================
-
--- What a call does where random numbers may be drawn: they depend on the seed and the item.
-local function seeded(f)
-  return function(a, b, ...)
-    if a then
-      math.randomseed(a, b)
-    end
-    return f(...)
-  end
-end
-
--- The row of arguments of a call that begins with its random numbers.
-local function seeded_row(entry, is_rows)
-  local a, b = entry.a, entry.b
-  if not is_rows then
-    return {a, b, entry.item, n = 3}
-  end
-  local row = entry.item
-  return table.move(row, 1, row.n, 3, {a, b, n = row.n + 2})
-end
-
--- The options of the map of missing calls.
-local function options_of_missing(ledger, options)
-  local own = {}
-  for name, value in pairs(options) do
-    own[name] = value
-  end
-  own.store, own.reports_all = nil, nil
-  own.errors, own.report, own.seed = "collect", {}, ledger.seed or options.seed
-  return own
-end
-
--- Takes the calls of a chunk out of what has come home, and keeps them.
-local function take_chunk(run, missing, report, n_calls, first)
-  local results, failures = run.job:results(), run.job:errors()
-  local calls = {}
-  for j = first, first + n_calls - 1 do
-    local call = {entry = missing:forget(j), value = results[j], failure = failures[j], use = report[j] or {}}
-    results[j], failures[j], report[j] = nil, nil, nil
-    calls[#calls + 1] = call
-  end
-  missing.ledger:keep(calls)
-  return calls
-end
-
--- Takes the calls whose arguments could not be sent: their errors are all that is left of them.
-local function take_unsent(run, missing)
-  local failures, calls = run.job:errors(), {}
-  for j, failure in next, failures do
-    calls[#calls + 1] = {entry = missing:forget(j), failure = failure, use = {}}
-    failures[j] = nil
-  end
-  return calls
-end
-
 -- The error of a call at a place of the script's map. Equal items have one call, and each an error.
 local function failure_at(failure, i, item)
   local own = setmetatable({}, getmetatable(failure))
@@ -184,34 +101,285 @@ local function failure_at(failure, i, item)
   return own
 end
 
+-- {== Calls on their way ==========================================================================
+
+-- A map under way: looks its items up as they are read, has those calls made that are missing, and gives `sink` what is
+-- found and what comes home, by `sink:put(i, value, failure)`. `by_key` has the calls on their way: each key once,
+-- whichever places ask for it.
+local Flow = {}
+Flow.__index = Flow
+
+-- The options of the calls that are missing. The seed is drawn once, however many these are.
+local function options_of_missing(ledger, options)
+  local own = {}
+  for name, value in pairs(options) do
+    own[name] = value
+  end
+  own.store, own.reports_all, own.progress = nil, nil, nil
+  own.errors, own.report, own.seed = "collect", {}, ledger.seed or ledger.new_seed
+  return own
+end
+
+-- Whether code of the script's may run as items are read: it may take its time, or use the store.
+local function is_of_script(items)
+  return type(items) == "function" or getmetatable(items) ~= nil and not range.is(items)
+end
+
+-- Takes out of a report what another map has put there.
+local function empty(report)
+  for i in next, report do
+    if check.integer(i) then
+      report[i] = nil
+    end
+  end
+end
+
+-- Makes it. `is_whole`: a map gives all at once, so it may keep what became of each key; a call that has failed is not
+-- made again. The run is there before the first item is read: what the function captures is sent as it was when its key
+-- was made.
+local function new_flow(pool, f, items, is_rows, options, sink, is_whole)
+  local ledger = Ledger.open(f, is_rows, options)
+  local own = options_of_missing(ledger, options)
+  local n, next_item = each_item(items, is_rows)
+  local self = setmetatable({
+    ledger = ledger, sink = sink, is_rows = is_rows, n = n, next_item = next_item, runs_script = is_of_script(items),
+    report = options.report, uses = own.report, made = is_whole and {} or nil,
+    tells = is_whole and options.progress == true, entries = {}, by_key = {},
+    n_entries = 0, n_items = 0, n_made = 0, n_found = 0, n_of_others = 0, n_at_once = 0,
+  }, Flow)
+  self.run = Run.new(seeded(f), function() return self:next_argument() end, true, own, pool.workers)
+  self.run:show_progress(options.progress, n)
+  if options.report and not options.reports_all then
+    empty(options.report)
+  end
+  return self
+end
+
+-- Counts calls of the script's map that the run does not know of: found ones, and other places of those it knows.
+function Flow:count(n_calls, n_failed)
+  if self.run.progress then
+    self.run.progress:count(n_calls, n_failed)
+  end
+end
+
+-- Notes a call that is to be made; returns it, or nothing where another process is to make it.
+function Flow:add(entry)
+  if not self.ledger:is_mine(entry.key) then
+    self.n_of_others = self.n_of_others + 1
+    return nil
+  end
+  self.n_entries, self.n_made = self.n_entries + 1, self.n_made + 1
+  self.by_key[entry.key], self.entries[self.n_entries] = entry, entry
+  return entry
+end
+
+-- Gives what is in the store. What this map has put there was not found.
+function Flow:put_found(i, value, key)
+  self.n_at_once = self.n_at_once + 1
+  if not (self.made and self.made[key] ~= nil) then
+    self.n_found = self.n_found + 1
+  end
+  self:count(1, 0)
+  self.sink:put(i, value)
+end
+
+-- Gives the error of a call that has failed before in this map.
+function Flow:put_failed(i, item, failure)
+  self:count(1, 1)
+  self.sink:put(i, nil, failure_at(failure, i, item))
+end
+
+-- Looks an item up. Returns the entry of the call that is to be made, where it is a new one.
+function Flow:look_up(i, item)
+  if self.is_rows and is_row(item) then
+    item = packed(item)
+  end
+  local entry, is_found, value = self.ledger:look_up(item, i)
+  local same = self.by_key[entry.key]
+  if same then
+    same.others = same.others or {}
+    table.insert(same.others, i)
+  elseif is_found then
+    self:put_found(i, value, entry.key)
+  elseif self.made and self.made[entry.key] then
+    self:put_failed(i, item, self.made[entry.key])
+  else
+    return self:add(entry)
+  end
+end
+
+-- Whether something else is to be done before more items are read.
+function Flow:must_pause()
+  return self.n_at_once >= MOST_AT_ONCE or self.sink:is_full() and self.run.job:pending() > 0
+end
+
+-- Reads on to the next call that is missing. It is sent before the next item is read, which may change this one.
+function Flow:next_argument()
+  while not self:must_pause() do
+    local i, item = self.next_item()
+    if not i then
+      return nil
+    end
+    self.n_items = i
+    local entry = self:look_up(i, item)
+    if entry then
+      return seeded_row(entry, self.is_rows)
+    end
+  end
+  return core.pause
+end
+
+-- Forgets a call that has come home: from now on it is in the store.
+function Flow:forget(j)
+  local entry = self.entries[j]
+  self.by_key[entry.key], self.entries[j] = nil, nil
+  return entry
+end
+
+-- Gives what a call gave to all its places: to each its own, which the script may change.
+function Flow:put(call)
+  local n_others = call.entry.others and #call.entry.others or 0
+  self:count(n_others, call.failure and n_others or 0)
+  for i in places_of(call.entry) do
+    local is_first = i == call.entry.i
+    if self.report then
+      self.report[i] = is_first and call.use or self.ledger:copy(call.use)
+    end
+    if call.failure then
+      local failure = failure_at(call.failure, i, call.entry.item)
+      failure.value = is_first and failure.value or self.ledger:copy(failure.value)
+      self.sink:put(i, nil, failure)
+    else
+      self.sink:put(i, is_first and call.value or self.ledger:copy(call.value))
+    end
+  end
+end
+
+-- Takes the calls of a chunk out of what has come home, keeps them, and gives them.
+function Flow:take_chunk(n_calls, first)
+  local results, failures, uses = self.run.job:results(), self.run.job:errors(), self.uses
+  local calls = {}
+  for j = first, first + n_calls - 1 do
+    calls[#calls + 1] = {entry = self:forget(j), value = results[j], failure = failures[j], use = uses[j] or {}}
+    results[j], failures[j], uses[j] = nil, nil, nil
+  end
+  self.ledger:keep(calls)
+  for _, call in ipairs(calls) do
+    self:put(call)
+    if self.made then
+      self.made[call.entry.key] = call.failure or false
+    end
+  end
+end
+
+-- Takes the calls whose arguments could not be sent: their errors are all that is left of them.
+function Flow:take_unsent()
+  local failures = self.run.job:errors()
+  for j, failure in next, failures do
+    failures[j] = nil
+    self:put {entry = self:forget(j), failure = failure, use = {}}
+  end
+end
+
+-- Reads items, and sends those that are missing, as far as keeps the workers busy. The file is not locked while code of
+-- the script's runs; otherwise once for all of them.
+function Flow:try_to_feed()
+  if self.runs_script then
+    self.ledger:commit()
+    return self.run:try_to_feed(self.run.most_chunks)
+  end
+  self.ledger:look()
+  local fed, n_unsent = self.run:try_to_feed(self.run.most_chunks)
+  self.ledger:look_away()
+  return fed, n_unsent
+end
+
+-- Sends what may be sent. An error of what items are read from ends them: it is raised after what was sent has come
+-- home; but at once where it is that no worker can be started.
+function Flow:feed()
+  self.n_at_once = 0
+  local fed, n_unsent = self:try_to_feed()
+  if fed and n_unsent > 0 then
+    self:take_unsent()
+  elseif not fed and self.run.job:lacks_worker() then
+    errors.raise(n_unsent)
+  elseif not fed then
+    self.has_failed, self.failure = true, n_unsent
+  end
+end
+
+-- Waits until some more has come home, or is to be kept, or more is to be read; returns false at the end.
+function Flow:go_on()
+  self.run:check_open()
+  self:feed()
+  local seconds = self.ledger:tick()
+  if self.n_at_once > 0 then -- there may be more, or a loop waits for these
+    seconds = 0
+  end
+  local n_calls, first = self.run:collect(seconds)
+  if n_calls then
+    self:take_chunk(n_calls, first)
+  end
+  return n_calls ~= nil or not self.run.job:has_ended()
+end
+
+-- Says how many calls were there, where progress is shown.
+function Flow:tell()
+  if self.tells and self.n_found > 0 then
+    core.say(("%d of %d calls were in the store\n"):format(self.n_found, self.n_items))
+  end
+end
+
+-- The end, when all has come home. A script that has made its share of the calls ends too: what comes next would lack
+-- the others.
+function Flow:finish()
+  self.run.job:settle(self.n_items)
+  self.run:close()
+  self:tell()
+  if self.has_failed then
+    error(self.failure, 0)
+  elseif self.n_of_others == 0 then
+    return
+  end
+  local library = self.ledger.library
+  self:close()
+  local text = "parallel: shard %d of %d ends here: it has made %d calls and found %d, %d are left to other shards\n"
+  core.say(text:format(library.shard, library.n_shards, self.n_made, self.n_found, self.n_of_others))
+  exit(true, true)
+end
+
+-- Its pool counts all calls of the script's map: the random numbers of later ones are those that they have without a
+-- store.
+function Flow:close()
+  self.run:close()
+  if self.n >= 0 then
+    self.run.job:settle(self.n)
+  end
+  self.ledger:close()
+end
+
+Flow.__close = Flow.close
+
 -- {== Whole maps ==================================================================================
 
 local Outcome = {}
 Outcome.__index = Outcome
 
-local function new_outcome(report)
-  return setmetatable({results = {}, errors = {}, n_errors = 0, report = report}, Outcome)
+local function new_outcome()
+  return setmetatable({results = {}, errors = {}, n_errors = 0}, Outcome)
 end
 
--- Puts what a call gave to all its places.
-function Outcome:put(call)
-  for i in places_of(call.entry) do
-    if call.failure then
-      self.errors[i] = failure_at(call.failure, i, call.entry.item)
-      self.n_errors = self.n_errors + 1
-    else
-      self.results[i] = call.value
-    end
-    if self.report then
-      self.report[i] = call.use
-    end
+function Outcome:put(i, value, failure)
+  if failure then
+    self.errors[i] = failure
+    self.n_errors = self.n_errors + 1
+  else
+    self.results[i] = value
   end
 end
 
-function Outcome:put_all(calls)
-  for _, call in ipairs(calls) do
-    self:put(call)
-  end
+function Outcome:is_full()
+  return false
 end
 
 -- The errors of failed calls, of which there are `n`, which `pairs` does not give.
@@ -227,96 +395,31 @@ local function lowest(list)
   return list[least]
 end
 
--- Makes the calls, until all are home, or one has failed where that is to be raised.
-local function finish(run, missing, report, outcome, raises)
-  while true do
-    run:check_open()
-    if run:feed() > 0 then
-      outcome:put_all(take_unsent(run, missing))
-    end
-    local n_calls, first = run:collect(missing.ledger:tick())
-    if n_calls then
-      outcome:put_all(take_chunk(run, missing, report, n_calls, first))
-    end
-    local is_over = n_calls == nil and run.job:has_ended()
-    if is_over or raises and outcome.n_errors > 0 and run.job:ready() == 0 then
-      return
-    end
-  end
-end
-
--- Says how many calls were there, where progress is shown; a function gets numbers of all calls. Returns the option
--- for the calls that are missing.
-local function tell(progress, n_found, n_items, n_missing)
-  if progress == true and n_found > 0 then
-    core.say(("%d of %d calls were in the store\n"):format(n_found, n_items))
-  elseif progress and progress ~= true and n_missing == 0 then
-    progress(n_items, n_items, 0)
-  elseif progress and progress ~= true then
-    return function(done, total, failed)
-      return progress(done + n_found, total + n_found, failed)
-    end
-  end
-  return progress
-end
-
--- Looks all items up. Returns the entries of the calls that are missing, and whether any may draw random numbers.
-local function look_up(ledger, missing, outcome)
-  local entries, draws = {}, ledger.draws
-  ledger.database:look()
-  while true do
-    local i, is_found, value, entry = missing:read()
-    if not i then
-      ledger.database:look_away()
-      return entries, draws
-    elseif is_found then
-      outcome.results[i] = value
-    elseif entry then
-      entries[#entries + 1] = entry
-      draws = draws or entry.a
-    end
-  end
-end
-
--- Makes the calls of these entries.
-local function make(pool, f, missing, entries, draws, options, outcome)
-  local own = options_of_missing(missing.ledger, options)
-  local arguments = {n = #entries}
-  for j, entry in ipairs(entries) do
-    arguments[j] = draws and seeded_row(entry, missing.is_rows) or entry.item
-  end
-  own.progress = tell(options.progress, missing.ledger.n_found, missing.n_items, #entries)
-  if #entries > 0 then
-    local run <close> = Run.new(draws and seeded(f) or f, arguments, draws or missing.is_rows, own, pool.workers)
-    finish(run, missing, own.report, outcome, options.errors ~= "collect")
-  end
-end
-
---- A map: all items are looked up first, and then those calls are made that are missing.
+--- A map: all items are looked up, as they are read, and those calls are made that are missing.
 function stored.map(pool, f, items, is_rows, options)
-  local ledger <close> = Ledger.open(f, is_rows, options)
-  local missing, outcome = new_missing(ledger, items, is_rows), new_outcome(options.report)
-  local raises = options.errors ~= "collect"
-  local entries, draws = look_up(ledger, missing, outcome)
-  make(pool, f, missing, entries, draws, options, outcome)
-  if raises and outcome.n_errors > 0 then
+  local outcome, raises = new_outcome(), options.errors ~= "collect"
+  local flow <close> = new_flow(pool, f, items, is_rows, options, outcome, true)
+  repeat
+    local goes_on = flow:go_on()
+  until not goes_on or raises and outcome.n_errors > 0 and flow.run.job:ready() == 0
+  if raises and outcome.n_errors > 0 and not flow.has_failed then
     errors.raise(lowest(outcome.errors))
   end
-  missing:leave_to_others()
-  outcome.results.n = missing.n_items
+  flow:finish()
+  outcome.results.n = flow.n_items
   return outcome.results, not raises and with_count(outcome.errors, outcome.n_errors) or nil
 end
 
 -- {== Iterations ==================================================================================
 
--- Results that wait to be taken, at most, before no more items are read that are in the store, or fewer are sent.
+-- Results that wait to be taken, at most, before no more items are read while calls are on their way.
 local MOST_READY = 10000
 
 -- A stream of results. What is ready waits in `ready` by its place; `order` has the places in the order of arrival.
 local Stream = {}
 Stream.__index = Stream
 
-function Stream:add(i, value, failure)
+function Stream:put(i, value, failure)
   self.ready[i] = {value = value, failure = failure}
   self.n_ready = self.n_ready + 1
   if not self.in_order then
@@ -325,86 +428,24 @@ function Stream:add(i, value, failure)
   end
 end
 
-function Stream:add_all(calls)
-  local report = self.options.report
-  for _, call in ipairs(calls) do
-    for i in places_of(call.entry) do
-      self:add(i, call.value, call.failure and failure_at(call.failure, i, call.entry.item))
-      if report then
-        report[i] = call.use
-      end
-    end
-  end
-end
-
--- Reads on to the next call that is missing. Many that are there end the run, so that they are taken first.
-function Stream:next_argument()
-  while true do
-    local i, is_found, value, entry = self.missing:read()
-    if not i then
-      self.is_read = true
-      return nil
-    elseif is_found then
-      self:add(i, value)
-      if self.n_ready >= MOST_READY then
-        return nil
-      end
-    elseif entry then
-      return seeded_row(entry, self.missing.is_rows)
-    end
-  end
-end
-
-function Stream:begin()
-  local options = options_of_missing(self.ledger, self.options)
-  self.missing.entries, self.missing.n_entries, self.report = {}, 0, options.report
-  self.run = Run.new(seeded(self.f), function() return self:next_argument() end, true, options, self.pool.workers)
-  if self.run.progress then
-    self.run.progress:be_guest()
-  end
-end
-
-function Stream:end_run()
-  self.run:close()
-  self.run = nil
-end
-
--- Sends what may be sent. An error of what items are read from is raised after the results of those before.
-function Stream:feed()
-  local fed, n_unsent = self.run:try_to_feed(self.n_ready < MOST_READY and self.run.most_chunks or 1)
-  if not fed then
-    self.is_read, self.has_failed, self.failure = true, true, n_unsent
-  elseif n_unsent > 0 then
-    self:add_all(take_unsent(self.run, self.missing))
-  end
+function Stream:is_full()
+  return self.n_ready >= MOST_READY
 end
 
 -- Waits for some more to be ready; returns false at the end.
 local function advance(self)
-  if not self.run and self.is_read then
+  if self.is_over then
     return false
-  elseif not self.run then
-    self:begin()
   end
-  self.run:check_open()
-  self:feed()
-  local n_calls, first = self.run:collect()
-  if n_calls then
-    self:add_all(take_chunk(self.run, self.missing, self.report, n_calls, first))
-  end
-  self.ledger:commit() -- who knows when the loop comes back
-  if n_calls == nil and self.run.job:has_ended() then
-    self:end_run()
-  end
+  self.is_over = not self.flow:go_on()
+  self.flow.ledger:commit() -- who knows when the loop comes back
   return true
 end
 
 -- Ends it: calls that were under way are no results, so it cannot go on.
 local function drop(self)
-  self.is_read, self.has_failed, self.failure = true, true, errors.new("cancelled", "cancelled")
-  if self.run then
-    self:end_run()
-  end
+  self.is_over, self.flow.has_failed, self.flow.failure = true, true, errors.new("cancelled", "cancelled")
+  self.flow.run:close()
 end
 
 function Stream:advance()
@@ -439,33 +480,22 @@ function Stream:next()
     if i and self.ready[i] then
       return self:take(i)
     elseif not self:advance() then
-      break
+      return self.flow:finish()
     end
   end
-  if self.has_failed then
-    error(self.failure, 0)
-  end
-  self.missing:leave_to_others()
 end
-
-function Stream:close()
-  if self.run then
-    self:end_run()
-  end
-  self.ledger:close()
-end
-
-Stream.__close = Stream.close
 
 local function iterate(pool, f, items, is_rows, options, in_order)
-  local ledger = Ledger.open(f, is_rows, options)
   local stream = setmetatable({
-    pool = pool, f = f, options = options, ledger = ledger,
-    missing = new_missing(ledger, items, is_rows),
     raises = options.errors ~= "collect", in_order = in_order, ready = {}, n_ready = 0, order = {}, first = 1, last = 0,
     n_taken = 0,
   }, Stream)
-  return function() return stream:next() end, nil, nil, stream
+  stream.flow = new_flow(pool, f, items, is_rows, options, stream, false)
+  stream.flow.run.job:note_caller()
+  if stream.flow.run.progress then
+    stream.flow.run.progress:be_guest()
+  end
+  return function() return stream:next() end, nil, nil, stream.flow
 end
 
 --- For a loop, in order.
