@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/allocate.h"
 #include "sizes.h"
 #include "worker/identity.h"
 
@@ -60,6 +61,19 @@ int moons__arrival_pass_on(const moons__worker_config *config, const moons__term
   else
     given->write(given->data, call_data, stream, text->bytes, text->n_bytes);
   return is_own;
+}
+
+moons__chunk *moons__arrival_part(moons__chunk *chunk, uint32_t n_taken, uv_mutex_t *lock) {
+  if (n_taken == 0) return NULL;
+  moons__chunk *rest = NULL;
+  char *bytes = moons__allocate(chunk->plan, chunk->n_bytes + 1);
+  if (bytes != NULL) memcpy(bytes, chunk->bytes, chunk->n_bytes);
+  uv_mutex_lock(lock);
+  if (bytes != NULL) rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
+  if (rest == NULL) chunk->is_given_up = 1;
+  uv_mutex_unlock(lock);
+  if (rest == NULL) moons__free(bytes);
+  return rest;
 }
 
 moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work) {

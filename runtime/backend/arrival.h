@@ -4,6 +4,9 @@
 #ifndef MOONS_BACKEND_ARRIVAL_H
 #define MOONS_BACKEND_ARRIVAL_H
 
+#include <stdint.h>
+#include <uv.h>
+
 #include "backend/frame.h"
 #include "worker/chunk.h"
 #include "worker/config.h"
@@ -33,6 +36,10 @@ int moons__arrival_text(moons__link *link, const moons__frame *frame, void *head
 ** `write` of the workers. */
 int moons__arrival_pass_on(const moons__worker_config *config, const moons__terms *terms,
                            void *call_data, int stream, const moons__buffer *text);
+
+/* The calls that somebody else may make now, the last `n_taken` of a chunk that was sent, as a chunk; NULL: none, or no memory: then
+** they are put back when theirs is done. The lock guards how many calls the chunk has. */
+moons__chunk *moons__arrival_part(moons__chunk *chunk, uint32_t n_taken, uv_mutex_t *lock);
 
 /* The head of a frame of the kind DONE. */
 moons__frame_done moons__arrival_tell(const moons__chunk *chunk, uint64_t work);

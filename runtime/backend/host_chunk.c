@@ -10,7 +10,6 @@
 #include "backend/arrival.h"
 #include "backend/cargo.h"
 #include "backend/host.h"
-#include "base/allocate.h"
 #include "wire/batch.h"
 #include "worker/outcome.h"
 #include "worker/scope.h"
@@ -304,27 +303,13 @@ static int take_done(host *h, const moons__frame *frame) {
   return 0;
 }
 
-/* The calls that it has given away, as a chunk; NULL: no memory, and then they are put back when theirs is done. */
-static moons__chunk *cut(host *h, moons__chunk *chunk, uint32_t n_taken) {
-  hosts *b = h->backend;
-  moons__chunk *rest = NULL;
-  char *bytes = moons__allocate(chunk->plan, chunk->n_bytes + 1);
-  if (bytes != NULL) memcpy(bytes, chunk->bytes, chunk->n_bytes);
-  uv_mutex_lock(&b->mutex);
-  if (bytes != NULL) rest = moons__chunk_cut(chunk, chunk->n_calls - n_taken, bytes);
-  if (rest == NULL) chunk->is_given_up = 1;
-  uv_mutex_unlock(&b->mutex);
-  if (rest == NULL) moons__free(bytes);
-  return rest;
-}
-
 static int take_part(host *h, const moons__frame *frame) {
   hosts *b = h->backend;
   moons__frame_order parted;
   if (moons__link_head(&h->in, frame, &parted, sizeof parted)) return -1;
   work *w = find_work(h, parted.work);
   if (w == NULL || parted.n >= w->chunk->n_calls) return -1;
-  moons__chunk *rest = cut(h, w->chunk, parted.n);
+  moons__chunk *rest = moons__arrival_part(w->chunk, parted.n, &b->mutex);
   uv_mutex_lock(&b->mutex);
   w->asked_ns = 0;
   uv_mutex_unlock(&b->mutex);

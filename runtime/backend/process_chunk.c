@@ -7,7 +7,6 @@
 */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -15,7 +14,6 @@
 #include "backend/cargo.h"
 #include "backend/frame.h"
 #include "backend/keeper.h"
-#include "base/allocate.h"
 #include "moons.h"
 #include "sizes.h"
 #include "worker/identity.h"
@@ -45,20 +43,6 @@ void moons__keeper_pass_on(keeper *k) {
   k->has_printed = 0;
 }
 
-/* The calls that the process has given away, as a chunk; NULL: no memory, and then they are put back when theirs is done. */
-static moons__chunk *cut(keeper *k, uint32_t n_taken) {
-  moons__backend *b = k->backend;
-  moons__chunk *rest = NULL;
-  char *bytes = moons__allocate(k, k->chunk->n_bytes + 1);
-  if (bytes != NULL) memcpy(bytes, k->chunk->bytes, k->chunk->n_bytes);
-  uv_mutex_lock(&b->mutex);
-  if (bytes != NULL) rest = moons__chunk_cut(k->chunk, k->chunk->n_calls - n_taken, bytes);
-  if (rest == NULL) k->chunk->is_given_up = 1;
-  uv_mutex_unlock(&b->mutex);
-  if (rest == NULL) moons__free(bytes);
-  return rest;
-}
-
 /* The process has answered to share; it may have been asked about a chunk that was done by then. */
 static int take_part(keeper *k, const moons__frame *frame) {
   moons__backend *b = k->backend;
@@ -66,7 +50,7 @@ static int take_part(keeper *k, const moons__frame *frame) {
   if (moons__link_head(&k->link, frame, &parted, sizeof parted)) return -1;
   if (parted.work != k->work) return 0;
   if (parted.n >= k->chunk->n_calls) return -1;
-  moons__chunk *rest = parted.n > 0 ? cut(k, parted.n) : NULL;
+  moons__chunk *rest = moons__arrival_part(k->chunk, parted.n, &b->mutex);
   uv_mutex_lock(&b->mutex);
   k->is_asked = 0;
   uv_mutex_unlock(&b->mutex);

@@ -180,12 +180,9 @@ static unsigned n_started(const moons__backend *b) {
   return n;
 }
 
-/* Calls a keeper that sleeps for the chunk that was just put into the queue; NULL where none does, or those that come
-** suffice. The mutex is held. */
+/* Calls one that sleeps for the chunk that was just put into the queue, where it is needed. The mutex is held. */
 static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
-  int is_for_some = n_workers < b->n_workers; /* those that come may be others */
-  if (!is_for_some && b->queue.n <= moons__park_n_coming(&b->park)) return NULL;
-  return moons__park_call(&b->park, n_workers);
+  return moons__park_call_for(&b->park, b->queue.n, n_workers, b->n_workers);
 }
 
 /* A chunk that must be taken waits for those keepers that there are; without any, its calls are refused. */

@@ -99,12 +99,9 @@ static moons__chunk *dequeue(moons__backend *b, thread *t) {
   return chunk;
 }
 
-/* Calls a thread that sleeps for the chunk that was just put into the queue, which the first `n_workers` may run; NULL
-** where none of these sleeps, or those that look for chunks suffice. The mutex is held. */
+/* Calls one that sleeps for the chunk that was just put into the queue, where it is needed. The mutex is held. */
 static moons__sleeper *call_one(moons__backend *b, unsigned n_workers) {
-  int is_for_some = n_workers < b->n_threads; /* those that look for chunks may be others */
-  if (!is_for_some && b->queue.n <= moons__park_n_coming(&b->park)) return NULL;
-  return moons__park_call(&b->park, n_workers);
+  return moons__park_call_for(&b->park, b->queue.n, n_workers, b->n_threads);
 }
 
 static moons__chunk *withdraw(moons__backend *b, moons__chunk *chain) {

@@ -82,6 +82,13 @@ moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers) {
   return sleeper;
 }
 
+moons__sleeper *moons__park_call_for(moons__park *park, unsigned n_due, unsigned n_workers,
+                                     unsigned n_all) {
+  int is_for_some = n_workers < n_all; /* those that come may be others */
+  if (!is_for_some && n_due <= moons__park_n_coming(park)) return NULL;
+  return moons__park_call(park, n_workers);
+}
+
 int moons__park_has(moons__park *park, unsigned n_workers) {
   return *find(park, n_workers) != NULL;
 }

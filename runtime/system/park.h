@@ -60,6 +60,11 @@ void moons__park_sleep_apart(moons__sleeper *sleeper, uv_mutex_t *lock);
 ** now on it counts as one that comes. */
 moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers);
 
+/* The same for one more thing to do, where that is needed: of `n_due` that wait it is the last, for numbers below `n_workers`, of which
+** there may be `n_all`. NULL: none of these sleeps, or those that look for something to do suffice. */
+moons__sleeper *moons__park_call_for(moons__park *park, unsigned n_due, unsigned n_workers,
+                                     unsigned n_all);
+
 /* Wakes the thread of a sleeper that was called, or sleeps apart, once. Better without the lock, which the thread will take. */
 void moons__sleeper_wake(moons__sleeper *sleeper);
 

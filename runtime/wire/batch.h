@@ -34,9 +34,6 @@ typedef enum moons__item_kind {
   MOONS__ITEM_MALFORMED /* the bytes are no batch */
 } moons__item_kind;
 
-/* Whether items of this kind are 8 bytes each. */
-static inline int moons__item_is_plain(moons__item_kind kind) { return kind <= MOONS__ITEM_NIL; }
-
 typedef struct moons__item {
   moons__item_kind kind;
   int64_t integer;
