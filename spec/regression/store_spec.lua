@@ -151,6 +151,67 @@ script.on_hosts("regression: a map with a store", function(case)
   ]])
 end)
 
+script.on_hosts("regression: the key of a call", function(case)
+  -- Makes a function that says whether a call was made, of what the script has by then.
+  local MAKES = [[
+    local path = os.tmpname()
+    local function makes(f)
+      local report = {}
+      parallel.map(f, {1}, {store = path, report = report})
+      return report[1] ~= nil
+    end
+  ]]
+  local function case_of_key(name, code)
+    case(name, MAKES .. code .. " for _, suffix in ipairs {'', '-wal', '-shm'} do os.remove(path .. suffix) end")
+  end
+
+  case_of_key("has the modules that package.path finds, as the script has it", [[
+    local name = path:match "[^/]+$"
+    local function write(x)
+      local file <close> = assert(io.open(path .. ".lua", "w"))
+      file:write("return {x = " .. x .. "}")
+    end
+    package.path = path:match "^.*/" .. "?.lua;" .. package.path
+    local f = load(("return function() return require %q.x end"):format(name))()
+    for round = 1, 2 do
+      write(round)
+      equal({makes(f), makes(f), parallel.map(f, {1}, {store = path})[1]}, {true, false, round})
+    end
+    os.remove(path .. ".lua")
+  ]])
+
+  case_of_key("has the modules that searchers of the script's find", [[
+    local x = 1
+    table.insert(package.searchers, 2, function(name)
+      local y = x
+      return name == "its_own" and function() return {x = y} end or nil
+    end)
+    local function f() return require "its_own".x end
+    equal({makes(f), makes(f)}, {true, false})
+    x = 2
+    equal({makes(f), makes(f), parallel.map(f, {1}, {store = path})[1]}, {true, false, 2})
+  ]])
+
+  case_of_key("has all that was changed in standard libraries, and what is gone", [[
+    local function f() return 1 end
+    local huge, pattern, len = math.huge, utf8.charpattern, string.len
+    local changes = {
+      function() math.eps = 0.1 end, function() math.eps = 0.001 end, function() math.eps = "0.001" end,
+      function() math.eps = true end, function() math.eps = nil string.len = nil end,
+      function() string.len = len math.huge = 1 end, function() math.huge = 1.0 end, function() math.huge = nil end,
+      function() math.huge = huge utf8.charpattern = "." end,
+      function() utf8.charpattern = pattern debug.setmetatable(coroutine.create(print), {__index = {}}) end,
+    }
+    equal({makes(f), makes(f)}, {true, false})
+    for i, change in ipairs(changes) do
+      change()
+      equal({i, makes(f), makes(f)}, {i, true, false})
+    end
+    debug.setmetatable(coroutine.create(print), nil)
+    equal(makes(f), false)
+  ]])
+end)
+
 describe("regression: a store", function()
   -- To SQLite these are no names of files, and such a store kept nothing.
   it("is a file whatever its name", function()

@@ -110,14 +110,35 @@ function Names:find(value)
   return self.of[value] or self.special[value] and self.special[value].name
 end
 
--- What the script has changed in a standard library.
+-- Whether a value has no content beside itself.
+local function is_plain(value)
+  local kind = type(value)
+  return kind == "number" or kind == "string" or kind == "boolean"
+end
+
+-- Whether the script has put a value into a standard library that was not there before.
+function Names:is_new(value, before, name)
+  if is_plain(value) then
+    return value ~= before or math.type(value) ~= math.type(before)
+  end
+  return (type(value) == "function" or type(value) == "table") and self:find(value) ~= name
+end
+
+-- What the script has changed in a standard library: fields with their values, and a list of those that are gone.
 function Names:changes(library, name)
-  local changes = {}
+  local changes, before = {}, core.original(name) or library
+  if name == "package" then
+    return changes
+  end
   for _, field in ipairs(sorted_names(library)) do
     local value = rawget(library, field)
-    local is_thing = type(value) == "function" or type(value) == "table"
-    if is_thing and name ~= "package" and self:find(value) ~= name .. "." .. field then
+    if self:is_new(value, rawget(before, field), name .. "." .. field) then
       changes[field] = value
+    end
+  end
+  for _, field in ipairs(sorted_names(before)) do
+    if rawget(library, field) == nil then
+      table.insert(changes, field)
     end
   end
   return changes
@@ -233,17 +254,52 @@ function Description:put_global(name)
   end
 end
 
--- A module that is not loaded yet is loaded by the call: its file counts.
+-- The library of the script: here `package` is as it was at the start, but for what is in its tables.
+local function library_package()
+  local library = package.loaded.package
+  return type(library) == "table" and library or package
+end
+
+local function preloaded_module(name)
+  return package.preload[name]
+end
+
 local function module_of_file(name)
-  local path = package.searchpath(name, package.path)
+  local templates = rawget(library_package(), "path")
+  local path = type(templates) == "string" and package.searchpath(name, templates)
   return path and loadfile(path) or nil
+end
+
+-- What a searcher of the script's finds: a function that loads the module, and what that is given.
+local function module_of_searcher(searcher, name)
+  local searched, loader, data = pcall(searcher, name)
+  return searched and type(loader) == "function" and {loader, data} or nil
+end
+
+-- What loads a module that is not loaded yet: the call does that, as `require` would here. The first searchers in C are
+-- those that Lua begins with; what the others find is in C, too.
+local function loader_of_module(name)
+  local searchers, n_in_c = rawget(library_package(), "searchers"), 0
+  for _, searcher in ipairs(type(searchers) == "table" and searchers or {}) do
+    local found
+    if is_in_c(searcher) then
+      n_in_c = n_in_c + 1
+      local find = ({preloaded_module, module_of_file})[n_in_c]
+      found = find and find(name)
+    else
+      found = module_of_searcher(searcher, name)
+    end
+    if found then
+      return found
+    end
+  end
 end
 
 function Description:put_module(name)
   if self:is_new("modules", name) then
     local module = package.loaded[name]
     if module == nil then
-      module = package.preload[name] or module_of_file(name)
+      module = loader_of_module(name)
     end
     self:put("Q", name, module)
   end
@@ -326,7 +382,7 @@ local function state_of(names)
     end
   end
   state.metatables["nil"] = debug.getmetatable(nil)
-  for _, value in ipairs {0, true, print} do
+  for _, value in ipairs {0, true, print, core.pause, coroutine and coroutine.running()} do
     state.metatables[type(value)] = debug.getmetatable(value)
   end
   return state
