@@ -7,7 +7,6 @@
 */
 #include "store/canonical.h"
 
-#include "base/ptrmap.h"
 #include "store/format.h"
 #include "store/json.h"
 #include "store/keys.h"
@@ -391,6 +390,7 @@ static int writer_free(lua_State *L) {
   writer *w = luaL_checkudata(L, 1, WRITER);
   moons__buffer_free(&w->scratch.out);
   moons__buffer_free(&w->scratch.keys);
+  moons__seen_free(&w->scratch.tables);
   moons__seen_free(&w->met);
   return 0;
 }

@@ -2,6 +2,9 @@
 ** A table is an array where its keys are 1 to n, or 1 to its field `n`, with null for holes; otherwise an object, with its keys in
 ** order as text. Infinite numbers and nan are strings, as are values of other types: "(function)". Strings that are no UTF-8 are
 ** taken for Latin-1.
+**
+** JSON has no form for a table in several places. It is written in each of them, but "(table)" stands for it within itself, beyond
+** some depth, and where it was written before and the text is long already: so that is no longer than the tables are large.
 */
 #include "store/json.h"
 
@@ -16,10 +19,17 @@
 
 enum { MOST_DEPTH = 50, MOST_HOLES = 1000000, NUMBER_BYTES = 32 };
 
+/* So long may the text be for tables to be written again. */
+enum { AGAIN_BYTES = 64 << 10 };
+
+/* What is known of a table that was met. */
+enum { WRITING = 1, WRITTEN };
+
 typedef struct text {
   lua_State *L;
   moons__scratch *scratch;
   int depth;
+  size_t start; /* in scratch->out */
 } text;
 
 static void put(text *t, const void *bytes, size_t n_bytes) {
@@ -217,6 +227,35 @@ static void put_table(text *t, int table) {
   lua_pop(t->L, 1);
 }
 
+/* What is known of a table. Valid until another one is met. */
+static uint64_t *known_of(text *t, int table) {
+  uint64_t *known = moons__seen_at(&t->scratch->tables, lua_topointer(t->L, table));
+  if (known == NULL) moons__check(t->L, MOONS_ENOMEM);
+  return known;
+}
+
+/* Whether a table is to be written here. */
+static int is_shown(text *t, int table) {
+  if (t->depth >= MOST_DEPTH) return 0;
+  uint64_t known = *known_of(t, table);
+  int is_long = t->scratch->out.n_bytes - t->start > AGAIN_BYTES;
+  return known != WRITING && !(known == WRITTEN && is_long);
+}
+
+/* Puts a table, or what stands for it. */
+static void put_table_once(text *t, int table) {
+  if (!is_shown(t, table)) {
+    put_type(t, "table");
+    return;
+  }
+  luaL_checkstack(t->L, LUA_MINSTACK, NULL);
+  *known_of(t, table) = WRITING;
+  t->depth++;
+  put_table(t, table);
+  t->depth--;
+  *known_of(t, table) = WRITTEN;
+}
+
 static void put_value(text *t, int index) {
   lua_State *L = t->L;
   size_t n_bytes;
@@ -234,20 +273,14 @@ static void put_value(text *t, int index) {
     bytes = lua_tolstring(L, index, &n_bytes);
     put_quoted(t, bytes, n_bytes);
     return;
-  default: break;
+  case LUA_TTABLE: put_table_once(t, lua_absindex(L, index)); return;
+  default: put_type(t, luaL_typename(L, index));
   }
-  if (!lua_istable(L, index) || t->depth >= MOST_DEPTH) {
-    put_type(t, luaL_typename(L, index));
-    return;
-  }
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  t->depth++;
-  put_table(t, lua_absindex(L, index));
-  t->depth--;
 }
 
 void moons__json_append(lua_State *L, int index, moons__scratch *scratch) {
-  text t = {.L = L, .scratch = scratch};
+  text t = {.L = L, .scratch = scratch, .start = scratch->out.n_bytes};
   scratch->keys.n_bytes = 0;
+  moons__seen_clear(&scratch->tables);
   put_value(&t, index);
 }

@@ -140,6 +140,42 @@ script.on_hosts("regression: a map with a store", function(case)
     equal(numbers {store = path}, expected)
   ]])
 
+  -- The JSON beside them was written for hours, or was as long as memory.
+  case_of_path("keeps tables that are in several places, and in themselves", [[
+    local function nodes()
+      local n = {{}, {}, {}}
+      for i = 1, 2 do n[i].next = n[i + 1] n[i + 1].prev = n[i] end
+      return n
+    end
+    local function doubled()
+      local t = {1}
+      for i = 1, 40 do t = {t, t} end
+      return t
+    end
+    local function many()
+      local shared, list = {x = 1}, {}
+      for i = 1, 20000 do list[i] = i % 2 == 0 and shared or {x = i} end
+      return list
+    end
+    for round = 1, 2 do
+      local n = parallel.map(nodes, {1}, {store = path})[1]
+      assert(n[1].next == n[2] and n[2].prev == n[1] and n[3].prev == n[2])
+      local t = parallel.map(doubled, {2}, {store = path})[1]
+      assert(t[1] == t[2] and t[2][1] == t[1][2])
+      local list = parallel.map(many, {3}, {store = path})[1]
+      assert(#list == 20000 and list[2] == list[4])
+      equal(list[19999], {x = 19999})
+    end
+    local database = require "parallel.store".open(path)
+    local statement = database:prepare "SELECT value, (SELECT value FROM calls WHERE item = '1'), \
+      (SELECT length(value) FROM calls WHERE item = '2') FROM calls WHERE item = '3'"
+    local list, n, length = statement:run()
+    equal(n, '[{"next":{"next":{"prev":"(table)"},"prev":"(table)"}},' ..
+      '{"next":{"prev":"(table)"},"prev":{"next":"(table)"}},{"prev":{"next":"(table)","prev":{"next":"(table)"}}}]')
+    assert(length < 200000 and list:find('{"x":19999},"(table)"', 1, true) and list:find('{"x":3},{"x":1}', 1, true))
+    statement:close() database:close()
+  ]])
+
   case_of_path("refuses rows as without one", [[
     local function f(...) return select("#", ...) end
     for _, rows in ipairs {{{1}, {a = 1}}, {{n = 3}, {}, {n = -1}}, {{n = 600000}}} do
