@@ -20,15 +20,27 @@ static const char *why_not_into(lua_State *L, moons__array *into, const moons__a
   return why != NULL ? why : moons__array_why_not_write(L, into);
 }
 
+static const char *why_not_use(lua_State *L, moons__array *items, moons__array *into) {
+  const char *why = items != NULL ? moons__array_why_not_read(L, items) : NULL;
+  return why == NULL && into != NULL ? why_not_into(L, into, items) : why;
+}
+
 /* core.why_not_use(items, into): why a map cannot take its items from this array, or put its results into that one; nil where it
 ** can. Either may be something else. */
 int moons__core_why_not_use(lua_State *L) {
   lua_settop(L, 2);
-  moons__array *items = array_at(L, 1), *into = array_at(L, 2);
-  const char *why = items != NULL ? moons__array_why_not_read(L, items) : NULL;
-  if (why == NULL && into != NULL) why = why_not_into(L, into, items);
-  lua_pushstring(L, why);
+  lua_pushstring(L, why_not_use(L, array_at(L, 1), array_at(L, 2)));
   return 1;
+}
+
+void moons__check_arrays(lua_State *L, int items, int into) {
+  int how = MOONS__IS_ARRAY;
+  moons__array *from = lua_isuserdata(L, items) ? array_at(L, items) : NULL;
+  moons__array *to = lua_isnil(L, into) ? NULL : moons__array_at(L, into, &how);
+  if (from == NULL && lua_isuserdata(L, items)) luaL_error(L, "these items are no array");
+  if (how != MOONS__IS_ARRAY) luaL_error(L, "option 'into': this is no array");
+  const char *why = from != NULL || to != NULL ? why_not_use(L, from, to) : NULL;
+  if (why != NULL) luaL_error(L, "%s", why);
 }
 
 void moons__use_items(lua_State *L, moons__job_data *j, int items) {
@@ -39,6 +51,14 @@ void moons__use_items(lua_State *L, moons__job_data *j, int items) {
   j->source = MOONS__FROM_ARRAY;
   j->items = a;
   j->gives_rows = how == MOONS__IS_ROWS;
+  j->n = (lua_Integer)(j->gives_rows ? a->extent.rows : a->n);
+}
+
+/* There must be a place for each call, since nothing else holds them back; items of an iterator are counted as they come. */
+static void check_places(lua_State *L, const moons__job_data *j) {
+  lua_Integer n_places = moons__places_in_sink(j);
+  if (j->source == MOONS__FROM_ITERATOR || (j->n >= 0 && j->n <= n_places)) return;
+  luaL_error(L, "option 'into': the array has room for %I results", (LUAI_UACINT)n_places);
 }
 
 void moons__use_into(lua_State *L, moons__job_data *j, int into) {
@@ -49,6 +69,7 @@ void moons__use_into(lua_State *L, moons__job_data *j, int into) {
   j->into = a;
   j->stores = 1;
   a->n_writing++;
+  check_places(L, j);
 }
 
 moons__shared_list *moons__take_shared(moons__job_data *j) {
@@ -108,7 +129,9 @@ void moons__push_array_item(lua_State *L, const moons__job_data *j, lua_Integer 
 /* job:stored(i): what call i has put into the array of the option `into`, as it would be among the results. */
 int moons__core_stored(lua_State *L) {
   const moons__job_data *j = moons__check_job_at(L, 1);
-  push_place(L, j->into, j->pack, luaL_checkinteger(L, 2));
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, j->into != NULL && i >= 1 && i <= moons__places_in_sink(j), 2, "no such call");
+  push_place(L, j->into, j->pack, i);
   if (!j->pack) return 1;
   lua_pushinteger(L, (lua_Integer)j->into->extent.columns);
   lua_setfield(L, -2, "n");

@@ -4,12 +4,14 @@
 ** errors are its user values.
 */
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
 #include "module/errors.h"
 #include "module/hooks.h"
 #include "module/sending.h"
+#include "sizes.h"
 #include "system/machine.h"
 #include "wire/traceback.h"
 #include "worker/plan.h"
@@ -31,6 +33,9 @@ enum {
 };
 enum { IS_AWAITED = FUNCTION + 1, FIRST_ARGUMENT };
 
+/* The longest timeout; lua/parallel/check.lua refuses longer ones. */
+static const lua_Number MOST_SECONDS = 1e8;
+
 _Static_assert(LAST_OF_MAP == 1 + MOONS__N_OF_MAP, "arguments of a map, and the job");
 
 /* Pushes an option, most of which are not given; returns its type. */
@@ -40,10 +45,11 @@ static int push_option(lua_State *L, const char *name) {
   return LUA_TNIL;
 }
 
-/* Integers, and flags, that are not given are 0. */
-static lua_Integer integer_option(lua_State *L, const char *name) {
+/* Integers, and flags, that are not given are 0. A script can come here past the Lua half: what would not fit is refused. */
+static lua_Integer integer_option(lua_State *L, const char *name, lua_Integer most) {
   lua_Integer n = push_option(L, name) == LUA_TNIL ? 0 : lua_tointeger(L, -1);
   lua_pop(L, 1);
+  if (n < 0 || n > most) luaL_error(L, "option '%s' is out of range", name);
   return n;
 }
 
@@ -60,6 +66,11 @@ static int keep_option(lua_State *L, const char *name, int which) {
   return type;
 }
 
+static uint64_t timeout_of(lua_Number seconds) {
+  if (!(seconds > 0)) return 0;
+  return (uint64_t)ceil((seconds < MOST_SECONDS ? seconds : MOST_SECONDS) * 1e9);
+}
+
 /* Options that are not given are 0. An empty table of them is asked for none. */
 static void read_options(lua_State *L, moons__job_options *options) {
   moons__job_options_init(options);
@@ -73,13 +84,13 @@ static void read_options(lua_State *L, moons__job_options *options) {
   lua_getfield(L, OPTIONS, "errors");
   options->collect = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "collect") == 0;
   lua_getfield(L, OPTIONS, "timeout");
-  options->timeout_ns = (uint64_t)ceil(lua_tonumber(L, -1) * 1e9);
+  options->timeout_ns = timeout_of(lua_tonumber(L, -1));
   lua_pop(L, 5);
   options->pack = flag_option(L, "pack");
   options->until = flag_option(L, "until");
-  options->memory_bytes = (size_t)integer_option(L, "memory");
-  options->n_retries = (unsigned)integer_option(L, "retries");
-  options->n_workers = (unsigned)integer_option(L, "workers");
+  options->memory_bytes = (size_t)integer_option(L, "memory", LUA_MAXINTEGER);
+  options->n_retries = (unsigned)integer_option(L, "retries", INT_MAX);
+  options->n_workers = (unsigned)integer_option(L, "workers", MOONS_MAX_WORKERS);
 }
 
 /* Reads the rule of items that follow one; returns whether they do. */
@@ -97,18 +108,32 @@ static int read_rule(lua_State *L, moons__job_data *j) {
   return 1;
 }
 
+/* How many calls are to travel together; 0: that is measured. */
+static uint32_t read_chunk(lua_State *L) {
+  lua_Integer n = lua_tointeger(L, CHUNK);
+  if (n < 0 || n > MOONS_CHUNK_MAX_CALLS) luaL_error(L, "option 'chunk' is out of range");
+  return (uint32_t)n;
+}
+
+/* Items that are no array and follow no rule: elements of a table, or what a function gives. */
+static void read_list(lua_State *L, moons__job_data *j) {
+  j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
+  if (j->n >= 0 && !lua_istable(L, ITEMS))
+    luaL_error(L, "items of a map are no %s", luaL_typename(L, ITEMS));
+}
+
 /* Where the items of a map come from. */
 static void read_items(lua_State *L, moons__job_data *j) {
   lua_pushvalue(L, ITEMS);
   lua_setiuservalue(L, JOB, MOONS__VALUE_SOURCE);
-  j->chunker.fixed = (uint32_t)lua_tointeger(L, CHUNK);
+  j->chunker.fixed = read_chunk(L);
   j->is_rows = lua_toboolean(L, IS_ROWS);
   j->n = lua_isnil(L, N_ITEMS) ? (lua_Integer)lua_rawlen(L, ITEMS) : lua_tointeger(L, N_ITEMS);
-  j->has_ended = j->n == 0;
   if (lua_isuserdata(L, ITEMS))
     moons__use_items(L, j, ITEMS);
   else if (!read_rule(L, j))
-    j->source = j->n < 0 ? MOONS__FROM_ITERATOR : MOONS__FROM_TABLE;
+    read_list(L, j);
+  j->has_ended = j->n == 0;
 }
 
 /* The same for a job of one call, whose first argument errors show. */
@@ -262,11 +287,15 @@ static void read_arguments(lua_State *L, moons__job_data *j, int is_map,
   const moons_runtime *runtime = runtime_of(L, j);
   moons__chunker_aim(&j->chunker, moons__runtime_handover_ns(runtime));
   j->leaves_process = moons__runtime_is_abroad(runtime);
-  if (is_map)
+  push_option(L, "into");
+  int into = lua_gettop(L);
+  if (is_map) {
+    moons__check_arrays(L, ITEMS, into);
     read_items(L, j);
-  else
+    moons__use_into(L, j, into);
+  } else {
     read_call(L, j);
-  if (push_option(L, "into") != LUA_TNIL) moons__use_into(L, j, lua_gettop(L));
+  }
   lua_pop(L, 1);
   choose_seed(L, j, options);
   choose_report(L, j, options);
@@ -325,7 +354,7 @@ moons__job_data *moons__make_map(lua_State *L) { return make_job(L, make_map); }
 moons__job_data *moons__make_call(lua_State *L) { return make_job(L, make_call); }
 
 /* core.job(options, pool, f, items, is_rows, n, first, step, chunk): a job that makes a map:
-**   options      as a script gives them; they have been checked
+**   options      as a script gives them; the Lua half has checked them, and this one what it relies on
 **   pool         whose the workers are, as core.new_workers makes them; nil: the state's
 **   items        a table, an array, or the function that gives them
 **   is_rows      they are rows of arguments
@@ -335,15 +364,21 @@ moons__job_data *moons__make_call(lua_State *L) { return make_job(L, make_call);
 ** Returns the job, and how many workers it uses. */
 int moons__core_job(lua_State *L) {
   lua_settop(L, MOONS__N_OF_MAP);
+  luaL_checktype(L, 1, LUA_TTABLE);
   moons__push_job(L);
   lua_pushinteger(L, moons__make_map(L)->n_workers);
   return 2;
 }
 
+void moons__check_call(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, IS_AWAITED - 1);
+}
+
 /* core.call(options, pool, f, is_awaited, ...): a job of one call with these arguments, which is under way.
 **   is_awaited   nothing else is done before its values are taken */
 int moons__core_call(lua_State *L) {
-  luaL_checkany(L, IS_AWAITED - 1);
+  moons__check_call(L);
   moons__push_job(L);
   moons__make_call(L);
   return 1;

@@ -35,6 +35,7 @@ static void sleep_ns(uint64_t n_ns) {
 int moons__core_sleep(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 1);
   uint64_t now_ns = moons__clock_ns(), end_ns = UINT64_MAX;
+  if (!(seconds > 0)) return 0;
   if (seconds < 1e9) end_ns = now_ns + (uint64_t)(seconds * 1e9);
   while (now_ns < end_ns) {
     sleep_ns(end_ns - now_ns < MOONS_LOOK_NS ? end_ns - now_ns : MOONS_LOOK_NS);

@@ -152,6 +152,7 @@ void moons__push_own_error(lua_State *L, moons__job_data *j, lua_Integer index, 
 /* Whether the value at a stack index is an error value. */
 static int is_error_value(lua_State *L, int index) {
   int top = lua_gettop(L);
+  if (!lua_istable(L, index)) return 0;
   luaL_getmetatable(L, MOONS__ERROR_TYPE);
   int is_error = lua_getmetatable(L, index) && lua_rawequal(L, -1, -2);
   lua_settop(L, top);

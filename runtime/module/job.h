@@ -133,6 +133,9 @@ enum { MOONS__N_OF_MAP = 9 };
 moons__job_data *moons__make_map(lua_State *L);
 moons__job_data *moons__make_call(lua_State *L);
 
+/* Checks that there are the arguments of a call, of which these functions rely on more than on others. */
+void moons__check_call(lua_State *L);
+
 /* Drops the table that is a user value of the job at stack index 1, but for one that is empty, which is as good as a new one. */
 void moons__drop_table(lua_State *L, int which);
 
@@ -149,8 +152,12 @@ void moons__feed_call(lua_State *L, moons__job_data *j, int first);
 
 /* {== Arrays (arrays.c) ======================================================================== */
 
-/* Note the items of a map, at a stack index, that are an array or its rows; and the array that takes the results, nil: none. They
-** can be used so. */
+/* Raises an error where the items of a map, at a stack index, are a userdata that cannot be read as an array now, or what is to take
+** its results, nil: nothing, is no array that can be written to now. */
+void moons__check_arrays(lua_State *L, int items, int into);
+
+/* Note the items of a map, at a stack index, that are an array or its rows, of which each is one; and the array that takes the results,
+** nil: none. They were checked. The latter raises an error where there are more calls than places. */
 void moons__use_items(lua_State *L, moons__job_data *j, int items);
 void moons__use_into(lua_State *L, moons__job_data *j, int into);
 

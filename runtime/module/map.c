@@ -10,6 +10,7 @@
 ** known by now, by number. */
 int moons__core_map(lua_State *L) {
   lua_settop(L, MOONS__N_OF_MAP);
+  luaL_checktype(L, 1, LUA_TTABLE);
   moons__push_own_job(L);
   moons__job_data *j = moons__make_map(L);
   moons__finish(L, j);
@@ -29,6 +30,7 @@ int moons__core_map(lua_State *L) {
 /* core.apply(...), with the arguments of core.call: waits for the call, and returns its values, or raises its error value. Those
 ** may be so many that the job cannot be left. */
 int moons__core_apply(lua_State *L) {
+  moons__check_call(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   moons__push_own_job(L);
   int n_values = moons__take_values(L, moons__make_call(L));

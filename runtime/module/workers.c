@@ -228,6 +228,7 @@ int moons__core_new_workers(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   const char *hosts = lua_isnoneornil(L, 4) ? NULL : check_names(L, 4),
              *launch = luaL_optstring(L, 5, NULL);
+  luaL_argcheck(L, n >= 0 && n <= MOONS_MAX_WORKERS, 1, "out of range");
   lua_settop(L, 5);
   if ((moons__rights_of(L) & MOONS_MAY_POOLS) == 0)
     raise_failure(L, MOONS__FAILURE_SYSTEM,
