@@ -25,10 +25,14 @@ static void tell_gone(const moons_terms *terms) {
 
 static atomic_uint_least64_t last_number;
 
+/* Longer than any process lives, and short enough to be added to the time of a clock. */
+static const uint64_t MOST_NS = INT64_MAX / 2;
+
 static moons__terms *copy(const void *beside, const moons_terms *given) {
   moons__terms *terms = moons__allocate(beside, sizeof *terms);
   if (terms == NULL) return NULL;
   terms->given = *given;
+  if (given->timeout_ns > MOST_NS) terms->given.timeout_ns = MOST_NS;
   terms->line = NULL;
   terms->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
   atomic_init(&terms->n_users, 1);

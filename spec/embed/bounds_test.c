@@ -127,6 +127,22 @@ static void seeds_of_iterations(void) {
                       "assert(not seen[x])\n");
 }
 
+/* A time that is never over. */
+static void endless_times(void) {
+  static const uint64_t TIMES[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 63};
+  static const char CODE[] = "function f(x) return x end\n"
+                             "function g() return parallel.map(f, {1, 2})[2] end";
+  moons_terms terms = terms_with(NULL, NULL);
+  for (size_t i = 0; i < sizeof TIMES / sizeof TIMES[0]; i++) {
+    moons_runtime *runtime = open_two_workers();
+    terms.timeout_ns = TIMES[i];
+    moons_program *program = load_under(runtime, CODE, &terms);
+    moons_call_free(run_with_values(program, "g", NULL, 0));
+    close_program(program, runtime);
+    run_bounded(&terms, "parallel.map(math.sqrt, {1, 2}, {workers = 2})");
+  }
+}
+
 static const test TESTS[] = {
     {"results of a state's calls are bounded", results_of_maps},
     {"what is thrown is bounded", thrown_values},
@@ -134,6 +150,7 @@ static const test TESTS[] = {
     {"arrays and what is thrown count for a program", results_of_a_program},
     {"calls of a state draw from the seed of the terms", seeds_of_states},
     {"iterations of a state draw from the seed of the terms", seeds_of_iterations},
+    {"a time may be as long as can be", endless_times},
     {NULL, NULL},
 };
 
