@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/format.h"
+#include "store/sqlite.h"
 
 typedef struct reader {
   lua_State *L;
@@ -18,7 +19,7 @@ typedef struct reader {
 } reader;
 
 static void refuse(reader *r) {
-  luaL_error(r->L, "the store holds a value that this version of Moons cannot read");
+  moons__sqlite_blame(r->L, "it holds a value that this version of Moons cannot read");
 }
 
 static const unsigned char *take(reader *r, uint64_t n_bytes) {

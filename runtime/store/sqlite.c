@@ -30,10 +30,21 @@ sqlite3_stmt *moons__sqlite_check_statement(lua_State *L, int index) {
   return s->handle;
 }
 
-/* The text alone: the module says in which line of the script it is. */
-int moons__sqlite_raise(lua_State *L, sqlite3 *handle) {
-  lua_pushstring(L, sqlite3_errmsg(handle));
+int moons__sqlite_blame(lua_State *L, const char *text) {
+  lua_createtable(L, 1, 0);
+  lua_pushstring(L, text);
+  lua_rawseti(L, -2, 1);
+  luaL_setmetatable(L, MOONS__STORE_ERROR);
   return lua_error(L);
+}
+
+int moons__sqlite_raise(lua_State *L, sqlite3 *handle) {
+  return moons__sqlite_blame(L, sqlite3_errmsg(handle));
+}
+
+static int error_text(lua_State *L) {
+  lua_rawgeti(L, 1, 1);
+  return 1;
 }
 
 /* {== Databases =============================================================================== */
@@ -205,6 +216,10 @@ void moons__sqlite_make_types(lua_State *L) {
                                                {"step", statement_step},
                                                {"close", statement_close},
                                                {NULL, NULL}};
+  luaL_newmetatable(L, MOONS__STORE_ERROR);
+  lua_pushcfunction(L, error_text);
+  lua_setfield(L, -2, "__tostring");
+  lua_pop(L, 1);
   make_type(L, DATABASE, DATABASE_METHODS, database_close);
   make_type(L, STATEMENT, STATEMENT_METHODS, statement_close);
 }

@@ -36,5 +36,7 @@ int luaopen_parallel_store(lua_State *L) {
   moons__sqlite_make_types(L);
   moons__canonical_open(L);
   luaL_newlib(L, FUNCTIONS);
+  luaL_getmetatable(L, MOONS__STORE_ERROR);
+  lua_setfield(L, -2, "error_type");
   return 1;
 }

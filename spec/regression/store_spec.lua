@@ -1,6 +1,16 @@
 local script = require "support.script"
 local temporary = require "support.temporary"
 
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+end
+
 script.on_hosts("regression: a map with a store", function(case)
   -- The seed was written while the file was being looked at: "cannot start a transaction within a transaction".
   case("keeps the first seed where an item is the first to draw random numbers", [[
@@ -249,6 +259,64 @@ script.on_hosts("regression: the key of a call", function(case)
 end)
 
 describe("regression: a store", function()
+  -- Such errors had no line of the script, or one of the module's, and named no file.
+  local DAMAGES = {
+    ["with other values"] = {[[exec "UPDATE calls SET exact_value = x'0102'"]], "it holds a value that"},
+    ["without the table of calls"] = {"exec 'DROP TABLE calls'", "no such table: calls"},
+    ["without the table of settings"] = {"exec 'DROP TABLE settings'", "no such table: settings"},
+    ["with other bytes"] = {"file:seek('set', 200) file:write(('x'):rep(12000))", "database disk image is malformed"},
+  }
+  for name, damage in pairs(DAMAGES) do
+    it("that is damaged, " .. name .. ", is named at the script's line", function()
+      temporary.folder({["a.lua"] = [[
+        local experiment = require "parallel.experiment"
+        local function f(x) return x == 0 and math.random() or x end
+        parallel.map(f, {1, 2, 3}, {store = "a.db"})
+        local database = require "parallel.store".open "a.db"
+        local function exec(sql) database:execute(sql) end
+        database:execute "PRAGMA wal_checkpoint(TRUNCATE)"
+        local file = io.open("a.db", "r+b")
+        DAMAGE
+        file:close()
+        database:close()
+        local uses = {
+          function() parallel.map(f, {1, 2, 3}, {store = "a.db"}) end,
+          function() for _ in parallel.imap(f, {1, 2, 3}, {store = "a.db"}) do end end,
+          function() for _ in experiment.open("a.db"):rows() do end end,
+        }
+        for i, use in ipairs(uses) do
+          local ok, err = pcall(use)
+          local expected = ("a.lua:%d: cannot use the store 'a.db': "):format(11 + i) .. WHY
+          assert((SETTINGS and i == 3) and ok or not ok and err:sub(1, #expected) == expected, err)
+        end
+      ]]}, function(folder)
+        local path = folder .. "/a.lua"
+        local code = read(path):gsub("DAMAGE", function() return damage[1] end)
+        code = code:gsub("WHY", function() return ("%q"):format(damage[2]) end)
+        write(path, (code:gsub("SETTINGS", tostring(damage[2]:find "settings" ~= nil))))
+        local result = script.moons({"a.lua"}, {folder = folder})
+        assert.equal(0, result.code, result.stderr)
+      end)
+    end)
+  end
+
+  it("says which of its options has no bytes, and that a name has none of zero bytes", function()
+    script.passes [[
+      local function why(f, ...) return select(2, pcall(f, ...)) end
+      local store = {path = os.tmpname(), version = coroutine.create(print)}
+      local err = why(parallel.map, print, {1}, {store = store})
+      assert(err:find("the 'version' of the store cannot be kept in a store: it holds a coroutine", 1, true), err)
+      store.version = nil
+      local init = function() return store.thread end
+      store = {thread = coroutine.create(print), path = store.path}
+      err = why(parallel.map, print, {1}, {store = store.path, init = init})
+      assert(err:find("option 'init' cannot be kept in a store: it holds a coroutine", 1, true), err)
+      os.remove(store.path)
+      err = why(require "parallel.experiment".open, store.path .. "\0.bak")
+      assert(err:find("bad argument #1 to 'open' (name of a file expected", 1, true), err)
+    ]]
+  end)
+
   -- To SQLite these are no names of files, and such a store kept nothing.
   it("is a file whatever its name", function()
     temporary.folder({["a.lua"] = [[

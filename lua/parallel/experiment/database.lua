@@ -118,6 +118,12 @@ local function is_there(path)
   return file ~= nil
 end
 
+-- Does that, and prepares the statements that maps need.
+local function prepare(handle, is_to_be_read)
+  claim(handle, is_to_be_read)
+  return handle:prepare(FIND), not is_to_be_read and handle:prepare(PUT) or nil
+end
+
 --- Opens a store, or makes it.
 -- @tparam string path
 -- @tparam[opt] boolean must_exist it is an error where there is no file
@@ -131,14 +137,32 @@ function Database.open(path, must_exist)
   if not opened then
     fail(path, handle)
   end
-  local claimed, why = core.protect(claim, handle, must_exist)
+  local claimed, finding, putting = core.protect(prepare, handle, must_exist)
   if not claimed then
     handle:close()
-    fail(path, why)
+    fail(path, finding)
   end
-  local self = {handle = handle, path = path, library = library, statements = {}, finding = handle:prepare(FIND),
-    putting = not must_exist and handle:prepare(PUT) or nil}
+  local self = {handle = handle, path = path, library = library, statements = {}, finding = finding, putting = putting}
   return setmetatable(self, Database)
+end
+
+-- Raises at the script's line an error of the file that a function has ended with; others as they are.
+local function pass(self, succeeded, ...)
+  if succeeded then
+    return ...
+  end
+  local why = ...
+  if getmetatable(why) == self.library.error_type then
+    refuse(self.path, tostring(why))
+  end
+  error(why, 0)
+end
+
+--- Calls a function that uses the file.
+-- @return what it returns
+-- @raise errors of the file, such as a damaged one, at the script's line
+function Database:use(f, ...)
+  return pass(self, core.protect(f, ...))
 end
 
 -- {== Reading =====================================================================================
@@ -157,14 +181,14 @@ end
 
 --- Begins to look at the file as it is now, so that it is locked once for many calls that are looked up.
 function Database:look()
-  self.handle:execute "BEGIN"
+  self:use(self.handle.execute, self.handle, "BEGIN")
   self.is_looking = true
 end
 
 --- Ends that. Nothing may be written before.
 function Database:look_away()
-  self.handle:execute "COMMIT"
   self.is_looking = false
+  self:use(self.handle.execute, self.handle, "COMMIT")
 end
 
 -- Does what writes; where the file is being looked at, before it is looked at again.
@@ -186,14 +210,14 @@ end
 --- The seed that was used first; where there is none yet the one given, which is kept from then on.
 -- @raise at the script's line where it cannot be kept
 function Database:seed(seed)
-  local find = self:statement "SELECT value FROM settings WHERE name = 'seed'"
-  if not find:run() then
+  local find = self:use(self.statement, self, "SELECT value FROM settings WHERE name = 'seed'")
+  if not self:use(find.run, find) then
     local kept, why = core.protect(between_looks, self, keep_seed, seed)
     if not kept then
       fail(self.path, why)
     end
   end
-  return (find:run())
+  return (self:use(find.run, find))
 end
 
 -- {== Writing =====================================================================================

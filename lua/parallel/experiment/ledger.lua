@@ -35,6 +35,14 @@ local function check_options(options)
   end
 end
 
+-- Writes parts of the key alone, so that an error names the one that cannot be written.
+local function check_parts(writer, subject, parts)
+  for name, value in next, parts do
+    subject.name = name
+    writer:write(value)
+  end
+end
+
 --- Opens the store of a map.
 -- @tparam function f
 -- @tparam boolean is_rows items are rows of arguments
@@ -46,6 +54,7 @@ function Ledger.open(f, is_rows, options)
   local path, version = read_option(options.store)
   local library = Database.library()
   local writer, state, subject = canonical.writer(library)
+  check_parts(writer, subject, {["option 'init'"] = options.init, ["the 'version' of the store"] = version})
   subject.name = "the function"
   local setup, _, notes = writer:write {FORMAT, f, options.init or false, is_rows or false, options.pack or false,
     options.fresh == false, state, version}
@@ -74,7 +83,9 @@ end
 
 -- As `library.look_up`.
 function Ledger:find(seed_bytes, item)
-  return self.library.look_up(self.database.finding, self.writer, self.prefix, seed_bytes, item, core.array_of_parts)
+  local database = self.database
+  return database:use(self.library.look_up, database.finding, self.writer, self.prefix, seed_bytes, item,
+    core.array_of_parts)
 end
 
 -- Whether the item that was written last holds a function which may draw random numbers.

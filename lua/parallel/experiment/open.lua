@@ -37,6 +37,14 @@ local function row_of(database, item, ...)
   }
 end
 
+local function next_row(database, statement)
+  return row_of(database, statement:step())
+end
+
+local function count(database)
+  return database:statement("SELECT count(*) - count(error), count(error) FROM calls"):run()
+end
+
 local function check_self(self, where)
   check.self(self, Store, "store", where)
   if not self.database then
@@ -50,10 +58,10 @@ end
 function Store:rows()
   check_self(self, "rows")
   local database = self.database
-  local statement = database.handle:prepare(ROWS)
+  local statement = database:use(database.handle.prepare, database.handle, ROWS)
   statement:begin()
   return function()
-    return row_of(database, statement:step())
+    return database:use(next_row, database, statement)
   end
 end
 
@@ -62,7 +70,7 @@ end
 -- @treturn integer those that have failed
 function Store:count()
   check_self(self, "count")
-  return self.database:statement("SELECT count(*) - count(error), count(error) FROM calls"):run()
+  return self.database:use(count, self.database)
 end
 
 -- The measure of a row: a field of its value, the value itself, or what a function says of it.
@@ -202,6 +210,8 @@ Store.__close = Store.close
 function open.open(path)
   if type(path) ~= "string" then
     check.refuse("open", 1, "name of a file", type(path))
+  elseif path == "" or path:find("\0", 1, true) then
+    check.refuse("open", 1, "name of a file", ("%q"):format(path))
   end
   return setmetatable({database = Database.open(path, true), writer = canonical.writer(Database.library())}, Store)
 end
