@@ -1,6 +1,6 @@
---- The commands for gnuplot that draw a chart. Texts of the script stand only between single quotes, where gnuplot
--- replaces nothing; all else is numbers. Text and lines are of middling brightness, and the background is left out, so
--- that a chart can be read on light and on dark.
+--- The commands for gnuplot that draw a chart. Texts of the script stand only between double quotes, without what
+-- gnuplot replaces there; all else is numbers. Text and lines are of middling brightness, and the background is left
+-- out, so that a chart can be read on light and on dark.
 -- @module parallel.experiment.plot
 
 local plot = {}
@@ -22,9 +22,13 @@ local BAR_PART, MOST_VALUES = 0.8, 40
 local BAR_HEIGHT, BAR_GAP, AROUND, HEIGHT = 20, 12, 140, 520
 local ROWS_AROUND, ROWS = 6, 24
 
--- A text for gnuplot.
+-- A text for gnuplot. Between single quotes 5.4 reads an apostrophe at the beginning wrong; between double ones it runs
+-- what stands in backquotes, unless they are written by their numbers.
 local function quoted(text)
-  return "'" .. text:gsub("%c", " "):gsub("'", "''") .. "'"
+  local function by_number(character)
+    return ("\\%03o"):format(character:byte())
+  end
+  return '"' .. text:gsub("%c", " "):gsub('[\\"`]', by_number) .. '"'
 end
 
 -- The same for the text of a mark on an axis, which is a format of the number there.
