@@ -17,7 +17,7 @@ local exit = os and os.exit -- a host may have left it out
 -- A row with more arguments is an error of its call.
 local MOST_ARGUMENTS = 500000
 
--- Items that are found in the store before calls that have come home are looked after again.
+-- Items that need no call of this process before calls that have come home are looked after again.
 local MOST_AT_ONCE = 1000
 
 -- {== Items =======================================================================================
@@ -165,7 +165,7 @@ end
 -- Notes a call that is to be made; returns it, or nothing where another process is to make it.
 function Flow:add(entry)
   if not self.ledger:is_mine(entry.key) then
-    self.n_of_others = self.n_of_others + 1
+    self.n_of_others, self.n_at_once = self.n_of_others + 1, self.n_at_once + 1
     return nil
   end
   self.n_entries, self.n_made = self.n_entries + 1, self.n_made + 1
