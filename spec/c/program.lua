@@ -95,11 +95,12 @@ function program.build(name, sources, flags, libraries)
   return path
 end
 
---- The cases of a program: the names in the list that ends its source.
+--- The cases of a program: the names in the list that ends its source, each before its function, on one line or two.
 function program.cases(source)
   local names = {}
-  for line in io.lines(source) do
-    names[#names + 1] = line:match('^%s+{"(.*)", [%w_]+},$')
+  local file <close> = assert(io.open(source))
+  for name in file:read("a"):gmatch '\n%s+{"([^\n"]*)",%s+[%l%d_]+},' do
+    names[#names + 1] = name
   end
   return names
 end

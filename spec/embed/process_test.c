@@ -145,7 +145,7 @@ static void use_in_child(moons_runtime *runtime, lua_State *L) {
   moons_stats stats;
   CHECK(moons_stats_of(runtime, NULL, &stats) == MOONS_EFORKED);
   CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);
-  CHECK(strstr(lua_tostring(L, -1), moons_error_text(MOONS_EFORKED)) != NULL);
+  CHECK(strstr(luaL_tolstring(L, -1, NULL), moons_error_text(MOONS_EFORKED)) != NULL);
   close_both(L, runtime);
 }
 
