@@ -132,8 +132,9 @@ static unsigned max_running(const moons_runtime *r, const moons__plan *plan) {
   return n_most > 0 && n_most < n ? n_most : n;
 }
 
-/* Those that have places may be any of the workers: the first few may be busy with other programs, or with calls that ask again and
-** again whether these are done. */
+/* The first few, as many as run at once: so a set-up is loaded, and its `init` run, on no more of them, and what a job keeps is where
+** its next calls come. Those that have places may be any of the workers: the first few may be busy with other programs, or with calls
+** that ask again and again whether these are done. */
 unsigned moons__job_workers(const moons_job *job) {
   unsigned n_asked = job->plans[0]->options.n_workers, n = moons__runtime_workers(job->runtime);
   if (job->line == NULL) return job->chunks.max_running;
