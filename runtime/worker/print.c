@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sizes.h"
+#include "state/pristine.h"
 #include "worker/original.h"
 #include "worker/sandbox.h"
 
@@ -110,6 +111,36 @@ static int call_io_flush(lua_State *L) {
   return moons__original_call(L, 1);
 }
 
+/* Where there are no files: these know no original, which `debug` would find in them. */
+
+/* io.write(...), to stdout, which is upvalue 1 */
+static int call_write_to_stdout(lua_State *L) {
+  emit_arguments(L, 1, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  return 1;
+}
+
+/* The stream that is argument 1, or an error. */
+static int check_stream(lua_State *L) {
+  int stream = stream_of(L, 1);
+  luaL_argcheck(L, stream != 0, 1, "stdout or stderr expected");
+  return stream;
+}
+
+/* file:write(...), of stdout or stderr */
+static int call_stream_write(lua_State *L) {
+  emit_arguments(L, check_stream(L), 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* file:flush(), of these */
+static int call_stream_flush(lua_State *L) {
+  moons__sandbox_flush_line(moons__sandbox_of(L), check_stream(L));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* Default input and output. */
 
 /* Where a call has set one, the registry holds under these names what it was, and the original of the function. */
@@ -201,6 +232,22 @@ static void install_io(lua_State *L) {
   moons__original_replace(L, "write", call_file_write);
   moons__original_replace(L, "flush", call_file_flush);
   lua_pop(L, 2);
+}
+
+void moons__print_without_files(lua_State *L, int has_programs) {
+  static const luaL_Reg METHODS[] = {
+      {"write", call_stream_write}, {"flush", call_stream_flush}, {NULL, NULL}};
+  int top = lua_gettop(L);
+  if (moons__libraries_push_loaded(L, LUA_IOLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, "stdout");
+    lua_pushcclosure(L, call_write_to_stdout, 1);
+    lua_setfield(L, -2, "write");
+  }
+  if (!has_programs && luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
+    lua_getfield(L, -1, "__index");
+    luaL_setfuncs(L, METHODS, 0);
+  }
+  lua_settop(L, top);
 }
 
 void moons__print_install(lua_State *L) {

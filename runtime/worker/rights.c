@@ -10,6 +10,7 @@
 
 #include "moons.h"
 #include "state/pristine.h"
+#include "worker/print.h"
 #include "worker/sandbox.h"
 
 /* A name of NULL: all others of the library. */
@@ -40,6 +41,8 @@ static const row ROWS[] = {
     {LUA_DBLIBNAME, NULL, MOONS_MAY_DEBUG},
     {LUA_LOADLIBNAME, "loadlib", MOONS_MAY_LIBRARIES},
     {LUA_LOADLIBNAME, "cpath", MOONS_MAY_LIBRARIES},
+    {LUA_LOADLIBNAME, "path", MOONS_MAY_MODULES},
+    {LUA_LOADLIBNAME, "searchpath", MOONS_MAY_MODULES},
 };
 
 static uint32_t needed_for(const char *library, const char *name) {
@@ -86,7 +89,9 @@ static void apply_to(lua_State *L, const char *library, uint32_t rights) {
 static void apply_to_files(lua_State *L, uint32_t rights) {
   static const char *const KEPT[] = {"write", "flush"};
   int top = lua_gettop(L);
-  if ((rights & MOONS_MAY_FILES) == 0 && luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
+  if (rights & MOONS_MAY_FILES) return;
+  moons__print_without_files(L, (rights & MOONS_MAY_PROCESSES) != 0);
+  if (luaL_getmetatable(L, LUA_FILEHANDLE) == LUA_TTABLE) {
     lua_getfield(L, -1, "__index");
     lua_newtable(L);
     for (int i = 0; i < 2; i++) {
@@ -113,11 +118,12 @@ static void apply_to_searchers(lua_State *L, uint32_t rights) {
   lua_pop(L, 1);
 }
 
-/* The function `require` has the table, whoever has not. The module wants to see that the library is open. */
+/* The function `require` has the table, whoever has not, and `debug` finds it there. The module wants to see that the library is open. */
 static void apply_to_package(lua_State *L, uint32_t rights) {
   int top = lua_gettop(L);
   if (moons__libraries_push_loaded(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
     apply_to_searchers(L, rights);
+    take_out(L, LUA_LOADLIBNAME, rights);
     if ((rights & MOONS_MAY_MODULES) == 0) {
       forget(L, LUA_LOADLIBNAME);
       luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -129,14 +135,13 @@ static void apply_to_package(lua_State *L, uint32_t rights) {
 }
 
 void moons__rights_apply(lua_State *L, uint32_t rights) {
-  static const char *const LIBRARIES[] = {LUA_GNAME, LUA_OSLIBNAME, LUA_IOLIBNAME, LUA_DBLIBNAME,
-                                          LUA_LOADLIBNAME};
+  static const char *const LIBRARIES[] = {LUA_GNAME, LUA_OSLIBNAME, LUA_IOLIBNAME, LUA_DBLIBNAME};
   if (rights == MOONS_MAY_ALL) return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   apply_to_files(L, rights);
   apply_to_package(L, rights);
   for (size_t i = 0; i < sizeof LIBRARIES / sizeof LIBRARIES[0]; i++)
-    if (i < 4 || rights & MOONS_MAY_MODULES) apply_to(L, LIBRARIES[i], rights);
+    apply_to(L, LIBRARIES[i], rights);
   moons__pristine_note(L, 0);
 }
 

@@ -185,6 +185,35 @@ static void pools_of_programs(void) {
   close_program(program, runtime);
 }
 
+/* What `debug` finds within functions: nothing that a right is missing for. */
+static const char WITHIN[] = "function package_of(name)\n"
+                             "  local _, package = debug.getupvalue(require, 1)\n"
+                             "  return type(package) == 'table' and package[name] ~= nil\n"
+                             "end\n"
+                             "function has_upvalues(name)\n"
+                             "  local file = debug.getregistry()['FILE*'].__index\n"
+                             "  local f = name == 'io.write' and io.write or file[name]\n"
+                             "  local _, inner = debug.getupvalue(f, 1)\n"
+                             "  return type(inner) == 'function' or debug.getupvalue(f, 2) ~= nil\n"
+                             "end";
+
+static void upvalues(void) {
+  static const char *const FIELDS[] = {"loadlib", "cpath", "path", "searchpath"};
+  static const char *const WRITERS[] = {"io.write", "write", "flush"};
+  moons_runtime *runtime = open_usual();
+  moons_terms terms = terms_of(MOONS_MAY_DEBUG | MOONS_MAY_PRINT | MOONS_MAY_MAPS);
+  moons_program *program = load_under(runtime, WITHIN, &terms);
+  for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
+    CHECK(!has(program, "package_of", FIELDS[i]));
+  for (size_t i = 0; i < sizeof WRITERS / sizeof WRITERS[0]; i++)
+    CHECK(!has(program, "has_upvalues", WRITERS[i]));
+  moons_program_free(program);
+  terms = terms_of(MOONS_MAY_ALL & ~MOONS_MAY_FILES);
+  program = load_under(runtime, WITHIN, &terms);
+  CHECK(!has(program, "has_upvalues", "io.write"));
+  close_program(program, runtime);
+}
+
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 static char printed[2000];
 
@@ -360,6 +389,7 @@ int main(int argc, char **argv) {
       {"each name needs its right", names},
       {"there are no ways around", ways_around},
       {"pools that start programs need the right to these", pools_of_programs},
+      {"functions hold nothing that a right is missing for", upvalues},
       {"hold for calls of a state of the host's, not for that state", states},
       {"a call that prints more than it may fails", output},
       {"calls of a state print no more than they may", output_of_states},
