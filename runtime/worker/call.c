@@ -470,9 +470,9 @@ static int run(moons__call *c, int (*make_calls)(lua_State *L, moons__call *c)) 
   return finish(c, error);
 }
 
-int moons__call_end_late(moons__call *c) {
+int moons__call_end_late(moons__call *c, moons__stop_reason reason) {
   moons__workshop *w = c->session->workshop;
-  moons__failure_kind kind = (moons__failure_kind)(moons__stop_ending_for(&w->sandbox.stop) - 1);
+  moons__failure_kind kind = (moons__failure_kind)(reason - 1);
   w->reporter.traceback.n_bytes = 0;
   c->message.n_bytes = 0;
   c->result.kind = MOONS__ITEM_ERROR;

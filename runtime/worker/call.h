@@ -67,8 +67,9 @@ int moons__call_run(moons__call *call);
 ** none. */
 int moons__call_run_some(moons__call *call);
 
-/* Fails a call that had a result, for what ran when its state was closed has come upon a limit. Returns 0 or MOONS_ENOMEM. */
-int moons__call_end_late(moons__call *call);
+/* Fails a call that had a result, for what it has started, or what ran when its state was closed, has come upon a limit. Returns 0 or
+** MOONS_ENOMEM. */
+int moons__call_end_late(moons__call *call, moons__stop_reason reason);
 
 /* Of calls in one go the last of which is odd: makes that one the call, its arguments `item` again. The results of those before it
 ** have been taken from `plain`. */

@@ -379,6 +379,21 @@ static void note_begin(moons__worker *w) {
   note_since(w, w->goes_on ? now_ns & ~UINT64_C(1) : now_ns | 1);
 }
 
+/* Whether the outermost call has printed more than it may, with all that it has started: the errors of these it may have caught. */
+static int has_printed_too_much(const moons__worker *w) {
+  const moons__sandbox *sandbox = &w->workshop.sandbox;
+  if (sandbox->printed == NULL || atomic_load(&w->within) != NULL) return 0;
+  size_t most = moons__terms_of(sandbox->terms)->output_bytes;
+  return most > 0 && atomic_load_explicit(sandbox->printed, memory_order_relaxed) > most;
+}
+
+/* Why what has come to its end has failed nevertheless, or 0. */
+static moons__stop_reason late_reason(const moons__worker *w) {
+  const moons__stop *stop = &w->workshop.sandbox.stop;
+  if (moons__stop_ending_since(stop) != 0) return moons__stop_ending_for(stop);
+  return has_printed_too_much(w) ? MOONS__STOP(OUTPUT) : 0;
+}
+
 /* Makes the call, or some in one go. Returns 0 with the outcome in w->call.result, or where it is odd with none, MOONS_ENOMEM, or
 ** 1 where it was given up. */
 static int run_once(moons__worker *w) {
@@ -407,8 +422,8 @@ static int run_once(moons__worker *w) {
   w->workshop.sandbox.cpu_begun_ns = c->is_timed ? moons__machine_cpu_ns() : MOONS__UNKNOWN;
   int outcome = w->goes_on ? moons__call_run_some(c) : moons__call_run(c);
   if (outcome == 1 || moons__session_end_call(c->session, is_whole(c, outcome))) return 1;
-  if (moons__stop_ending_since(&w->workshop.sandbox.stop) != 0 && is_whole(c, outcome))
-    outcome = moons__call_end_late(c);
+  moons__stop_reason late = late_reason(w);
+  if (late != 0 && is_whole(c, outcome)) outcome = moons__call_end_late(c, late);
   w->workshop.sandbox.is_in_call = 0;
   moons__sandbox_release(&w->workshop.sandbox);
   end_meter(w, &used);
@@ -513,6 +528,17 @@ static void note_position(moons__worker *w) {
     memcpy(w->chunk->mark->position, w->position_bytes, sizeof w->position_bytes);
 }
 
+/* The set-up fails where what it has started has printed too much. Returns -1 then. */
+static int check_printed(moons__worker *w) {
+  moons__workshop *shop = &w->workshop;
+  if (!has_printed_too_much(w)) return 0;
+  moons__failure failure =
+      moons__failure_of(MOONS__FAILURE_OUTPUT, moons__failure_text(MOONS__FAILURE_OUTPUT));
+  shop->failure.n_bytes = 0;
+  moons__failure_write(&shop->failure, &failure);
+  return -1;
+}
+
 /* Brings a state to the set-up, and makes the calls. Returns 1 where that was given up. */
 static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   moons__batch_reader arguments;
@@ -530,6 +556,7 @@ static int run_chunk(moons__worker *w, moons__chunk *chunk) {
   mark_stage(chunk, MOONS__STAGE_SETTING_UP);
   int is_set_up = enter(w, chunk->plan, arguments.needs) == 0;
   if (moons__worker_is_lost(w)) return 1;
+  if (is_set_up && check_printed(w)) is_set_up = 0;
   leave_scope(w, !chunk->plan->options.fresh);
   stop_clock(w);
   w->is_setting_up = 0;

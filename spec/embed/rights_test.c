@@ -274,10 +274,13 @@ static const char OUTPUT[] =
     "2})\n"
     "  io.write '0123456789' end\n"
     "function few() return #parallel.map(function() io.write '01234' end, {1, 2, 3}) end\n"
+    "function caught_within() return (pcall(within)) end\n"
     "function coroutines() coroutine.wrap(much)() end\n"
     "function errors() for i = 1, 100 do io.write 'x' end error 'own' end\n"
     "function late() setmetatable({}, {__gc = function() for _ = 1, 100 do io.write 'x' end end}) "
     "end";
+
+static const char CAUGHT[] = "pcall(parallel.map, function() io.write(('x'):rep(60)) end, {1, 2})";
 
 /* Runs a function that prints too much, of which so much is taken: calls of a map that it has not waited for may come with
 ** theirs a little later. */
@@ -314,6 +317,7 @@ static void output_on(const moons_options *options) {
     print_much(program, "coroutines", MOONS_KIND_OUTPUT);
     print_much(program, "errors", MOONS_KIND_OUTPUT);
     print_much(program, "within", MOONS_KIND_ERROR); /* the map's */
+    print_much(program, "caught_within", MOONS_KIND_OUTPUT);
     print_little(program, "after", 40);
     print_little(program, "fine", 10);
     print_little(program, "few", 15);
@@ -321,6 +325,10 @@ static void output_on(const moons_options *options) {
   }
   moons_program_free(program);
   CHECK(moons_program_load(&program, runtime, "while true do print 'x' end", 27, "=much", &terms) ==
+        MOONS_ESCRIPT);
+  CHECK(moons_program_error(program)->kind == MOONS_KIND_OUTPUT);
+  moons_program_free(program);
+  CHECK(moons_program_load(&program, runtime, CAUGHT, strlen(CAUGHT), "=much", &terms) ==
         MOONS_ESCRIPT);
   CHECK(moons_program_error(program)->kind == MOONS_KIND_OUTPUT);
   moons_program_free(program);
