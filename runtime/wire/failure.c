@@ -26,12 +26,14 @@ moons__failure moons__failure_of(moons__failure_kind kind, const char *message) 
 }
 
 int moons__failure_write(moons__buffer *out, const moons__failure *failure) {
+  size_t n_before = out->n_bytes;
   char kind = (char)failure->kind;
   int error = moons__buffer_append(out, &kind, 1);
   if (!error) error = moons__buffer_append(out, &failure->worker, sizeof failure->worker);
   if (!error) error = write_text(out, failure->message, failure->message_bytes);
   if (!error) error = write_text(out, failure->traceback, failure->traceback_bytes);
   if (!error) error = write_text(out, failure->unsent, failure->unsent_bytes);
+  if (error) out->n_bytes = n_before;
   return error;
 }
 
@@ -54,6 +56,8 @@ static int read_text(const char **at, const char *end, const char **text, size_t
 
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes) {
   const char *at = bytes, *end = at + n_bytes;
+  *failure = moons__failure_of(MOONS__FAILURE_MEMORY, moons__failure_text(MOONS__FAILURE_MEMORY));
+  if (n_bytes == 0) return 0;
   *failure = (moons__failure){0};
   if (n_bytes < 1 + sizeof failure->worker || (unsigned char)*at >= MOONS__N_FAILURES)
     return MOONS__EMALFORMED;

@@ -48,13 +48,13 @@ typedef struct moons__failure {
 /* A failure of a kind with a text, which it points to, and without traceback and value. */
 moons__failure moons__failure_of(moons__failure_kind kind, const char *message);
 
-/* Appends a failure but its value, which may follow. Returns 0 or MOONS_ENOMEM. */
+/* Appends a failure but its value, which may follow. Returns 0, or MOONS_ENOMEM with nothing appended. */
 int moons__failure_write(moons__buffer *out, const moons__failure *failure);
 
 /* Says in a failure, as bytes, which worker made the call. */
 void moons__failure_set_worker(void *bytes, size_t n_bytes, uint32_t worker);
 
-/* Reads one; points into the bytes. Returns 0 or MOONS__EMALFORMED. */
+/* Reads one; points into the bytes. No bytes are one that there was no memory to write: of kind MEMORY. Returns 0 or MOONS__EMALFORMED. */
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);
 
 /* The name of a kind, and what is said where there is nothing more to say. */

@@ -51,6 +51,12 @@ static void without_value(void) {
   moons__buffer_free(&out);
 }
 
+static void unwritten(void) {
+  moons__failure read;
+  CHECK(moons__failure_read(&read, NULL, 0) == 0);
+  CHECK(read.kind == MOONS__FAILURE_MEMORY && read.message_bytes > 0 && read.value == NULL);
+}
+
 static void empty_texts(void) {
   moons__buffer out = {0};
   moons__failure failure = {.kind = MOONS__FAILURE_MEMORY}, read;
@@ -69,7 +75,7 @@ static void names(void) {
 
 static void truncated(void) {
   moons__buffer out = write_one(MOONS__FAILURE_ERROR, "");
-  for (size_t n = 0; n < out.n_bytes; n++) {
+  for (size_t n = 1; n < out.n_bytes; n++) {
     moons__failure read;
     char *copy = copy_exactly(out.bytes, n);
     CHECK(moons__failure_read(&read, copy, n) == MOONS__EMALFORMED);
@@ -104,6 +110,7 @@ int main(int argc, char **argv) {
       {"a failure names a worker", names_a_worker},
       {"a failure may have no value", without_value},
       {"a failure may have no texts", empty_texts},
+      {"a failure that could not be written is one of memory", unwritten},
       {"kinds have the names that scripts see", names},
       {"bytes that end early are malformed", truncated},
       {"any bytes give a failure within them, or a refusal", garbage},
