@@ -491,8 +491,8 @@ MOONS_API int moons_submit(moons_queue *queue, moons_program *program, const cha
 
 /* The same for a map: one call for each item of a sequence, spread over the workers. Its result is one value, a sequence of the first
 ** values that these calls return: numbers of one kind are MOONS_INTEGERS or MOONS_FLOATS, all else is a MOONS_LIST. Of several
-** errors the first ends the map; moons_error has the item's index. `chunk` calls travel together; 0: measured. Limits of time and
-** memory are each call's, result_bytes that of all. MOONS_EINVAL also where `items` is no sequence. */
+** errors the first ends the map; moons_error has the item's index. `chunk` calls travel together, 16384 at most; 0: measured.
+** Limits of time and memory are each call's, result_bytes that of all. MOONS_EINVAL also where `items` is no sequence. */
 MOONS_API int moons_submit_map(moons_queue *queue, moons_program *program, const char *function,
                                const moons_value *items, uint32_t chunk, void *data,
                                moons_call **call);

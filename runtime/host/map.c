@@ -54,7 +54,8 @@ int moons__host_map_new(moons_call **call, moons_program *program, const char *f
                         const moons_value *items, uint32_t chunk, void *data) {
   moons__spread_items written = {.bytes = {.beside = program}};
   *call = NULL;
-  if (!is_sequence(items) || chunk > MOONS_CHUNK_MAX_CALLS) return MOONS_EINVAL;
+  if (!is_sequence(items)) return MOONS_EINVAL;
+  if (chunk > MOONS_CHUNK_MAX_CALLS) chunk = MOONS_CHUNK_MAX_CALLS;
   int error = write_items(&written, program, function, items);
   if (!error) error = moons__host_call_make(call, program, data);
   if (!error) error = add_spread(*call, &written, chunk);
