@@ -496,8 +496,9 @@ int moons__runtime_may_wait(const moons_runtime *r) {
 void moons__runtime_lend(moons_runtime *r) { r->lends = r->functions->run_here != NULL; }
 
 int moons_lend(moons_runtime *r) {
-  if (r == NULL || r->functions->lend == NULL) return MOONS_EINVAL;
+  if (r == NULL) return MOONS_EINVAL;
   if (moons__runtime_is_forked(r)) return MOONS_EFORKED;
+  if (r->functions->lend == NULL) return MOONS_EINVAL;
   if (moons__runtime_phase(r) == MOONS__CLOSED) return MOONS_ECLOSED;
   return r->functions->lend(r->backend, -1);
 }

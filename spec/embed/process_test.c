@@ -144,6 +144,7 @@ static int status_of_child(void (*run_child)(moons_runtime *runtime, lua_State *
 static void use_in_child(moons_runtime *runtime, lua_State *L) {
   moons_stats stats;
   CHECK(moons_stats_of(runtime, NULL, &stats) == MOONS_EFORKED);
+  CHECK(moons_lend(runtime) == MOONS_EFORKED);
   CHECK(luaL_dostring(L, "return parallel.map(math.sqrt, {4})") != LUA_OK);
   CHECK(strstr(luaL_tolstring(L, -1, NULL), moons_error_text(MOONS_EFORKED)) != NULL);
   close_both(L, runtime);
