@@ -369,7 +369,7 @@ typedef struct moons_stats {
   unsigned n_workers; /* that there may be; of a program: that it may have at once */
   unsigned n_running; /* calls, or chunks of a map, that workers have */
   unsigned n_waiting; /* those that wait for a worker, or for their program's turn */
-  unsigned n_lost;    /* calls whose worker was given up, so far */
+  unsigned n_lost;    /* calls whose worker was given up, or for which no worker was left */
   uint64_t n_done, n_failed, n_retried; /* calls; those that failed are among those done */
   uint64_t n_restored;                  /* calls in a state that was put back */
   uint64_t n_images;                    /* states that were built from nothing */
