@@ -80,7 +80,7 @@ static void read_batch(const input *in) {
 
 static void read_failure(const input *in) {
   moons__failure failure;
-  if (moons__failure_read(&failure, in->bytes, in->n_bytes)) return;
+  if (in->n_bytes == 0 || moons__failure_read(&failure, in->bytes, in->n_bytes)) return;
   look_at(failure.message, failure.message_bytes, in);
   look_at(failure.traceback, failure.traceback_bytes, in);
   if (failure.value != NULL) look_at(failure.value, failure.value_bytes, in);

@@ -119,7 +119,8 @@ local kinds = {
     equal(errors.n, n // 9)
     for i = 1, n do
       equal(results[i], i % 9 ~= 0 and i or nil)
-      if i % 9 == 0 then equal({errors[i].kind, errors[i].value.code}, {"error", i}) end
+      local value = i % 9 == 0 and (errors[i].value or errors[i].message)
+      if value then equal({errors[i].kind, value.code or value}, {"error", i}) end
     end
     return chosen
   end,
