@@ -5,6 +5,7 @@
 -- @module trace.same
 
 local function has_address(text)
+  text = text:gsub("%W", "") -- its characters may have been set apart
   return text:find "0[xX]%x%x%x%x%x" or text:find "%x%x%x%x%x[xX]0" -- of a text that was reversed
 end
 
