@@ -161,7 +161,8 @@ enum {
 };
 
 /* They hold for each call and for all that it starts: inner maps share the call's time, memory and output, and no script
-** can ask for more than it was given. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults. */
+** can ask for more than it was given. But in a pool of worker processes or on hosts that a call makes, memory and output are
+** measured out to each of its calls. 0 of a limit: none. Functions that take terms copy them; NULL: the defaults. */
 typedef struct moons_terms {
   size_t struct_bytes;
   uint32_t rights;     /* MOONS_MAY_ALL; trusted scripts */
