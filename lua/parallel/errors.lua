@@ -54,6 +54,11 @@ local function names_of(t)
   return names
 end
 
+-- A key, as a table constructor has it.
+local function show_name(name)
+  return name:find "^[%a_][%w_]*$" and name or ("[%s]"):format((show_string(name)))
+end
+
 local function show_table(t)
   local parts, n = {}, math.max(rawlen(t), math.tointeger(rawget(t, "n")) or 0)
   for i = 1, math.min(n, MOST_FIELDS) do
@@ -62,7 +67,7 @@ local function show_table(t)
   for _, name in ipairs(names_of(t)) do
     n = n + 1
     if n <= MOST_FIELDS then
-      parts[n] = name .. " = " .. show_plain(rawget(t, name))
+      parts[n] = show_name(name) .. " = " .. show_plain(rawget(t, name))
     end
   end
   return "{" .. table.concat(parts, ", ") .. (n > MOST_FIELDS and ", ...}" or "}")

@@ -27,6 +27,14 @@ describe("regression: a map", function()
     ]]
   end)
 
+  it("shows the keys of an item whose call has failed in one line, and without control bytes", function()
+    passes [[
+      local ok, err = pcall(parallel.map, error, {{["k\n\27[31m"] = 1, good = 2, ["a b"] = 3, ["end\0"] = 4}})
+      local line = tostring(err):match "^[^\n]*"
+      assert(line:find('(item {["a b"] = 3, ["end\\0"] = 4, good = 2, ["k\\n\\27[31m"] = 1})', 1, true), line)
+    ]]
+  end)
+
   it("leaves nothing of an earlier one in a table for its report", function()
     passes [[
       local report = {title = "own"}
