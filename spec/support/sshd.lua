@@ -59,7 +59,7 @@ local KEYS = [[
 
 -- Its number, which it writes when it listens.
 local START = [[
-  %s %s -f %s/sshd_config && for i in $(seq 100); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
+  %s %s -f %s/sshd_config && for i in $(seq 200); do [ -s %s/sshd.pid ] && exec cat %s/sshd.pid; sleep 0.1; done
 ]]
 
 --- Runs `use(launch, folder, pid)` while it runs: it serves the hosts `one` and `two`, `nowhere` cannot be reached,
@@ -74,13 +74,17 @@ function sshd.with(use, address, enter)
       local file <close> = assert(io.open(folder .. "/" .. name, "w"))
       file:write(text)
     end
-    local port = 20000 + math.random(20000)
     address, enter = address or "127.0.0.1", enter or ""
     assert(os.execute(KEYS:format(folder, folder)))
-    write("sshd_config", SERVER:format(port, address, folder, folder, folder))
-    write("ssh_config", (CLIENT:gsub("%%(%l+)", {address = address, port = port, folder = folder})))
-    local pid = tonumber(capture(START:format(enter, program, folder, folder, folder)))
+    local port, pid
+    for _ = 1, 5 do -- somebody else may have the port
+      port = 20000 + math.random(12000)
+      write("sshd_config", SERVER:format(port, address, folder, folder, folder))
+      pid = tonumber(capture(START:format(enter, program, folder, folder, folder)))
+      if pid then break end
+    end
     assert(pid, "sshd does not start")
+    write("ssh_config", (CLIENT:gsub("%%(%l+)", {address = address, port = port, folder = folder})))
     local launch = ("exec ssh -T -F %s/ssh_config -o BatchMode=yes {host} {folder}/{moons}"):format(folder)
     local ok, why = pcall(use, launch, folder, pid)
     os.execute(("kill %d"):format(pid))
