@@ -59,13 +59,16 @@ local function measure_long(sample, path)
   for i = 1, N_LONG do
     items[i] = {n_loops = n_loops, number = i}
   end
-  local function f(item)
-    return {number = item.number, x = spin(item.n_loops)}
+  for round = 1, ROUNDS do
+    spin = work.spin_at(round)
+    local function f(item)
+      return {number = item.number, x = spin(item.n_loops)}
+    end
+    measure.in_turn(sample, 1, N_LONG, {
+      {"plain_1000", parallel.map, f, items, {workers = WORKERS}},
+      {"new_1000", map_new, f, items, path},
+    })
   end
-  measure.in_turn(sample, ROUNDS, N_LONG, {
-    {"plain_1000", parallel.map, f, items, {workers = WORKERS}},
-    {"new_1000", map_new, f, items, path},
-  })
 end
 
 local function loops(n)
