@@ -17,7 +17,7 @@ local exit = os and os.exit -- a host may have left it out
 -- A row with more arguments is an error of its call.
 local MOST_ARGUMENTS = 500000
 
--- Items that need no call of this process before calls that have come home are looked after again.
+-- Items that are looked up before calls that have come home are looked after again.
 local MOST_AT_ONCE = 1000
 
 -- {== Items =======================================================================================
@@ -223,6 +223,7 @@ function Flow:next_argument()
     self.n_items = i
     local entry = self:look_up(i, item)
     if entry then
+      self.n_at_once = self.n_at_once + 1 -- workers may make calls as fast as they are sent
       return seeded_row(entry, self.is_rows)
     end
   end
@@ -317,10 +318,12 @@ function Flow:go_on()
     seconds = 0
   end
   local n_calls, first = self.run:collect(seconds)
-  if n_calls then
+  local has_come = n_calls ~= nil
+  while n_calls do
     self:take_chunk(n_calls, first)
+    n_calls, first = self.run:collect(0)
   end
-  return n_calls ~= nil or not self.run.job:has_ended()
+  return has_come or not self.run.job:has_ended()
 end
 
 -- Says how many calls were there, where progress is shown.
