@@ -390,23 +390,15 @@ local function with_count(list, n)
   return setmetatable(list, {__index = {n = n}})
 end
 
-local function lowest(list)
-  local least
-  for i in pairs(list) do
-    least = math.min(least or i, i)
-  end
-  return list[least]
-end
-
 --- A map: all items are looked up, as they are read, and those calls are made that are missing.
 function stored.map(pool, f, items, is_rows, options)
   local outcome, raises = new_outcome(), options.errors ~= "collect"
   local flow <close> = new_flow(pool, f, items, is_rows, options, outcome, true)
   repeat
     local goes_on = flow:go_on()
-  until not goes_on or raises and outcome.n_errors > 0 and flow.run.job:ready() == 0
+  until not goes_on or raises and outcome.n_errors > 0
   if raises and outcome.n_errors > 0 and not flow.has_failed then
-    errors.raise(lowest(outcome.errors))
+    errors.raise(errors.lowest(outcome.errors))
   end
   flow:finish()
   outcome.results.n = flow.n_items
