@@ -343,8 +343,7 @@ static int may_start(const moons__backend *b, unsigned n_workers) {
 /* Whether a thread is idle, or about to be, for each of `n_chunks` in the queue, the last of which is for the first `n_workers`. The
 ** mutex is held. */
 static int has_idle(moons__backend *b, unsigned n_workers, unsigned n_chunks) {
-  int is_for_some = n_workers < b->n_threads; /* those that come may be others */
-  return (!is_for_some && n_chunks <= moons__park_n_coming(&b->park)) ||
+  return moons__park_suffices(&b->park, n_chunks, n_workers, b->n_threads) ||
          moons__park_has(&b->park, n_workers);
 }
 

@@ -82,10 +82,15 @@ moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers) {
   return sleeper;
 }
 
+int moons__park_suffices(const moons__park *park, unsigned n_due, unsigned n_workers,
+                         unsigned n_all) {
+  int is_for_some = n_workers < n_all; /* those that come may be others */
+  return !is_for_some && n_due <= park->n_spinning + moons__park_n_called(park);
+}
+
 moons__sleeper *moons__park_call_for(moons__park *park, unsigned n_due, unsigned n_workers,
                                      unsigned n_all) {
-  int is_for_some = n_workers < n_all; /* those that come may be others */
-  if (!is_for_some && n_due <= moons__park_n_coming(park)) return NULL;
+  if (moons__park_suffices(park, n_due, n_workers, n_all)) return NULL;
   return moons__park_call(park, n_workers);
 }
 
@@ -97,10 +102,6 @@ void moons__sleeper_wake(moons__sleeper *sleeper) { uv_sem_post(&sleeper->wake);
 
 unsigned moons__park_n_called(const moons__park *park) {
   return atomic_load_explicit(&park->n_called, memory_order_relaxed);
-}
-
-unsigned moons__park_n_coming(const moons__park *park) {
-  return park->n_spinning + moons__park_n_called(park);
 }
 
 void moons__park_make_way(const moons__park *park) {

@@ -60,8 +60,12 @@ void moons__park_sleep_apart(moons__sleeper *sleeper, uv_mutex_t *lock);
 ** now on it counts as one that comes. */
 moons__sleeper *moons__park_call(moons__park *park, unsigned n_workers);
 
-/* The same for one more thing to do, where that is needed: of `n_due` that wait it is the last, for numbers below `n_workers`, of which
-** there may be `n_all`. NULL: none of these sleeps, or those that look for something to do suffice. */
+/* Whether those that look for something to do, or will in a moment, suffice for `n_due` things that wait. The last of these is for
+** numbers below `n_workers`, of which there may be `n_all`. */
+int moons__park_suffices(const moons__park *park, unsigned n_due, unsigned n_workers,
+                         unsigned n_all);
+
+/* Takes out the sleeper that came last, for that last thing. NULL: none of these numbers sleeps, or those that come suffice. */
 moons__sleeper *moons__park_call_for(moons__park *park, unsigned n_due, unsigned n_workers,
                                      unsigned n_all);
 
@@ -77,9 +81,6 @@ int moons__park_has(moons__park *park, unsigned n_workers);
 
 /* How many have been called and have not come yet. Without the lock it may just have changed. */
 unsigned moons__park_n_called(const moons__park *park);
-
-/* How many look for something to do, or will in a moment. */
-unsigned moons__park_n_coming(const moons__park *park);
 
 /* Where a thread was called and has not come, lets it have the core of the calling thread, on which it will often run.
 ** Without the lock. */

@@ -126,11 +126,12 @@ static void spin_once(void *data) {
   atomic_fetch_add(&n_over, 1);
 }
 
-static unsigned n_coming(void) {
+/* Whether one looks for something to do. */
+static int is_coming(void) {
   uv_mutex_lock(&lock);
-  unsigned n = moons__park_n_coming(&park);
+  int is = moons__park_suffices(&park, 1, 1, 1);
   uv_mutex_unlock(&lock);
-  return n;
+  return is;
 }
 
 /* Looks for some time whether a thread of so many waits busily, and tells it. */
@@ -140,10 +141,10 @@ static int has_spun(unsigned n_cores) {
   atomic_store(&n_over, 0);
   CHECK(uv_thread_create(&thread, spin_once, &n_cores) == 0);
   while (!has && atomic_load(&n_over) == 0)
-    has = n_coming() == 1;
+    has = is_coming();
   moons__park_tell(&park);
   CHECK(uv_thread_join(&thread) == 0);
-  CHECK(n_coming() == 0);
+  CHECK(!is_coming());
   return has;
 }
 
