@@ -13,8 +13,8 @@
 #include "worker/scope.h"
 
 void moons__chunk_enter_scope(moons__chunk *chunk) {
-  chunk->is_in_scope = 1;
-  moons__scope_begin_chunk(chunk->plan->scope);
+  chunk->is_in_scope = chunk->plan->scope != NULL;
+  if (chunk->is_in_scope) moons__scope_begin_chunk(chunk->plan->scope);
 }
 
 void moons__chunk_leave_scope(moons__chunk *chunk) {

@@ -50,17 +50,16 @@ moons__budget *moons__scope_budget(moons__scope *scope) {
   return scope->budget.max_bytes > 0 ? &scope->budget : scope->budget.outer;
 }
 
-/* Either the chunk sees that the call has ended, and begins nothing, or the call that it runs: both are in one order, here and in
-** moons__scope_is_busy (seq_cst). */
+/* Either the chunk sees that the call has ended, and begins nothing, or the call sees that the chunk runs: what each notes is in
+** one order with what it looks at, here and in moons__scope_is_busy (seq_cst). */
 void moons__scope_begin_chunk(moons__scope *scope) {
-  if (scope == NULL) return;
   atomic_fetch_add(&scope->n_running, 1);
   atomic_thread_fence(memory_order_seq_cst);
 }
 
 /* Releasing orders what the chunk did before what the call does that has waited for it. */
 void moons__scope_end_chunk(moons__scope *scope) {
-  if (scope != NULL) atomic_fetch_sub_explicit(&scope->n_running, 1, memory_order_release);
+  atomic_fetch_sub_explicit(&scope->n_running, 1, memory_order_release);
 }
 
 int moons__scope_is_busy(const moons__scope *scope) {

@@ -39,7 +39,7 @@ atomic_size_t *moons__scope_printed(moons__scope *scope);
 /* What the calls within it take memory from; NULL: nobody counts. Accepts NULL. */
 moons__budget *moons__scope_budget(moons__scope *scope);
 
-/* Around a chunk that it has started, while that runs or until it is given up. Accept NULL. Any thread. */
+/* Around a chunk that it has started, while that runs or until it is given up. Any thread. */
 void moons__scope_begin_chunk(moons__scope *scope);
 void moons__scope_end_chunk(moons__scope *scope);
 
