@@ -154,8 +154,8 @@ enum {
   MOONS_MAY_PRINT = 1 << 8,       /* print, warn, io.write */
   MOONS_MAY_MAPS = 1 << 9,        /* parallel: maps within calls, on the workers that are there */
   MOONS_MAY_POOLS =
-      1 << 10, /* parallel.pool, and `workers` beyond those that are there: more threads; of
-                  ** processes or on hosts with MOONS_MAY_PROCESSES alone */
+      1 << 10, /* parallel.pool, and `workers` beyond those that are there: more threads. Pools of
+               ** worker processes or on hosts want MOONS_MAY_PROCESSES too */
   MOONS_MAY_ALL = (1 << 11) - 1,
   MOONS_MAY_COMPUTE = MOONS_MAY_LOAD | MOONS_MAY_PRINT | MOONS_MAY_MAPS
 };

@@ -9,8 +9,8 @@
 /* store.look_up(find, writer, prefix, seed, item, array_of_parts): the key of an item, and what the store has for it. The key is made of
 ** the prefix, which stands for all that calls have in common, of the seed, a string, where random numbers are drawn, and of the item's
 ** canonical bytes. `find` is a statement that gives the exact value of a key.
-** Returns the key; two integers for random numbers, made of the seed and the item alone, or false twice; the bytes of the item, or false where they cannot be read back; whether the call
-** is in the store, and its value or, where it is not, the item as JSON. */
+** Returns the key; two integers for random numbers, made of the seed and the item alone, or false twice; the bytes of the item, or
+** false where they cannot be read back; whether the call is in the store, and its value or, where it is not, the item as JSON. */
 int moons__store_look_up(lua_State *L);
 
 /* store.keep(put, writer, key, json, bytes, value, message, seconds, host, started, tries): writes the row of a call. `put` is a

@@ -54,7 +54,8 @@ int moons__failure_write(moons__buffer *out, const moons__failure *failure);
 /* Says in a failure, as bytes, which worker made the call. */
 void moons__failure_set_worker(void *bytes, size_t n_bytes, uint32_t worker);
 
-/* Reads one; points into the bytes. No bytes are one that there was no memory to write: of kind MEMORY. Returns 0 or MOONS__EMALFORMED. */
+/* Reads one; points into the bytes. Where there are none, there was no memory to write it: it is of kind MEMORY. Returns 0 or
+** MOONS__EMALFORMED. */
 int moons__failure_read(moons__failure *failure, const void *bytes, size_t n_bytes);
 
 /* The name of a kind, and what is said where there is nothing more to say. */
